@@ -1,0 +1,84 @@
+"""The command line: a group that imports a command only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import entry_points
+
+import click
+
+from semedge import __version__
+from semedge.errors import SemedgeError
+
+EDGE_COMMANDS = {
+    "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
+    "demo": "Show the whole path on a simulated line, in about a minute.",
+    "inspect": "Show what a detector bundle holds.",
+    "score": "Score image files with a detector.",
+    "watch": "Watch a camera and raise alerts.",
+}
+TRAINER_COMMANDS = {
+    "evaluate": "Measure a detector on frames with defect masks.",
+    "export": "Turn a training run into a detector bundle (TFLite).",
+    "train": "Train a detector on normal frames.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; `--help` reads the table above and imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of every command, sorted."""
+        return sorted(EDGE_COMMANDS | TRAINER_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the module behind `name` and return its command."""
+        if name in EDGE_COMMANDS:
+            module = importlib.import_module(f"semedge.commands.{name}")
+            command: click.Command = getattr(module, name)
+            return command
+        if name in TRAINER_COMMANDS:
+            for entry_point in entry_points(group="semedge.commands"):
+                if entry_point.name == name:
+                    loaded: click.Command = entry_point.load()
+                    return loaded
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the two tables of the help page."""
+        for title, commands in (
+            ("At the line", EDGE_COMMANDS),
+            ("Training (extra: train)", TRAINER_COMMANDS),
+        ):
+            with formatter.section(title):
+                formatter.write_dl(sorted(commands.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="semedge")
+def cli() -> None:
+    """Find what is not normal in a microscope camera's picture.
+
+    semedge learns normal material from normal frames only, and raises an alert where a frame
+    is not normal.
+
+    Exit status: 0 done; 1 could not do it; 2 wrong usage; 3 refused, because the data cannot
+    support the request.
+    """
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one sentence, never in a traceback."""
+    try:
+        status = cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(1)
+    except SemedgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_status)
+    sys.exit(status if isinstance(status, int) else 0)
