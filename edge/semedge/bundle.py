@@ -1,0 +1,185 @@
+"""The detector bundle `*.semedge`: read, verified and written; nothing in it is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from semedge.errors import SemedgeError
+from semedge.files import write_atomically
+from semedge.frame import GrayImage
+from semedge.manifest import FORMAT_VERSION, Manifest, Member
+
+MANIFEST = "manifest.json"
+MEMBER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\.(tflite|npy)")
+MAX_MEMBERS = 32
+MAX_MEMBER_BYTES = 128 * 2**20
+MAX_BUNDLE_BYTES = 256 * 2**20
+EPOCH = (1980, 1, 1, 0, 0, 0)
+REMEDY = "copy it again from where it was exported, or export it again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle in memory.
+
+    Attributes
+    ----------
+    name
+        What a person calls it: its path, or "the demo detector".
+    sha256
+        Digest of the whole file; a calibration belongs to it.
+    manifest
+        What the bundle says of itself.
+    members
+        Content of each file beside the manifest.
+    """
+
+    name: str
+    sha256: str
+    manifest: Manifest
+    members: Mapping[str, bytes]
+
+    def graph(self, name: str) -> bytes:
+        """Content of a TFLite graph."""
+        return self.members[f"{name}.tflite"]
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Constants that scores name, by name."""
+        return {
+            name.removesuffix(".npy"): _array(content, self.name)
+            for name, content in self.members.items()
+            if name.endswith(".npy")
+        }
+
+
+def frame_sha256(image: GrayImage) -> str:
+    """Digest of a frame's pixels, whatever file it came in."""
+    header = f"{image.dtype.str} {image.shape}".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def array_content(array: NDArray[np.float32]) -> bytes:
+    """Content of the member that holds `array`."""
+    buffer = io.BytesIO()
+    np.save(buffer, array.astype(np.float32), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def members_of(contents: Mapping[str, bytes]) -> dict[str, Member]:
+    """The manifest's record of each file."""
+    return {
+        name: Member(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        for name, content in contents.items()
+    }
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    """Write a bundle; the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), manifest.model_dump_json(indent=1))
+        for name in sorted(contents):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), contents[name])
+    write_atomically(path, buffer.getvalue())
+
+
+def read_demo_bundle() -> Bundle:
+    """The detector that ships with semedge, trained on simulated fibres."""
+    content = package_files("semedge").joinpath("data/demo.semedge").read_bytes()
+    return parse_bundle(content, "the demo detector")
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle; `SemedgeError` says in one sentence what is wrong with it."""
+    path = Path(path)
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_BUNDLE_BYTES:
+            raise _damaged(str(path), f"{size_bytes} bytes are more than a detector can have")
+        content = path.read_bytes()
+    except OSError as error:
+        raise SemedgeError(
+            f"The detector {path} cannot be read ({error.strerror}); give the path of a bundle "
+            "that `semedge export` wrote."
+        ) from error
+    return parse_bundle(content, str(path))
+
+
+def parse_bundle(content: bytes, name: str) -> Bundle:
+    """Verify the bytes of a bundle."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            raw = _read_members(archive, name)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _damaged(name, "not a whole zip archive") from error
+    manifest = _parse_manifest(raw.pop(MANIFEST, None), name)
+    if set(raw) != set(manifest.members):
+        odd = sorted(set(raw) ^ set(manifest.members))
+        raise _damaged(name, f"the files {odd} are not both listed and present")
+    for member_name, member in manifest.members.items():
+        if hashlib.sha256(raw[member_name]).hexdigest() != member.sha256:
+            raise _damaged(name, f"the digest of {member_name} differs from the manifest's")
+        if member_name.endswith(".npy"):
+            _array(raw[member_name], name)
+    return Bundle(name, hashlib.sha256(content).hexdigest(), manifest, raw)
+
+
+def _read_members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise _damaged(name, f"{len(infos)} files are more than the {MAX_MEMBERS} allowed")
+    raw: dict[str, bytes] = {}
+    for info in infos:
+        if info.filename != MANIFEST and not MEMBER_NAME.fullmatch(info.filename):
+            raise _damaged(name, f"a file is named {info.filename!r}")
+        if info.filename in raw:
+            raise _damaged(name, f"{info.filename} is there twice")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_MEMBER_BYTES:
+            raise _damaged(name, f"{info.filename} is compressed or too large")
+        raw[info.filename] = archive.read(info)
+    return raw
+
+
+def _parse_manifest(text: bytes | None, name: str) -> Manifest:
+    if text is None:
+        raise _damaged(name, "it has no manifest.json")
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if where == "format_version":
+            raise SemedgeError(
+                f"The detector {name} has format version {first['input']!r}, and this semedge "
+                f"reads version {FORMAT_VERSION}; export it with this version of semedge."
+            ) from error
+        raise _damaged(name, f"manifest {where}: {first['msg']}") from error
+    except UnicodeDecodeError as error:
+        raise _damaged(name, "the manifest is not UTF-8") from error
+
+
+def _array(content: bytes, name: str) -> NDArray[np.float32]:
+    try:
+        array: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _damaged(name, "an array cannot be read") from error
+    if array.dtype != np.float32 or not np.isfinite(array).all():
+        raise _damaged(name, "an array is not of finite float32 values")
+    return array
+
+
+def _damaged(name: str, reason: str) -> SemedgeError:
+    return SemedgeError(
+        f"The detector {name} is damaged or not a semedge bundle: {reason}; {REMEDY}."
+    )

@@ -1,0 +1,70 @@
+"""The only module that knows which TFLite runtime is installed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.errors import SemedgeError
+
+RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+
+@cache
+def find_runtime() -> tuple[str, Callable[..., Any]]:
+    """Package name and `Interpreter` class of the runtime: LiteRT, or else tflite-runtime."""
+    for module_name in RUNTIMES:
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            continue
+        return module_name.split(".")[0].replace("_", "-"), module.Interpreter
+    raise SemedgeError(
+        "No TFLite runtime is installed; install ai-edge-litert (or, on Python 3.11 and older "
+        "with NumPy 1, tflite-runtime)."
+    )
+
+
+class Graph:
+    """One TFLite graph with one input, one output and a fixed batch, run on one thread.
+
+    The runtime's own threads spin while they wait, and slow each other down when another process
+    takes a core; parallel work is therefore several graphs, one a worker.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        _, interpreter_class = find_runtime()
+        try:
+            self._interpreter = interpreter_class(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
+            (self._input,) = self._interpreter.get_input_details()
+            (self._output,) = self._interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SemedgeError(
+                f"The graph {name} cannot be run by the TFLite runtime installed here ({reason}); "
+                "export the detector again with this version of semedge."
+            ) from error
+        self.name = name
+        self.input_shape: tuple[int, ...] = tuple(int(side) for side in self._input["shape"])
+        self.batch = self.input_shape[0]
+
+    def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Output for `values`, float32 `(n, ...)` with `n` at most the batch.
+
+        A batch that is not full is filled up with zeros, and the filling is cut off again.
+        """
+        count = len(values)
+        if count < self.batch:
+            full = np.zeros(self.input_shape, np.float32)
+            full[:count] = values
+            values = full
+        self._interpreter.set_tensor(self._input["index"], values)
+        self._interpreter.invoke()
+        output: NDArray[np.float32] = self._interpreter.get_tensor(self._output["index"])
+        return output[:count]

@@ -1,0 +1,110 @@
+"""Anomaly scores of patches, as plain NumPy functions.
+
+A score function's parameters are the names of the tensors that it needs: `x` the patches,
+`y` = G(E(x)) their reconstruction, `z` = E(x) their latent, `h_x` and `h_y` the discriminator's
+embeddings, `d_x` and `d_y` its reconstructions, `z_y` the latent that a second encoder finds in
+`y`. The detector computes the tensors that the wanted scores name, and no others. The trainer
+evaluates with these same functions.
+
+Norms run over everything but the batch and are not squared.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensor = NDArray[np.float32]
+ScoreFunction = Callable[..., Tensor]
+
+
+def l1_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of absolute differences of each item, shape `(n,)`."""
+    return np.abs(a - b).reshape(len(a), -1).sum(axis=1)
+
+
+def l2_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distance of each item, shape `(n,)`."""
+    difference = (a - b).reshape(len(a), -1)
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+
+def im1(x: Tensor, y: Tensor) -> Tensor:
+    """Residual of the reconstruction, ||x - G(E(x))||."""
+    return l2_distance(x, y)
+
+
+def im2(d_x: Tensor, d_y: Tensor) -> Tensor:
+    """Residual as the energy network sees it, ||D(x) - D(G(E(x)))||."""
+    return l2_distance(d_x, d_y)
+
+
+def final_1(z: Tensor, z_y: Tensor) -> Tensor:
+    """What the second encoder does not find again, ||E_G(x) - E_R(G(E_G(x)))||."""
+    return l2_distance(z, z_y)
+
+
+def final_2(z: Tensor, h_y: Tensor) -> Tensor:
+    """Latent against embedding of the reconstruction, ||E_G(x) - h(G(E_G(x)))||."""
+    return l2_distance(z, h_y)
+
+
+def final_3(h_x: Tensor, h_y: Tensor) -> Tensor:
+    """Embeddings before and after, ||h(x) - h(G(E_G(x)))||."""
+    return l2_distance(h_x, h_y)
+
+
+def features_xx(f_xx: Tensor, f_xy: Tensor) -> Tensor:
+    """L1 distance of the pair discriminator's features, (x, x) against (x, G(E_G(x)))."""
+    return l1_distance(f_xx, f_xy)
+
+
+def features_zz(f_zz: Tensor, f_zy: Tensor) -> Tensor:
+    """L1 distance of the latent pair discriminator's features, (z, z) against (z, E_R(G(z)))."""
+    return l1_distance(f_zz, f_zy)
+
+
+def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tensor:
+    """Mahalanobis distance of the embedding h(x) from the training patches' embeddings.
+
+    `h_mean` has shape `(d,)`; `h_whitening` `(d, d)` maps centred embeddings to unit covariance.
+    """
+    whitened = (h_x - h_mean) @ h_whitening
+    return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
+
+
+SCORES: dict[str, ScoreFunction] = {
+    function.__name__: function
+    for function in (
+        im1,
+        im2,
+        final_1,
+        final_2,
+        final_3,
+        features_xx,
+        features_zz,
+        embedding_gaussian,
+    )
+}
+
+
+def tensors_needed(score_names: Iterable[str]) -> set[str]:
+    """Names of the tensors that these scores are computed from."""
+    return {
+        parameter
+        for name in score_names
+        for parameter in inspect.signature(SCORES[name]).parameters
+    }
+
+
+def weighted_score(weights: Mapping[str, float], tensors: Mapping[str, Tensor]) -> Tensor:
+    """Weighted sum of elementary scores, shape `(n,)`."""
+    terms = [
+        np.float32(weight) * SCORES[name](**{key: tensors[key] for key in tensors_needed([name])})
+        for name, weight in weights.items()
+    ]
+    total: Tensor = np.sum(terms, axis=0)
+    return total
