@@ -1,0 +1,1 @@
+"""The trainer's commands; each imports TensorFlow only when it runs."""

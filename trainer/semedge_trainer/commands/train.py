@@ -1,0 +1,118 @@
+"""`semedge train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from semedge.console import print_json, say
+from semedge_trainer.commands.extra import need_tensorflow
+
+
+def _settings(
+    ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    pairs = [text.partition("=") for text in value]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise click.BadParameter(f"must read NAME=VALUE. Received: {name!r}")
+    return {name: text for name, _, text in pairs}
+
+
+@click.command()
+@click.option("--detector", default="sencebgan", show_default=True, help="Name of the detector.")
+@click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder."
+)
+@click.option(
+    "--schedule",
+    default="fast",
+    show_default=True,
+    help="fast: minutes on a CPU; thesis: the thesis's rates and epochs, days on a CPU.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), help="Shorten the schedule to so many steps in all."
+)
+@click.option("--seed", type=click.IntRange(0, 2**20), default=0, show_default=True)
+@click.option(
+    "--option",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="NAME=VALUE",
+    help="A variant of the detector, such as xx=true; may be repeated.",
+)
+@click.option(
+    "--scaling",
+    type=click.Choice(["range", "patch"]),
+    default="range",
+    show_default=True,
+    help="range keeps brightness; patch standardizes each patch, for comparison.",
+)
+@click.option("--mixed-precision", is_flag=True, help="Compute in bfloat16 where it is safe.")
+@click.option(
+    "--devices", metavar="LIST", help="Such as gpu:0,gpu:1; default: all GPUs, else the CPU."
+)
+@click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
+def train(
+    detector: str,
+    images: str | None,
+    out: Path,
+    schedule: str,
+    steps: int | None,
+    seed: int,
+    settings: dict[str, str],
+    scaling: str,
+    mixed_precision: bool,
+    devices: str | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train a detector on normal frames.
+
+    RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
+    weights. A training that was stopped, at whatever moment, goes on with --resume.
+    """
+    need_tensorflow()
+    from semedge_trainer.training import (
+        TrainingRequest,
+        choose_strategy,
+        finish_run,
+        resume_run,
+        start_run,
+    )
+
+    strategy = choose_strategy(devices.split(",") if devices else None)
+    if resume:
+        run, frames = resume_run(out, images)
+    elif images is None:
+        raise click.UsageError("Give normal frames with --images, or --resume.")
+    else:
+        request = TrainingRequest(
+            detector,
+            images,
+            settings,
+            schedule,
+            steps,
+            seed,
+            "patch" if scaling == "patch" else "range",
+            mixed_precision,
+        )
+        run, frames = start_run(out, request)
+    record = run.record
+    if not run.finished:
+        say(
+            f"Training {record.detector} on {len(frames.images)} frames, "
+            f"{sum(record.steps.values())} steps of {record.batch} patches."
+        )
+        try:
+            finish_run(run, frames, strategy)
+        except KeyboardInterrupt as error:
+            say(f"Stopped; go on with `semedge train --resume --out {out}`.")
+            raise click.Abort from error
+    say(f"Done: {out}. Next: semedge export {out} --out DETECTOR.semedge")
+    if as_json:
+        print_json({"run": str(out), **record.model_dump(mode="json")})

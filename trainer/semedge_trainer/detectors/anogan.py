@@ -1,0 +1,167 @@
+"""AnoGAN (Schlegl et al. 2017; thesis 2.3.1, table A1).
+
+One stage, a GAN (eq. 2.3, with the non-saturating loss of the generator). A patch is scored by
+searching the latent whose image is nearest to it: 500 Adam steps on z for every patch, down
+(1 - l) sum|x - G(z)| + l sum|f(x) - f(G(z))|, l = 0.1 (eq. 2.32 and 2.33), f the discriminator's
+last convolution. The search needs gradients, so AnoGAN stays in TensorFlow; it is the baseline
+that the encoders' speed is measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import keras
+import tensorflow as tf
+
+from semedge_trainer import networks as blocks
+from semedge_trainer.detectors.base import (
+    Losses,
+    Networks,
+    Schedule,
+    ScorePlan,
+    Stage,
+    StepContext,
+    TrainableDetector,
+)
+from semedge_trainer.losses import binary_cross_entropy
+from semedge_trainer.networks import LATENT, KerasNamespace, Network
+from semedge_trainer.randomness import Randomness
+from semedge_trainer.stabilization import Stabilization, instance_noise, labels
+
+FEATURE_SHARE = 0.1
+INVERSION_STEPS = 500
+INVERSION_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Options:
+    """Stabilizations of 4.2.1."""
+
+    instance_noise: bool = False
+    soft_labels: bool = False
+    label_flipping: bool = False
+
+    @property
+    def stabilization(self) -> Stabilization:
+        """The switches together."""
+        return Stabilization(self.instance_noise, self.soft_labels, self.label_flipping)
+
+
+class Anogan(TrainableDetector):
+    """The networks, the stage and the inversion of AnoGAN."""
+
+    name = "anogan"
+    thesis_section = "2.3.1, A.1"
+    options_class = Options
+    schedules: ClassVar = {
+        "thesis": Schedule({"gan": 50 * 800}, {"generator": 5e-5, "features": 1e-6, "logit": 1e-6}),
+        "fast": Schedule({"gan": 1200}, {"generator": 2e-4, "features": 1e-4, "logit": 1e-4}),
+    }
+    edge_refusal = (
+        "AnoGAN searches the latent of every patch with 500 gradient steps, which no TFLite graph "
+        "can do; train a detector with an encoder, such as sencebgan, for the edge."
+    )
+    options: Options
+
+    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
+        """G, and D as its convolutions f and its last layer."""
+        return {
+            "generator": blocks.generator_anogan(k),
+            "features": blocks.features_anogan(k),
+            "logit": blocks.logit(k, 4 * 4 * 256),
+        }
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The GAN."""
+        rates = self.rates("generator", "features", "logit")
+        return (Stage("gan", rates, self._step_gan, self._settle_gan),)
+
+    def score_plan(self) -> ScorePlan:
+        """Empty: the edge cannot run the inversion."""
+        return ScorePlan()
+
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
+        """None: there is no encoder."""
+        return None
+
+    def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
+        networks, random = context.networks, context.random
+        generator = networks["generator"]
+        count = tf.shape(x)[0]
+
+        def discriminate(patches: tf.Tensor) -> tf.Tensor:
+            if self.options.instance_noise:
+                patches = instance_noise(patches, context.epoch, random)
+            return networks["logit"](networks["features"](patches, training=True), training=True)
+
+        fake = tf.stop_gradient(generator(random.normal((count, LATENT)), training=True))
+        real_labels, fake_labels = labels(count, self.options.stabilization, random)
+
+        def loss_d() -> tf.Tensor:
+            return binary_cross_entropy(real_labels, discriminate(x)) + binary_cross_entropy(
+                fake_labels, discriminate(fake)
+            )
+
+        flipped = Stabilization(label_flipping=self.options.label_flipping)
+        passing, _ = labels(count, flipped, random)
+
+        def loss_g() -> tf.Tensor:
+            generated = generator(random.normal((count, LATENT)), training=True)
+            return binary_cross_entropy(passing, discriminate(generated))
+
+        return {
+            "discriminator": context.descend(("features", "logit"), loss_d),
+            "generator": context.descend(("generator",), loss_g),
+        }
+
+    def _settle_gan(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+        networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)
+        networks["features"](x, training=True)
+
+
+def inversion_loss(networks: Networks, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    """(1 - l) sum|x - G(z)| + l sum|f(x) - f(G(z))| of each patch, shape `(n,)`."""
+    y = networks["generator"](z, training=False)
+    residual = tf.reduce_sum(tf.abs(x - y), axis=(1, 2, 3))
+    features = networks["features"]
+    discrimination = tf.reduce_sum(
+        tf.abs(features(x, training=False) - features(y, training=False)), axis=1
+    )
+    return (1.0 - FEATURE_SHARE) * residual + FEATURE_SHARE * discrimination
+
+
+class Inversion:
+    """The search for z*, for batches of one size.
+
+    Parameters
+    ----------
+    networks
+        Trained networks of AnoGAN.
+    batch
+        Patches that are inverted together; each has a latent of its own.
+    """
+
+    def __init__(self, networks: Networks, batch: int) -> None:
+        self._networks = networks
+        self._z = tf.Variable(tf.zeros((batch, LATENT)))
+        self._optimizer = keras.optimizers.Adam(INVERSION_RATE)
+        self._optimizer.build([self._z])
+        self._initial = [tf.identity(variable.value) for variable in self._optimizer.variables]
+        self._step = tf.function(self._descend)
+
+    def score(self, x: tf.Tensor, *, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
+        """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""
+        for variable, initial in zip(self._optimizer.variables, self._initial, strict=True):
+            variable.assign(initial)
+        self._z.assign(tf.random.stateless_normal(self._z.shape, [seed, 0]))
+        for _ in range(steps):
+            self._step(x)
+        return inversion_loss(self._networks, x, self._z)
+
+    def _descend(self, x: tf.Tensor) -> None:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._z)
+            loss = tf.reduce_sum(inversion_loss(self._networks, x, self._z))
+        self._optimizer.apply([tape.gradient(loss, self._z)], [self._z])

@@ -1,0 +1,204 @@
+"""What every detector of the trainer is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from semedge.errors import SemedgeError
+from semedge.manifest import Node
+from semedge_trainer.networks import PATCH_PX, KerasNamespace, Network
+from semedge_trainer.randomness import Randomness
+
+Networks = Mapping[str, Network]
+Losses = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a training step works with.
+
+    Attributes
+    ----------
+    networks
+        Every network of the detector by name; those that the stage does not train are frozen and
+        run in inference mode.
+    optimizers
+        One for each network that the stage trains.
+    random
+        Random numbers of this step.
+    epoch
+        Step divided by the thesis's 800 steps an epoch, a float scalar.
+    """
+
+    networks: Networks
+    optimizers: Mapping[str, keras.optimizers.Optimizer]
+    random: Randomness
+    epoch: tf.Tensor
+
+    def descend(self, names: tuple[str, ...], loss: Callable[[], tf.Tensor]) -> tf.Tensor:
+        """One step of the optimizers of `names` down the gradient of `loss`; gives the loss.
+
+        Keras's optimizers sum the gradients of all replicas, hence the division.
+        """
+        variables = {name: self.networks[name].trainable_variables for name in names}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for group in variables.values():
+                tape.watch([variable.value for variable in group])
+            value = loss()
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            share = value / replicas
+        flat = [variable for group in variables.values() for variable in group]
+        gradients = tape.gradient(share, [variable.value for variable in flat])
+        by_variable = iter(gradients)
+        for name, group in variables.items():
+            self.optimizers[name].apply([next(by_variable) for _ in group], group)
+        return value
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a training: some networks move, the others are frozen.
+
+    Attributes
+    ----------
+    name
+        Name of the stage in logs and folders.
+    learning_rates
+        Learning rate of each network that the stage trains.
+    step
+        One training step on patches `(batch, 32, 32, 1)`; gives its losses by name.
+    settle
+        Runs each trained network in training mode on the data that it will see when it scores,
+        for the batch-normalization statistics to settle on.
+    """
+
+    name: str
+    learning_rates: Mapping[str, float]
+    step: Callable[[StepContext, tf.Tensor], Losses]
+    settle: Callable[[Networks, tf.Tensor, Randomness], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long each stage trains, and how fast.
+
+    Attributes
+    ----------
+    steps
+        Steps of each stage.
+    learning_rates
+        Learning rate of each network.
+    batch
+        Patches a step.
+    """
+
+    steps: Mapping[str, int]
+    learning_rates: Mapping[str, float]
+    batch: int = 64
+
+    def limited(self, steps: int | None) -> Schedule:
+        """The same schedule with its stages shortened in proportion to `steps` in all."""
+        if steps is None:
+            return self
+        total = sum(self.steps.values())
+        shares = {name: max(1, round(count * steps / total)) for name, count in self.steps.items()}
+        return dataclasses.replace(self, steps=shares)
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """How the edge computes a detector's scores.
+
+    Attributes
+    ----------
+    graphs
+        For each graph, the networks that it chains, in order.
+    nodes
+        Which graph turns which tensors into which.
+    scores
+        Every named score, as weights of the elementary scores of `semedge.scores`.
+    default
+        Name of the score that a frame is judged by unless told otherwise.
+    """
+
+    graphs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    default: str = ""
+
+
+class TrainableDetector(ABC):
+    """A detector of the thesis: networks, losses, stages and scores in one file."""
+
+    name: ClassVar[str]
+    thesis_section: ClassVar[str]
+    options_class: ClassVar[type]
+    schedules: ClassVar[Mapping[str, Schedule]]
+    patch_px: ClassVar[int] = PATCH_PX
+    edge_refusal: ClassVar[str | None] = None
+    """Why the detector cannot be exported, or None where it can."""
+
+    def __init__(self, options: Any, schedule: Schedule) -> None:
+        self.options = options
+        self.schedule = schedule
+
+    @abstractmethod
+    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
+        """Every network by name, in the Keras namespace `k`.
+
+        `spectral` is False for twins, whose kernels come already divided.
+        """
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in order."""
+
+    @abstractmethod
+    def score_plan(self) -> ScorePlan:
+        """How the edge computes the scores; empty where it cannot."""
+
+    @abstractmethod
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
+        """G(E(x)) in inference mode where the detector has an encoder, else None."""
+
+    def rates(self, *names: str) -> dict[str, float]:
+        """Learning rates of some networks by the schedule."""
+        return {name: self.schedule.learning_rates[name] for name in names}
+
+
+def parse_options(options_class: type, settings: Mapping[str, str]) -> Any:
+    """An options dataclass from `name=value` texts; one sentence for what does not fit."""
+    known = {field.name: field for field in dataclasses.fields(options_class)}
+    values: dict[str, Any] = {}
+    for name, text in settings.items():
+        if name not in known:
+            raise SemedgeError(
+                f"There is no option {name!r}; the detector's options are {', '.join(known)}."
+            )
+        default = known[name].default
+        values[name] = _parse_option(name, text, default, known[name].metadata.get("choices"))
+    return options_class(**values)
+
+
+def _parse_option(name: str, text: str, default: Any, choices: tuple[str, ...] | None) -> Any:
+    if isinstance(default, bool):
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise SemedgeError(f"Option {name} must be true or false. Received: {text!r}")
+    if choices is not None:
+        if text in choices:
+            return text
+        raise SemedgeError(f"Option {name} must be one of {', '.join(choices)}. Received: {text!r}")
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        raise SemedgeError(f"Option {name} must be a number. Received: {text!r}") from error

@@ -1,0 +1,334 @@
+"""SENCEBGAN: sequentially encoded energy-based GAN (thesis 4.3, table A7).
+
+Three stages, each with everything before it frozen:
+
+1. `ebgan`. Energy e(x) = mean ||D(x) - x||, D(x) = Dec(h(x)). Per step one update of D down
+   L_D = e(x) + max(0, m - e(G(z))) (eq. 4.1), then three of G down
+   L_G = e(G(z)) + 0.25 PT(h(G(z))) + 0.1 ||h(x) - h(G(z))||, PT of eq. 3.8.
+2. `encoder`. E_G down ||G(E_G(x)) - x|| + 0.4 F, F on the decoded images or on the embeddings;
+   with `xx`, against a discriminator that tells (x, x) from (x, G(E_G(x))).
+3. `reconstruction`. E_R down ||E_R(G(E_G(x))) - E_G(x)||; with `zz`, against a discriminator that
+   tells (z, z) from (z, E_R(G(z))), z = E_G(x).
+
+Norms are per patch and not squared; losses are means over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import tensorflow as tf
+
+from semedge.manifest import Node
+from semedge_trainer import networks as blocks
+from semedge_trainer.detectors.base import (
+    Losses,
+    Networks,
+    Schedule,
+    ScorePlan,
+    Stage,
+    StepContext,
+    TrainableDetector,
+)
+from semedge_trainer.losses import binary_cross_entropy, mean_norm
+from semedge_trainer.networks import LATENT, KerasNamespace, Network
+from semedge_trainer.randomness import Randomness
+from semedge_trainer.spectral import iterate_spectral_vectors
+from semedge_trainer.stabilization import Stabilization, instance_noise, labels, pulling_away
+
+MARGIN = 20.0
+GENERATOR_UPDATES = 3
+PULLING_AWAY_WEIGHT = 0.25
+MATCHING_WEIGHT = 0.1
+FEATURE_WEIGHT = 0.4
+EPOCH_STEPS = 800
+
+RATES_THESIS = {
+    "generator": 1e-5,
+    "embedding": 5e-6,
+    "decoder": 5e-6,
+    "encoder": 5e-5,
+    "reconstruction_encoder": 5e-5,
+    "features_xx": 1e-6,
+    "logit_xx": 1e-6,
+    "features_zz": 1e-6,
+    "logit_zz": 1e-6,
+}
+RATES_FAST = {
+    "generator": 2e-4,
+    "embedding": 2e-4,
+    "decoder": 2e-4,
+    "encoder": 5e-4,
+    "reconstruction_encoder": 5e-4,
+    "features_xx": 1e-4,
+    "logit_xx": 1e-4,
+    "features_zz": 1e-4,
+    "logit_zz": 1e-4,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Variants of the thesis and its code."""
+
+    xx: bool = False
+    zz: bool = False
+    feature_term: str = field(default="embedding", metadata={"choices": ("embedding", "decoded")})
+    pulling_away_squared: bool = True
+    instance_noise: bool = False
+    soft_labels: bool = False
+    label_flipping: bool = False
+
+    @property
+    def stabilization(self) -> Stabilization:
+        """Switches of the pair discriminators, the only ones here that tell 0 from 1."""
+        return Stabilization(self.instance_noise, self.soft_labels, self.label_flipping)
+
+
+class Sencebgan(TrainableDetector):
+    """The networks, stages and scores of SENCEBGAN."""
+
+    name = "sencebgan"
+    thesis_section = "4.3, A.7"
+    options_class = Options
+    schedules: ClassVar = {
+        "thesis": Schedule(
+            {
+                "ebgan": 100 * EPOCH_STEPS,
+                "encoder": 100 * EPOCH_STEPS,
+                "reconstruction": 400 * EPOCH_STEPS,
+            },
+            RATES_THESIS,
+        ),
+        "fast": Schedule({"ebgan": 1200, "encoder": 2000, "reconstruction": 1000}, RATES_FAST),
+    }
+    options: Options
+
+    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
+        """G, the halves h and Dec of D, E_G, E_R, and the pair discriminators that are on."""
+        networks = {
+            "generator": blocks.generator_ebgan(k),
+            "embedding": blocks.embedding(k, spectral=spectral),
+            "decoder": blocks.decoder(k),
+            "encoder": blocks.encoder(k, "encoder"),
+            "reconstruction_encoder": blocks.encoder(k, "reconstruction_encoder"),
+        }
+        if self.options.xx:
+            networks["features_xx"] = blocks.features_pair_images(k, spectral=spectral)
+            networks["logit_xx"] = blocks.logit(k, 8 * 8 * 128, "logit_xx", spectral=spectral)
+        if self.options.zz:
+            networks["features_zz"] = blocks.features_pair_latents(k)
+            networks["logit_zz"] = blocks.logit(k, 32, "logit_zz")
+        return networks
+
+    def stages(self) -> tuple[Stage, ...]:
+        """EBGAN, generator encoder, reconstruction encoder."""
+        encoder = ["encoder"] + ["features_xx", "logit_xx"] * self.options.xx
+        reconstruction = ["reconstruction_encoder"] + [
+            "features_zz",
+            "logit_zz",
+        ] * self.options.zz
+        return (
+            Stage(
+                "ebgan",
+                self.rates("generator", "embedding", "decoder"),
+                self._step_ebgan,
+                self._settle_ebgan,
+            ),
+            Stage("encoder", self.rates(*encoder), self._step_encoder, self._settle_encoder),
+            Stage(
+                "reconstruction",
+                self.rates(*reconstruction),
+                self._step_reconstruction,
+                self._settle_reconstruction,
+            ),
+        )
+
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """G(E_G(x)) in inference mode."""
+        return networks["generator"](networks["encoder"](patches, training=False), training=False)
+
+    def score_plan(self) -> ScorePlan:
+        """Scores of detectors.md: images, latents, embeddings, and pair features where on."""
+        graphs = {
+            name: (name,)
+            for name in ("encoder", "generator", "embedding", "decoder", "reconstruction_encoder")
+        }
+        nodes = [
+            _node("z", "encoder", "x"),
+            _node("y", "generator", "z"),
+            _node("h_x", "embedding", "x"),
+            _node("h_y", "embedding", "y"),
+            _node("d_x", "decoder", "h_x"),
+            _node("d_y", "decoder", "h_y"),
+            _node("z_y", "reconstruction_encoder", "y"),
+        ]
+        scores = {
+            "im1": {"im1": 1.0},
+            "im2": {"im2": 1.0},
+            "final_1": {"final_1": 1.0},
+            "final_2": {"final_2": 1.0},
+            "final_3": {"final_3": 1.0},
+            "comb_im": {"im1": 1.0, "final_1": 0.25},
+            "comb_z": {"final_2": 0.55, "final_3": 0.45},
+        }
+        if self.options.xx:
+            graphs["features_xx"] = ("features_xx",)
+            nodes += [
+                _node("f_xx", "features_xx", "x", "x"),
+                _node("f_xy", "features_xx", "x", "y"),
+            ]
+            scores["features_xx"] = {"features_xx": 1.0}
+        if self.options.zz:
+            graphs["features_zz"] = ("features_zz",)
+            nodes += [
+                _node("f_zz", "features_zz", "z", "z"),
+                _node("f_zy", "features_zz", "z", "z_y"),
+            ]
+            scores["features_zz"] = {"features_zz": 1.0}
+        return ScorePlan(graphs, tuple(nodes), scores, default="comb_z")
+
+    def _step_ebgan(self, context: StepContext, x: tf.Tensor) -> Losses:
+        networks, random = context.networks, context.random
+        generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
+
+        def energy(patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            embedded = h(patches, training=True)
+            return mean_norm(decoder(embedded, training=True) - patches), embedded
+
+        iterate_spectral_vectors(h)
+        fake = tf.stop_gradient(generator(random.normal((tf.shape(x)[0], LATENT)), training=True))
+        energies: Losses = {}
+
+        def loss_d() -> tf.Tensor:
+            energies["energy_real"], _ = energy(x)
+            energies["energy_fake"], _ = energy(fake)
+            return energies["energy_real"] + tf.nn.relu(MARGIN - energies["energy_fake"])
+
+        loss_discriminator = context.descend(("embedding", "decoder"), loss_d)
+        h_x = tf.stop_gradient(h(x, training=True))
+        terms: Losses = {}
+
+        def loss_g() -> tf.Tensor:
+            z = random.normal((tf.shape(x)[0], LATENT))
+            energy_fake, h_fake = energy(generator(z, training=True))
+            terms["pulling_away"] = pulling_away(h_fake, squared=self.options.pulling_away_squared)
+            return (
+                energy_fake
+                + PULLING_AWAY_WEIGHT * terms["pulling_away"]
+                + MATCHING_WEIGHT * mean_norm(h_x - h_fake)
+            )
+
+        for _ in range(GENERATOR_UPDATES):
+            loss_generator = context.descend(("generator",), loss_g)
+        return {
+            "discriminator": loss_discriminator,
+            "generator": loss_generator,
+            **energies,
+            **terms,
+        }
+
+    def _settle_ebgan(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+        networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)
+        networks["decoder"](networks["embedding"](x, training=True), training=True)
+
+    def _step_encoder(self, context: StepContext, x: tf.Tensor) -> Losses:
+        networks = context.networks
+        generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
+
+        def features(patches: tf.Tensor) -> tf.Tensor:
+            embedded = h(patches, training=False)
+            if self.options.feature_term == "decoded":
+                return decoder(embedded, training=False)
+            return embedded
+
+        features_x = features(x)
+        losses: Losses = {}
+
+        def loss() -> tf.Tensor:
+            y = generator(networks["encoder"](x, training=True), training=False)
+            losses["image"] = mean_norm(y - x)
+            losses["features"] = mean_norm(features_x - features(y))
+            total = losses["image"] + FEATURE_WEIGHT * losses["features"]
+            if self.options.xx:
+                losses["adversarial"] = self._fool(context, "xx", x, y)
+                total += losses["adversarial"]
+            return total
+
+        if self.options.xx:
+            y = generator(networks["encoder"](x, training=True), training=False)
+            losses["discriminator_xx"] = self._tell(context, "xx", x, y)
+        losses["encoder"] = context.descend(("encoder",), loss)
+        return losses
+
+    def _settle_encoder(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+        networks["encoder"](x, training=True)
+
+    def _step_reconstruction(self, context: StepContext, x: tf.Tensor) -> Losses:
+        networks = context.networks
+        z = networks["encoder"](x, training=False)
+        y = networks["generator"](z, training=False)
+        losses: Losses = {}
+
+        def loss() -> tf.Tensor:
+            z_y = networks["reconstruction_encoder"](y, training=True)
+            losses["latent"] = mean_norm(z_y - z)
+            if not self.options.zz:
+                return losses["latent"]
+            losses["adversarial"] = self._fool(context, "zz", z, z_y)
+            return losses["latent"] + losses["adversarial"]
+
+        if self.options.zz:
+            z_y = networks["reconstruction_encoder"](y, training=True)
+            losses["discriminator_zz"] = self._tell(context, "zz", z, z_y)
+        losses["reconstruction_encoder"] = context.descend(("reconstruction_encoder",), loss)
+        return losses
+
+    def _settle_reconstruction(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+        y = self.reconstruct(networks, x)
+        networks["reconstruction_encoder"](y, training=True)
+
+    def _tell(self, context: StepContext, pair: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """Train the pair discriminator to tell (a, a) from (a, b)."""
+        a, b = tf.stop_gradient(a), tf.stop_gradient(b)
+        discriminate = self._pair_discriminator(context, pair)
+        iterate_spectral_vectors(context.networks[f"features_{pair}"])
+        iterate_spectral_vectors(context.networks[f"logit_{pair}"])
+        switches = self.options.stabilization
+        real, fake = labels(tf.shape(a)[0], switches, context.random)
+
+        def loss() -> tf.Tensor:
+            return binary_cross_entropy(real, discriminate(a, a)) + binary_cross_entropy(
+                fake, discriminate(a, b)
+            )
+
+        return context.descend((f"features_{pair}", f"logit_{pair}"), loss)
+
+    def _fool(self, context: StepContext, pair: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """Loss of the encoder: (a, b) should pass for (a, a)."""
+        real, _ = labels(
+            tf.shape(a)[0],
+            Stabilization(label_flipping=self.options.label_flipping),
+            context.random,
+        )
+        return binary_cross_entropy(real, self._pair_discriminator(context, pair)(a, b))
+
+    def _pair_discriminator(
+        self, context: StepContext, pair: str
+    ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        features = context.networks[f"features_{pair}"]
+        logit = context.networks[f"logit_{pair}"]
+
+        def discriminate(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+            pairs = tf.concat([a, b], axis=-1)
+            if self.options.instance_noise:
+                pairs = instance_noise(pairs, context.epoch, context.random)
+            return logit(features(pairs, training=True), training=True)
+
+        return discriminate
+
+
+def _node(output: str, graph: str, *inputs: str) -> Node:
+    return Node(output=output, graph=graph, inputs=inputs)

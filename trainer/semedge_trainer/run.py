@@ -1,0 +1,175 @@
+"""The run folder: what a training writes, and what an export starts from.
+
+::
+
+    run.json            detector, options, schedule, seed, frames, versions; written first
+    patches.npy         a sample of the training patches, for quantization and parity
+    checkpoints/STAGE/  the last checkpoints of each stage
+    logs/STAGE.csv      losses
+    tensorboard/        the same for TensorBoard
+    pictures/           samples and reconstructions
+    weights/            averaged weights of every network; there only when the training is done
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from semedge.bundle import array_content
+from semedge.errors import SemedgeError
+from semedge.files import write_atomically
+from semedge.manifest import Intensity, Record
+from semedge.scaling import Scaling
+from semedge_trainer.detectors import TrainableDetector, make_detector
+from semedge_trainer.detectors.base import Schedule
+from semedge_trainer.networks import Network
+
+SAMPLE_PATCHES = 4096
+PACKAGES = ("semedge", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy")
+
+
+class RunRecord(Record):
+    """Content of `run.json`."""
+
+    format_version: Literal[1] = 1
+    detector: str
+    options: dict[str, bool | int | float | str]
+    schedule: str
+    steps: dict[str, int]
+    learning_rates: dict[str, float]
+    batch: int
+    seed: int
+    scaling: Scaling
+    mixed_precision: bool
+    source: str
+    frame_names: tuple[str, ...]
+    frame_sha256: tuple[str, ...]
+    intensity: Intensity
+    packages: dict[str, str]
+    created_at: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder and its record."""
+
+    folder: Path
+    record: RunRecord
+
+    @classmethod
+    def create(cls, folder: Path, record: RunRecord, patches: NDArray) -> Run:
+        """Start a folder; one that holds a run already is refused."""
+        if (folder / "run.json").exists():
+            raise SemedgeError(
+                f"{folder} holds a training already; continue it with --resume, or choose another "
+                "folder with --out."
+            )
+        write_atomically(folder / "patches.npy", _npy(patches))
+        write_atomically(folder / "run.json", record.model_dump_json(indent=1).encode())
+        return cls(folder, record)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open a folder that `create` started."""
+        path = folder / "run.json"
+        try:
+            return cls(folder, RunRecord.model_validate_json(path.read_bytes()))
+        except OSError as error:
+            raise SemedgeError(
+                f"{folder} is not a run folder ({path.name}: {error.strerror}); give the folder "
+                "that `semedge train --out` wrote."
+            ) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SemedgeError(
+                f"{path} cannot be used ({'.'.join(map(str, first['loc']))}: {first['msg']}); "
+                "train again with this version of semedge."
+            ) from error
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training is done."""
+        return (self.folder / "weights").is_dir()
+
+    def detector(self) -> TrainableDetector:
+        """The detector with the record's options and schedule."""
+        settings = {name: str(value) for name, value in self.record.options.items()}
+        detector = make_detector(self.record.detector, settings, self.record.schedule)
+        schedule = Schedule(self.record.steps, self.record.learning_rates, self.record.batch)
+        return type(detector)(detector.options, schedule)
+
+    def patches(self) -> NDArray:
+        """Sample of the training patches `(n, 32, 32, 1)`, pixel type of the frames."""
+        patches: NDArray = np.load(self.folder / "patches.npy", allow_pickle=False)
+        return patches
+
+    def write_weights(
+        self, networks: Mapping[str, Network], arrays: Mapping[str, NDArray[np.float32]]
+    ) -> None:
+        """Write the final weights, all or nothing."""
+        temporary = Path(tempfile.mkdtemp(prefix=".weights.", dir=self.folder))
+        try:
+            for name, network in networks.items():
+                network.save_weights(temporary / f"{name}.weights.h5")
+            for name, array in arrays.items():
+                (temporary / f"{name}.npy").write_bytes(array_content(array))
+            temporary.chmod(0o755)
+            temporary.replace(self.folder / "weights")
+        except OSError as error:
+            raise SemedgeError(
+                f"The weights could not be written to {self.folder} ({error}); free some space, "
+                "then continue with --resume."
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def load(self) -> tuple[TrainableDetector, dict[str, Network]]:
+        """The detector and its trained networks."""
+        if not self.finished:
+            raise SemedgeError(
+                f"The training in {self.folder} is not finished; continue it with "
+                f"`semedge train --resume --out {self.folder}`."
+            )
+        keras.mixed_precision.set_global_policy("float32")
+        detector = self.detector()
+        networks = detector.build(keras, spectral=True)
+        for name, network in networks.items():
+            network.load_weights(self.folder / "weights" / f"{name}.weights.h5")
+        return detector, networks
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Constants that the scores need, by name."""
+        return {
+            path.stem: np.load(path, allow_pickle=False)
+            for path in sorted((self.folder / "weights").glob("*.npy"))
+        }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that shape a training."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _npy(array: NDArray) -> bytes:
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,128 @@
+"""From normal frames to a finished run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from semedge.errors import SemedgeError
+from semedge.scaling import Scaling, scale_patches
+from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors.base import Networks
+from semedge_trainer.frames import TrainingFrames, read_training_frames
+from semedge_trainer.loop import train
+from semedge_trainer.progress import StageLog
+from semedge_trainer.run import SAMPLE_PATCHES, Run, RunRecord, package_versions
+
+STATISTICS_BATCH = 256
+RIDGE = 1e-3
+PICTURES_A_STAGE = 8
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a person asks for with `semedge train`."""
+
+    detector: str
+    source: str
+    settings: Mapping[str, str]
+    schedule: str = "fast"
+    steps: int | None = None
+    seed: int = 0
+    scaling: Scaling = "range"
+    mixed_precision: bool = False
+
+
+def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
+    """Read the frames and start the run folder."""
+    detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
+    frames = read_training_frames(request.source, detector.patch_px)
+    record = RunRecord(
+        detector=request.detector,
+        options=dataclasses.asdict(detector.options),
+        schedule=request.schedule,
+        steps=dict(detector.schedule.steps),
+        learning_rates=dict(detector.schedule.learning_rates),
+        batch=detector.schedule.batch,
+        seed=request.seed,
+        scaling=request.scaling,
+        mixed_precision=request.mixed_precision,
+        source=request.source,
+        frame_names=frames.names,
+        frame_sha256=frames.sha256,
+        intensity=frames.intensity,
+        packages=package_versions(),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    patches = frames.sample(SAMPLE_PATCHES, detector.patch_px, request.seed)
+    return Run.create(folder, record, patches), frames
+
+
+def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
+    """Open a run folder and read its frames again; other frames are refused."""
+    run = Run.open(folder)
+    frames = read_training_frames(source or run.record.source, run.detector().patch_px)
+    if frames.sha256 != run.record.frame_sha256:
+        raise SemedgeError(
+            f"The frames of {source or run.record.source} are not those that {folder} was started "
+            "with; give the same frames with --images, or start a new run."
+        )
+    return run, frames
+
+
+def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strategy) -> None:
+    """Train to the end and write the weights and the statistics that scores need."""
+
+    def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
+        return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
+
+    networks = train(run, frames, strategy, make_log)
+    patches = scale_patches(run.patches(), run.record.scaling)
+    run.write_weights(networks, normal_statistics(networks, patches))
+
+
+def normal_statistics(
+    networks: Networks, patches: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Mean and whitening of the embeddings of normal patches, where there is an embedding.
+
+    The whitening W fulfils W W^T = (C + r I)^-1, C the covariance and r a thousandth of its mean
+    variance, which keeps directions that never vary from dominating.
+    """
+    if "embedding" not in networks:
+        return {}
+    embedded = np.asarray(
+        networks["embedding"].predict(patches, batch_size=STATISTICS_BATCH, verbose=0), np.float64
+    )
+    covariance = np.cov(embedded, rowvar=False)
+    ridge = RIDGE * np.trace(covariance) / len(covariance)
+    values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
+    return {
+        "h_mean": embedded.mean(axis=0).astype(np.float32),
+        "h_whitening": (vectors / np.sqrt(values)).astype(np.float32),
+    }
+
+
+def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
+    """One device, or several that share each batch; every GPU where none is named."""
+    available = [device.name for device in tf.config.list_logical_devices()]
+    if devices is None:
+        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+        return (
+            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        )
+    full = [f"/device:{device.upper()}" for device in devices]
+    if missing := sorted(set(full) - set(available)):
+        raise SemedgeError(
+            f"There is no device {', '.join(missing)}; this machine has {', '.join(available)}."
+        )
+    if len(full) == 1:
+        return tf.distribute.OneDeviceStrategy(full[0])
+    return tf.distribute.MirroredStrategy(full)
