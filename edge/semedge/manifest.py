@@ -82,10 +82,10 @@ class Training(Record):
 
 
 class Parity(Record):
-    """The exported graphs against the Keras networks, on patches of the training frames.
+    """A score by the exported graphs against the same score by the Keras networks.
 
-    Half of the patches are normal; the other half carry a smooth square, so that the AUROC of
-    either can be told.
+    On patches of the training frames; half are as they are, the other half are blurred flat, so
+    that an AUROC can be told for either.
     """
 
     patches: int
@@ -107,7 +107,7 @@ class Manifest(Record):
     scores: dict[str, dict[str, float]]
     members: dict[str, Member]
     training: Training
-    parity: Parity
+    parity: dict[str, Parity]
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Manifest:

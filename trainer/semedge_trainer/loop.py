@@ -240,7 +240,7 @@ def train(
     keras.utils.set_random_seed(run.record.seed)
     detector = run.detector()
     with strategy.scope():
-        networks = detector.build(keras, spectral=True)
+        networks = detector.build()
     stages = detector.stages()
     first = _stage_reached(run.folder, stages)
     for index, stage in enumerate(stages):

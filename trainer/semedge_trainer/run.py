@@ -32,8 +32,8 @@ from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 from semedge.manifest import Intensity, Record
 from semedge.scaling import Scaling
-from semedge_trainer.detectors import TrainableDetector, make_detector
-from semedge_trainer.detectors.base import Schedule
+from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors.base import Schedule, TrainableDetector
 from semedge_trainer.networks import Network
 
 SAMPLE_PATCHES = 4096
@@ -122,7 +122,8 @@ class Run:
         temporary = Path(tempfile.mkdtemp(prefix=".weights.", dir=self.folder))
         try:
             for name, network in networks.items():
-                network.save_weights(temporary / f"{name}.weights.h5")
+                weights = {variable.path: np.asarray(variable) for variable in network.weights}
+                np.savez(temporary / f"{name}.npz", **weights)
             for name, array in arrays.items():
                 (temporary / f"{name}.npy").write_bytes(array_content(array))
             temporary.chmod(0o755)
@@ -144,9 +145,10 @@ class Run:
             )
         keras.mixed_precision.set_global_policy("float32")
         detector = self.detector()
-        networks = detector.build(keras, spectral=True)
+        networks = detector.build()
         for name, network in networks.items():
-            network.load_weights(self.folder / "weights" / f"{name}.weights.h5")
+            with np.load(self.folder / "weights" / f"{name}.npz", allow_pickle=False) as saved:
+                network.set_weights([saved[variable.path] for variable in network.weights])
         return detector, networks
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:

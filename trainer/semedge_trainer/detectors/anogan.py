@@ -15,6 +15,7 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
+from semedge.errors import SemedgeError
 from semedge_trainer import networks as blocks
 from semedge_trainer.detectors.base import (
     Losses,
@@ -26,7 +27,7 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
 )
 from semedge_trainer.losses import binary_cross_entropy
-from semedge_trainer.networks import LATENT, KerasNamespace, Network
+from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.stabilization import Stabilization, instance_noise, labels
 
@@ -65,12 +66,12 @@ class Anogan(TrainableDetector):
     )
     options: Options
 
-    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
+    def build(self) -> dict[str, Network]:
         """G, and D as its convolutions f and its last layer."""
         return {
-            "generator": blocks.generator_anogan(k),
-            "features": blocks.features_anogan(k),
-            "logit": blocks.logit(k, 4 * 4 * 256),
+            "generator": blocks.generator_anogan(),
+            "features": blocks.features_anogan(),
+            "logit": blocks.logit(4 * 4 * 256),
         }
 
     def stages(self) -> tuple[Stage, ...]:
@@ -85,6 +86,10 @@ class Anogan(TrainableDetector):
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
         """None: there is no encoder."""
         return None
+
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """Refused, as the export is."""
+        raise SemedgeError(self.edge_refusal)
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         networks, random = context.networks, context.random

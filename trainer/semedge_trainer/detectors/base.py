@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from semedge.detector import nodes_needed
 from semedge.errors import SemedgeError
 from semedge.manifest import Node
-from semedge_trainer.networks import PATCH_PX, KerasNamespace, Network
+from semedge.scores import tensors_needed
+from semedge_trainer.networks import PATCH_PX, Network
 from semedge_trainer.randomness import Randomness
 
 Networks = Mapping[str, Network]
@@ -118,20 +120,30 @@ class ScorePlan:
 
     Attributes
     ----------
-    graphs
-        For each graph, the networks that it chains, in order.
     nodes
-        Which graph turns which tensors into which.
+        Which network turns which tensors into which.
     scores
         Every named score, as weights of the elementary scores of `semedge.scores`.
     default
         Name of the score that a frame is judged by unless told otherwise.
     """
 
-    graphs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     default: str = ""
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the networks that the scores need, sorted."""
+        return tuple(sorted({node.graph for node in self.nodes}))
+
+    def chosen(self, name: str, *, only: bool) -> ScorePlan:
+        """The plan with `name` as its default and, where `only`, without all other scores."""
+        if not only:
+            return dataclasses.replace(self, default=name)
+        needed = tensors_needed(self.scores[name])
+        nodes = tuple(nodes_needed(self.nodes, needed))
+        return ScorePlan(nodes, {name: self.scores[name]}, name)
 
 
 class TrainableDetector(ABC):
@@ -150,11 +162,8 @@ class TrainableDetector(ABC):
         self.schedule = schedule
 
     @abstractmethod
-    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
-        """Every network by name, in the Keras namespace `k`.
-
-        `spectral` is False for twins, whose kernels come already divided.
-        """
+    def build(self) -> dict[str, Network]:
+        """Every network by name, with fresh weights."""
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
@@ -167,6 +176,10 @@ class TrainableDetector(ABC):
     @abstractmethod
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
         """G(E(x)) in inference mode where the detector has an encoder, else None."""
+
+    @abstractmethod
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """The detector's own losses on quantization-aware twins, all of them trained at once."""
 
     def rates(self, *names: str) -> dict[str, float]:
         """Learning rates of some networks by the schedule."""

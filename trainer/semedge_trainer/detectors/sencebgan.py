@@ -33,7 +33,7 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
 )
 from semedge_trainer.losses import binary_cross_entropy, mean_norm
-from semedge_trainer.networks import LATENT, KerasNamespace, Network
+from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.spectral import iterate_spectral_vectors
 from semedge_trainer.stabilization import Stabilization, instance_noise, labels, pulling_away
@@ -106,21 +106,21 @@ class Sencebgan(TrainableDetector):
     }
     options: Options
 
-    def build(self, k: KerasNamespace, *, spectral: bool) -> dict[str, Network]:
+    def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, E_G, E_R, and the pair discriminators that are on."""
         networks = {
-            "generator": blocks.generator_ebgan(k),
-            "embedding": blocks.embedding(k, spectral=spectral),
-            "decoder": blocks.decoder(k),
-            "encoder": blocks.encoder(k, "encoder"),
-            "reconstruction_encoder": blocks.encoder(k, "reconstruction_encoder"),
+            "generator": blocks.generator_ebgan(),
+            "embedding": blocks.embedding(),
+            "decoder": blocks.decoder(),
+            "encoder": blocks.encoder("encoder"),
+            "reconstruction_encoder": blocks.encoder("reconstruction_encoder"),
         }
         if self.options.xx:
-            networks["features_xx"] = blocks.features_pair_images(k, spectral=spectral)
-            networks["logit_xx"] = blocks.logit(k, 8 * 8 * 128, "logit_xx", spectral=spectral)
+            networks["features_xx"] = blocks.features_pair_images()
+            networks["logit_xx"] = blocks.logit(8 * 8 * 128, "logit_xx", spectral=True)
         if self.options.zz:
-            networks["features_zz"] = blocks.features_pair_latents(k)
-            networks["logit_zz"] = blocks.logit(k, 32, "logit_zz")
+            networks["features_zz"] = blocks.features_pair_latents()
+            networks["logit_zz"] = blocks.logit(32, "logit_zz")
         return networks
 
     def stages(self) -> tuple[Stage, ...]:
@@ -152,10 +152,6 @@ class Sencebgan(TrainableDetector):
 
     def score_plan(self) -> ScorePlan:
         """Scores of detectors.md: images, latents, embeddings, and pair features where on."""
-        graphs = {
-            name: (name,)
-            for name in ("encoder", "generator", "embedding", "decoder", "reconstruction_encoder")
-        }
         nodes = [
             _node("z", "encoder", "x"),
             _node("y", "generator", "z"),
@@ -173,22 +169,45 @@ class Sencebgan(TrainableDetector):
             "final_3": {"final_3": 1.0},
             "comb_im": {"im1": 1.0, "final_1": 0.25},
             "comb_z": {"final_2": 0.55, "final_3": 0.45},
+            "embedding_gaussian": {"embedding_gaussian": 1.0},
         }
         if self.options.xx:
-            graphs["features_xx"] = ("features_xx",)
             nodes += [
                 _node("f_xx", "features_xx", "x", "x"),
                 _node("f_xy", "features_xx", "x", "y"),
             ]
             scores["features_xx"] = {"features_xx": 1.0}
         if self.options.zz:
-            graphs["features_zz"] = ("features_zz",)
             nodes += [
                 _node("f_zz", "features_zz", "z", "z"),
                 _node("f_zy", "features_zz", "z", "z_y"),
             ]
             scores["features_zz"] = {"features_zz": 1.0}
-        return ScorePlan(graphs, tuple(nodes), scores, default="comb_z")
+        return ScorePlan(tuple(nodes), scores, default="comb_z")
+
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """e(x) of stage 1 and the losses of stages 2 and 3, each moving its own networks only."""
+        h, decoder, generator = (networks[name] for name in ("embedding", "decoder", "generator"))
+        h_x = h(patches, training=True)
+        d_x = decoder(h_x, training=True)
+        z = networks["encoder"](patches, training=True)
+        y = generator(z, training=True)
+        h_y = h(y, training=True)
+        decoder(h_y, training=True)
+        z_y = networks["reconstruction_encoder"](tf.stop_gradient(y), training=True)
+        loss = (
+            mean_norm(d_x - patches)
+            + mean_norm(y - patches)
+            + FEATURE_WEIGHT * mean_norm(tf.stop_gradient(h_x) - h_y)
+            + mean_norm(z_y - tf.stop_gradient(z))
+        )
+        for pair, a, b in (("xx", patches, y), ("zz", z, z_y)):
+            if f"features_{pair}" in networks:
+                for other in (a, b):
+                    networks[f"features_{pair}"](
+                        tf.stop_gradient(tf.concat([a, other], -1)), training=True
+                    )
+        return loss
 
     def _step_ebgan(self, context: StepContext, x: tf.Tensor) -> Losses:
         networks, random = context.networks, context.random

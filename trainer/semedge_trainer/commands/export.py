@@ -1,0 +1,54 @@
+"""`semedge export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from semedge.console import print_json, say
+from semedge.manifest import Quantization
+from semedge_trainer.commands.extra import need_tensorflow
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DETECTOR", help="The bundle."
+)
+@click.option(
+    "--quantization",
+    type=click.Choice(get_args(Quantization)),
+    default="int8",
+    show_default=True,
+    help="qat: int8 with quantization-aware fine-tuning; int8: after training.",
+)
+@click.option("--score", metavar="NAME", help="The score that frames are judged by.")
+@click.option("--only-score", is_flag=True, help="Leave out graphs that this score does not need.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON document.")
+def export(
+    run: Path,
+    out: Path,
+    quantization: Quantization,
+    score: str | None,
+    only_score: bool,
+    as_json: bool,
+) -> None:
+    """Turn a training run into a detector bundle (TFLite).
+
+    The bundle records how the exported scores compare with the trained networks'.
+    """
+    need_tensorflow()
+    from semedge_trainer.export import export_run
+    from semedge_trainer.run import Run
+
+    manifest = export_run(Run.open(run), out, quantization, score_name=score, only_score=only_score)
+    chosen = manifest.parity[manifest.score.name]
+    say(
+        f"{out}: {manifest.detector}, {quantization}, {out.stat().st_size / 1e6:.2f} MB; score "
+        f"{manifest.score.name}, rank correlation with the trained networks "
+        f"{chosen.rank_correlation:.4f}. Next: semedge calibrate --detector {out} --images NORMAL"
+    )
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))

@@ -1,0 +1,131 @@
+"""A finished run folder to a detector bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.bundle import array_content, members_of, write_bundle
+from semedge.console import progress
+from semedge.errors import SemedgeError
+from semedge.manifest import Manifest, PatchInput, Quantization, ScoreChoice, Training
+from semedge.scaling import scale_patches
+from semedge.scores import tensors_needed
+from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
+from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
+from semedge_trainer.quantization import convert, make_twins, quantize_aware
+from semedge_trainer.run import Run, RunRecord
+
+Array = NDArray[np.float32]
+
+
+def export_run(
+    run: Run,
+    path: Path,
+    quantization: Quantization,
+    *,
+    score_name: str | None = None,
+    only_score: bool = False,
+) -> Manifest:
+    """Export the networks of a run, compare them with the Keras networks, write the bundle.
+
+    Parameters
+    ----------
+    run
+        A finished training.
+    path
+        Where the bundle goes.
+    quantization
+        What the graphs compute in.
+    score_name
+        The score that frames are judged by; the detector's default where None.
+    only_score
+        Leave out the graphs that this score does not need.
+    """
+    detector, networks = run.load()
+    if detector.edge_refusal is not None:
+        raise SemedgeError(detector.edge_refusal)
+    plan = _choose_scores(detector, score_name, only_score)
+    patches = scale_patches(run.patches(), run.record.scaling)
+    constants = _constants_needed(run, plan)
+    tensors = keras_tensors(plan, networks, patches)
+    if quantization == "qat":
+        twins = quantize_aware(detector, networks, patches)
+    else:
+        twins = make_twins(detector, networks)
+    graphs = {
+        name: convert(twins[name], quantization, _inputs_of(name, plan, tensors))
+        for name in progress(plan.graphs, "converting")
+    }
+    compared, blurred = parity_patches(patches)
+    parity = compare(
+        plan,
+        keras_tensors(plan, networks, compared),
+        exported_tensors(plan, graphs, compared),
+        constants,
+        blurred,
+    )
+    contents = {f"{name}.tflite": graph for name, graph in graphs.items()}
+    contents |= {f"{name}.npy": array_content(array) for name, array in constants.items()}
+    manifest = Manifest(
+        format_version=1,
+        detector=detector.name,
+        input=PatchInput(patch_px=detector.patch_px, scaling=run.record.scaling),
+        stride_px=detector.patch_px,
+        quantization=quantization,
+        nodes=plan.nodes,
+        score=ScoreChoice(name=plan.default, weights=dict(plan.scores[plan.default])),
+        scores={name: dict(weights) for name, weights in plan.scores.items()},
+        members=members_of(contents),
+        training=_training(run.record, detector.thesis_section),
+        parity=parity,
+    )
+    write_bundle(path, manifest, contents)
+    return manifest
+
+
+def _choose_scores(
+    detector: TrainableDetector, score_name: str | None, only_score: bool
+) -> ScorePlan:
+    plan = detector.score_plan()
+    name = score_name or plan.default
+    if name not in plan.scores:
+        raise SemedgeError(
+            f"{detector.name} has no score {name!r}; it has {', '.join(plan.scores)}."
+        )
+    return plan.chosen(name, only=only_score)
+
+
+def _constants_needed(run: Run, plan: ScorePlan) -> dict[str, Array]:
+    needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
+    return {name: array for name, array in run.arrays().items() if name in needed}
+
+
+def _inputs_of(graph: str, plan: ScorePlan, tensors: dict[str, Array]) -> Array:
+    """What a graph sees on the training patches, from all the nodes that run it, interleaved."""
+    inputs = [
+        np.concatenate([tensors[name] for name in node.inputs], axis=-1)
+        for node in plan.nodes
+        if node.graph == graph
+    ]
+    stacked = np.stack(inputs, axis=1)
+    return stacked.reshape(-1, *stacked.shape[2:])
+
+
+def _training(record: RunRecord, thesis_section: str) -> Training:
+    return Training(
+        detector=record.detector,
+        thesis_section=thesis_section,
+        schedule=record.schedule,
+        seed=record.seed,
+        steps=record.steps,
+        learning_rates=record.learning_rates,
+        options=record.options,
+        frame_sha256=record.frame_sha256,
+        frames=len(record.frame_sha256),
+        intensity=record.intensity,
+        packages=record.packages,
+        created_at=record.created_at,
+    )

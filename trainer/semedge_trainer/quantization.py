@@ -1,0 +1,147 @@
+"""Twins to TFLite: float32, float16, int8 after training, and quantization-aware training.
+
+Inputs and outputs stay float32, so that the scores' arithmetic stays float: with the score inside
+an int8 graph, hundreds of patches share a hundred distinct scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from numpy.typing import NDArray
+
+from semedge.console import progress
+from semedge.manifest import Quantization
+from semedge_trainer.detectors.base import Networks, TrainableDetector
+from semedge_trainer.networks import Network
+from semedge_trainer.twin import DepthToSpace, make_twin
+
+BATCH = 32
+REPRESENTATIVE_BATCHES = 16
+FINE_TUNING_STEPS = 200
+FINE_TUNING_RATE = 1e-5
+FINE_TUNING_BATCH = 32
+
+Array = NDArray[np.float32]
+
+
+class _Unquantized(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+    """Depth-to-space moves values and computes none: nothing to quantize."""
+
+    def get_weights_and_quantizers(self, layer: object) -> list:
+        """No weights."""
+        return []
+
+    def get_activations_and_quantizers(self, layer: object) -> list:
+        """No activation."""
+        return []
+
+    def set_quantize_weights(self, layer: object, quantize_weights: list) -> None:
+        """Nothing to set."""
+
+    def set_quantize_activations(self, layer: object, quantize_activations: list) -> None:
+        """Nothing to set."""
+
+    def get_output_quantizers(self, layer: object) -> list:
+        """The output has the input's values."""
+        return []
+
+    def get_config(self) -> dict:
+        """No parameters."""
+        return {}
+
+
+def convert(twin: tf_keras.Model, quantization: Quantization, representative: Array) -> bytes:
+    """TFLite graph of a twin.
+
+    Parameters
+    ----------
+    twin
+        From `make_twin`, or from `quantize_aware` where `quantization` is `qat`.
+    quantization
+        What the graph computes in.
+    representative
+        Inputs as the graph will see them, shape `(n, ...)`, n at least the batch; the ranges of
+        int8 come from them.
+    """
+    batch = twin.inputs[0].shape[0]
+    signature = tf.TensorSpec(twin.inputs[0].shape, tf.float32)
+    function = tf.function(lambda values: twin(values, training=False), autograph=False)
+    concrete = function.get_concrete_function(signature)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], twin)
+    if quantization != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization == "int8":
+        converter.representative_dataset = lambda: _batches(representative, batch)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    graph: bytes = converter.convert()
+    return graph
+
+
+def quantize_aware(
+    detector: TrainableDetector, networks: Networks, patches: Array
+) -> dict[str, tf_keras.Model]:
+    """Twins that know their int8 ranges, fine-tuned on the detector's own losses.
+
+    Parameters
+    ----------
+    detector, networks
+        What was trained.
+    patches
+        Scaled training patches `(n, 32, 32, 1)`.
+
+    Returns
+    -------
+    dict
+        Quantization-aware twin of each network that a score needs, batch `BATCH`.
+    """
+    aware = {name: _annotated(networks[name]) for name in detector.score_plan().graphs}
+    variables = [variable for model in aware.values() for variable in model.trainable_variables]
+    optimizer = tf_keras.optimizers.Adam(FINE_TUNING_RATE)
+    optimizer.build(variables)
+
+    @tf.function
+    def step(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = detector.fine_tuning_loss(aware, x)
+        gradients = tape.gradient(loss, variables, tf.UnconnectedGradients.ZERO)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    random = np.random.default_rng(0)
+    for _ in progress(range(FINE_TUNING_STEPS), "quantization-aware training"):
+        chosen = random.choice(len(patches), FINE_TUNING_BATCH, replace=False)
+        step(tf.constant(patches[chosen]))
+    return aware
+
+
+def make_twins(detector: TrainableDetector, networks: Networks) -> dict[str, tf_keras.Model]:
+    """Plain twin of each network that a score needs, batch `BATCH`."""
+    graphs = detector.score_plan().graphs
+    return {name: make_twin(networks[name], batch=BATCH) for name in graphs}
+
+
+def _annotated(network: Network) -> tf_keras.Model:
+    keras_quantization = tfmot.quantization.keras
+
+    def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        return keras_quantization.quantize_annotate_layer(layer, _Unquantized())
+
+    twin = make_twin(network, batch=BATCH, wrap_depth_to_space=annotate)
+    with keras_quantization.quantize_scope(
+        {"DepthToSpace": DepthToSpace, "_Unquantized": _Unquantized}
+    ):
+        annotated = keras_quantization.quantize_annotate_model(twin)
+        return keras_quantization.quantize_apply(annotated)
+
+
+def _batches(values: Array, batch: int) -> Iterator[list[Array]]:
+    count = min(len(values) // batch, REPRESENTATIVE_BATCHES)
+    for index in range(count):
+        yield [values[index * batch : (index + 1) * batch]]
