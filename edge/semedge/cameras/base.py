@@ -1,0 +1,70 @@
+"""What every camera is: an iterator of frames with a timeout and a `close()`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from threading import Event
+from types import TracebackType
+
+from semedge.errors import SemedgeError
+from semedge.frame import Frame
+
+
+class CameraStalledError(SemedgeError):
+    """No frame came in time; the camera goes on trying, and so may the caller."""
+
+
+class Camera(ABC):
+    """An iterator of frames that ends when the source ends.
+
+    Attributes
+    ----------
+    source
+        What a person calls the camera; without passwords.
+    live
+        Whether frames come at the source's pace, so that a slow reader loses some.
+    skipped
+        Files that could not be decoded, each with the reason.
+    lost
+        Frames that newer ones replaced before they were read.
+    """
+
+    live = False
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.skipped: list[str] = []
+        self.lost = 0
+        self._closed = Event()
+
+    @abstractmethod
+    def read(self) -> Frame:
+        """The next frame.
+
+        Raises `StopIteration` at the end of the source and `CameraStalledError` where no frame
+        came within the timeout.
+        """
+
+    def close(self) -> None:
+        """Give the source back; a read that waits ends."""
+        self._closed.set()
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._closed.is_set():
+            raise StopIteration
+        return self.read()
+
+    def __enter__(self) -> Camera:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,59 @@
+"""Image files as a camera: every file once, in natural order."""
+
+from __future__ import annotations
+
+import time
+
+from semedge.cameras.base import Camera
+from semedge.console import say
+from semedge.errors import SemedgeError
+from semedge.frame import Frame
+from semedge.images import list_images, read_gray
+
+
+class FolderCamera(Camera):
+    """Frames from a folder, a glob or one file.
+
+    A file that cannot be decoded is named, skipped and counted; where none can be, the end is an
+    error.
+
+    Parameters
+    ----------
+    source
+        Folder, glob or file.
+    loop
+        Whether to start again at the end.
+    """
+
+    def __init__(self, source: str, *, loop: bool = False) -> None:
+        super().__init__(source)
+        self._paths = list_images(source)
+        self._loop = loop
+        self._at = 0
+        self._read = 0
+
+    def read(self) -> Frame:
+        """The next file that can be decoded."""
+        while True:
+            if self._at == len(self._paths):
+                self._end_of_round()
+            path = self._paths[self._at]
+            self._at += 1
+            try:
+                image = read_gray(path)
+            except SemedgeError as error:
+                self.skipped.append(str(error))
+                say(f"Skipped: {error}")
+                continue
+            self._read += 1
+            return Frame(image, self._read - 1, time.time(), str(path))
+
+    def _end_of_round(self) -> None:
+        if not self._read:
+            raise SemedgeError(
+                f"None of the {len(self._paths)} files of {self.source} can be decoded; give "
+                "8- or 16-bit gray images."
+            )
+        if not self._loop:
+            raise StopIteration
+        self._at = 0

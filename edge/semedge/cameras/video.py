@@ -1,0 +1,72 @@
+"""Video files as a camera: every frame once."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.cameras.base import Camera
+from semedge.errors import SemedgeError
+from semedge.frame import Frame, GrayImage
+
+VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+GRAY16 = ("Y16 ", "Y1\x00\x10")
+"""Pixel formats that FFMPEG decodes to 16-bit gray."""
+
+
+def to_gray(image: NDArray) -> GrayImage:
+    """A decoded picture as gray `(height, width)`."""
+    if image.ndim == 3 and image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(image[..., 0] if image.ndim == 3 else image)
+
+
+class VideoCamera(Camera):
+    """Frames of a video file; gray 16-bit video (FFV1) stays exact."""
+
+    def __init__(self, source: str, *, loop: bool = False) -> None:
+        super().__init__(source)
+        self._loop = loop
+        self._read = 0
+        self._capture = self._open()
+
+    def read(self) -> Frame:
+        """The next frame of the file."""
+        ok, image = self._capture.read()
+        if not ok and self._loop and self._read:
+            self._capture.release()
+            self._capture = self._open()
+            ok, image = self._capture.read()
+        if not ok:
+            if not self._read:
+                raise SemedgeError(
+                    f"The video {self.source} holds no frame that can be decoded; record it again "
+                    "or convert it to FFV1 in .mkv."
+                )
+            raise StopIteration
+        self._read += 1
+        sequence = self._read - 1
+        return Frame(to_gray(image), sequence, time.time(), f"{self.source}#{sequence}")
+
+    def close(self) -> None:
+        """Release the file."""
+        super().close()
+        self._capture.release()
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise SemedgeError(
+                f"The video {self.source} cannot be opened; check the path and that it is a video."
+            )
+        if _is_gray16(capture):
+            capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        return capture
+
+
+def _is_gray16(capture: cv2.VideoCapture) -> bool:
+    code = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
+    return code.to_bytes(4, "little", signed=code < 0).decode("latin-1") in GRAY16
