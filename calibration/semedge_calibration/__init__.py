@@ -1,0 +1,30 @@
+"""Thresholds from normal scores, with what they promise proved; NumPy only."""
+
+from semedge_calibration.calibration import Calibration, ScoredGrid
+from semedge_calibration.errors import CalibrationError, CalibrationRefused
+from semedge_calibration.groups import correlation_warning, group_maxima
+from semedge_calibration.limits import (
+    METHODS,
+    Method,
+    best_provable_rate,
+    frames_needed,
+    p_value,
+)
+from semedge_calibration.threshold import ThresholdResult, calibrate_threshold, percent
+
+__all__ = [
+    "METHODS",
+    "Calibration",
+    "CalibrationError",
+    "CalibrationRefused",
+    "Method",
+    "ScoredGrid",
+    "ThresholdResult",
+    "best_provable_rate",
+    "calibrate_threshold",
+    "correlation_warning",
+    "frames_needed",
+    "group_maxima",
+    "p_value",
+    "percent",
+]

@@ -1,0 +1,215 @@
+"""A calibration: the threshold of one detector at one station, and what it promises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from semedge_calibration.document import Reader, parse_object
+from semedge_calibration.errors import CalibrationError
+from semedge_calibration.limits import METHODS, Method
+
+FORMAT_VERSION = 1
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ScoredGrid:
+    """How the normal frames were cut; `frame_shape` is the shape that was scored as one frame."""
+
+    patch_px: int
+    stride_px: int
+    frame_shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What `semedge calibrate` writes and `semedge watch` reads.
+
+    Attributes
+    ----------
+    threshold
+        A frame raises an alarm if its score is strictly above it.
+    method
+        `tolerance` or `conformal`.
+    false_alarm_rate
+        The rate that was asked for.
+    confidence
+        Of the tolerance limit; None for `conformal`, which holds on average.
+    proved_rate
+        The rate that was proved, at most `false_alarm_rate`.
+    rank
+        k: the threshold is the k-th largest of the groups' scores.
+    groups
+        n: the number of independent scores.
+    frames
+        Number of normal frames that were scored.
+    guarantee
+        The promise as a sentence.
+    group_by
+        Regular expression that named a frame's group, or None.
+    group_every_s
+        Length of the time blocks that were the groups, or None.
+    fields
+        Height and width of the fields that frames were split into, or None.
+    detector_sha256
+        The bundle that gave the scores.
+    grid
+        Patch, stride and shape that were scored.
+    score_name
+        The detector's score.
+    quantiles
+        Quantiles of the normal scores, by probability as text: `{"0.5": ...}`.
+    created_at
+        Date and time with its offset, ISO 8601.
+    warnings
+        What a reader of the guarantee must know.
+    """
+
+    threshold: float
+    method: Method
+    false_alarm_rate: float
+    confidence: float | None
+    proved_rate: float
+    rank: int
+    groups: int
+    frames: int
+    guarantee: str
+    group_by: str | None
+    group_every_s: float | None
+    fields: tuple[int, int] | None
+    detector_sha256: str
+    grid: ScoredGrid
+    score_name: str
+    quantiles: Mapping[str, float]
+    created_at: str
+    warnings: tuple[str, ...] = ()
+
+    def exceeds(self, score: float) -> bool:
+        """Whether a frame of this score raises an alarm.
+
+        Equality does not, so that the guarantee holds with ties. A score that is not a number
+        does: a detector that broke down must not pass for a quiet line.
+        """
+        return not score <= self.threshold
+
+    def false_alarms_per_hour(self, frame_rate_hz: float) -> float:
+        """Most false alarms an hour that the asked rate allows, at so many scores a second."""
+        return self.false_alarm_rate * frame_rate_hz * 3600
+
+    def to_json(self) -> str:
+        """The document; `from_json` gives back an equal calibration, to the last bit."""
+        document = {"format_version": FORMAT_VERSION, **asdict(self)}
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read a document; `CalibrationError` says in a few words what is wrong with it."""
+        reader = Reader(parse_object(text))
+        version = reader.take("format_version")
+        if isinstance(version, bool) or version != FORMAT_VERSION:
+            raise CalibrationError(
+                f"its format version is {version!r:.60}, and this semedge reads {FORMAT_VERSION}"
+            )
+        calibration = cls(
+            threshold=reader.number("threshold"),
+            method=_method(reader),
+            false_alarm_rate=reader.share("false_alarm_rate"),
+            confidence=None if reader.is_null("confidence") else reader.share("confidence"),
+            proved_rate=reader.share("proved_rate"),
+            rank=reader.count("rank"),
+            groups=reader.count("groups"),
+            frames=reader.count("frames"),
+            guarantee=reader.text("guarantee"),
+            group_by=None if reader.is_null("group_by") else reader.text("group_by"),
+            group_every_s=_group_every_s(reader),
+            fields=None if reader.is_null("fields") else reader.height_width("fields"),
+            detector_sha256=_sha256(reader),
+            grid=_grid(reader),
+            score_name=reader.text("score_name"),
+            quantiles=_quantiles(reader),
+            created_at=_created_at(reader),
+            warnings=reader.texts("warnings"),
+        )
+        reader.finish()
+        _check_agreement(calibration)
+        return calibration
+
+
+def _method(reader: Reader) -> Method:
+    value = reader.text("method")
+    for method in METHODS:
+        if value == method:
+            return method
+    raise CalibrationError(f"method must be one of {', '.join(METHODS)}, and is {value!r:.60}")
+
+
+def _group_every_s(reader: Reader) -> float | None:
+    if reader.is_null("group_every_s"):
+        return None
+    seconds = reader.number("group_every_s")
+    if not seconds > 0:
+        raise CalibrationError(f"group_every_s must be above 0, and is {seconds}")
+    return seconds
+
+
+def _sha256(reader: Reader) -> str:
+    value = reader.text("detector_sha256")
+    if not SHA256.fullmatch(value):
+        raise CalibrationError(f"detector_sha256 must be 64 hex digits, and is {value!r:.80}")
+    return value
+
+
+def _grid(reader: Reader) -> ScoredGrid:
+    inner = reader.inner("grid")
+    grid = ScoredGrid(
+        inner.count("patch_px"), inner.count("stride_px"), inner.height_width("frame_shape")
+    )
+    inner.finish()
+    return grid
+
+
+def _quantiles(reader: Reader) -> dict[str, float]:
+    inner = reader.inner("quantiles")
+    quantiles = {name: inner.number(name) for name in inner.names()}
+    try:
+        ordered = sorted((float(name), value) for name, value in quantiles.items())
+    except ValueError as error:
+        raise CalibrationError("quantiles must be named by probabilities, such as 0.5") from error
+    if not ordered or not all(0 <= probability <= 1 for probability, _ in ordered):
+        raise CalibrationError("quantiles must be named by probabilities, such as 0.5")
+    if any(low > high for (_, low), (_, high) in pairwise(ordered)):
+        raise CalibrationError("quantiles must not fall as the probability rises")
+    return quantiles
+
+
+def _created_at(reader: Reader) -> str:
+    value = reader.text("created_at")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise CalibrationError(f"created_at must be an ISO date, and is {value!r:.60}") from error
+    if moment.tzinfo is None:
+        raise CalibrationError(f"created_at must hold its offset, and is {value!r:.60}")
+    return value
+
+
+def _check_agreement(calibration: Calibration) -> None:
+    """Fields that cannot be true together mean a document changed by hand or by accident."""
+    if (calibration.method == "tolerance") != (calibration.confidence is not None):
+        raise CalibrationError("confidence belongs to the method tolerance, and to no other")
+    if calibration.proved_rate > calibration.false_alarm_rate:
+        raise CalibrationError(
+            f"proved_rate {calibration.proved_rate} is above the false_alarm_rate "
+            f"{calibration.false_alarm_rate}"
+        )
+    if calibration.rank > calibration.groups:
+        raise CalibrationError(f"rank {calibration.rank} is above groups {calibration.groups}")
+    if calibration.fields is None and calibration.groups > calibration.frames:
+        raise CalibrationError(
+            f"groups {calibration.groups} are more than frames {calibration.frames}"
+        )
