@@ -15,7 +15,7 @@ from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
 from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
-from semedge_trainer.quantization import convert, make_twins, quantize_aware
+from semedge_trainer.quantization import convert, inputs_of, make_twins, quantize_aware
 from semedge_trainer.run import Run, RunRecord
 
 Array = NDArray[np.float32]
@@ -52,11 +52,11 @@ def export_run(
     constants = _constants_needed(run, plan)
     tensors = keras_tensors(plan, networks, patches)
     if quantization == "qat":
-        twins = quantize_aware(detector, networks, patches)
+        twins = quantize_aware(detector, networks, patches, tensors)
     else:
         twins = make_twins(detector, networks)
     graphs = {
-        name: convert(twins[name], quantization, _inputs_of(name, plan, tensors))
+        name: convert(twins[name], quantization, inputs_of(name, plan, tensors))
         for name in progress(plan.graphs, "converting")
     }
     compared, blurred = parity_patches(patches)
@@ -101,17 +101,6 @@ def _choose_scores(
 def _constants_needed(run: Run, plan: ScorePlan) -> dict[str, Array]:
     needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
     return {name: array for name, array in run.arrays().items() if name in needed}
-
-
-def _inputs_of(graph: str, plan: ScorePlan, tensors: dict[str, Array]) -> Array:
-    """What a graph sees on the training patches, from all the nodes that run it, interleaved."""
-    inputs = [
-        np.concatenate([tensors[name] for name in node.inputs], axis=-1)
-        for node in plan.nodes
-        if node.graph == graph
-    ]
-    stacked = np.stack(inputs, axis=1)
-    return stacked.reshape(-1, *stacked.shape[2:])
 
 
 def _training(record: RunRecord, thesis_section: str) -> Training:

@@ -6,7 +6,7 @@ an int8 graph, hundreds of patches share a hundred distinct scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from semedge.console import progress
 from semedge.manifest import Quantization
-from semedge_trainer.detectors.base import Networks, TrainableDetector
+from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
 from semedge_trainer.networks import Network
 from semedge_trainer.twin import DepthToSpace, make_twin
 
 BATCH = 32
 REPRESENTATIVE_BATCHES = 16
-FINE_TUNING_STEPS = 200
-FINE_TUNING_RATE = 1e-5
+FINE_TUNING_STEPS = 100
+FINE_TUNING_RATE = 1e-6
 FINE_TUNING_BATCH = 32
 
 Array = NDArray[np.float32]
 
 
-class _Unquantized(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+class _Unquantized(tfmot.quantization.keras.QuantizeConfig):
     """Depth-to-space moves values and computes none: nothing to quantize."""
 
     def get_weights_and_quantizers(self, layer: object) -> list:
@@ -85,7 +85,10 @@ def convert(twin: tf_keras.Model, quantization: Quantization, representative: Ar
 
 
 def quantize_aware(
-    detector: TrainableDetector, networks: Networks, patches: Array
+    detector: TrainableDetector,
+    networks: Networks,
+    patches: Array,
+    tensors: Mapping[str, Array],
 ) -> dict[str, tf_keras.Model]:
     """Twins that know their int8 ranges, fine-tuned on the detector's own losses.
 
@@ -95,22 +98,29 @@ def quantize_aware(
         What was trained.
     patches
         Scaled training patches `(n, 32, 32, 1)`.
+    tensors
+        What the networks make of those patches; the first int8 ranges come from it.
 
     Returns
     -------
     dict
         Quantization-aware twin of each network that a score needs, batch `BATCH`.
     """
-    aware = {name: _annotated(networks[name]) for name in detector.score_plan().graphs}
+    plan = detector.score_plan()
+    aware = {
+        name: _annotated(networks[name], inputs_of(name, plan, tensors)) for name in plan.graphs
+    }
     variables = [variable for model in aware.values() for variable in model.trainable_variables]
     optimizer = tf_keras.optimizers.Adam(FINE_TUNING_RATE)
     optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = detector.fine_tuning_loss(aware, x)
-        gradients = tape.gradient(loss, variables, tf.UnconnectedGradients.ZERO)
+        gradients = tape.gradient(
+            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
@@ -127,7 +137,19 @@ def make_twins(detector: TrainableDetector, networks: Networks) -> dict[str, tf_
     return {name: make_twin(networks[name], batch=BATCH) for name in graphs}
 
 
-def _annotated(network: Network) -> tf_keras.Model:
+def inputs_of(graph: str, plan: ScorePlan, tensors: Mapping[str, Array]) -> Array:
+    """What a graph sees on the training patches, from all the nodes that run it, interleaved."""
+    inputs = [
+        np.concatenate([tensors[name] for name in node.inputs], axis=-1)
+        for node in plan.nodes
+        if node.graph == graph
+    ]
+    stacked = np.stack(inputs, axis=1)
+    return stacked.reshape(-1, *stacked.shape[2:])
+
+
+def _annotated(network: Network, representative: Array) -> tf_keras.Model:
+    """Quantization-aware twin whose activation ranges start from what the float twin shows."""
     keras_quantization = tfmot.quantization.keras
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
@@ -137,8 +159,35 @@ def _annotated(network: Network) -> tf_keras.Model:
     with keras_quantization.quantize_scope(
         {"DepthToSpace": DepthToSpace, "_Unquantized": _Unquantized}
     ):
-        annotated = keras_quantization.quantize_annotate_model(twin)
-        return keras_quantization.quantize_apply(annotated)
+        aware = keras_quantization.quantize_apply(keras_quantization.quantize_annotate_model(twin))
+    _set_ranges(aware, make_twin(network, batch=BATCH), representative)
+    return aware
+
+
+def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Array) -> None:
+    """Set each activation range to the smallest and largest value of the plain layer.
+
+    TFMOT starts every range at [-6, 6] and moves it by a thousandth a step, which a short
+    fine-tuning would never leave behind.
+    """
+    layers = [layer for layer in plain.layers[1:] if not isinstance(layer, DepthToSpace)]
+    probe = tf_keras.Model(plain.input, [layer.output for layer in layers])
+    ranges = {"quantize_layer": (float(representative.min()), float(representative.max()))}
+    for (values,) in _batches(representative, BATCH):
+        for layer, output in zip(layers, probe(values, training=False), strict=True):
+            low, high = ranges.get(f"quant_{layer.name}", (0.0, 0.0))
+            array = np.asarray(output)
+            ranges[f"quant_{layer.name}"] = (
+                min(low, float(array.min())),
+                max(high, float(array.max())),
+            )
+    for wrapper in aware.layers:
+        if wrapper.name not in ranges:
+            continue
+        for variable in wrapper.weights:
+            kind = variable.name.split("/")[-1].split(":")[0]
+            if "kernel" not in kind and kind.endswith(("_min", "_max")):
+                variable.assign(ranges[wrapper.name][kind.endswith("_max")])
 
 
 def _batches(values: Array, batch: int) -> Iterator[list[Array]]:

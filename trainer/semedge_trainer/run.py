@@ -123,7 +123,7 @@ class Run:
         try:
             for name, network in networks.items():
                 weights = {variable.path: np.asarray(variable) for variable in network.weights}
-                np.savez(temporary / f"{name}.npz", **weights)
+                np.savez(temporary / f"{name}.npz", allow_pickle=False, **weights)
             for name, array in arrays.items():
                 (temporary / f"{name}.npy").write_bytes(array_content(array))
             temporary.chmod(0o755)

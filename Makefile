@@ -1,0 +1,69 @@
+# make demo | test | bench | lint: each sets up what it needs in a virtual environment of its own.
+
+PYTHON ?= python3
+EDGE := .venv-edge
+DEV := .venv-dev
+TFLITE := .venv-tflite
+APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
+
+.PHONY: demo test test-slow bench bench-full lint format apt clean
+
+demo: $(EDGE)/ready
+	$(EDGE)/bin/semedge demo --pictures demo-pictures
+
+test: $(DEV)/ready $(EDGE)/ready $(TFLITE)/ready apt
+	$(DEV)/bin/python -m pytest tests -m "not slow"
+
+test-slow: $(DEV)/ready $(EDGE)/ready $(TFLITE)/ready apt
+	$(DEV)/bin/python -m pytest tests -m slow
+
+bench: $(DEV)/ready
+	SEMEDGE_BENCH_SHORT=1 $(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/short.json
+	$(DEV)/bin/python benchmarks/table.py benchmarks/short.json
+
+bench-full: $(DEV)/ready
+	$(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/last.json
+	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --readme benchmarks/README.md
+
+lint: $(DEV)/ready
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+format: $(DEV)/ready
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+# What an edge device installs: no TensorFlow.
+$(EDGE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(EDGE)
+	$(EDGE)/bin/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(DEV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[train,bench,dev]"
+	touch $@
+
+# The other runtime, which no Python after 3.11 has: its tests are then skipped, with the reason.
+$(TFLITE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(TFLITE)
+	if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
+	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable . && \
+	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check \
+	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" click rich pydantic; \
+	fi
+	touch $@
+
+# Debian packages of the tests, where that can be done; the tests that lack one say which.
+apt:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
+	   ! dpkg-query --show $(APT_PACKAGES) > /dev/null 2>&1; then \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	    $(APT_PACKAGES) > /dev/null || \
+	  echo "Some Debian packages could not be installed; the tests that need them are skipped."; \
+	fi
+
+clean:
+	rm -rf .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,77 @@
+"""Frames with defect masks: which mask belongs to which frame, and whether it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.errors import SemedgeError
+from semedge.frame import GrayImage
+from semedge.images import list_images, read_gray, read_mask
+
+MASK_ENDINGS = ("", "_gt", "_mask")
+"""What a mask's name has more than its frame's."""
+
+
+@dataclass(frozen=True)
+class MaskedFrame:
+    """Files of a frame and of the mask of its defects."""
+
+    image_path: Path
+    mask_path: Path
+
+    def read(self, patch_px: int) -> tuple[GrayImage, NDArray[np.bool_]]:
+        """Gray image and mask, both `(height, width)`.
+
+        Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
+        """
+        image = read_gray(self.image_path)
+        mask = read_mask(self.mask_path)
+        height, width = image.shape
+        if mask.shape != image.shape:
+            raise SemedgeError(
+                f"The mask {self.mask_path} has {mask.shape[1]}x{mask.shape[0]} px and its frame "
+                f"{self.image_path} {width}x{height} px; give a mask of the frame's size."
+            )
+        if min(height, width) < patch_px:
+            raise SemedgeError(
+                f"The frame {self.image_path} of {width}x{height} px is smaller than a patch of "
+                f"{patch_px}x{patch_px} px; use larger frames, or a detector with smaller patches."
+            )
+        return image, mask
+
+
+def match_masks(images_dir: Path, masks_dir: Path) -> list[MaskedFrame]:
+    """Every frame of a folder with its mask, in natural order.
+
+    The mask of `NAME.tif` is `NAME`, `NAME_gt` or `NAME_mask` with any image suffix; masks without
+    a frame are left aside. Raises `SemedgeError` where a folder is missing, or a frame has no
+    mask or several.
+    """
+    for folder, content in ((images_dir, "frames"), (masks_dir, "masks")):
+        if not folder.is_dir():
+            raise SemedgeError(
+                f"{folder} is not a folder; give the folder that holds the {content}."
+            )
+    masks: dict[str, list[Path]] = {}
+    for path in list_images(masks_dir):
+        masks.setdefault(path.stem, []).append(path)
+    return [MaskedFrame(path, _mask_of(path, masks, masks_dir)) for path in list_images(images_dir)]
+
+
+def _mask_of(image_path: Path, masks: dict[str, list[Path]], masks_dir: Path) -> Path:
+    names = [image_path.stem + ending for ending in MASK_ENDINGS]
+    found = [path for name in names for path in masks.get(name, [])]
+    if not found:
+        raise SemedgeError(
+            f"The frame {image_path} has no mask in {masks_dir}; add one named "
+            f"{' or '.join(names)}, all black where nothing is wrong."
+        )
+    if len(found) > 1:
+        raise SemedgeError(
+            f"The frame {image_path} has several masks, {' and '.join(map(str, found))}; keep one."
+        )
+    return found[0]
