@@ -114,6 +114,7 @@ class Detector:
         self._batch = min(graph.batch for graph in graphs.values()) if graphs else BATCH
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
         self._grid: PatchGrid | None = None
+        self._check_graphs()
 
     @classmethod
     def load(
@@ -129,7 +130,10 @@ class Detector:
         return cls(bundle, stride_px=stride_px, workers=workers, score_name=score_name)
 
     def score(self, frame: Frame) -> ScoreMap:
-        """Cut the frame, run the graphs on every patch, and lay the scores out."""
+        """Cut the frame, run the graphs on every patch, and lay the scores out.
+
+        Raises `SemedgeError` where the frame is smaller than a patch, or a score is no number.
+        """
         started = time.perf_counter()
         grid = self._grid_for(frame.shape)
         patches = grid.cut(frame.image)
@@ -142,7 +146,13 @@ class Detector:
         for _, batch_ms in results:
             for stage, spent_ms in batch_ms.items():
                 stage_ms[stage] = stage_ms.get(stage, 0.0) + spent_ms
-        return ScoreMap(grid, np.concatenate([scores for scores, _ in results]), stage_ms)
+        patch_scores = np.concatenate([scores for scores, _ in results])
+        if not np.isfinite(patch_scores).all():
+            raise SemedgeError(
+                f"{self.bundle.name} gives patches of {frame.source} a score that is no number; "
+                "export the detector again."
+            )
+        return ScoreMap(grid, patch_scores, stage_ms)
 
     def close(self) -> None:
         """End the worker threads."""
@@ -173,6 +183,21 @@ class Detector:
     def _load_graphs(self) -> dict[str, Graph]:
         names = {node.graph for node in self._nodes}
         return {name: Graph(self.bundle.graph(name), name) for name in sorted(names)}
+
+    def _check_graphs(self) -> None:
+        """Score a blank patch, so that graphs and arrays that do not fit are refused at once."""
+        blank = np.zeros((1, self.patch_px, self.patch_px, 1), np.uint8)
+        try:
+            scores, _ = self._score_batch(blank)
+            fits = scores.shape == (1,)
+        except (ValueError, RuntimeError):
+            fits = False
+        if not fits:
+            self.close()
+            raise SemedgeError(
+                f"The graphs and arrays of {self.bundle.name} do not fit together, or not its "
+                f"patches of {self.patch_px}x{self.patch_px} px; export the detector again."
+            )
 
     def _grid_for(self, frame_shape: tuple[int, int]) -> PatchGrid:
         if self._grid is None or self._grid.frame_shape != frame_shape:

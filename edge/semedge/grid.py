@@ -94,7 +94,7 @@ class PatchGrid:
             raise SemedgeError(
                 f"The grid was made for frames of shape {self.frame_shape}. Received: {image.shape}"
             )
-        windows = sliding_window_view(image, (self.patch_px, self.patch_px))
+        windows: NDArray = sliding_window_view(image, (self.patch_px, self.patch_px))
         patches = windows[self.tops[:, None], self.lefts]
         cut: GrayImage = patches.reshape(len(self), self.patch_px, self.patch_px, 1)
         return cut

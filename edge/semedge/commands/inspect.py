@@ -1,0 +1,82 @@
+"""`semedge inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from semedge.bundle import Bundle, read_bundle
+from semedge.console import print_json, say
+
+
+def _weighted(weights: dict[str, float]) -> str:
+    """A score as a sum, such as `0.9 im1 + 0.1 final_3`."""
+    return " + ".join(f"{weight:g} {term}" for term, weight in weights.items())
+
+
+def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    """What a person asks of a detector, as pairs of a name and a value."""
+    manifest = bundle.manifest
+    training = manifest.training
+    side_px = manifest.input.patch_px
+    yield "Bundle", f"{bundle.name} (format {manifest.format_version})"
+    yield "sha256", bundle.sha256
+    yield "Detector", f"{manifest.detector}; thesis section {training.thesis_section}"
+    yield (
+        "Patch",
+        f"{side_px}x{side_px} px, stride {manifest.stride_px} px, scaled by "
+        + (manifest.input.scaling),
+    )
+    yield "Quantization", manifest.quantization
+    yield "Score", f"{manifest.score.name} = {_weighted(manifest.score.weights)}"
+    for name, weights in sorted(manifest.scores.items()):
+        yield "Other score", f"{name} = {_weighted(weights)}"
+    for node in manifest.nodes:
+        yield "Step", f"{node.output} = {node.graph}({', '.join(node.inputs)})"
+    for name, member in sorted(manifest.members.items()):
+        yield "File", f"{name}, {member.size_bytes:,} bytes, sha256 {member.sha256[:16]}…"
+    steps = ", ".join(f"{stage} {count:,}" for stage, count in training.steps.items())
+    yield (
+        "Training",
+        (
+            f"{training.frames:,} frames, schedule {training.schedule}, seed {training.seed}, "
+            f"steps {steps}; {training.created_at}"
+        ),
+    )
+    yield (
+        "Intensity",
+        (
+            f"mean {training.intensity.mean:.3f}, 1-99 % {training.intensity.percentile_1:.3f} to "
+            f"{training.intensity.percentile_99:.3f} of the range"
+        ),
+    )
+    for name, parity in manifest.parity.items():
+        yield (
+            "Parity",
+            (
+                f"{name}: rank correlation {parity.rank_correlation:.5f} with Keras; AUROC "
+                f"{parity.auroc_exported:.3f}, Keras {parity.auroc_keras:.3f}, on "
+                f"{parity.patches:,} patches"
+            ),
+        )
+
+
+@click.command()
+@click.argument("detector", type=click.Path(dir_okay=False, path_type=Path), metavar="DETECTOR")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest to stdout as JSON.")
+def inspect(detector: Path, as_json: bool) -> None:
+    """Show what a detector bundle holds."""
+    bundle = read_bundle(detector)
+    if as_json:
+        print_json(
+            {
+                "path": str(detector),
+                "sha256": bundle.sha256,
+                "manifest": bundle.manifest.model_dump(mode="json"),
+            }
+        )
+        return
+    for name, value in _facts(bundle):
+        say(f"{name:<13} {value}")

@@ -1,0 +1,175 @@
+"""`semedge watch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from semedge.calibrating import load_calibration
+from semedge.cameras import open_camera
+from semedge.console import say
+from semedge.detector import Detector
+from semedge.journal import Journal
+from semedge.sinks.console import ConsoleSink
+from semedge.station import load_station
+from semedge.watch import Watch, WatchSettings
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _read_station(
+    ctx: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """Make the file's settings the defaults of the other options, below the environment's."""
+    if value is not None:
+        ctx.default_map = load_station(value).options()
+    return value
+
+
+@click.command()
+@click.option(
+    "--station",
+    type=FILE,
+    envvar="SEMEDGE_STATION",
+    callback=_read_station,
+    is_eager=True,
+    expose_value=False,
+    metavar="FILE",
+    help="A station file (TOML) with settings; flags and SEMEDGE_* variables win over it.",
+)
+@click.option(
+    "--camera",
+    envvar="SEMEDGE_CAMERA",
+    metavar="SOURCE",
+    help="A device, a stream's address, a video file, a folder of images, or sim:SEED.",
+)
+@click.option(
+    "--detector",
+    type=FILE,
+    envvar="SEMEDGE_DETECTOR",
+    metavar="FILE",
+    help="The detector bundle; the demo detector where absent.",
+)
+@click.option(
+    "--calibration",
+    type=FILE,
+    envvar="SEMEDGE_CALIBRATION",
+    metavar="FILE",
+    help="The calibration that `semedge calibrate` wrote for this detector.",
+)
+@click.option(
+    "--journal",
+    type=FILE,
+    envvar="SEMEDGE_JOURNAL",
+    default="semedge-journal.sqlite",
+    show_default=True,
+    metavar="FILE",
+    help="Where alerts and their deliveries are kept.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="SEMEDGE_PICTURES",
+    default="semedge-pictures",
+    show_default=True,
+    metavar="DIR",
+    help="Where the pictures of alerts are kept.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    envvar="SEMEDGE_STRIDE",
+    metavar="PX",
+    help="Distance between patches; the detector's own where absent.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    envvar="SEMEDGE_WORKERS",
+    metavar="N",
+    help="Threads that score patches; the usable cores where absent.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="SEMEDGE_TIMEOUT_S",
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time without a frame before the camera counts as stalled.",
+)
+@click.option(
+    "--stop-after-stalled-s",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="SEMEDGE_STOP_AFTER_STALLED_S",
+    metavar="S",
+    help="Give up on a camera that is silent so long; never where absent.",
+)
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=1),
+    envvar="SEMEDGE_MAX_FRAMES",
+    metavar="N",
+    help="Stop after so many inspected frames.",
+)
+@click.option(
+    "--loop",
+    is_flag=True,
+    envvar="SEMEDGE_LOOP",
+    help="Start a folder or a video file again at its end.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line an alert to stdout.")
+def watch(
+    camera: str | None,
+    detector: Path | None,
+    calibration: Path | None,
+    journal: Path,
+    pictures: Path,
+    stride: int | None,
+    workers: int | None,
+    timeout_s: float,
+    stop_after_stalled_s: float | None,
+    max_frames: int | None,
+    loop: bool,
+    as_json: bool,
+) -> None:
+    """Watch a camera and raise alerts.
+
+    Each frame is scored, and one that scores above the calibration's threshold is an alert: its
+    pictures are written, it is stored in the journal, and then delivered. Ctrl-C ends the watch
+    after the frame at hand.
+    """
+    if camera is None:
+        raise click.UsageError(
+            "No camera was given; name one with --camera SOURCE, such as sim:1, or in the station "
+            "file."
+        )
+    if calibration is None:
+        which = "" if detector is None else f"--detector {detector} "
+        raise click.UsageError(
+            "No calibration was given; make one from normal frames with `semedge calibrate "
+            f"{which}--images DIR --out calibration.json`, and give it with --calibration."
+        )
+    if detector is None:
+        say("Using the demo detector; it knows simulated fibres only.")
+    settings = WatchSettings(pictures, max_frames, stop_after_stalled_s)
+    with Detector.load(detector, stride_px=stride, workers=workers) as loaded:
+        promise = load_calibration(calibration, loaded)
+        with (
+            Journal(journal) as opened_journal,
+            open_camera(camera, timeout_s=timeout_s, loop=loop) as opened_camera,
+        ):
+            say(
+                f"Watching {opened_camera.source}; an alert is a score above "
+                f"{promise.threshold:.4g}. {promise.guarantee}"
+            )
+            summary = Watch(
+                opened_camera,
+                loaded,
+                promise,
+                opened_journal,
+                [ConsoleSink(as_json)],
+                settings,
+            ).run()
+    say(summary.sentence())

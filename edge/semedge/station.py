@@ -1,0 +1,172 @@
+"""The station file `semedge.toml`: the settings of one camera's place on the line."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from semedge.errors import SemedgeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Section(BaseModel):
+    """A table of the file: immutable, and no key that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CameraSection(Section):
+    """`[camera]`: where the frames come from."""
+
+    source: str | None = Field(
+        default=None,
+        description="A device, a stream's address, a video file, a folder of images, or sim:SEED.",
+    )
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest time without a frame before the camera counts as stalled.",
+    )
+    loop: bool | None = Field(
+        default=None, description="Start a folder or a video file again at its end, for trials."
+    )
+
+
+class DetectorSection(Section):
+    """`[detector]`: what scores the frames."""
+
+    file: Path | None = Field(
+        default=None, description="The detector bundle, as `semedge export` wrote it."
+    )
+    stride_px: int | None = Field(
+        default=None, ge=1, description="Distance between patches; the bundle's own where absent."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="Threads that score patches; the usable cores where absent."
+    )
+
+
+class CalibrationSection(Section):
+    """`[calibration]`: from which score on a frame is not normal."""
+
+    file: Path | None = Field(
+        default=None, description="The calibration, as `semedge calibrate` wrote it."
+    )
+
+
+class JournalSection(Section):
+    """`[journal]`: what is kept of each alert."""
+
+    file: Path | None = Field(
+        default=None, description="The SQLite file of alerts and their deliveries."
+    )
+    pictures: Path | None = Field(
+        default=None,
+        description="The folder of the frames that raised alerts, and of their heat maps.",
+    )
+
+
+class WatchSection(Section):
+    """`[watch]`: when to stop."""
+
+    max_frames: int | None = Field(
+        default=None, ge=1, description="Stop after so many inspected frames."
+    )
+    stop_after_stalled_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Give up on a camera that is silent so long; never where absent.",
+    )
+
+
+class Station(Section):
+    """The whole file."""
+
+    camera: CameraSection = CameraSection()
+    detector: DetectorSection = DetectorSection()
+    calibration: CalibrationSection = CalibrationSection()
+    journal: JournalSection = JournalSection()
+    watch: WatchSection = WatchSection()
+
+    def options(self) -> dict[str, Any]:
+        """The settings that the file gives, by the names of the options of `semedge watch`."""
+        settings = {
+            "camera": self.camera.source,
+            "timeout_s": self.camera.timeout_s,
+            "loop": self.camera.loop,
+            "detector": self.detector.file,
+            "stride": self.detector.stride_px,
+            "workers": self.detector.workers,
+            "calibration": self.calibration.file,
+            "journal": self.journal.file,
+            "pictures": self.journal.pictures,
+            "max_frames": self.watch.max_frames,
+            "stop_after_stalled_s": self.watch.stop_after_stalled_s,
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+
+def load_station(path: Path) -> Station:
+    """Read a station file.
+
+    Relative files and folders of its sections count from the folder that the file is in; the
+    camera's source is taken as it is on the command line. `SemedgeError` says what is wrong.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SemedgeError(
+            f"The station file {path} cannot be read ({error.strerror}); give the path of a TOML "
+            "file."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SemedgeError(f"The station file {path} is not TOML: {error}; correct it.") from error
+    try:
+        station = Station.model_validate(document)
+    except ValidationError as error:
+        raise SemedgeError(f"The station file {path}: {_first_fault(error)}") from error
+    return _resolved(station, path.parent)
+
+
+def _resolved(station: Station, folder: Path) -> Station:
+    """The station with its files and folders counted from `folder`."""
+    sections = {
+        name: section.model_copy(
+            update={
+                key: folder / value.expanduser()
+                for key, value in section
+                if isinstance(value, Path)
+            }
+        )
+        for name, section in station
+    }
+    return Station(**sections)
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = [str(part) for part in fault["loc"]]
+    name = ".".join(where)
+    if fault["type"] != "extra_forbidden":
+        return f"{name} = {fault['input']!r} is not allowed ({fault['msg']}); correct it."
+    known = _known_keys(where[:-1])
+    near = get_close_matches(where[-1], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    return f"{name} is not a setting; {hint}"
+
+
+def _known_keys(where: list[str]) -> list[str]:
+    """Keys of the table that `where` leads to."""
+    table: BaseModel = Station()
+    for part in where:
+        table = getattr(table, part)
+    return list(type(table).model_fields)

@@ -1,0 +1,136 @@
+"""Each score against its formula, evaluated item by item in double precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from semedge.scores import SCORES, Tensor, tensors_needed, weighted_score
+
+COUNT = 5
+SHAPES = {
+    "x": (COUNT, 8, 8, 1),
+    "y": (COUNT, 8, 8, 1),
+    "d_x": (COUNT, 8, 8, 1),
+    "d_y": (COUNT, 8, 8, 1),
+    "z": (COUNT, 6),
+    "z_y": (COUNT, 6),
+    "h_x": (COUNT, 6),
+    "h_y": (COUNT, 6),
+    "f_xx": (COUNT, 3, 3, 4),
+    "f_xy": (COUNT, 3, 3, 4),
+    "f_zz": (COUNT, 7),
+    "f_zy": (COUNT, 7),
+    "h_mean": (6,),
+    "h_whitening": (6, 6),
+}
+
+
+@pytest.fixture
+def tensors() -> dict[str, Tensor]:
+    rng = np.random.default_rng(7)
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def pairs(a: Tensor, b: Tensor) -> Iterable[tuple[float, float]]:
+    return zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)
+
+
+def l1(a: Tensor, b: Tensor) -> float:
+    return math.fsum(abs(u - v) for u, v in pairs(a, b))
+
+
+def l2(a: Tensor, b: Tensor) -> float:
+    return math.sqrt(math.fsum((u - v) ** 2 for u, v in pairs(a, b)))
+
+
+def whitened_norm(h: Tensor, mean: Tensor, whitening: Tensor) -> float:
+    total = 0.0
+    for column in range(len(mean)):
+        value = math.fsum(
+            (float(h[row]) - float(mean[row])) * float(whitening[row, column])
+            for row in range(len(mean))
+        )
+        total += value * value
+    return math.sqrt(total)
+
+
+FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
+    "im1": (l2, "x", "y"),
+    "im2": (l2, "d_x", "d_y"),
+    "final_1": (l2, "z", "z_y"),
+    "final_2": (l2, "z", "h_y"),
+    "final_3": (l2, "h_x", "h_y"),
+    "features_xx": (l1, "f_xx", "f_xy"),
+    "features_zz": (l1, "f_zz", "f_zy"),
+}
+
+
+def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
+    if name == "embedding_gaussian":
+        return [whitened_norm(h, tensors["h_mean"], tensors["h_whitening"]) for h in tensors["h_x"]]
+    distance, first, second = FORMULAS[name]
+    return [distance(a, b) for a, b in zip(tensors[first], tensors[second], strict=True)]
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_score_is_its_formula(name: str, tensors: dict[str, Tensor]) -> None:
+    scores = weighted_score({name: 1.0}, tensors)
+    assert scores.shape == (COUNT,)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected(name, tensors), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_score_of_an_item_does_not_depend_on_the_others(
+    name: str, tensors: dict[str, Tensor]
+) -> None:
+    whole = weighted_score({name: 1.0}, tensors)
+    for item in range(COUNT):
+        alone = {
+            key: value if key in {"h_mean", "h_whitening"} else value[item : item + 1]
+            for key, value in tensors.items()
+        }
+        np.testing.assert_allclose(weighted_score({name: 1.0}, alone), whole[item], rtol=1e-5)
+
+
+def test_weights_add_up(tensors: dict[str, Tensor]) -> None:
+    weights = {"im1": 0.9, "final_3": 0.1, "im2": -2.0}
+    total = [
+        sum(weight * value for weight, value in zip(weights.values(), terms, strict=True))
+        for terms in zip(*(expected(name, tensors) for name in weights), strict=True)
+    ]
+    np.testing.assert_allclose(weighted_score(weights, tensors), total, rtol=1e-4, atol=1e-5)
+
+
+def test_gaussian_of_the_mean_is_zero_and_of_one_deviation_is_one() -> None:
+    rng = np.random.default_rng(1)
+    embeddings = rng.normal(size=(400, 3)) @ np.diag([1.0, 5.0, 0.2]) + [1.0, -2.0, 3.0]
+    mean = embeddings.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(embeddings, rowvar=False))
+    points = np.stack([mean, *(mean + np.sqrt(values)[:, None] * vectors.T)])
+    scores = weighted_score(
+        {"embedding_gaussian": 1.0},
+        {
+            "h_x": points.astype(np.float32),
+            "h_mean": mean.astype(np.float32),
+            "h_whitening": (vectors / np.sqrt(values)).astype(np.float32),
+        },
+    )
+    np.testing.assert_allclose(scores, [0, 1, 1, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("names", "needed"),
+    [
+        ([], set()),
+        (["im1"], {"x", "y"}),
+        (["final_2", "final_3"], {"z", "h_x", "h_y"}),
+        (["embedding_gaussian"], {"h_x", "h_mean", "h_whitening"}),
+    ],
+)
+def test_tensors_needed(names: list[str], needed: set[str]) -> None:
+    assert tensors_needed(names) == needed

@@ -1,0 +1,128 @@
+"""The station file gives settings, and what is wrong with it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from semedge.commands.watch import watch
+from semedge.errors import SemedgeError
+from semedge.station import Station, load_station
+
+WHOLE = """
+[camera]
+source = "rtsp://camera.local/stream"
+timeout_s = 4
+loop = false
+
+[detector]
+file = "detector.semedge"
+stride_px = 16
+workers = 2
+
+[calibration]
+file = "/srv/calibration.json"
+
+[journal]
+file = "records/journal.sqlite"
+pictures = "records/pictures"
+
+[watch]
+max_frames = 100
+stop_after_stalled_s = 30.5
+"""
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "semedge.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    assert load_station(written(tmp_path, WHOLE)).options() == {
+        "camera": "rtsp://camera.local/stream",
+        "timeout_s": 4.0,
+        "loop": False,
+        "detector": tmp_path / "detector.semedge",
+        "stride": 16,
+        "workers": 2,
+        "calibration": Path("/srv/calibration.json"),
+        "journal": tmp_path / "records" / "journal.sqlite",
+        "pictures": tmp_path / "records" / "pictures",
+        "max_frames": 100,
+        "stop_after_stalled_s": 30.5,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "[camera]\n", "# only a remark\n[watch]\n[journal]\n"])
+def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> None:
+    assert load_station(written(tmp_path, text)).options() == {}
+
+
+def test_every_setting_is_an_option_of_watch_and_has_a_variable() -> None:
+    options = {parameter.name: parameter for parameter in watch.params}
+    tables = [field.annotation for field in Station.model_fields.values()]
+    settings = sum(len(table.model_fields) for table in tables if table is not None)
+    whole = Station.model_validate(
+        {
+            "camera": {"source": "sim:1", "timeout_s": 1, "loop": True},
+            "detector": {"file": "d", "stride_px": 1, "workers": 1},
+            "calibration": {"file": "c"},
+            "journal": {"file": "j", "pictures": "p"},
+            "watch": {"max_frames": 1, "stop_after_stalled_s": 1},
+        }
+    ).options()
+    assert len(whole) == settings
+    for name in whole:
+        assert options[name].envvar == f"SEMEDGE_{name.upper()}"
+
+
+def descriptions(table: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
+    for name, field in table.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation.__doc__
+            yield from descriptions(field.annotation)
+        else:
+            yield name, field.description
+
+
+@pytest.mark.parametrize(("name", "description"), list(descriptions(Station)))
+def test_every_setting_is_described(name: str, description: str | None) -> None:
+    assert description, name
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[camera]\nsorce = 'sim:1'", "camera.sorce is not a setting; did you mean source"),
+        ("[kamera]\nsource = 'sim:1'", "kamera is not a setting; did you mean camera"),
+        (
+            "[watch]\nzzz = 1",
+            "watch.zzz is not a setting; known are max_frames, stop_after_stalled_s",
+        ),
+        ("camera = 'sim:1'", "camera = 'sim:1' is not allowed"),
+        ("[camera]\ntimeout_s = 0", "camera.timeout_s = 0 is not allowed .*greater than 0"),
+        ("[camera]\ntimeout_s = inf", "camera.timeout_s = inf is not allowed .*finite"),
+        ("[camera]\ntimeout_s = 'soon'", "camera.timeout_s = 'soon' is not allowed .*number"),
+        ("[detector]\nstride_px = 1.5", "detector.stride_px = 1.5 is not allowed"),
+        ("[detector]\nworkers = 0", "detector.workers = 0 is not allowed"),
+        ("[camera\nsource = 1", "is not TOML: .*line 1"),
+        (b"\xff\xfe[camera]", "is not TOML"),
+    ],
+)
+def test_faults_are_said_in_one_sentence(tmp_path: Path, text: str | bytes, said: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SemedgeError, match=said) as caught:
+        load_station(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SemedgeError, match=r"absent\.toml cannot be read"):
+        load_station(tmp_path / "absent.toml")

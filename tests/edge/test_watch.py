@@ -1,0 +1,479 @@
+"""From the camera to the alert: nothing is lost, and nothing is silent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from bundles import FRAME_SHAPE, normal_frames, with_film
+from numpy.typing import NDArray
+
+from semedge.alert import Alert
+from semedge.calibrating import load_calibration
+from semedge.cameras import Camera, CameraStalledError
+from semedge.detector import Detector
+from semedge.errors import SemedgeError
+from semedge.frame import Frame
+from semedge.journal import Counters, Journal
+from semedge.sinks import Sink
+from semedge.watch import Watch, WatchSettings, WatchSummary
+
+NORMAL = normal_frames()[0]
+FILMED = with_film(NORMAL)
+STALL = CameraStalledError("The camera script gave no frame for 0.01 s.")
+CAPTURED_AT_S = 1_700_000_000.0
+
+
+Step = NDArray | Exception | Callable[[], NDArray]
+
+
+class ScriptedCamera(Camera):
+    """Gives the images of a list, raises its errors, and calls its functions for images."""
+
+    def __init__(self, *script: Step, live: bool = False) -> None:
+        super().__init__("script")
+        self.live = live
+        self._steps = iter(enumerate(script))
+
+    def read(self) -> Frame:
+        number, step = next(self._steps)
+        if isinstance(step, Exception):
+            raise step
+        image = step() if callable(step) else step
+        return Frame(image, number, CAPTURED_AT_S + number, f"script #{number}")
+
+
+@dataclass
+class Collector:
+    """A sink that keeps what it takes, and can refuse."""
+
+    name: str = "collector"
+    alerts: list[Alert] = field(default_factory=list)
+    on_deliver: Callable[[Alert], None] = lambda alert: None
+
+    def deliver(self, alert: Alert) -> None:
+        self.on_deliver(alert)
+        self.alerts.append(alert)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A detector, its calibration, and a folder to write to."""
+
+    detector: Detector
+    calibration_file: Path
+    folder: Path
+
+    @property
+    def journal_file(self) -> Path:
+        return self.folder / "journal.sqlite"
+
+    def watch(
+        self, camera: ScriptedCamera, sinks: list[Sink] | None = None, **settings: Any
+    ) -> WatchSummary:
+        with Journal(self.journal_file) as journal:
+            return self.prepare(camera, journal, sinks, **settings).run()
+
+    def prepare(
+        self,
+        camera: ScriptedCamera,
+        journal: Journal,
+        sinks: list[Sink] | None = None,
+        **settings: Any,
+    ) -> Watch:
+        return Watch(
+            camera,
+            self.detector,
+            load_calibration(self.calibration_file, self.detector),
+            journal,
+            [Collector()] if sinks is None else sinks,
+            WatchSettings(**{"pictures": self.folder / "pictures", **settings}),
+        )
+
+    def rows(self, query: str) -> list[tuple]:
+        connection = sqlite3.connect(self.journal_file)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_file: Path) -> Iterator[Detector]:
+    with Detector.load(tiny_file, workers=1) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def bench(detector: Detector, calibration_file: Path, tmp_path: Path) -> Bench:
+    return Bench(detector, calibration_file, tmp_path)
+
+
+def test_a_frame_that_is_not_normal_becomes_an_alert_with_pictures(bench: Bench) -> None:
+    collector = Collector()
+    summary = bench.watch(ScriptedCamera(NORMAL, FILMED, NORMAL), [collector])
+    (alert,) = collector.alerts
+    assert (alert.sequence, alert.source) == (1, "script #1")
+    assert alert.captured_at_s == CAPTURED_AT_S + 1
+    assert alert.raised_at_s == pytest.approx(time.time(), abs=60)
+    assert alert.frame_score > alert.threshold
+    assert 90 <= alert.peak_px[0] <= 154
+    assert 60 <= alert.peak_px[1] <= 124
+    assert alert.detector_sha256 == bench.detector.bundle.sha256
+    assert alert.frame_picture is not None
+    assert alert.overlay_picture is not None
+    assert Path(alert.frame_picture).is_absolute()
+    kept = cv2.imread(alert.frame_picture, cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(kept, FILMED)
+    overlay = cv2.imread(alert.overlay_picture, cv2.IMREAD_UNCHANGED)
+    assert overlay.shape == (FRAME_SHAPE[0], 2 * FRAME_SHAPE[1], 3)
+    assert summary.counters == Counters(3, 3, 0, 0, 1)
+    assert bench.rows("SELECT frames_seen, alerts, ended_at IS NOT NULL FROM runs") == [(3, 1, 1)]
+    assert bench.rows("SELECT event FROM alerts") == [(json.dumps(alert.to_dict()),)]
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
+
+
+def test_16_bit_frames_are_kept_with_16_bits(bench: Bench) -> None:
+    collector = Collector()
+    deep = with_film(NORMAL.astype(np.uint16) * 257)
+    bench.watch(ScriptedCamera(deep), [collector])
+    assert collector.alerts[0].frame_picture is not None
+    kept = cv2.imread(collector.alerts[0].frame_picture, cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(kept, deep)
+
+
+def test_pictures_and_journal_are_there_before_the_delivery(bench: Bench) -> None:
+    def check(alert: Alert) -> None:
+        assert alert.frame_picture is not None
+        assert alert.overlay_picture is not None
+        assert Path(alert.frame_picture).stat().st_size > 0
+        assert Path(alert.overlay_picture).stat().st_size > 0
+        assert bench.rows(f"SELECT 1 FROM alerts WHERE event_id = '{alert.event_id}'") == [(1,)]
+
+    collector = Collector(on_deliver=check)
+    bench.watch(ScriptedCamera(FILMED, NORMAL, FILMED), [collector])
+    assert [alert.sequence for alert in collector.alerts] == [0, 2]
+
+
+def test_alerts_of_an_earlier_run_go_out_first(bench: Bench) -> None:
+    def refuse(alert: Alert) -> None:
+        raise OSError("no broker")
+
+    bench.watch(ScriptedCamera(FILMED, FILMED, NORMAL), [Collector(on_deliver=refuse)])
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
+    collector = Collector()
+    bench.watch(ScriptedCamera(NORMAL, FILMED), [collector])
+    assert sorted(alert.sequence for alert in collector.alerts) == [0, 1, 1]
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
+
+
+def test_a_sink_that_refuses_is_tried_again(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusals = iter([SemedgeError("broker away"), OSError("still away")])
+    taken = threading.Event()
+
+    def refuse_twice(alert: Alert) -> None:
+        for error in refusals:
+            raise error
+        taken.set()
+
+    def normal_once_taken() -> NDArray:
+        assert taken.wait(30), "the alert was never tried again"
+        return NORMAL
+
+    flaky, steady = Collector("flaky", on_deliver=refuse_twice), Collector("steady")
+    bench.watch(ScriptedCamera(FILMED, normal_once_taken), [flaky, steady])
+    assert len(flaky.alerts) == len(steady.alerts) == 1
+    assert bench.rows("SELECT sink, attempts, last_error FROM deliveries ORDER BY sink") == [
+        ("flaky", 3, None),
+        ("steady", 1, None),
+    ]
+    said = capsys.readouterr().err
+    assert said.count("Alerts wait: flaky did not take one (broker away); trying again.") == 1
+    assert said.count("Alerts go out to flaky again.") == 1
+
+
+def test_a_sink_with_a_fault_of_its_own_is_not_hidden(bench: Bench) -> None:
+    def fail(alert: Alert) -> None:
+        raise ZeroDivisionError("a fault in the sink's code")
+
+    with pytest.raises(ZeroDivisionError):
+        bench.watch(ScriptedCamera(FILMED, NORMAL), [Collector(on_deliver=fail)])
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(1,)]
+
+
+def test_a_slow_sink_does_not_hold_up_the_end(bench: Bench) -> None:
+    released = threading.Event()
+    started_s = time.monotonic()
+    try:
+        stuck = Collector(on_deliver=lambda alert: released.wait(30) and None)
+        summary = bench.watch(ScriptedCamera(FILMED, FILMED), [stuck])
+    finally:
+        released.set()
+    assert time.monotonic() - started_s < 10
+    assert summary.counters.alerts == 2
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
+
+
+def test_without_alerts_the_delivery_rests(bench: Bench) -> None:
+    def pause() -> NDArray:
+        time.sleep(1.0)
+        return NORMAL
+
+    with Journal(bench.journal_file) as journal:
+        watch = bench.prepare(ScriptedCamera(pause), journal)
+        spent_s = time.process_time()
+        watch.run()
+        assert time.process_time() - spent_s < 0.5
+
+
+def test_pictures_that_cannot_be_written_are_said_and_the_alert_is_kept(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bench.folder / "occupied").write_text("a file where the folder should be")
+    collector = Collector()
+    bench.watch(ScriptedCamera(FILMED), [collector], pictures=bench.folder / "occupied")
+    assert collector.alerts[0].frame_picture is None
+    assert collector.alerts[0].overlay_picture is None
+    assert capsys.readouterr().err.count("The alert has no picture: ") == 2
+    assert bench.rows("SELECT count(*) FROM alerts") == [(1,)]
+
+
+def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
+    bench: Bench, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = with_film(np.random.default_rng(1).integers(0, 255, (1024, 1024), np.uint8))
+    collector = Collector()
+    bench.watch(ScriptedCamera(*[noise] * 3), [collector], pictures=small_disk)
+    assert len(collector.alerts) == 3
+    assert collector.alerts[0].frame_picture is not None
+    assert collector.alerts[-1].overlay_picture is None
+    assert "No space left on device" in capsys.readouterr().err
+    whole = [path for path in small_disk.rglob("*.png") if cv2.imread(str(path)) is not None]
+    named = [
+        picture
+        for alert in collector.alerts
+        for picture in (alert.frame_picture, alert.overlay_picture)
+        if picture is not None
+    ]
+    assert sorted(map(str, whole)) == sorted(named)
+    assert [path for path in small_disk.rglob("*") if path.is_file()] == whole
+
+
+def test_a_journal_that_cannot_be_written_ends_the_watch_and_the_alert_is_told(
+    bench: Bench, small_disk: Path
+) -> None:
+    def fill_the_disk() -> NDArray:
+        with (small_disk / "filler").open("wb", buffering=0) as file:
+            while True:
+                try:
+                    file.write(b"0" * 4096)
+                except OSError:
+                    return FILMED
+
+    collector = Collector()
+    with (
+        Journal(small_disk / "journal.sqlite") as journal,
+        pytest.raises(SemedgeError, match=r"journal .* could not be written .*full"),
+    ):
+        bench.prepare(ScriptedCamera(NORMAL, fill_the_disk, FILMED), journal, [collector]).run()
+    assert [alert.sequence for alert in collector.alerts] == [1]
+
+
+def test_a_stall_is_waited_out_and_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    collector = Collector()
+    summary = bench.watch(ScriptedCamera(NORMAL, STALL, STALL, FILMED, live=True), [collector])
+    assert [alert.sequence for alert in collector.alerts] == [3]
+    assert summary.counters.frames_inspected == 2
+    said = capsys.readouterr().err
+    assert said.count(f"Not inspecting: {STALL}") == 1
+    assert said.count("Inspecting again, after ") == 1
+
+
+def test_a_stall_beyond_the_limit_ends_the_watch(bench: Bench) -> None:
+    with pytest.raises(SemedgeError, match=r"gave no frame for .* s, and the limit is 0\.6 s"):
+        bench.watch(ScriptedCamera(NORMAL, *[STALL] * 50, live=True), stop_after_stalled_s=0.6)
+    assert bench.rows("SELECT frames_inspected, ended_at IS NOT NULL FROM runs") == [(1, 1)]
+
+
+def test_a_source_that_is_not_live_is_not_waited_for(bench: Bench) -> None:
+    with pytest.raises(CameraStalledError):
+        bench.watch(ScriptedCamera(NORMAL, STALL))
+
+
+def test_skipped_and_lost_frames_count_as_seen(bench: Bench) -> None:
+    camera = ScriptedCamera(NORMAL, NORMAL)
+    camera.skipped = ["a.png: not a picture"]
+    camera.lost = 4
+    summary = bench.watch(camera)
+    assert summary.counters == Counters(7, 2, 1, 4, 0)
+    assert summary.sentence().startswith(
+        "7 frames seen, 2 inspected, 1 skipped, 4 lost; 0 alerts; "
+    )
+    assert "latency" in summary.sentence()
+
+
+def test_a_camera_without_a_frame_gives_a_summary(bench: Bench) -> None:
+    summary = bench.watch(ScriptedCamera())
+    assert summary.latency_ms is None
+    assert summary.sentence() == (
+        "0 frames seen, 0 inspected, 0 skipped, 0 lost; 0 alerts; 0.0 frames/s."
+    )
+
+
+def test_the_watch_ends_after_so_many_frames(bench: Bench) -> None:
+    assert bench.watch(ScriptedCamera(*[NORMAL] * 5), max_frames=3).counters.frames_inspected == 3
+
+
+def test_stop_ends_the_watch_after_the_frame_at_hand(bench: Bench) -> None:
+    with Journal(bench.journal_file) as journal:
+
+        def stop() -> NDArray:
+            watch.stop()
+            return FILMED
+
+        collector = Collector()
+        watch = bench.prepare(ScriptedCamera(NORMAL, stop, FILMED), journal, [collector])
+        assert watch.run().counters.frames_inspected == 2
+    assert [alert.sequence for alert in collector.alerts] == [1]
+
+
+def test_frames_of_another_size_are_inspected_and_said_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = np.concatenate([NORMAL, NORMAL], axis=1)
+    collector = Collector()
+    bench.watch(ScriptedCamera(NORMAL, wide, with_film(wide), NORMAL, wide), [collector])
+    assert [alert.sequence for alert in collector.alerts] == [2]
+    said = capsys.readouterr().err
+    assert said.count("Warning: frames have 512x192 px") == 1
+    assert "promise counts areas of 256x192 px; a frame is 2 of them" in said
+    assert "Warning: frames have 256x192 px" not in said
+
+
+def test_a_frame_smaller_than_a_patch_ends_the_watch(bench: Bench) -> None:
+    with pytest.raises(SemedgeError, match="40x20 px is smaller than a patch of 32x32 px"):
+        bench.watch(ScriptedCamera(FILMED, np.zeros((20, 40), np.uint8)))
+    assert bench.rows("SELECT alerts, ended_at IS NOT NULL FROM runs") == [(1, 1)]
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
+
+
+@dataclass
+class Process:
+    """`semedge watch` in a process of its own, with its output in files."""
+
+    popen: subprocess.Popen
+    out: Path
+    err: Path
+
+    def wait_for(self, text: str, path: Path, timeout_s: float = 60) -> None:
+        until_s = time.monotonic() + timeout_s
+        while text not in path.read_text():
+            assert self.popen.poll() is None, self.err.read_text()
+            assert time.monotonic() < until_s, self.err.read_text()
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def start_watch(
+    tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> Iterator[Callable[..., Process]]:
+    processes: list[subprocess.Popen] = []
+
+    def start(camera: str, *more: str) -> Process:
+        out, err = tmp_path / "out.txt", tmp_path / "err.txt"
+        command = [sys.executable, "-c", "from semedge.cli import main; main()", "watch"]
+        options = {
+            "--camera": camera,
+            "--detector": str(tiny_file),
+            "--calibration": str(calibration_file),
+            "--journal": str(tmp_path / "journal.sqlite"),
+            "--pictures": str(tmp_path / "pictures"),
+            "--workers": "1",
+        }
+        with out.open("w") as out_file, err.open("w") as err_file:
+            popen = subprocess.Popen(
+                [*command, *(part for pair in options.items() for part in pair), "--json", *more],
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+            )
+        processes.append(popen)
+        return Process(popen, out, err)
+
+    yield start
+    for popen in processes:
+        popen.kill()
+        popen.wait(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_watch_with_its_summary(
+    start_watch: Callable[..., Process], images: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start_watch(str(images), "--loop")
+    process.wait_for("event_id", process.out)
+    process.popen.send_signal(number)
+    assert process.popen.wait(15) == 0, process.err.read_text()
+    assert " frames seen, " in process.err.read_text().splitlines()[-1]
+    assert "Traceback" not in process.err.read_text()
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.counts().pending == 0
+        assert journal.counts().alerts == len(process.out.read_text().splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_breaks_off_the_wait_for_a_frame(
+    start_watch: Callable[..., Process], number: signal.Signals
+) -> None:
+    process = start_watch("sim:5?size=256x192&rate=0.01")
+    process.wait_for("Watching ", process.err)
+    time.sleep(1.0)
+    process.popen.send_signal(number)
+    assert process.popen.wait(10) == 0, process.err.read_text()
+    assert " frames seen, " in process.err.read_text().splitlines()[-1]
+
+
+def test_kill_9_leaves_a_readable_journal_and_whole_pictures(
+    start_watch: Callable[..., Process], images: Path, tmp_path: Path
+) -> None:
+    process = start_watch(str(images), "--loop")
+    process.wait_for("event_id", process.out)
+    time.sleep(1.0)
+    os.kill(process.popen.pid, signal.SIGKILL)
+    process.popen.wait(10)
+    printed = [json.loads(line) for line in process.out.read_text().splitlines()]
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    stored = [json.loads(event) for (event,) in connection.execute("SELECT event FROM alerts")]
+    waiting = {
+        event
+        for (event,) in connection.execute(
+            "SELECT event_id FROM deliveries JOIN alerts USING (alert_id)"
+            " WHERE delivered_at IS NULL"
+        )
+    }
+    connection.close()
+    assert {event["event_id"] for event in printed} <= {event["event_id"] for event in stored}
+    for event in stored:
+        assert cv2.imread(event["frame_picture"]) is not None
+        assert cv2.imread(event["overlay_picture"]) is not None
+    again = start_watch("sim:6?size=256x192&frames=1")
+    assert again.popen.wait(60) == 0, again.err.read_text()
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.counts().pending == 0
+    delivered = {json.loads(line)["event_id"] for line in again.out.read_text().splitlines()}
+    assert waiting <= delivered
