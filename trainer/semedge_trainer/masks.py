@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +50,28 @@ def match_masks(images_dir: Path, masks_dir: Path) -> list[MaskedFrame]:
 
     The mask of `NAME.tif` is `NAME`, `NAME_gt` or `NAME_mask` with any image suffix; masks without
     a frame are left aside. Raises `SemedgeError` where a folder is missing, or a frame has no
-    mask or several.
+    mask, several, or one that another frame has too.
     """
     for folder, content in ((images_dir, "frames"), (masks_dir, "masks")):
         if not folder.is_dir():
             raise SemedgeError(
                 f"{folder} is not a folder; give the folder that holds the {content}."
             )
-    masks: dict[str, list[Path]] = {}
-    for path in list_images(masks_dir):
-        masks.setdefault(path.stem, []).append(path)
-    return [MaskedFrame(path, _mask_of(path, masks, masks_dir)) for path in list_images(images_dir)]
+    masks = _by_stem(list_images(masks_dir))
+    frames = _by_stem(list_images(images_dir))
+    for paths in frames.values():
+        if len(paths) > 1:
+            raise SemedgeError(
+                f"The frames {' and '.join(map(str, paths))} would have the same mask; rename one."
+            )
+    return [MaskedFrame(path, _mask_of(path, masks, masks_dir)) for (path,) in frames.values()]
+
+
+def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.stem, []).append(path)
+    return found
 
 
 def _mask_of(image_path: Path, masks: dict[str, list[Path]], masks_dir: Path) -> Path:

@@ -38,22 +38,23 @@ class FolderCamera(Camera):
             if self._at == len(self._paths):
                 self._end_of_round()
             path = self._paths[self._at]
-            self._at += 1
             try:
                 image = read_gray(path)
             except SemedgeError as error:
+                del self._paths[self._at]
                 self.skipped.append(str(error))
                 say(f"Skipped: {error}")
                 continue
+            self._at += 1
             self._read += 1
             return Frame(image, self._read - 1, time.time(), str(path))
 
     def _end_of_round(self) -> None:
         if not self._read:
             raise SemedgeError(
-                f"None of the {len(self._paths)} files of {self.source} can be decoded; give "
+                f"None of the {len(self.skipped)} files of {self.source} can be decoded; give "
                 "8- or 16-bit gray images."
             )
-        if not self._loop:
+        if not self._loop or not self._paths:
             raise StopIteration
         self._at = 0

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from semedge.errors import SemedgeError
 
 
-def need_tensorflow() -> None:
+def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
     """Say which extra to install where TensorFlow is missing, and set it up where it is there.
 
     oneDNN is switched on: without it, transposed convolutions of a few pixels take up to 35 times
-    longer, and TensorFlow leaves it off on some processors.
+    longer, and TensorFlow leaves it off on some processors. `configure` is called before the
+    devices are set up.
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise SemedgeError(
@@ -26,6 +27,8 @@ def need_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _stderr_closed():
         tensorflow = importlib.import_module("tensorflow")
+        if configure is not None:
+            configure()
         tensorflow.config.list_logical_devices()
 
 

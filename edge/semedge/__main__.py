@@ -1,0 +1,5 @@
+"""`python -m semedge`."""
+
+from semedge.cli import main
+
+main()
