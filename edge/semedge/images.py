@@ -35,11 +35,17 @@ def read_gray(path: Path | str) -> GrayImage:
         raise SemedgeError(
             f"{path} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    if image.ndim == 2:
-        return image
-    if image.shape[2] == 4:
-        return cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.shape[2] == 3 else image[..., 0]
+    return to_gray(image)
+
+
+def to_gray(image: NDArray) -> GrayImage:
+    """A decoded picture, gray or with channels in OpenCV's order, as gray of the same type."""
+    conversions = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
+    channels = image.shape[2] if image.ndim == 3 else 0
+    if channels in conversions:
+        image = cv2.cvtColor(image, conversions[channels])
+    gray: GrayImage = np.ascontiguousarray(image[..., 0] if image.ndim == 3 else image)
+    return gray
 
 
 def read_mask(path: Path | str) -> NDArray[np.bool_]:

@@ -131,7 +131,7 @@ def _lay_fibres(
     covered = np.zeros(shape, np.uint8)
     for index, brightness in enumerate(LAYERS):
         if index:
-            scene = cv2.GaussianBlur(scene, (0, 0), LAYER_BLUR_PX[index - 1])
+            scene = _blurred(scene, LAYER_BLUR_PX[index - 1])
         is_top = index == len(LAYERS) - 1
         if is_top:
             lower = scene.copy()
@@ -188,7 +188,7 @@ def _plant(
     """The scene with a defect in it, the defect's visible mask, and what it is."""
     if kind == "film":
         blob, center_px, extent_px = _blob(random, lower.shape, (30.0, 62.0), roughness=0.45)
-        tone = random.uniform(0.50, 0.68) + 0.06 * _slope(random, lower.shape)
+        tone = np.float32(random.uniform(0.50, 0.68)) + np.float32(0.06) * _slope(random, lower.shape)
         scene = np.where(covered, scene, _blend(lower, tone, blob))
         mask = (blob > 0.5) & ~covered
     else:
@@ -199,7 +199,7 @@ def _plant(
             tone = 0.66 + 0.26 * dome + 0.04 * _slope(random, scene.shape)
         else:
             blob, center_px, extent_px = _blob(random, scene.shape, (7.0, 13.0), roughness=0.35)
-            halo = cv2.GaussianBlur(blob, (0, 0), 6.0)
+            halo = _blurred(blob, 6.0)
             scene = scene * (1.0 - 0.55 * halo)
             tone = np.full(scene.shape, random.uniform(0.93, 1.0), np.float32)
         scene = _blend(scene, tone, blob)
@@ -262,8 +262,7 @@ def _filled(shape: tuple[int, ...], points: NDArray[np.float64]) -> FloatImage:
     canvas = np.zeros(shape, np.uint8)
     scaled = np.round(points * 2**SUBPIXEL_BITS).astype(np.int32)
     cv2.fillPoly(canvas, [scaled], 255, cv2.LINE_AA, SUBPIXEL_BITS)
-    smooth: FloatImage = cv2.GaussianBlur(canvas.astype(np.float32) / 255, (0, 0), 0.8)
-    return smooth
+    return _blurred(canvas.astype(np.float32) / 255, 0.8)
 
 
 def _slope(random: np.random.Generator, shape: tuple[int, ...]) -> FloatImage:
@@ -282,8 +281,14 @@ def _blend(image: FloatImage, tone: FloatImage, coverage: FloatImage) -> FloatIm
 
 def _expose(random: np.random.Generator, scene: FloatImage) -> NDArray[np.uint8]:
     """What the detector of the microscope makes of the scene: gain, drift, blur, noise."""
-    exposed = cv2.GaussianBlur(scene, (0, 0), OPTICS_BLUR_PX)
-    exposed *= random.uniform(0.95, 1.05) * (1.0 + 0.04 * _slope(random, scene.shape))
+    gain = np.float32(random.uniform(0.95, 1.05)) * (
+        1 + np.float32(0.04) * _slope(random, scene.shape)
+    )
+    exposed = _blurred(scene, OPTICS_BLUR_PX) * gain
     noise = random.standard_normal(scene.shape, dtype=np.float32)
-    exposed += noise * (READ_NOISE + SHOT_NOISE * np.sqrt(np.clip(exposed, 0, 1)))
+    exposed = exposed + noise * (READ_NOISE + SHOT_NOISE * np.sqrt(np.clip(exposed, 0, 1)))
     return (np.clip(exposed, 0, 1) * 255).astype(np.uint8)
+
+
+def _blurred(image: FloatImage, sigma_px: float) -> FloatImage:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), np.float32)

@@ -16,9 +16,9 @@ from threading import Condition, Thread
 import cv2
 
 from semedge.cameras.base import Camera, CameraStalledError
-from semedge.cameras.video import to_gray
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
+from semedge.images import to_gray
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

@@ -5,23 +5,15 @@ from __future__ import annotations
 import time
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from semedge.cameras.base import Camera
 from semedge.errors import SemedgeError
-from semedge.frame import Frame, GrayImage
+from semedge.frame import Frame
+from semedge.images import to_gray
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 GRAY16 = ("Y16 ", "Y1\x00\x10")
 """Pixel formats that FFMPEG decodes to 16-bit gray."""
-
-
-def to_gray(image: NDArray) -> GrayImage:
-    """A decoded picture as gray `(height, width)`."""
-    if image.ndim == 3 and image.shape[2] == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return np.ascontiguousarray(image[..., 0] if image.ndim == 3 else image)
 
 
 class VideoCamera(Camera):

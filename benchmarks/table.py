@@ -1,0 +1,97 @@
+"""The pytest-benchmark JSON of one run as Markdown: printed, and written into README.md."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from semedge.errors import SemedgeError
+from semedge.files import write_atomically
+
+README = Path(__file__).with_name("README.md")
+BEGIN = "<!-- table: begin -->"
+END = "<!-- table: end -->"
+
+
+def format_time(time_s: float) -> str:
+    """Three digits with a fitting unit."""
+    for limit_s, unit_s, unit in ((1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms")):
+        if time_s < limit_s:
+            return f"{_three_digits(time_s / unit_s)} {unit}"
+    return f"{_three_digits(time_s)} s"
+
+
+def format_ratio(ratio: float | None) -> str:
+    """A ratio with its sign, empty on the reference."""
+    return "" if ratio is None else f"{_three_digits(ratio)}x"
+
+
+def render(results: dict[str, Any]) -> str:
+    """Markdown of a whole run."""
+    sections = [_render_machine(results)]
+    for benchmark in results["benchmarks"]:
+        info = benchmark["extra_info"]
+        if "title" in info:
+            sections.append(_render_section(info, benchmark["stats"]["rounds"]))
+    return "\n\n".join(sections)
+
+
+def insert(readme: str, table: str) -> str:
+    """The README with what stands between its markers replaced."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SemedgeError(f"{README.name} has no lines {BEGIN} and {END}; put them back.")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def _render_machine(results: dict[str, Any]) -> str:
+    machine = results["machine_info"]
+    packages = ", ".join(f"{name} {found}" for name, found in machine["packages"].items())
+    dot_products = ", ".join(machine["int8_dot_products"]) or "none"
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, int8 dot-product instructions: "
+        f"{dot_products}; Python {machine['python']}; {packages}; {results['datetime'][:10]}."
+    )
+
+
+def _render_section(info: dict[str, Any], rounds: int) -> str:
+    lines = [f"### {info['title']}", ""]
+    if info["rows"]:
+        lines += [f"| median of {rounds} rounds | time | ratio |", "|---|---:|---:|"]
+        lines += [
+            f"| {row['label']} | {format_time(row['median_s'])} | {format_ratio(row['ratio'])} |"
+            for row in info["rows"]
+        ]
+    if info["figures"]:
+        lines += ["", "| figure | |", "|---|---:|"]
+        lines += [f"| {name} | {value} |" for name, value in info["figures"].items()]
+    for note in info["notes"]:
+        lines += ["", note]
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
+
+
+def _three_digits(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def main() -> None:
+    """Run as `python benchmarks/table.py RESULTS.json`."""
+    if len(sys.argv) != 2:
+        sys.exit("Usage: python benchmarks/table.py RESULTS.json")
+    try:
+        results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+        table = render(results)
+        readme = insert(README.read_text(encoding="utf-8"), table)
+        write_atomically(README, readme.encode())
+    except (OSError, ValueError, KeyError, SemedgeError) as error:
+        sys.exit(f"Error: the table cannot be made from {sys.argv[1]}: {error!r}")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
