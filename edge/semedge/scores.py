@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 Tensor = NDArray[np.float32]
 ScoreFunction = Callable[..., Tensor]
 
+LOG_FLOOR = np.float32(1e-3)
+"""Added before a logarithm; a thousandth of the range of gray values is below the noise."""
+
 
 def l1_distance(a: Tensor, b: Tensor) -> Tensor:
     """Sum of absolute differences of each item, shape `(n,)`."""
@@ -76,6 +79,62 @@ def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tens
     return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
 
 
+def patch_statistics(x: Tensor) -> Tensor:
+    """Brightness, contrast and sharpness of each patch and of its middle, shape `(n, 5)`.
+
+    Mean, log standard deviation, log gradient norm, and mean and log standard deviation of the
+    middle quarter of the area.
+    """
+    image = x[..., 0]
+    quarter = image.shape[1] // 4
+    middle = image[:, quarter:-quarter, quarter:-quarter]
+    gradient = np.square(np.diff(image, axis=1)).mean(axis=(1, 2))
+    gradient += np.square(np.diff(image, axis=2)).mean(axis=(1, 2))
+    return np.stack(
+        [
+            image.mean(axis=(1, 2)),
+            np.log(image.std(axis=(1, 2)) + LOG_FLOOR),
+            np.log(np.sqrt(gradient) + LOG_FLOOR),
+            middle.mean(axis=(1, 2)),
+            np.log(middle.std(axis=(1, 2)) + LOG_FLOOR),
+        ],
+        axis=1,
+    )
+
+
+def residual_statistics(x: Tensor, y: Tensor) -> Tensor:
+    """`patch_statistics` and the log residual of the reconstruction, shape `(n, 6)`."""
+    return np.column_stack([patch_statistics(x), np.log(im1(x, y) + LOG_FLOOR)])
+
+
+def surprise(statistics: Tensor, means: Tensor, factors: Tensor, log_weights: Tensor) -> Tensor:
+    """Negative log density under a mixture of Gaussians, up to a constant, shape `(n,)`.
+
+    `means` has shape `(k, d)`; `factors` `(k, d, d)`, the Cholesky factors of the precisions;
+    `log_weights` `(k,)`, log weight plus log determinant of the factor.
+    """
+    whitened = np.einsum("nkd,kde->nke", statistics[:, None, :] - means, factors)
+    log_density = log_weights - 0.5 * np.square(whitened).sum(axis=2)
+    peak = log_density.max(axis=1)
+    return -(peak + np.log(np.exp(log_density - peak[:, None]).sum(axis=1)))
+
+
+def statistics_surprise(x: Tensor, s_means: Tensor, s_factors: Tensor, s_weights: Tensor) -> Tensor:
+    """How rare the patch's statistics are among normal patches, without any network: a floor."""
+    return surprise(patch_statistics(x), s_means, s_factors, s_weights)
+
+
+def residual_surprise(
+    x: Tensor, y: Tensor, r_means: Tensor, r_factors: Tensor, r_weights: Tensor
+) -> Tensor:
+    """How rare the residual is among normal patches of this brightness, contrast and sharpness.
+
+    A film or a bead is smooth, so it is reconstructed *better* than fibres, and the plain residual
+    ranks it below them; here a residual that is too small is as suspicious as one too large.
+    """
+    return surprise(residual_statistics(x, y), r_means, r_factors, r_weights)
+
+
 SCORES: dict[str, ScoreFunction] = {
     function.__name__: function
     for function in (
@@ -87,6 +146,8 @@ SCORES: dict[str, ScoreFunction] = {
         features_xx,
         features_zz,
         embedding_gaussian,
+        statistics_surprise,
+        residual_surprise,
     )
 }
 

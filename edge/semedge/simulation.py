@@ -188,7 +188,9 @@ def _plant(
     """The scene with a defect in it, the defect's visible mask, and what it is."""
     if kind == "film":
         blob, center_px, extent_px = _blob(random, lower.shape, (30.0, 62.0), roughness=0.45)
-        tone = np.float32(random.uniform(0.50, 0.68)) + np.float32(0.06) * _slope(random, lower.shape)
+        tone = np.float32(random.uniform(0.50, 0.68)) + np.float32(0.06) * _slope(
+            random, lower.shape
+        )
         scene = np.where(covered, scene, _blend(lower, tone, blob))
         mask = (blob > 0.5) & ~covered
     else:

@@ -264,7 +264,8 @@ class Row:
         Over patches or pixels, as the protocol says.
     frames
         Over frames, a frame's score being that of its highest patch; a frame is anomalous if any
-        pixel of its mask is set.
+        pixel of its mask is set. At the calibrated threshold only in the pixel protocol, whose
+        patches are those that the threshold was made for.
     """
 
     score: str
@@ -279,18 +280,16 @@ def measure_scores(
     seed: int = 0,
 ) -> list[Row]:
     """One row a score; `thresholds` holds the calibrated ones by score."""
-    return [
-        Row(
-            score=score,
-            items=measure(
-                [frame.items(protocol, score) for frame in scored], thresholds.get(score), seed
-            ),
-            frames=measure(
-                [_frame_as_item(frame, score) for frame in scored], thresholds.get(score), seed
-            ),
+    rows = []
+    for score in scored[0].patch_scores:
+        threshold = thresholds.get(score)
+        items = [frame.items(protocol, score) for frame in scored]
+        frames = [_frame_as_item(frame, score) for frame in scored]
+        frame_threshold = threshold if isinstance(protocol, PixelProtocol) else None
+        rows.append(
+            Row(score, measure(items, threshold, seed), measure(frames, frame_threshold, seed))
         )
-        for score in scored[0].patch_scores
-    ]
+    return rows
 
 
 def _frame_as_item(frame: ScoredFrame, score: str) -> FrameItems:

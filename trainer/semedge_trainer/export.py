@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
 from semedge.errors import SemedgeError
@@ -17,8 +14,7 @@ from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
 from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
 from semedge_trainer.quantization import convert, inputs_of, make_twins, quantize_aware
 from semedge_trainer.run import Run, RunRecord
-
-Array = NDArray[np.float32]
+from semedge_trainer.statistics import normal_statistics
 
 
 def export_run(
@@ -49,8 +45,9 @@ def export_run(
         raise SemedgeError(detector.edge_refusal)
     plan = _choose_scores(detector, score_name, only_score)
     patches = scale_patches(run.patches(), run.record.scaling)
-    constants = _constants_needed(run, plan)
     tensors = keras_tensors(plan, networks, patches)
+    needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
+    constants = normal_statistics(tensors, needed)
     if quantization == "qat":
         twins = quantize_aware(detector, networks, patches, tensors)
     else:
@@ -96,11 +93,6 @@ def _choose_scores(
             f"{detector.name} has no score {name!r}; it has {', '.join(plan.scores)}."
         )
     return plan.chosen(name, only=only_score)
-
-
-def _constants_needed(run: Run, plan: ScorePlan) -> dict[str, Array]:
-    needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
-    return {name: array for name, array in run.arrays().items() if name in needed}
 
 
 def _training(record: RunRecord, thesis_section: str) -> Training:

@@ -18,7 +18,7 @@ COMPONENTS = 64
 FIT_STRIDE_SHARE = 4
 """Patches for the fit lie a quarter of a patch apart."""
 
-FLOOR_NAMES = ("floor_mean_gray", "floor_standard_deviation", "floor_pca")
+FLOOR_NAMES = ("floor_mean_gray", "floor_deviation", "floor_pca")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from semedge.bundle import array_content
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 from semedge.manifest import Intensity, Record
@@ -115,17 +114,13 @@ class Run:
         patches: NDArray = np.load(self.folder / "patches.npy", allow_pickle=False)
         return patches
 
-    def write_weights(
-        self, networks: Mapping[str, Network], arrays: Mapping[str, NDArray[np.float32]]
-    ) -> None:
+    def write_weights(self, networks: Mapping[str, Network]) -> None:
         """Write the final weights, all or nothing."""
         temporary = Path(tempfile.mkdtemp(prefix=".weights.", dir=self.folder))
         try:
             for name, network in networks.items():
                 weights = {variable.path: np.asarray(variable) for variable in network.weights}
                 np.savez(temporary / f"{name}.npz", allow_pickle=False, **weights)
-            for name, array in arrays.items():
-                (temporary / f"{name}.npy").write_bytes(array_content(array))
             temporary.chmod(0o755)
             temporary.replace(self.folder / "weights")
         except OSError as error:
@@ -150,13 +145,6 @@ class Run:
             with np.load(self.folder / "weights" / f"{name}.npz", allow_pickle=False) as saved:
                 network.set_weights([saved[variable.path] for variable in network.weights])
         return detector, networks
-
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Constants that the scores need, by name."""
-        return {
-            path.stem: np.load(path, allow_pickle=False)
-            for path in sorted((self.folder / "weights").glob("*.npy"))
-        }
 
 
 def package_versions() -> dict[str, str]:

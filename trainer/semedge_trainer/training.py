@@ -8,21 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from semedge.errors import SemedgeError
-from semedge.scaling import Scaling, scale_patches
+from semedge.scaling import Scaling
 from semedge_trainer.detectors import make_detector
-from semedge_trainer.detectors.base import Networks
 from semedge_trainer.frames import TrainingFrames, read_training_frames
 from semedge_trainer.loop import train
 from semedge_trainer.progress import StageLog
 from semedge_trainer.run import SAMPLE_PATCHES, Run, RunRecord, package_versions
 
-STATISTICS_BATCH = 256
-RIDGE = 1e-3
 PICTURES_A_STAGE = 8
 
 
@@ -78,36 +73,12 @@ def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
 
 
 def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strategy) -> None:
-    """Train to the end and write the weights and the statistics that scores need."""
+    """Train to the end and write the weights."""
 
     def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
         return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
 
-    networks = train(run, frames, strategy, make_log)
-    patches = scale_patches(run.patches(), run.record.scaling)
-    run.write_weights(networks, normal_statistics(networks, patches))
-
-
-def normal_statistics(
-    networks: Networks, patches: NDArray[np.float32]
-) -> dict[str, NDArray[np.float32]]:
-    """Mean and whitening of the embeddings of normal patches, where there is an embedding.
-
-    The whitening W fulfils W W^T = (C + r I)^-1, C the covariance and r a thousandth of its mean
-    variance, which keeps directions that never vary from dominating.
-    """
-    if "embedding" not in networks:
-        return {}
-    embedded = np.asarray(
-        networks["embedding"].predict(patches, batch_size=STATISTICS_BATCH, verbose=0), np.float64
-    )
-    covariance = np.cov(embedded, rowvar=False)
-    ridge = RIDGE * np.trace(covariance) / len(covariance)
-    values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
-    return {
-        "h_mean": embedded.mean(axis=0).astype(np.float32),
-        "h_whitening": (vectors / np.sqrt(values)).astype(np.float32),
-    }
+    run.write_weights(train(run, frames, strategy, make_log))
 
 
 def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:

@@ -41,7 +41,7 @@ Results = Mapping[str, tuple[EvaluationProtocol, Sequence[ScoredFrame], Sequence
 
 FLOOR_FRAMES = 64
 """Normal frames that the floors are fitted on at most."""
-TABLE_WIDTH = 120
+TABLE_WIDTH = 140
 
 
 @click.command()
@@ -230,44 +230,49 @@ def _print_tables(results: Results) -> None:
         items = rows[0].items
         unit = "patches" if name == "thesis" else "pixels"
         share = items.anomalous / items.items
-        table = Table(
-            title=f"{name} protocol: {len(scored)} frames at stride {protocol.stride_px} px, "
-            f"{items.items:,} {unit}, {share:.2%} anomalous"
+        console.print(
+            f"{name} protocol: {len(scored)} frame{'s' * (len(scored) > 1)} at stride "
+            f"{protocol.stride_px} px, {items.items:,} {unit}, {share:.2%} anomalous",
+            soft_wrap=True,
         )
-        table.add_column("score")
-        headings = ["AUROC", "95 %", "AP", "oracle P / R / F1", "calibrated P / R / F1"]
-        for heading in [*headings, "frames alarmed"]:
+        table = Table()
+        table.add_column("score", no_wrap=True)
+        headings = ["AUROC", "95 %", "AP", "oracle P / R / F1"]
+        calibrated = any(row.items.calibrated for row in rows)
+        if calibrated:
+            headings += ["calibrated P / R / F1", "anomalous flagged", "normal flagged"]
+        for heading in headings:
             table.add_column(heading, justify="right")
         for row in rows:
-            table.add_row(row.score, *_cells(row.items), _alarmed(row.frames))
+            table.add_row(row.score, *_cells(row, calibrated))
         console.print(table)
 
 
-def _cells(measures: Measures) -> list[str]:
+def _cells(row: Row, calibrated: bool) -> list[str]:
+    measures = row.items
     interval = measures.auroc_interval
-    return [
+    cells = [
         _shown(measures.auroc),
         "undefined" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}",
         _shown(measures.average_precision),
         _point(measures.oracle, "undefined"),
-        _point(measures.calibrated, "-"),
     ]
+    if calibrated:
+        cells += [_point(measures.calibrated, "-"), *_alarmed(row.frames)]
+    return cells
 
 
-def _alarmed(frames: Measures) -> str:
-    """Share of the anomalous and of the normal frames above the calibrated threshold."""
+def _alarmed(frames: Measures) -> list[str]:
+    """How many of the anomalous and of the normal frames the calibrated threshold flags."""
     point = frames.calibrated
     if point is None:
-        return "-"
-    shares = [
-        (point.recall, frames.anomalous, "anomalous"),
-        (point.false_alarm_share, frames.items - frames.anomalous, "normal"),
+        return ["-", "-"]
+    shares = (point.recall, point.false_alarm_share)
+    counts = (frames.anomalous, frames.items - frames.anomalous)
+    return [
+        "none" if share is None else f"{round(share * count)} of {count}"
+        for share, count in zip(shares, counts, strict=True)
     ]
-    return ", ".join(
-        f"{round(share * count)} of {count} {kind}"
-        for share, count, kind in shares
-        if share is not None
-    )
 
 
 def _point(point: OperatingPoint | None, absent: str) -> str:

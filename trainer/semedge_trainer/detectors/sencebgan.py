@@ -170,6 +170,8 @@ class Sencebgan(TrainableDetector):
             "comb_im": {"im1": 1.0, "final_1": 0.25},
             "comb_z": {"final_2": 0.55, "final_3": 0.45},
             "embedding_gaussian": {"embedding_gaussian": 1.0},
+            "residual_surprise": {"residual_surprise": 1.0},
+            "statistics_surprise": {"statistics_surprise": 1.0},
         }
         if self.options.xx:
             nodes += [
