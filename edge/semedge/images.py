@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
+from semedge.opencv import hush
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 
@@ -49,33 +50,45 @@ def to_gray(image: NDArray) -> GrayImage:
 
 
 def read_mask(path: Path | str) -> NDArray[np.bool_]:
-    """Read a defect mask, True where any value is above 0, shape `(height, width)`."""
+    """Read a defect mask, True where its gray value is above 0, shape `(height, width)`."""
     mask: NDArray[np.bool_] = read_gray(path) > 0
     return mask
 
 
 def list_images(source: Path | str) -> list[Path]:
     """Image files of a folder or a glob, or the one file, in natural order (2 before 10)."""
+    try:
+        found = _find(str(source))
+    except OSError as error:
+        raise SemedgeError(
+            f"{source} cannot be listed ({error.strerror}); check the path and its permissions."
+        ) from error
+    if not found:
+        raise SemedgeError(
+            f"There is no file, folder or match for {source or 'the empty path'}; check the path."
+        )
+    return sorted(found, key=_natural)
+
+
+def _find(source: str) -> list[Path]:
     path = Path(source)
-    if path.is_dir():
+    if source and path.is_dir():
         found = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES]
         if not found:
             raise SemedgeError(
                 f"The folder {path} holds no image; semedge reads {', '.join(sorted(SUFFIXES))}."
             )
-    elif path.exists():
-        found = [path]
-    else:
-        matches = glob.glob(str(source))  # noqa: PTH207 - absolute patterns too
-        found = [path for path in map(Path, matches) if path.is_file()]
-        if not found:
-            raise SemedgeError(f"There is no file, folder or match for {source}; check the path.")
-    return sorted(found, key=_natural)
+        return found
+    if source and path.exists():
+        return [path]
+    matches = glob.glob(source, recursive=True)  # noqa: PTH207 - absolute patterns too
+    return [match for match in map(Path, matches) if match.is_file()]
 
 
 def _decode(content: NDArray[np.uint8]) -> NDArray | None:
     if not content.size:
         return None
+    hush()
     try:
         return cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -84,4 +97,4 @@ def _decode(content: NDArray[np.uint8]) -> NDArray | None:
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", str(path))
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

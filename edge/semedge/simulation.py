@@ -187,7 +187,7 @@ def _plant(
 ) -> tuple[FloatImage, Mask, Defect]:
     """The scene with a defect in it, the defect's visible mask, and what it is."""
     if kind == "film":
-        blob, center_px, extent_px = _blob(random, lower.shape, (30.0, 62.0), roughness=0.45)
+        blob, center_px, extent_px = _blob(random, lower.shape, (45.0, 75.0), roughness=0.4)
         tone = np.float32(random.uniform(0.50, 0.68)) + np.float32(0.06) * _slope(
             random, lower.shape
         )
@@ -200,9 +200,9 @@ def _plant(
             dome = np.sqrt(np.clip(distance / max(float(distance.max()), 1.0), 0, 1))
             tone = 0.66 + 0.26 * dome + 0.04 * _slope(random, scene.shape)
         else:
-            blob, center_px, extent_px = _blob(random, scene.shape, (7.0, 13.0), roughness=0.35)
-            halo = _blurred(blob, 6.0)
-            scene = scene * (1.0 - 0.55 * halo)
+            blob, center_px, extent_px = _blob(random, scene.shape, (13.0, 20.0), roughness=0.3)
+            halo = _blurred(blob, 8.0)
+            scene = scene * (1.0 - 0.8 * halo)
             tone = np.full(scene.shape, random.uniform(0.93, 1.0), np.float32)
         scene = _blend(scene, tone, blob)
         mask = blob > 0.5
@@ -232,7 +232,7 @@ def _spindle(
     random: np.random.Generator, shape: tuple[int, ...]
 ) -> tuple[FloatImage, tuple[float, float], float]:
     """A bead drawn out along its fibre."""
-    minor_px = random.uniform(13.0, 24.0)
+    minor_px = random.uniform(20.0, 32.0)
     major_px = minor_px * random.uniform(1.2, 2.0)
     center = _center(random, shape, major_px)
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -264,7 +264,7 @@ def _filled(shape: tuple[int, ...], points: NDArray[np.float64]) -> FloatImage:
     canvas = np.zeros(shape, np.uint8)
     scaled = np.round(points * 2**SUBPIXEL_BITS).astype(np.int32)
     cv2.fillPoly(canvas, [scaled], 255, cv2.LINE_AA, SUBPIXEL_BITS)
-    return _blurred(canvas.astype(np.float32) / 255, 0.8)
+    return _blurred(canvas.astype(np.float32) / np.float32(255), 0.8)
 
 
 def _slope(random: np.random.Generator, shape: tuple[int, ...]) -> FloatImage:

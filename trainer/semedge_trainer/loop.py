@@ -90,7 +90,7 @@ class StageTraining:
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(checkpoint_folder(run.folder, stage.name)), max_to_keep=2
         )
-        self._train_step = tf.function(self._distributed_step)
+        self._train_step = tf.function(self._distributed_step, autograph=False)
 
     @property
     def step(self) -> int:

@@ -35,7 +35,7 @@ from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Schedule, TrainableDetector
 from semedge_trainer.networks import Network
 
-SAMPLE_PATCHES = 4096
+SAMPLE_PATCHES = 16384
 PACKAGES = ("semedge", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy")
 
 

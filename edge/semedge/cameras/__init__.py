@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
 from semedge.cameras.sim import SimulatedCamera
-from semedge.cameras.stream import StreamCamera
+from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.errors import SemedgeError
 
@@ -35,11 +36,11 @@ def open_camera(source: str, *, timeout_s: float = 10.0, loop: bool = False) -> 
         raise SemedgeError(f"timeout_s must be above 0. Received: {timeout_s:g}")
     if source.startswith("sim:"):
         return SimulatedCamera(source)
-    if source.isdigit() or source.startswith(("/dev/video", "rtsp://", "http://", "https://")):
+    if source.isdecimal() or source.startswith(("/dev/video", "rtsp://", "http://", "https://")):
         return StreamCamera(source, timeout_s=timeout_s)
-    if "://" in source:
-        raise SemedgeError(f"A camera is {SCHEMES}. Received: {source.split('@')[-1]}")
     path = Path(source)
+    if "://" in source or (re.match(r"[A-Za-z]+:", source) and not path.exists()):
+        raise SemedgeError(f"A camera is {SCHEMES}. Received: {redact(source)}")
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         return VideoCamera(source, loop=loop)
     return FolderCamera(source, loop=loop)

@@ -13,6 +13,9 @@ from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.simulation import SimulatedLine
 
+LOWEST_RATE_HZ = 1e-3
+HIGHEST_RATE_HZ = 1e3
+
 
 @dataclass(frozen=True)
 class SimulationSettings:
@@ -47,7 +50,7 @@ def parse_simulation(source: str) -> SimulationSettings:
     seed_text, _, query = source.removeprefix("sim:").partition("?")
     parsers: dict[str, Callable[[str], Any]] = {
         "defects": _share,
-        "rate": float,
+        "rate": _rate,
         "size": _size,
         "frames": int,
         "first": int,
@@ -64,7 +67,8 @@ def parse_simulation(source: str) -> SimulationSettings:
     except (KeyError, ValueError) as error:
         raise SemedgeError(
             f"A simulated camera reads sim:SEED?defects=0.1&rate=5&size=512x384&frames=100&first=0 "
-            f"(all but the seed optional, none negative). Received: {source}"
+            f"(all but the seed optional, none negative, rate 0 or {LOWEST_RATE_HZ:g} to "
+            f"{HIGHEST_RATE_HZ:g}). Received: {source}"
         ) from error
     return SimulationSettings(seed, **values)
 
@@ -102,6 +106,13 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise ValueError(text)
     return share
+
+
+def _rate(text: str) -> float:
+    rate_hz = float(text)
+    if rate_hz != 0 and not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise ValueError(text)
+    return rate_hz
 
 
 def _size(text: str) -> tuple[int, int]:

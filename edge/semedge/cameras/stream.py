@@ -7,6 +7,7 @@ thread opens it again, with growing pauses.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -19,18 +20,24 @@ from semedge.cameras.base import Camera, CameraStalledError
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.images import to_gray
+from semedge.opencv import hush
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""
-FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000|fflags;nobuffer"
+FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000"
+"""They hold for every video of the process: `nobuffer`, too, would lose a file's first frames."""
+
+HOST = r"(?:\[[^\]]*\]|[\w.-]+)(?::\d*)?(?:[/?#]|$)"
+SECRETS = r"(?i)([?&](?:pass|passwd|password|pwd|token|key|secret|auth)=)[^&#]*"
 
 
 def redact(source: str) -> str:
-    """A camera's address without its user and password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", source)
+    """A camera's address without its user and password, which may hold an `@` or a `/`."""
+    without_user = re.sub(rf"(?<=://)(?:[^/?#]*@|(?!{HOST}).*@)", "", source)
+    return re.sub(SECRETS, r"\1***", without_user)
 
 
 class StreamCamera(Camera):
@@ -60,13 +67,16 @@ class StreamCamera(Camera):
         self._sequence = 0
         self._thread = Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: self._newest is not None, timeout_s):
-                self.close()
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            with self._arrived:
+                arrived = self._arrived.wait_for(lambda: self._newest is not None, timeout_s)
+            if not arrived:
                 raise SemedgeError(
                     f"The camera {self.source} gave no frame within {timeout_s:g} s; check that it "
                     "is on, its address, and that no other program holds it."
                 )
+            on_failure.pop_all()
 
     def read(self) -> Frame:
         """The newest frame that was not read yet."""
@@ -102,9 +112,10 @@ class StreamCamera(Camera):
                     break
                 self._offer(Frame(to_gray(image), self._sequence, time.time(), self.source))
             capture.release()
-            pause_s = FIRST_PAUSE_S if self._sequence > frames_before else pause_s * 2
-            pause_s = min(pause_s, LONGEST_PAUSE_S)
+            if self._sequence > frames_before:
+                pause_s = FIRST_PAUSE_S
             self._closed.wait(pause_s * random.uniform(0.8, 1.2))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     def _offer(self, frame: Frame) -> None:
         with self._arrived:
@@ -115,11 +126,15 @@ class StreamCamera(Camera):
             self._arrived.notify_all()
 
     def _open(self) -> cv2.VideoCapture:
-        if self._address.isdigit() or self._address.startswith("/dev/"):
-            device = int(self._address) if self._address.isdigit() else self._address
-            return cv2.VideoCapture(device, cv2.CAP_V4L2)
+        hush()
+        if self._address.isdecimal():
+            return cv2.VideoCapture(f"/dev/video{int(self._address)}", cv2.CAP_V4L2)
+        if self._address.startswith("/dev/"):
+            return cv2.VideoCapture(self._address, cv2.CAP_V4L2)
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
-        open_ms = int(max(self._timeout_s, SHORTEST_OPEN_S) * 1e3)
+        # The first one is given up with the constructor; a later one may take its time.
+        open_s = max(self._timeout_s, SHORTEST_OPEN_S) if self._sequence else self._timeout_s
+        open_ms = int(open_s * 1e3)
         read_ms = int(self._timeout_s * 1e3)
         return cv2.VideoCapture(
             self._address,

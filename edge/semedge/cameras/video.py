@@ -10,6 +10,7 @@ from semedge.cameras.base import Camera
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.images import to_gray
+from semedge.opencv import hush
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 GRAY16 = ("Y16 ", "Y1\x00\x10")
@@ -49,6 +50,7 @@ class VideoCamera(Camera):
         self._capture.release()
 
     def _open(self) -> cv2.VideoCapture:
+        hush()
         capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise SemedgeError(

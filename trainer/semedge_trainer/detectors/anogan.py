@@ -154,7 +154,7 @@ class Inversion:
         self._optimizer = keras.optimizers.Adam(INVERSION_RATE)
         self._optimizer.build([self._z])
         self._initial = [tf.identity(variable.value) for variable in self._optimizer.variables]
-        self._step = tf.function(self._descend)
+        self._step = tf.function(self._descend, autograph=False)
 
     def score(self, x: tf.Tensor, *, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
         """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""

@@ -1,0 +1,60 @@
+"""A camera that streams H.264 over RTSP: `rtsp_server.py PORT`, by the system's Python.
+
+`rtsp_server.py` alone exits with 0 where everything it needs is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import clock_picture
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+FRAMES_A_SECOND = 25
+CAPS = (
+    f"video/x-raw,format=GRAY8,width={clock_picture.WIDTH_PX},height={clock_picture.HEIGHT_PX},"
+    f"framerate={FRAMES_A_SECOND}/1"
+)
+ELEMENTS = ("appsrc", "videoconvert", "x264enc", "rtph264pay")
+PIPELINE = (
+    f"( appsrc name=camera is-live=true format=time do-timestamp=true caps={CAPS} ! videoconvert "
+    "! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 "
+    "! rtph264pay name=pay0 pt=96 )"
+)
+
+
+def main() -> None:
+    """Serve until killed."""
+    Gst.init(None)
+    missing = [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]
+    if missing:
+        sys.exit(f"GStreamer lacks {', '.join(missing)}")
+    if len(sys.argv) == 1:
+        return
+    server = GstRtspServer.RTSPServer(service=sys.argv[1])
+    server.set_address("127.0.0.1")
+    factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
+    factory.connect("media-configure", configure)
+    server.get_mount_points().add_factory("/line", factory)
+    server.attach(None)
+    GLib.MainLoop().run()
+
+
+def configure(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
+    """Feed the pictures of a client's pipeline."""
+    source = media.get_element().get_by_name("camera")
+
+    def push() -> bool:
+        picture = Gst.Buffer.new_wrapped(clock_picture.draw(time.time()))
+        return bool(source.emit("push-buffer", picture) == Gst.FlowReturn.OK)
+
+    GLib.timeout_add(1000 // FRAMES_A_SECOND, push)
+
+
+if __name__ == "__main__":
+    main()
