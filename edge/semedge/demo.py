@@ -25,6 +25,7 @@ from semedge_calibration import Calibration
 CALIBRATION_SEED = 101
 LINE_SEED = 202
 DEFECT_RATE = 0.25
+SHAPE = (256, 320)
 TOLERANCE_PX = 16
 """How far from a defect the peak of the heat map may lie: half a patch."""
 SHEET_COLUMNS = 4
@@ -111,16 +112,16 @@ def run_demo(
 
     Writes `calibration.json`, the journal, the pictures of the alerts and `overview.png`.
     """
-    source = f"sim:{CALIBRATION_SEED}?frames={calibration_frames}"
+    source = _camera(CALIBRATION_SEED, frames=calibration_frames)
     with open_camera(source) as camera:
         calibration = calibrate_detector(detector, camera, CalibrationRequest())
     say(calibration.guarantee)
     write_atomically(folder / "calibration.json", calibration.to_json().encode())
     collected = Collected()
-    line = SimulatedLine(LINE_SEED, defect_rate=DEFECT_RATE)
+    line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
     with (
         Journal(folder / "journal.sqlite") as journal,
-        open_camera(f"sim:{LINE_SEED}?defects={DEFECT_RATE}&frames={frames}") as camera,
+        open_camera(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)) as camera,
     ):
         settings = WatchSettings(pictures=folder)
         summary = Watch(camera, detector, calibration, journal, [collected], settings).run()
@@ -156,6 +157,11 @@ def describe(result: DemoResult) -> list[str]:
         if names:
             lines.append(f"{verdict}: frames {', '.join(names)}")
     return lines
+
+
+def _camera(seed: int, *, frames: int, defects: float = 0.0) -> str:
+    height, width = SHAPE
+    return f"sim:{seed}?size={width}x{height}&frames={frames}&defects={defects}"
 
 
 def _judge(sequence: int, truth: SimulatedFrame, alert: Alert | None) -> Outcome:

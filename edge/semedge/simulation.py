@@ -200,7 +200,7 @@ def _plant(
             dome = np.sqrt(np.clip(distance / max(float(distance.max()), 1.0), 0, 1))
             tone = 0.66 + 0.26 * dome + 0.04 * _slope(random, scene.shape)
         else:
-            blob, center_px, extent_px = _blob(random, scene.shape, (13.0, 20.0), roughness=0.3)
+            blob, center_px, extent_px = _blob(random, scene.shape, (16.0, 24.0), roughness=0.25)
             halo = _blurred(blob, 8.0)
             scene = scene * (1.0 - 0.8 * halo)
             tone = np.full(scene.shape, random.uniform(0.93, 1.0), np.float32)

@@ -24,6 +24,7 @@ def export_run(
     *,
     score_name: str | None = None,
     only_score: bool = False,
+    stride_px: int | None = None,
 ) -> Manifest:
     """Export the networks of a run, compare them with the Keras networks, write the bundle.
 
@@ -39,6 +40,8 @@ def export_run(
         The score that frames are judged by; the detector's default where None.
     only_score
         Leave out the graphs that this score does not need.
+    stride_px
+        Distance between patches that the bundle asks for; a whole patch where None.
     """
     detector, networks = run.load()
     if detector.edge_refusal is not None:
@@ -70,7 +73,7 @@ def export_run(
         format_version=1,
         detector=detector.name,
         input=PatchInput(patch_px=detector.patch_px, scaling=run.record.scaling),
-        stride_px=detector.patch_px,
+        stride_px=stride_px or detector.patch_px,
         quantization=quantization,
         nodes=plan.nodes,
         score=ScoreChoice(name=plan.default, weights=dict(plan.scores[plan.default])),

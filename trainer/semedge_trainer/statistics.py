@@ -13,7 +13,7 @@ from semedge.scores import patch_statistics, residual_statistics
 Array = NDArray[np.float32]
 
 RIDGE = 1e-3
-COMPONENTS = 16
+COMPONENTS = 24
 SMALLEST_VARIANCE = 1e-4
 
 

@@ -26,6 +26,12 @@ from semedge_trainer.commands.extra import need_tensorflow
 )
 @click.option("--score", metavar="NAME", help="The score that frames are judged by.")
 @click.option("--only-score", is_flag=True, help="Leave out graphs that this score does not need.")
+@click.option(
+    "--stride",
+    type=click.IntRange(1, 32),
+    metavar="PX",
+    help="Distance between patches; a whole patch where absent.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON document.")
 def export(
     run: Path,
@@ -33,6 +39,7 @@ def export(
     quantization: Quantization,
     score: str | None,
     only_score: bool,
+    stride: int | None,
     as_json: bool,
 ) -> None:
     """Turn a training run into a detector bundle (TFLite).
