@@ -22,8 +22,8 @@ from semedge.simulation import KINDS, SimulatedFrame, SimulatedLine
 from semedge.watch import Watch, WatchSettings, WatchSummary
 from semedge_calibration import Calibration
 
-CALIBRATION_SEED = 101
-LINE_SEED = 202
+CALIBRATION_SEED = 3001
+LINE_SEED = 3002
 DEFECT_RATE = 0.25
 SHAPE = (256, 320)
 TOLERANCE_PX = 16

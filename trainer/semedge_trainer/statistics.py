@@ -13,7 +13,7 @@ from semedge.scores import patch_statistics, residual_statistics
 Array = NDArray[np.float32]
 
 RIDGE = 1e-3
-COMPONENTS = 24
+COMPONENTS = 16
 SMALLEST_VARIANCE = 1e-4
 
 
@@ -54,9 +54,8 @@ def _gaussian(embedded: Array) -> dict[str, Array]:
 
 def _mixture(prefix: str, statistics: Array) -> dict[str, Array]:
     """Mixture of Gaussians in the form that `semedge.scores.surprise` takes."""
-    mixture = GaussianMixture(
-        COMPONENTS, reg_covar=SMALLEST_VARIANCE, random_state=0, n_init=2
-    ).fit(statistics.astype(np.float64))
+    mixture = GaussianMixture(COMPONENTS, reg_covar=SMALLEST_VARIANCE, random_state=0)
+    mixture.fit(statistics.astype(np.float64))
     factors = mixture.precisions_cholesky_
     log_determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
     return {

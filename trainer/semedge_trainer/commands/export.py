@@ -50,7 +50,14 @@ def export(
     from semedge_trainer.export import export_run
     from semedge_trainer.run import Run
 
-    manifest = export_run(Run.open(run), out, quantization, score_name=score, only_score=only_score)
+    manifest = export_run(
+        Run.open(run),
+        out,
+        quantization,
+        score_name=score,
+        only_score=only_score,
+        stride_px=stride,
+    )
     chosen = manifest.parity[manifest.score.name]
     say(
         f"{out}: {manifest.detector}, {quantization}, {out.stat().st_size / 1e6:.2f} MB; score "
