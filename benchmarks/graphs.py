@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import members_of, write_bundle
-from semedge.detector import nodes_needed
 from semedge.interpreter import Graph
 from semedge.manifest import (
     Intensity,
@@ -27,6 +26,7 @@ from semedge.manifest import (
     ScoreChoice,
     Training,
 )
+from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.quantization import convert

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
-from semedge.manifest import Node
+from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
 from semedge.scores import Tensor, tensors_needed, weighted_score
 
@@ -60,17 +60,6 @@ class ScoreMap:
     def to_pixels(self) -> NDArray[np.float32]:
         """Score of every pixel, shape of the frame."""
         return self.grid.to_pixels(self.patch_scores)
-
-
-def nodes_needed(nodes: Iterable[Node], tensor_names: set[str]) -> list[Node]:
-    """The nodes, in order, that the tensors depend on."""
-    wanted = set(tensor_names)
-    chosen: list[Node] = []
-    for node in reversed(list(nodes)):
-        if node.output in wanted:
-            chosen.append(node)
-            wanted.update(node.inputs)
-    return chosen[::-1]
 
 
 class Detector:
@@ -229,9 +218,9 @@ class Detector:
         }
         spent("scale")
         for node in self._nodes:
-            values = [tensors[name] for name in node.inputs]
-            joined = values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
-            tensors[node.output] = graphs[node.graph].run(joined)
+            tensors[node.output] = run_node(
+                node, tensors, lambda name, values: graphs[name].run(values)
+            )
             spent(node.graph)
         scores = weighted_score(self._weights, tensors)
         spent("score")

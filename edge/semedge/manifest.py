@@ -32,12 +32,16 @@ class Member(Record):
 class Node(Record):
     """One step of the computation: a graph run on tensors gives another tensor.
 
-    Several inputs are concatenated along the last axis.
+    Several inputs are concatenated along the last axis. Where the arrays are named, the input is
+    divided by `input_scale` and the output multiplied by `output_scale`, both `(features,)`: what
+    an int8 graph needs for its latents to use the whole of its range.
     """
 
     output: Name
     graph: Name
     inputs: tuple[Name, ...] = Field(min_length=1)
+    input_scale: Name | None = None
+    output_scale: Name | None = None
 
 
 class PatchInput(Record):
@@ -111,14 +115,16 @@ class Manifest(Record):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Manifest:
-        known = {"x"} | {
-            name.removesuffix(".npy") for name in self.members if name.endswith(".npy")
-        }
+        arrays = {name.removesuffix(".npy") for name in self.members if name.endswith(".npy")}
+        known = {"x"} | arrays
         for node in self.nodes:
             if f"{node.graph}.tflite" not in self.members:
                 raise ValueError(f"node {node.output!r} runs a graph that is not in the bundle")
             if missing := set(node.inputs) - known:
                 raise ValueError(f"node {node.output!r} needs {sorted(missing)}, not computed yet")
+            scales = {name for name in (node.input_scale, node.output_scale) if name is not None}
+            if missing := scales - arrays:
+                raise ValueError(f"node {node.output!r} needs {sorted(missing)}, not in the bundle")
             known.add(node.output)
         for name, weights in [*self.scores.items(), (self.score.name, self.score.weights)]:
             if unknown := set(weights) - set(SCORES):

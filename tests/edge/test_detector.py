@@ -12,12 +12,13 @@ from bundles import FRAME_SHAPE, embed, normal_frames, tiny_manifest, tiny_membe
 from numpy.typing import NDArray
 
 from semedge.bundle import array_content, read_bundle, write_bundle
-from semedge.detector import Detector, ScoreMap, nodes_needed
+from semedge.detector import Detector, ScoreMap
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
 from semedge.manifest import Manifest, Node
+from semedge.nodes import nodes_needed, run_node
 from semedge.scores import embedding_gaussian
 from semedge.simulation import SimulatedLine
 
@@ -215,3 +216,17 @@ def test_only_the_nodes_that_a_score_needs_run() -> None:
     assert outputs("y", "x") == ["z", "y"]
     assert outputs("f_xy") == ["z", "y", "f_xy"]
     assert outputs("x") == []
+
+
+def test_scales_divide_the_input_and_multiply_the_output() -> None:
+    node = Node(
+        output="z", graph="g", inputs=("a", "b"), input_scale="in_scale", output_scale="out_scale"
+    )
+    tensors = {
+        "a": np.array([[2.0]], np.float32),
+        "b": np.array([[12.0]], np.float32),
+        "in_scale": np.array([2.0, 4.0], np.float32),
+        "out_scale": np.array([10.0, 100.0], np.float32),
+    }
+    output = run_node(node, tensors, lambda name, values: values + 1)
+    np.testing.assert_array_equal(output, [[20.0, 400.0]])

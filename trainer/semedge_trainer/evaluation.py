@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
-from semedge.detector import BATCH, nodes_needed
+from semedge.detector import BATCH
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
+from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed, weighted_score
 from semedge_trainer.floors import Floors
@@ -97,9 +98,9 @@ class MultiScorer:
             scaled = scale_patches(patches, self.bundle.manifest.input.scaling)
             tensors = {**self._constants, "x": scaled}
             for node in self._nodes:
-                values = [tensors[name] for name in node.inputs]
-                joined = values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
-                tensors[node.output] = graphs[node.graph].run(joined)
+                tensors[node.output] = run_node(
+                    node, tensors, lambda name, values: graphs[name].run(values)
+                )
         finally:
             self._graph_sets.put(graphs)
         return {name: weighted_score(weights, tensors) for name, weights in self._weights.items()}

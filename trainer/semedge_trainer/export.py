@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
 from semedge.errors import SemedgeError
-from semedge.manifest import Manifest, PatchInput, Quantization, ScoreChoice, Training
+from semedge.manifest import Manifest, Node, PatchInput, Quantization, ScoreChoice, Training
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
 from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
-from semedge_trainer.quantization import convert, inputs_of, make_twins, quantize_aware
+from semedge_trainer.quantization import (
+    Array,
+    Twin,
+    convert,
+    even_twins,
+    inputs_of,
+    plain_twins,
+    quantization_aware_twins,
+)
 from semedge_trainer.run import Run, RunRecord
 from semedge_trainer.statistics import normal_statistics
 
@@ -48,34 +57,42 @@ def export_run(
         raise SemedgeError(detector.edge_refusal)
     plan = _choose_scores(detector, score_name, only_score)
     patches = scale_patches(run.patches(), run.record.scaling)
-    tensors = keras_tensors(plan, networks, patches)
+    shown = detector.score_plan() if quantization == "qat" else plan
+    tensors = keras_tensors(shown, networks, patches)
     needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
     constants = normal_statistics(tensors, needed)
-    if quantization == "qat":
-        twins = quantize_aware(detector, networks, patches, tensors)
-    else:
-        twins = make_twins(detector, networks)
-    graphs = {
-        name: convert(twins[name], quantization, inputs_of(name, plan, tensors))
-        for name in progress(plan.graphs, "converting")
-    }
+    match quantization:
+        case "qat":
+            twins = quantization_aware_twins(detector, networks, tensors)
+        case "int8":
+            twins = even_twins(plan, networks, tensors)
+        case _:
+            twins = plain_twins(plan, networks)
+    graphs = {}
+    for name in progress(plan.graphs, "converting"):
+        twin = twins[name]
+        representative = twin.scaled(inputs_of(name, plan, tensors))
+        graphs[name] = convert(twin.model, quantization, representative)
+    nodes, scales = _scaled_nodes(plan.nodes, twins)
     compared, blurred = parity_patches(patches)
     parity = compare(
         plan,
         keras_tensors(plan, networks, compared),
-        exported_tensors(plan, graphs, compared),
+        exported_tensors(nodes, graphs, scales, compared),
         constants,
         blurred,
     )
     contents = {f"{name}.tflite": graph for name, graph in graphs.items()}
-    contents |= {f"{name}.npy": array_content(array) for name, array in constants.items()}
+    contents |= {
+        f"{name}.npy": array_content(array) for name, array in (constants | scales).items()
+    }
     manifest = Manifest(
         format_version=1,
         detector=detector.name,
         input=PatchInput(patch_px=detector.patch_px, scaling=run.record.scaling),
         stride_px=stride_px or detector.patch_px,
         quantization=quantization,
-        nodes=plan.nodes,
+        nodes=nodes,
         score=ScoreChoice(name=plan.default, weights=dict(plan.scores[plan.default])),
         scores={name: dict(weights) for name, weights in plan.scores.items()},
         members=members_of(contents),
@@ -96,6 +113,23 @@ def _choose_scores(
             f"{detector.name} has no score {name!r}; it has {', '.join(plan.scores)}."
         )
     return plan.chosen(name, only=only_score)
+
+
+def _scaled_nodes(
+    nodes: tuple[Node, ...], twins: Mapping[str, Twin]
+) -> tuple[tuple[Node, ...], dict[str, Array]]:
+    """The nodes with the scales of their graphs named, and the scales by name."""
+    scales: dict[str, Array] = {}
+    scaled = []
+    for node in nodes:
+        found = twins[node.graph].scales
+        named = {}
+        for end, array in (("input_scale", found.inputs), ("output_scale", found.outputs)):
+            if array is not None:
+                named[end] = f"{node.graph}_{end}"
+                scales[named[end]] = array
+        scaled.append(node.model_copy(update=named))
+    return tuple(scaled), scales
 
 
 def _training(record: RunRecord, thesis_section: str) -> Training:

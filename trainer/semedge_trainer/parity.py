@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from semedge.interpreter import Graph
 from semedge.manifest import Node, Parity
+from semedge.nodes import run_node
 from semedge.scores import weighted_score
 from semedge_trainer.detectors.base import Networks, ScorePlan
 from semedge_trainer.networks import Network
@@ -38,13 +39,16 @@ def parity_patches(patches: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 def keras_tensors(plan: ScorePlan, networks: Networks, patches: Array) -> dict[str, Array]:
     """Every tensor of the plan, by the Keras networks in inference mode."""
-    return _run(plan.nodes, patches, lambda name, values: _predict(networks[name], values))
+    return _run(plan.nodes, {"x": patches}, lambda name, values: _predict(networks[name], values))
 
 
 def exported_tensors(
-    plan: ScorePlan, graphs: Mapping[str, bytes], patches: Array
+    nodes: tuple[Node, ...],
+    graphs: Mapping[str, bytes],
+    scales: Mapping[str, Array],
+    patches: Array,
 ) -> dict[str, Array]:
-    """Every tensor of the plan, by the TFLite graphs as the edge runs them."""
+    """Every tensor that the nodes give, by the TFLite graphs and their scales, as on the edge."""
     loaded = {name: Graph(content, name) for name, content in graphs.items()}
 
     def run(name: str, values: Array) -> Array:
@@ -53,7 +57,7 @@ def exported_tensors(
             [graph.run(values[at : at + graph.batch]) for at in range(0, len(values), graph.batch)]
         )
 
-    return _run(plan.nodes, patches, run)
+    return _run(nodes, {**scales, "x": patches}, run)
 
 
 def compare(
@@ -86,11 +90,9 @@ def _predict(network: Network, values: Array) -> Array:
 
 
 def _run(
-    nodes: tuple[Node, ...], patches: Array, run: Callable[[str, Array], Array]
+    nodes: tuple[Node, ...], given: Mapping[str, Array], run: Callable[[str, Array], Array]
 ) -> dict[str, Array]:
-    tensors = {"x": patches}
+    tensors = dict(given)
     for node in nodes:
-        values = [tensors[name] for name in node.inputs]
-        joined = values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
-        tensors[node.output] = run(node.graph, joined)
+        tensors[node.output] = run_node(node, tensors, run)
     return tensors

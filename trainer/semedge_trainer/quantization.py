@@ -7,6 +7,8 @@ an int8 graph, hundreds of patches share a hundred distinct scores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from semedge.console import progress
 from semedge.manifest import Quantization
 from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
+from semedge_trainer.equalization import NO_SCALES, LatentScales, equalize
 from semedge_trainer.networks import Network
 from semedge_trainer.twin import DepthToSpace, make_twin
 
@@ -61,7 +64,7 @@ def convert(twin: tf_keras.Model, quantization: Quantization, representative: Ar
     Parameters
     ----------
     twin
-        From `make_twin`, or from `quantize_aware` where `quantization` is `qat`.
+        The model of a twin; a quantization-aware one where `quantization` is `qat`.
     quantization
         What the graph computes in.
     representative
@@ -84,33 +87,74 @@ def convert(twin: tf_keras.Model, quantization: Quantization, representative: Ar
     return graph
 
 
-def quantize_aware(
-    detector: TrainableDetector,
-    networks: Networks,
-    patches: Array,
-    tensors: Mapping[str, Array],
-) -> dict[str, tf_keras.Model]:
-    """Twins that know their int8 ranges, fine-tuned on the detector's own losses.
+@dataclass(frozen=True)
+class Twin:
+    """A twin with the scales at its latent ends; as a whole it computes what the network does.
+
+    Attributes
+    ----------
+    model
+        Computes on scaled latents.
+    scales
+        What its latent input is divided by, and its latent output multiplied by.
+    """
+
+    model: tf_keras.Model
+    scales: LatentScales = NO_SCALES
+
+    def __call__(self, values: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Output for unscaled values."""
+        output = self.model(self.scaled(values), training=training)
+        return output if self.scales.outputs is None else output * self.scales.outputs
+
+    def scaled(self, values: Any) -> Any:
+        """Inputs as the model takes them."""
+        return values if self.scales.inputs is None else values / self.scales.inputs
+
+
+def plain_twins(plan: ScorePlan, networks: Networks) -> dict[str, Twin]:
+    """Twin of each network that a score needs, batch `BATCH`, for float graphs."""
+    return {name: Twin(make_twin(networks[name], batch=BATCH)) for name in plan.graphs}
+
+
+def even_twins(
+    plan: ScorePlan, networks: Networks, tensors: Mapping[str, Array]
+) -> dict[str, Twin]:
+    """The same twins with the ranges of their channels evened out, for int8 graphs."""
+    twins = {}
+    for name, twin in plain_twins(plan, networks).items():
+        batches = (values for (values,) in _batches(inputs_of(name, plan, tensors), BATCH))
+        twins[name] = Twin(twin.model, equalize(twin.model, batches))
+    return twins
+
+
+def quantization_aware_twins(
+    detector: TrainableDetector, networks: Networks, tensors: Mapping[str, Array]
+) -> dict[str, Twin]:
+    """Even twins that know their int8 ranges, fine-tuned on the detector's own losses.
 
     Parameters
     ----------
     detector, networks
-        What was trained.
-    patches
-        Scaled training patches `(n, 32, 32, 1)`.
+        What was trained; the losses need every network that any score needs.
     tensors
-        What the networks make of those patches; the first int8 ranges come from it.
-
-    Returns
-    -------
-    dict
-        Quantization-aware twin of each network that a score needs, batch `BATCH`.
+        What all of them make of the training patches `x`; the first int8 ranges come from it.
     """
     plan = detector.score_plan()
+    even = even_twins(plan, networks, tensors)
     aware = {
-        name: _annotated(networks[name], inputs_of(name, plan, tensors)) for name in plan.graphs
+        name: Twin(
+            _annotated(networks[name], twin.model, twin.scaled(inputs_of(name, plan, tensors))),
+            twin.scales,
+        )
+        for name, twin in even.items()
     }
-    variables = [variable for model in aware.values() for variable in model.trainable_variables]
+    _fine_tune(detector, aware, tensors["x"])
+    return aware
+
+
+def _fine_tune(detector: TrainableDetector, aware: Mapping[str, Twin], patches: Array) -> None:
+    variables = [variable for twin in aware.values() for variable in twin.model.trainable_variables]
     optimizer = tf_keras.optimizers.Adam(FINE_TUNING_RATE)
     optimizer.build(variables)
 
@@ -128,13 +172,6 @@ def quantize_aware(
     for _ in progress(range(FINE_TUNING_STEPS), "quantization-aware training"):
         chosen = random.choice(len(patches), FINE_TUNING_BATCH, replace=False)
         step(tf.constant(patches[chosen]))
-    return aware
-
-
-def make_twins(detector: TrainableDetector, networks: Networks) -> dict[str, tf_keras.Model]:
-    """Plain twin of each network that a score needs, batch `BATCH`."""
-    graphs = detector.score_plan().graphs
-    return {name: make_twin(networks[name], batch=BATCH) for name in graphs}
 
 
 def inputs_of(graph: str, plan: ScorePlan, tensors: Mapping[str, Array]) -> Array:
@@ -148,19 +185,20 @@ def inputs_of(graph: str, plan: ScorePlan, tensors: Mapping[str, Array]) -> Arra
     return stacked.reshape(-1, *stacked.shape[2:])
 
 
-def _annotated(network: Network, representative: Array) -> tf_keras.Model:
-    """Quantization-aware twin whose activation ranges start from what the float twin shows."""
+def _annotated(network: Network, even: tf_keras.Model, representative: Array) -> tf_keras.Model:
+    """Quantization-aware copy of an even twin; its ranges start from what the twin shows."""
     keras_quantization = tfmot.quantization.keras
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         return keras_quantization.quantize_annotate_layer(layer, _Unquantized())
 
     twin = make_twin(network, batch=BATCH, wrap_depth_to_space=annotate)
+    twin.set_weights(even.get_weights())
     with keras_quantization.quantize_scope(
         {"DepthToSpace": DepthToSpace, "_Unquantized": _Unquantized}
     ):
         aware = keras_quantization.quantize_apply(keras_quantization.quantize_annotate_model(twin))
-    _set_ranges(aware, make_twin(network, batch=BATCH), representative)
+    _set_ranges(aware, even, representative)
     return aware
 
 

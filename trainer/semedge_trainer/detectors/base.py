@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from semedge.detector import nodes_needed
 from semedge.errors import SemedgeError
 from semedge.manifest import Node
+from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
 from semedge_trainer.networks import PATCH_PX, Network
 from semedge_trainer.randomness import Randomness
