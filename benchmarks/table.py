@@ -1,7 +1,8 @@
-"""The pytest-benchmark JSON of one run as Markdown: printed, and written into README.md."""
+"""The pytest-benchmark JSON of one run as Markdown: printed, and put into a README where one is named."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 
-README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- table: begin -->"
 END = "<!-- table: end -->"
 
@@ -43,7 +43,7 @@ def insert(readme: str, table: str) -> str:
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SemedgeError(f"{README.name} has no lines {BEGIN} and {END}; put them back.")
+        raise SemedgeError(f"The README has no lines {BEGIN} and {END}; put them back.")
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
@@ -80,16 +80,18 @@ def _three_digits(value: float) -> str:
 
 
 def main() -> None:
-    """Run as `python benchmarks/table.py RESULTS.json`."""
-    if len(sys.argv) != 2:
-        sys.exit("Usage: python benchmarks/table.py RESULTS.json")
+    """Run as `python benchmarks/table.py RESULTS.json [--readme README.md]`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="What pytest-benchmark wrote.")
+    parser.add_argument("--readme", type=Path, help="A file to put the table into, too.")
+    arguments = parser.parse_args()
     try:
-        results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        table = render(results)
-        readme = insert(README.read_text(encoding="utf-8"), table)
-        write_atomically(README, readme.encode())
+        table = render(json.loads(arguments.results.read_text(encoding="utf-8")))
+        if arguments.readme is not None:
+            readme = insert(arguments.readme.read_text(encoding="utf-8"), table)
+            write_atomically(arguments.readme, readme.encode())
     except (OSError, ValueError, KeyError, SemedgeError) as error:
-        sys.exit(f"Error: the table cannot be made from {sys.argv[1]}: {error!r}")
+        sys.exit(f"Error: the table cannot be made from {arguments.results}: {error!r}")
     print(table)
 
 
