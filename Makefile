@@ -6,7 +6,7 @@ DEV := .venv-dev
 TFLITE := .venv-tflite
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo test test-slow bench bench-full lint format apt clean
+.PHONY: demo test test-slow bench bench-full lint format pictures apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -33,6 +33,14 @@ lint: $(DEV)/ready
 format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
+
+# The pictures of README.md: the demo's first 40 frames, and the heat map of frame 17, a film.
+pictures: $(EDGE)/ready
+	rm -rf demo-pictures
+	$(EDGE)/bin/semedge demo --frames 40 --pictures demo-pictures
+	mkdir -p docs/pictures
+	cp demo-pictures/overview.png docs/pictures/overview.png
+	cp demo-pictures/*/*-17-*-overlay.png docs/pictures/heat-map.png
 
 # What an edge device installs: no TensorFlow.
 $(EDGE)/ready: pyproject.toml
