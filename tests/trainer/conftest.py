@@ -1,7 +1,8 @@
-"""TensorFlow set up as the commands set it up, with two logical CPU devices."""
+"""TensorFlow set up as the commands set it up, with two logical CPU devices, and a small run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,57 @@ def _two_devices() -> None:
 
 need_tensorflow(configure=_two_devices)
 
+import tensorflow as tf  # noqa: E402
+
+from semedge.files import write_atomically  # noqa: E402
+from semedge_trainer import loop, training  # noqa: E402
+from semedge_trainer.frames import TrainingFrames  # noqa: E402
+from semedge_trainer.run import Run  # noqa: E402
+from semedge_trainer.training import TrainingRequest  # noqa: E402
+
+StartRun = Callable[..., tuple[Run, TrainingFrames]]
+
+SHORT_REQUEST = TrainingRequest(
+    "sencebgan", "sim:5?frames=2", {"xx": "true", "zz": "true"}, steps=6, seed=3
+)
+BATCH = 8
+SAMPLE_PATCHES = 1024
+"""As many as the export compares on."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_ways() -> Iterator[None]:
+    """Optimize no graph, as each runs a handful of times, and settle on a few batches."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "SETTLE_BATCHES", 3)
+        yield
+
 
 @pytest.fixture(scope="session")
-def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished SENCEBGAN run of a few steps on simulated frames, pair discriminators on."""
-    from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run, start_run
+def start_small_run() -> StartRun:
+    """Starts a run like any other, but of small batches and with few sampled patches."""
 
+    def start(
+        folder: Path, request: TrainingRequest, batch: int = BATCH
+    ) -> tuple[Run, TrainingFrames]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "SAMPLE_PATCHES", SAMPLE_PATCHES)
+            run, frames = training.start_run(folder, request)
+        record = run.record.model_copy(update={"batch": batch})
+        write_atomically(folder / "run.json", record.model_dump_json().encode())
+        return Run.open(folder), frames
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartRun) -> Path:
+    """A finished SENCEBGAN run of a few steps on simulated frames, pair discriminators on.
+
+    Tests read it and change nothing in it.
+    """
     folder = tmp_path_factory.mktemp("runs") / "sencebgan"
-    request = TrainingRequest(
-        "sencebgan", "sim:5?frames=2", {"xx": "true", "zz": "true"}, steps=6, seed=3
-    )
-    finish_run(*start_run(folder, request), choose_strategy(["cpu:0"]))
+    run, frames = start_small_run(folder, SHORT_REQUEST)
+    training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
     return folder

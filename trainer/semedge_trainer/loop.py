@@ -86,6 +86,7 @@ class StageTraining:
             networks=dict(networks),
             optimizers=self._optimizers,
             averages=self._averages,
+            dropout_seeds=_dropout_seeds(networks),
         )
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(checkpoint_folder(run.folder, stage.name)), max_to_keep=2
@@ -289,3 +290,14 @@ def _optimizer(rate: float, network: Network) -> keras.optimizers.Optimizer:
 def _moving(network: Network) -> list[keras.Variable]:
     """The variables that a training moves, statistics and spectral vectors included."""
     return list(network.weights)
+
+
+def _dropout_seeds(networks: Mapping[str, Network]) -> list[tf.Variable]:
+    """The states that dropout draws from, which Keras leaves out of checkpoints."""
+    return [
+        variable.value
+        for network in networks.values()
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Dropout)
+        for variable in layer.variables
+    ]

@@ -50,8 +50,11 @@ def patch_dataset(
     def _flip(positions: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
         return tf.where(draw[:, None] < 0.5, positions, patch_px - 1 - positions)
 
+    # Nothing is left to tune, and the tuner keeps a closed iterator waiting for up to a minute.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int32).max)
-    return steps.map(crop, num_parallel_calls=1).prefetch(2)
+    return steps.map(crop, num_parallel_calls=1).prefetch(2).with_options(options)
 
 
 def _pick(draw: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

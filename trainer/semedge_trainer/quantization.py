@@ -43,9 +43,11 @@ class _Unquantized(tfmot.quantization.keras.QuantizeConfig):
         """No activation."""
         return []
 
+    @tf.autograph.experimental.do_not_convert
     def set_quantize_weights(self, layer: object, quantize_weights: list) -> None:
         """Nothing to set."""
 
+    @tf.autograph.experimental.do_not_convert
     def set_quantize_activations(self, layer: object, quantize_activations: list) -> None:
         """Nothing to set."""
 

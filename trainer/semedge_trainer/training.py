@@ -96,4 +96,8 @@ def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
         )
     if len(full) == 1:
         return tf.distribute.OneDeviceStrategy(full[0])
+    if all(name.startswith("/device:CPU") for name in full):
+        return tf.distribute.MirroredStrategy(
+            full, cross_device_ops=tf.distribute.ReductionToOneDevice()
+        )
     return tf.distribute.MirroredStrategy(full)

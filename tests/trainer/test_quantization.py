@@ -1,0 +1,206 @@
+"""Twins, conversions and quantization-aware training of a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tf_keras
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from semedge.interpreter import Graph, find_runtime
+from semedge.scaling import scale_patches
+from semedge_trainer import quantization
+from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
+from semedge_trainer.networks import Network
+from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
+from semedge_trainer.quantization import (
+    BATCH,
+    Twin,
+    convert,
+    even_twins,
+    inputs_of,
+    plain_twins,
+    quantization_aware_twins,
+)
+from semedge_trainer.run import Run
+from semedge_trainer.twin import DepthToSpace, make_twin
+
+Array = NDArray[np.float32]
+
+NAMES = ("encoder", "generator")
+LARGEST_ERROR = {"float32": 1e-5, "float16": 1e-3, "int8": 0.1}
+"""Norm of the error as a share of the norm of what the network computes."""
+
+
+class Trained:
+    """The networks of the short run, and what they make of its patches."""
+
+    def __init__(self, folder: Path) -> None:
+        run = Run.open(folder)
+        self.detector: TrainableDetector
+        self.networks: dict[str, Network]
+        self.detector, self.networks = run.load()
+        self.plan: ScorePlan = self.detector.score_plan()
+        self.patches: Array = scale_patches(run.patches(), "range")
+        self.tensors: Mapping[str, Array] = keras_tensors(self.plan, self.networks, self.patches)
+        self.plain = plain_twins(self.plan, self.networks)
+        self.even = even_twins(self.plan, self.networks, self.tensors)
+
+    def inputs(self, name: str) -> Array:
+        return inputs_of(name, self.plan, self.tensors)
+
+    def outputs(self, name: str, count: int) -> Array:
+        return np.asarray(self.networks[name](self.inputs(name)[:count], training=False))
+
+
+@pytest.fixture(scope="module")
+def trained(short_run: Path) -> Trained:
+    return Trained(short_run)
+
+
+def float_tensors(graph: bytes) -> tuple[set[int], set[int]]:
+    """Indices of the float tensors of a graph, and of its input and output."""
+    interpreter = find_runtime()[1](model_content=graph)
+    floats = {
+        detail["index"]
+        for detail in interpreter.get_tensor_details()
+        if np.issubdtype(detail["dtype"], np.floating)
+    }
+    ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    return floats, {detail["index"] for detail in ends}
+
+
+@pytest.mark.parametrize("rewrite", [True, False])
+def test_twins_of_trained_networks_compute_the_same(trained: Trained, rewrite: bool) -> None:
+    for name in trained.plan.graphs:
+        twin = make_twin(trained.networks[name], batch=BATCH, rewrite=rewrite)
+        inputs = trained.inputs(name)[:BATCH]
+        expected = trained.outputs(name, BATCH)
+        np.testing.assert_allclose(
+            np.asarray(twin(inputs, training=False)), expected, atol=1e-5, err_msg=name
+        )
+        kinds = [type(layer) for layer in twin.layers]
+        assert tf_keras.layers.BatchNormalization not in kinds
+        assert (DepthToSpace in kinds) == (rewrite and name in ("generator", "decoder"))
+
+
+def test_even_twins_compute_the_same(trained: Trained) -> None:
+    for name, twin in trained.even.items():
+        outputs = np.asarray(twin(trained.inputs(name)[:BATCH], training=False))
+        expected = trained.outputs(name, BATCH)
+        largest = np.abs(expected).max()
+        np.testing.assert_allclose(outputs, expected, atol=1e-4 * largest, err_msg=name)
+        ends = (twin.model.input_shape, twin.model.output_shape)
+        for shape, scales in zip(ends, (twin.scales.inputs, twin.scales.outputs), strict=True):
+            assert (scales is not None) == (len(shape) == 2), name
+            assert scales is None or (scales.shape == shape[1:] and (scales > 0).all())
+
+
+def converted_error(trained: Trained, name: str, twin: Twin, content: bytes) -> float:
+    """Norm of the difference between a graph, with its scales, and the network, as a share."""
+    graph = Graph(content, name)
+    inputs = trained.inputs(name)
+    assert graph.input_shape == (BATCH, *inputs.shape[1:])
+    outputs = graph.run(twin.scaled(inputs[:BATCH]))
+    if twin.scales.outputs is not None:
+        outputs = outputs * twin.scales.outputs
+    expected = trained.outputs(name, BATCH)
+    return float(np.linalg.norm(outputs - expected) / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_converted_graph_computes_what_the_network_computes(
+    trained: Trained, name: str, kind: str
+) -> None:
+    twin = (trained.even if kind == "int8" else trained.plain)[name]
+    content = convert(twin.model, kind, twin.scaled(trained.inputs(name)))
+    assert converted_error(trained, name, twin, content) <= LARGEST_ERROR[kind]
+    weights = sum(array.size for array in twin.model.get_weights())
+    bytes_a_weight = {"float32": 4, "float16": 2, "int8": 1}[kind]
+    assert len(content) == pytest.approx(weights * bytes_a_weight, rel=0.05)
+    floats, ends = float_tensors(content)
+    assert (floats == ends) == (kind == "int8")
+
+
+def test_quantization_aware_training_gives_int8_graphs_near_the_network(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(quantization, "FINE_TUNING_STEPS", 2)
+    aware = quantization_aware_twins(trained.detector, trained.networks, trained.tensors)
+    assert caplog.text == ""
+    assert set(aware) == set(trained.plan.graphs)
+    for name in NAMES:
+        twin = aware[name]
+        before, after = kernels_of(trained.even[name].model), kernels_of(twin.model)
+        assert before.keys() == after.keys()
+        for kernel, value in before.items():
+            assert 0 < np.abs(after[kernel] - value).max() < 1e-4, (name, kernel)
+        content = convert(twin.model, "qat", twin.scaled(trained.inputs(name)))
+        floats, ends = float_tensors(content)
+        assert floats == ends
+        assert converted_error(trained, name, twin, content) <= LARGEST_ERROR["int8"]
+
+
+def kernels_of(model: tf_keras.Model) -> dict[str, Array]:
+    """Kernels by the name of their layer."""
+    return {
+        variable.name.split("/")[0].removeprefix("quant_"): variable.numpy()
+        for variable in model.trainable_variables
+        if variable.name.endswith("kernel:0")
+    }
+
+
+def test_inputs_of_a_graph_that_runs_twice_are_interleaved(trained: Trained) -> None:
+    inputs = trained.inputs("embedding")
+    assert len(inputs) == 2 * len(trained.patches)
+    assert (inputs[::2] == trained.tensors["x"]).all()
+    assert (inputs[1::2] == trained.tensors["y"]).all()
+
+
+def test_half_of_the_parity_patches_are_blurred_flat(trained: Trained) -> None:
+    before = trained.patches.copy()
+    compared, blurred = parity_patches(trained.patches)
+    assert (trained.patches == before).all()
+    assert blurred.sum() == len(compared) // 2
+    assert (compared[~blurred] == before[: len(compared)][~blurred]).all()
+    deviation = compared.std(axis=(1, 2, 3)) / before[: len(compared)].std(axis=(1, 2, 3))
+    assert deviation[blurred].max() < 0.8
+
+
+def test_exported_float32_graphs_rank_patches_as_keras_does(trained: Trained) -> None:
+    plan = trained.plan.chosen("comb_z", only=True)
+    compared, blurred = parity_patches(trained.patches[: 3 * BATCH + 5])
+    graphs = {
+        name: convert(trained.plain[name].model, "float32", trained.inputs(name))
+        for name in plan.graphs
+    }
+    exported = exported_tensors(plan.nodes, graphs, {}, compared)
+    expected = keras_tensors(plan, trained.networks, compared)
+    assert exported.keys() == expected.keys()
+    for name, values in exported.items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-4, err_msg=name)
+    (parity,) = compare(plan, expected, exported, {}, blurred).values()
+    assert parity.patches == 3 * BATCH + 5
+    assert parity.rank_correlation > 0.9999
+
+
+def test_parity_of_equal_and_of_shuffled_scores(trained: Trained) -> None:
+    plan = trained.plan.chosen("im1", only=True)
+    compared, blurred = parity_patches(trained.patches)
+    tensors = keras_tensors(plan, trained.networks, compared)
+    same = compare(plan, tensors, tensors, {}, blurred)["im1"]
+    assert same.rank_correlation == 1
+    assert same.auroc_exported == same.auroc_keras
+    order = np.random.default_rng(1).permutation(len(compared))
+    shuffled = {name: values[order] for name, values in tensors.items()}
+    other = compare(plan, tensors, shuffled, {}, blurred)["im1"]
+    scores = np.linalg.norm((compared - tensors["y"]).reshape(len(compared), -1), axis=1)
+    assert other.rank_correlation == pytest.approx(spearmanr(scores, scores[order])[0], abs=1e-4)
+    assert abs(other.rank_correlation) < 0.2
+    assert other.auroc_exported == pytest.approx(0.5, abs=0.1)
+    assert other.auroc_keras == same.auroc_keras
