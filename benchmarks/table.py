@@ -1,4 +1,4 @@
-"""The pytest-benchmark JSON of one run as Markdown: printed, and put into a README where one is named."""
+"""The pytest-benchmark JSON of one run as Markdown: printed, and put into a README if asked."""
 
 from __future__ import annotations
 
