@@ -4,6 +4,7 @@ PYTHON ?= python3
 EDGE := .venv-edge
 DEV := .venv-dev
 TFLITE := .venv-tflite
+export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
 .PHONY: demo test test-slow bench bench-full lint format pictures apt clean

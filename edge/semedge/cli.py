@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.metadata import entry_points
 
 import click
 
@@ -39,6 +38,9 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(module, name)
             return command
         if name in TRAINER_COMMANDS:
+            # More than half of what `--help` would otherwise import.
+            from importlib.metadata import entry_points
+
             for entry_point in entry_points(group="semedge.commands"):
                 if entry_point.name == name:
                     loaded: click.Command = entry_point.load()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -13,6 +16,9 @@ from numpy.typing import NDArray
 from semedge.errors import SemedgeError
 
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+STDERR = 2
+_stderr_lock = threading.Lock()
 
 
 @cache
@@ -30,6 +36,37 @@ def find_runtime() -> tuple[str, Callable[..., Any]]:
     )
 
 
+@contextlib.contextmanager
+def without_information() -> Iterator[None]:
+    """Leave out lines that begin with `INFO:` of what the process writes to stderr within.
+
+    The rest appears at the end. The runtimes have no setting for it, and write from C++.
+    """
+    with _stderr_lock, contextlib.ExitStack() as stack:
+        # A service may run with stderr closed; then there is nothing to leave out.
+        with contextlib.suppress(OSError):
+            stack.callback(_divert_stderr())
+        yield
+
+
+def _divert_stderr() -> Callable[[], None]:
+    """Divert stderr to the memory; the function that is returned ends that."""
+    kept = os.dup(STDERR)
+    held = os.memfd_create("stderr")
+    os.dup2(held, STDERR)
+
+    def restore() -> None:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        with os.fdopen(held, "rb") as file:
+            file.seek(0)
+            rest = b"".join(line for line in file if not line.startswith(b"INFO:"))
+        with contextlib.suppress(OSError):
+            os.write(STDERR, rest)
+
+    return restore
+
+
 class Graph:
     """One TFLite graph with one input, one output and a fixed batch, run on one thread.
 
@@ -40,8 +77,9 @@ class Graph:
     def __init__(self, content: bytes, name: str) -> None:
         _, interpreter_class = find_runtime()
         try:
-            self._interpreter = interpreter_class(model_content=content, num_threads=1)
-            self._interpreter.allocate_tensors()
+            with without_information():
+                self._interpreter = interpreter_class(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:

@@ -7,6 +7,8 @@ import os
 
 import cv2
 
+SILENT = 0
+
 
 @functools.cache
 def hush() -> None:
@@ -16,4 +18,6 @@ def hush() -> None:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # OpenCV 4 has the function at its top, OpenCV 5 in a module of its own.
+        owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+        owner.setLogLevel(SILENT)

@@ -1,0 +1,62 @@
+"""`semedge demo`: the whole path on a simulated line, with the detector that ships."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+from commandline import call
+from conftest import DemoRun
+
+from semedge.demo import DEFECT_RATE, LINE_SEED, SHAPE
+from semedge.simulation import SimulatedLine
+
+LARGEST_BUNDLE_BYTES = 4_000_000
+
+
+def test_the_demo_shows_a_working_inspection(demo_run: DemoRun) -> None:
+    document = demo_run.document
+    assert "at most 1 % of normal frames raise an alarm" in document["guarantee"]
+    assert document["recall"] > 0.5
+    assert document["precision"] > 0.8
+
+
+def test_its_counts_add_up(demo_run: DemoRun) -> None:
+    document = demo_run.document
+    raised, missed, invented = (document[name] for name in ("raised", "missed", "invented"))
+    line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
+    truths = [line.frame(number).mask.any() for number in range(document["frames"])]
+    assert raised + missed == sum(truths)
+    assert document["recall"] == raised / (raised + missed)
+    assert document["precision"] == raised / (raised + invented)
+    journal = sqlite3.connect(demo_run.pictures / "journal.sqlite")
+    alerts = [sequence for (sequence,) in journal.execute("SELECT sequence FROM alerts")]
+    journal.close()
+    assert len(alerts) == raised + invented
+    assert sum(truths[sequence] for sequence in alerts) == raised
+
+
+def test_its_pictures_are_there(demo_run: DemoRun) -> None:
+    document = demo_run.document
+    height, width = SHAPE
+    shapes = {"frame": (height, width, 3), "overlay": (height, 2 * width, 3)}
+    for name, shape in shapes.items():
+        pictures = list(demo_run.pictures.glob(f"*/*-{name}.png"))
+        assert len(pictures) == document["raised"] + document["invented"]
+        assert {cv2.imread(str(picture)).shape for picture in pictures} == {shape}
+    assert cv2.imread(str(demo_run.pictures / "overview.png")) is not None
+    assert [entry.name for entry in demo_run.folder.iterdir()] == ["semedge-demo"]
+
+
+def test_too_few_normal_frames_are_refused(tmp_path: Path) -> None:
+    result = call(tmp_path, "demo", "--calibration-frames", 5, "--frames", 1)
+    assert result.status == 3
+    assert "299" in result.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_detector_that_ships_is_small() -> None:
+    bundle = files("semedge").joinpath("data/demo.semedge").read_bytes()
+    assert len(bundle) < LARGEST_BUNDLE_BYTES
