@@ -62,6 +62,8 @@ class Calibration:
         Patch, stride and shape that were scored.
     score_name
         The detector's score.
+    runtime
+        What ran the graphs: int8 scores differ between runtimes.
     quantiles
         Quantiles of the normal scores, by probability as text: `{"0.5": ...}`.
     created_at
@@ -85,6 +87,7 @@ class Calibration:
     detector_sha256: str
     grid: ScoredGrid
     score_name: str
+    runtime: str
     quantiles: Mapping[str, float]
     created_at: str
     warnings: tuple[str, ...] = ()
@@ -131,6 +134,7 @@ class Calibration:
             detector_sha256=_sha256(reader),
             grid=_grid(reader),
             score_name=reader.text("score_name"),
+            runtime=reader.text("runtime"),
             quantiles=_quantiles(reader),
             created_at=_created_at(reader),
             warnings=reader.texts("warnings"),

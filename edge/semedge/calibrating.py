@@ -180,6 +180,7 @@ def calibrate_detector(
         detector_sha256=detector.bundle.sha256,
         grid=ScoredGrid(detector.patch_px, detector.stride_px, normal.shape),
         score_name=detector.score_name,
+        runtime=detector.runtime,
         quantiles={
             name: float(np.quantile(normal.scores, float(name), method="lower"))
             for name in QUANTILES
@@ -231,7 +232,7 @@ def load_calibration(path: Path, detector: Detector) -> Calibration:
     """Read the calibration at `path`, made for this detector.
 
     Raises `SemedgeError` where it cannot be read, is damaged, or belongs to another detector,
-    stride or score.
+    stride, score or runtime.
     """
     remedy = "run `semedge calibrate` for the detector in use"
     try:
@@ -255,9 +256,13 @@ def load_calibration(path: Path, detector: Detector) -> Calibration:
             f"{calibration.detector_sha256[:12]}, and {detector.bundle.name} has "
             f"{detector.bundle.sha256[:12]}); {remedy}."
         )
-    made_for = (calibration.grid.patch_px, calibration.grid.stride_px, calibration.score_name)
-    in_use = (detector.patch_px, detector.stride_px, detector.score_name)
-    for name, made, used in zip(("patch", "stride", "score"), made_for, in_use, strict=True):
+    grid = calibration.grid
+    for name, made, used in (
+        ("patch", grid.patch_px, detector.patch_px),
+        ("stride", grid.stride_px, detector.stride_px),
+        ("score", calibration.score_name, detector.score_name),
+        ("runtime", calibration.runtime, detector.runtime),
+    ):
         if made != used:
             raise SemedgeError(
                 f"The calibration {path} was made with the {name} {made}, and the detector runs "

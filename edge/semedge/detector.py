@@ -18,7 +18,7 @@ from semedge.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
-from semedge.interpreter import Graph
+from semedge.interpreter import Graph, find_runtime
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
 from semedge.scores import Tensor, tensors_needed, weighted_score
@@ -93,6 +93,7 @@ class Detector:
         if self.workers < 1:
             raise SemedgeError(f"workers must be at least 1. Received: {workers}")
         self.score_name = manifest.score.name if score_name is None else score_name
+        self.runtime, _ = find_runtime()
         self._weights = self._find_score()
         self._constants = bundle.arrays()
         self._nodes = nodes_needed(manifest.nodes, tensors_needed(self._weights))

@@ -280,6 +280,12 @@ def test_load_refuses_another_score(saved: Path, fresh: Detector) -> None:
         load_calibration(saved, fresh)
 
 
+def test_load_refuses_another_runtime(saved: Path, fresh: Detector) -> None:
+    saved.write_text(saved.read_text().replace(f'"{fresh.runtime}"', '"another"'))
+    with pytest.raises(SemedgeError, match="made with the runtime another"):
+        load_calibration(saved, fresh)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
