@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from semedge.cameras import open_camera
 from semedge.cameras.stream import FFMPEG_OPTIONS
 from semedge.errors import SemedgeError
+from semedge.opencv import hush
 
 COUNT = 12
 
@@ -22,6 +23,7 @@ def noise(dtype: type) -> list[NDArray]:
 
 
 def write(path: Path, images: list[NDArray], codec: str = "FFV1") -> Path:
+    hush()  # FFMPEG asks once how much it may say, and here it writes before anything is read.
     height, width = images[0].shape
     depth = cv2.CV_16U if images[0].dtype == np.uint16 else cv2.CV_8U
     gray = [cv2.VIDEOWRITER_PROP_DEPTH, depth, cv2.VIDEOWRITER_PROP_IS_COLOR, 0]
@@ -63,6 +65,23 @@ def test_lossy_video_gives_every_frame_once(tmp_path: Path, name: str, codec: st
         frames = list(camera)
     seen = [float(frame.image.mean()) for frame in frames]
     np.testing.assert_allclose(seen, [shade[0, 0] for shade in shades], atol=5)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_video_that_was_cut_off_is_said(
+    tmp_path: Path, share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "line.mkv", noise(np.uint8))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with open_camera(str(path)) as camera:
+        count = len(list(camera))
+    said = capfd.readouterr().err
+    if share == 1:
+        assert (count, said) == (COUNT, "")
+    else:
+        assert 0 < count < COUNT
+        assert f"{path} ended after {count} of about {COUNT} frames" in said
 
 
 def test_a_loop_starts_again(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ import time
 import cv2
 
 from semedge.cameras.base import Camera
+from semedge.console import say
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.images import to_gray
 from semedge.opencv import hush
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+LARGEST_MISCOUNT = 2
+"""Frames by which the count that follows from a file's duration may be off."""
 GRAY16 = ("Y16 ", "Y1\x00\x10")
 """Pixel formats that FFMPEG decodes to 16-bit gray."""
 
@@ -39,6 +42,7 @@ class VideoCamera(Camera):
                     f"The video {self.source} holds no frame that can be decoded; record it again "
                     "or convert it to FFV1 in .mkv."
                 )
+            self._say_if_cut_off()
             raise StopIteration
         self._read += 1
         sequence = self._read - 1
@@ -48,6 +52,15 @@ class VideoCamera(Camera):
         """Release the file."""
         super().close()
         self._capture.release()
+
+    def _say_if_cut_off(self) -> None:
+        """FFMPEG ends at damage without a word; the file's own duration tells of it."""
+        promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if not self._loop and self._read < promised - LARGEST_MISCOUNT:
+            say(
+                f"The video {self.source} ended after {self._read} of about {promised} frames; it "
+                "may be damaged or cut off, so record or copy it again."
+            )
 
     def _open(self) -> cv2.VideoCapture:
         hush()
