@@ -31,7 +31,7 @@ from semedge.errors import SemedgeError
 @click.option("--frames", type=click.IntRange(1), default=120, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo(pictures: Path, calibration_frames: int, frames: int, as_json: bool) -> None:
-    """Show the whole path on a simulated line, in about a minute.
+    """Show the whole path on a simulated line, in a minute or two.
 
     Calibrates the demo detector on simulated normal frames, watches a simulated line on which
     every fourth frame or so has a defect, and compares the alerts with what was planted.
