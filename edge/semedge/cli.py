@@ -12,7 +12,7 @@ from semedge.errors import SemedgeError
 
 EDGE_COMMANDS = {
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
-    "demo": "Show the whole path on a simulated line, in about a minute.",
+    "demo": "Show the whole path on a simulated line, in a minute or two.",
     "inspect": "Show what a detector bundle holds.",
     "score": "Score image files with a detector.",
     "watch": "Watch a camera and raise alerts.",
