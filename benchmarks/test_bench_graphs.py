@@ -19,7 +19,7 @@ LEAST_GAIN_INT8 = 1.5
 LEAST_GAIN_WITHOUT_DOT_PRODUCTS = 0.8
 """Where the processor multiplies int8 no faster than float32, int8 must only not be a loss."""
 
-LARGEST_LOSS_REWRITTEN = 1.2
+LARGEST_LOSS_REWRITTEN = 1.3
 BATCHES = (1, 32) if SHORT else (1, 8, 32, 64)
 
 
