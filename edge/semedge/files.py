@@ -1,9 +1,12 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and files that one process has for itself."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from semedge.errors import SemedgeError
@@ -33,3 +36,25 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"{path} could not be written ({error.strerror}); free some space or choose "
             "another folder."
         ) from error
+
+
+@contextlib.contextmanager
+def held_alone(path: Path, refusal: str) -> Iterator[None]:
+    """Hold `path` by a lock file beside it; `SemedgeError` with `refusal` where it is held already.
+
+    The system lets go of the lock when the process ends, however it ends.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise SemedgeError(
+            f"{lock} could not be written ({error.strerror}); choose another folder."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SemedgeError(refusal) from error
+        yield

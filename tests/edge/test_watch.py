@@ -448,6 +448,20 @@ def test_a_signal_breaks_off_the_wait_for_a_frame(
     assert " frames seen, " in process.err.read_text().splitlines()[-1]
 
 
+def test_a_second_watch_on_the_journal_is_refused_until_the_first_has_died(
+    start_watch: Callable[..., Process],
+) -> None:
+    first = start_watch("sim:5?size=256x192&rate=0.01")
+    first.wait_for("Watching ", first.err)
+    second = start_watch("sim:6?size=256x192&frames=1")
+    assert second.popen.wait(60) == 1
+    assert "is in use by another `semedge watch`" in second.err.read_text()
+    os.kill(first.popen.pid, signal.SIGKILL)
+    first.popen.wait(10)
+    third = start_watch("sim:6?size=256x192&frames=1")
+    assert third.popen.wait(60) == 0, third.err.read_text()
+
+
 def test_kill_9_leaves_a_readable_journal_and_whole_pictures(
     start_watch: Callable[..., Process], images: Path, tmp_path: Path
 ) -> None:

@@ -10,10 +10,17 @@ from semedge.calibrating import load_calibration
 from semedge.cameras import open_camera
 from semedge.console import say
 from semedge.detector import Detector
+from semedge.files import held_alone
 from semedge.journal import Journal
 from semedge.sinks.console import ConsoleSink
 from semedge.station import load_station
 from semedge.watch import Watch, WatchSettings
+
+IN_USE = (
+    "The journal {} is in use by another `semedge watch`; end that one, or give this one a "
+    "--journal of its own."
+)
+"""Its pending alerts would go out twice if both delivered them."""
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -157,6 +164,7 @@ def watch(
     with Detector.load(detector, stride_px=stride, workers=workers) as loaded:
         promise = load_calibration(calibration, loaded)
         with (
+            held_alone(journal, IN_USE.format(journal)),
             Journal(journal) as opened_journal,
             open_camera(camera, timeout_s=timeout_s, loop=loop) as opened_camera,
         ):
