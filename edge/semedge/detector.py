@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 
 import numpy as np
@@ -18,13 +15,8 @@ from semedge.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
-from semedge.interpreter import Graph, find_runtime
-from semedge.nodes import nodes_needed, run_node
-from semedge.scaling import scale_patches
-from semedge.scores import Tensor, tensors_needed, weighted_score
-
-BATCH = 32
-"""Patches a batch where no graph sets it."""
+from semedge.interpreter import find_runtime
+from semedge.patch_scorer import PatchScorer
 
 
 @dataclass(frozen=True)
@@ -89,20 +81,9 @@ class Detector:
         self.bundle = bundle
         self.patch_px = manifest.input.patch_px
         self.stride_px = manifest.stride_px if stride_px is None else stride_px
-        self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
-        if self.workers < 1:
-            raise SemedgeError(f"workers must be at least 1. Received: {workers}")
         self.score_name = manifest.score.name if score_name is None else score_name
         self.runtime, _ = find_runtime()
-        self._weights = self._find_score()
-        self._constants = bundle.arrays()
-        self._nodes = nodes_needed(manifest.nodes, tensors_needed(self._weights))
-        self._graph_sets: SimpleQueue[dict[str, Graph]] = SimpleQueue()
-        for _ in range(self.workers):
-            graphs = self._load_graphs()
-            self._graph_sets.put(graphs)
-        self._batch = min(graph.batch for graph in graphs.values()) if graphs else BATCH
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+        self._scorer = PatchScorer(bundle, {self.score_name: self._find_score()}, workers)
         self._grid: PatchGrid | None = None
         self._check_graphs()
 
@@ -128,25 +109,18 @@ class Detector:
         grid = self._grid_for(frame.shape)
         patches = grid.cut(frame.image)
         cut_s = time.perf_counter() - started
-        batches = range(0, len(grid), self._batch)
-        results = list(
-            self._pool.map(lambda at: self._score_batch(patches[at : at + self._batch]), batches)
-        )
-        stage_ms = {"cut": cut_s * 1e3}
-        for _, batch_ms in results:
-            for stage, spent_ms in batch_ms.items():
-                stage_ms[stage] = stage_ms.get(stage, 0.0) + spent_ms
-        patch_scores = np.concatenate([scores for scores, _ in results])
+        scores, spent_ms = self._scorer.run(patches)
+        patch_scores = scores[self.score_name]
         if not np.isfinite(patch_scores).all():
             raise SemedgeError(
                 f"{self.bundle.name} gives patches of {frame.source} a score that is no number; "
                 "export the detector again."
             )
-        return ScoreMap(grid, patch_scores, stage_ms)
+        return ScoreMap(grid, patch_scores, {"cut": cut_s * 1e3, **spent_ms})
 
     def close(self) -> None:
         """End the worker threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._scorer.close()
 
     def __enter__(self) -> Detector:
         return self
@@ -170,16 +144,12 @@ class Detector:
             )
         return manifest.scores[self.score_name]
 
-    def _load_graphs(self) -> dict[str, Graph]:
-        names = {node.graph for node in self._nodes}
-        return {name: Graph(self.bundle.graph(name), name) for name in sorted(names)}
-
     def _check_graphs(self) -> None:
         """Score a blank patch, so that graphs and arrays that do not fit are refused at once."""
         blank = np.zeros((1, self.patch_px, self.patch_px, 1), np.uint8)
         try:
-            scores, _ = self._score_batch(blank)
-            fits = scores.shape == (1,)
+            scores, _ = self._scorer.run(blank)
+            fits = scores[self.score_name].shape == (1,)
         except (ValueError, RuntimeError):
             fits = False
         if not fits:
@@ -193,36 +163,3 @@ class Detector:
         if self._grid is None or self._grid.frame_shape != frame_shape:
             self._grid = PatchGrid(frame_shape, self.patch_px, self.stride_px)
         return self._grid
-
-    def _score_batch(self, patches: NDArray) -> tuple[Tensor, dict[str, float]]:
-        graphs = self._graph_sets.get(timeout=60)
-        try:
-            return self._run_nodes(graphs, patches)
-        finally:
-            self._graph_sets.put(graphs)
-
-    def _run_nodes(
-        self, graphs: Mapping[str, Graph], patches: NDArray
-    ) -> tuple[Tensor, dict[str, float]]:
-        stage_ms: dict[str, float] = {}
-        clock = time.perf_counter()
-
-        def spent(stage: str) -> None:
-            nonlocal clock
-            now = time.perf_counter()
-            stage_ms[stage] = stage_ms.get(stage, 0.0) + (now - clock) * 1e3
-            clock = now
-
-        tensors = {
-            **self._constants,
-            "x": scale_patches(patches, self.bundle.manifest.input.scaling),
-        }
-        spent("scale")
-        for node in self._nodes:
-            tensors[node.output] = run_node(
-                node, tensors, lambda name, values: graphs[name].run(values)
-            )
-            spent(node.graph)
-        scores = weighted_score(self._weights, tensors)
-        spent("score")
-        return scores, stage_ms

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
-from semedge.detector import BATCH
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
-from semedge.interpreter import Graph
-from semedge.nodes import nodes_needed, run_node
-from semedge.scaling import scale_patches
-from semedge.scores import tensors_needed, weighted_score
+from semedge.patch_scorer import PatchScorer
 from semedge_trainer.floors import Floors
 from semedge_trainer.masks import MaskedFrame
 from semedge_trainer.metrics import FrameItems, Measures, frame_items, measure
@@ -34,8 +26,8 @@ THESIS_MOST_NORMAL_PX = 20
 """A patch with more anomalous pixels than this is anomalous."""
 
 
-class MultiScorer:
-    """Several scores of a bundle in one pass over the patches; each tensor is computed once.
+class MultiScorer(PatchScorer):
+    """Several scores of a bundle by their names.
 
     Parameters
     ----------
@@ -50,26 +42,11 @@ class MultiScorer:
     def __init__(
         self, bundle: Bundle, score_names: Sequence[str], workers: int | None = None
     ) -> None:
-        self.bundle = bundle
-        self._weights = {name: _weights(bundle, name) for name in score_names}
-        terms = {term for weights in self._weights.values() for term in weights}
-        self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
-        self._constants = bundle.arrays()
-        self._graph_sets: SimpleQueue[dict[str, Graph]] = SimpleQueue()
-        workers = len(os.sched_getaffinity(0)) if workers is None else workers
-        for _ in range(workers):
-            graphs = {name: Graph(bundle.graph(name), name) for name in self._graph_names()}
-            self._graph_sets.put(graphs)
-        self._batch = min((graph.batch for graph in graphs.values()), default=BATCH)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="evaluate")
+        super().__init__(bundle, {name: _weights(bundle, name) for name in score_names}, workers)
 
     def score(self, patches: GrayImage) -> dict[str, Scores]:
         """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
-        starts = range(0, len(patches), self._batch)
-        parts = list(
-            self._pool.map(lambda at: self._score_batch(patches[at : at + self._batch]), starts)
-        )
-        scores = {name: np.concatenate([part[name] for part in parts]) for name in self._weights}
+        scores, _ = self.run(patches)
         for name, values in scores.items():
             if not np.isfinite(values).all():
                 raise SemedgeError(
@@ -77,33 +54,6 @@ class MultiScorer:
                     "the detector again."
                 )
         return scores
-
-    def __enter__(self) -> MultiScorer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _graph_names(self) -> list[str]:
-        return sorted({node.graph for node in self._nodes})
-
-    def _score_batch(self, patches: GrayImage) -> dict[str, Scores]:
-        graphs = self._graph_sets.get(timeout=60)
-        try:
-            scaled = scale_patches(patches, self.bundle.manifest.input.scaling)
-            tensors = {**self._constants, "x": scaled}
-            for node in self._nodes:
-                tensors[node.output] = run_node(
-                    node, tensors, lambda name, values: graphs[name].run(values)
-                )
-        finally:
-            self._graph_sets.put(graphs)
-        return {name: weighted_score(weights, tensors) for name, weights in self._weights.items()}
 
 
 def score_names(bundle: Bundle) -> list[str]:

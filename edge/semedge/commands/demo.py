@@ -36,9 +36,8 @@ def demo(pictures: Path, calibration_frames: int, frames: int, as_json: bool) ->
     Calibrates the demo detector on simulated normal frames, watches a simulated line on which
     every fourth frame or so has a defect, and compares the alerts with what was planted.
     """
-    if (pictures / "journal.sqlite").exists():
-        for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
-            (pictures / name).unlink(missing_ok=True)
+    for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
+        (pictures / name).unlink(missing_ok=True)
     with Detector.load(None) as detector:
         say(
             f"Calibrating {detector.bundle.name} ({detector.bundle.manifest.detector}, "
