@@ -8,12 +8,14 @@ import sys
 import click
 
 from semedge import __version__
+from semedge.console import say
 from semedge.errors import SemedgeError
 
 EDGE_COMMANDS = {
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
     "demo": "Show the whole path on a simulated line, in a minute or two.",
     "inspect": "Show what a detector bundle holds.",
+    "install-service": "Write a systemd unit that keeps a station running.",
     "score": "Score image files with a detector.",
     "watch": "Watch a camera and raise alerts.",
 }
@@ -34,8 +36,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the module behind `name` and return its command."""
         if name in EDGE_COMMANDS:
-            module = importlib.import_module(f"semedge.commands.{name}")
-            command: click.Command = getattr(module, name)
+            module_name = name.replace("-", "_")
+            module = importlib.import_module(f"semedge.commands.{module_name}")
+            command: click.Command = getattr(module, module_name)
             return command
         if name in TRAINER_COMMANDS:
             # More than half of what `--help` would otherwise import.
@@ -59,7 +62,15 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="semedge")
-def cli() -> None:
+@click.option(
+    "--log",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SEMEDGE_LOG",
+    help="How stderr is written: sentences, or one JSON document a line.",
+)
+def cli(log: str) -> None:
     """Find what is not normal in a microscope camera's picture.
 
     semedge learns normal material from normal frames only, and raises an alert where a frame
@@ -68,6 +79,10 @@ def cli() -> None:
     Exit status: 0 done; 1 could not do it; 2 wrong usage; 3 refused, because the data cannot
     support the request.
     """
+    if log == "json":
+        from semedge.logs import write_json_lines
+
+        write_json_lines()
 
 
 def main() -> None:
@@ -78,9 +93,9 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
-        click.echo("Stopped.", err=True)
+        say("Stopped.", event="stopped")
         sys.exit(1)
     except SemedgeError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(str(error), level="error", event="failed")
         sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
 
 import click
 
+Level = Literal["info", "warning", "error"]
+
 T = TypeVar("T")
 
+_structured: Callable[[str, Level, str], str] | None = None
 
-def say(message: str) -> None:
-    """Print a line for people to stderr."""
-    click.echo(message, err=True)
+
+def say(message: str, *, level: Level = "info", event: str = "note") -> None:
+    """Print a line for people to stderr, or a JSON document where logs are structured.
+
+    Parameters
+    ----------
+    message
+        A sentence.
+    level
+        What it asks for: nothing, attention, or help.
+    event
+        What happened, as a word that a log's reader can look for: it stays when the sentence
+        changes. `docs/operation.md` lists the words of the station.
+    """
+    if _structured is None:
+        click.echo(message if level == "info" else f"{level.title()}: {message}", err=True)
+    else:
+        click.echo(_structured(message, level, event), err=True)
+
+
+def structure_lines(line_of: Callable[[str, Level, str], str] | None) -> None:
+    """From now on, print `line_of(message, level, event)`; None prints sentences again."""
+    global _structured
+    _structured = line_of
 
 
 def print_json(document: Any) -> None:
@@ -24,7 +48,7 @@ def print_json(document: Any) -> None:
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Yield `items`, with a bar on stderr where stderr is a terminal and nothing elsewhere."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty() or _structured is not None:
         yield from items
         return
     from rich.console import Console

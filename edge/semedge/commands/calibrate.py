@@ -248,7 +248,7 @@ def _rate(
 
 def _report(calibration: Calibration, frame_rate_hz: float | None, out: Path) -> None:
     for warning in calibration.warnings:
-        say(f"Warning: {warning}.")
+        say(f"{warning}.", level="warning", event="calibration-warning")
     say(calibration.guarantee)
     rate_hz = 1.0 if frame_rate_hz is None else frame_rate_hz
     hourly = calibration.false_alarms_per_hour(rate_hz)

@@ -1,0 +1,159 @@
+"""`semedge install-service`."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from semedge.console import say
+from semedge.errors import SemedgeError
+from semedge.files import write_atomically
+from semedge.service import Service, verify_unit
+from semedge.station import Station, load_station
+
+CAMERA_GROUPS = ("video", "plugdev")
+"""Groups that own V4L2 and USB cameras, on the distributions that have them."""
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("install-service")
+@click.option(
+    "--station",
+    type=FILE,
+    required=True,
+    envvar="SEMEDGE_STATION",
+    metavar="FILE",
+    help="The station file that the service runs with.",
+)
+@click.option(
+    "--name", default="semedge", show_default=True, metavar="NAME", help="Name of the service."
+)
+@click.option(
+    "--user",
+    default="semedge",
+    show_default=True,
+    metavar="USER",
+    help="Whom it runs as; anyone but root.",
+)
+@click.option(
+    "--secrets",
+    type=FILE,
+    metavar="FILE",
+    help="A file of NAME=value lines with passwords and tokens, read by systemd alone.",
+)
+@click.option("--json-logs", is_flag=True, help="Let the service write JSON lines to the log.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="/etc/systemd/system",
+    show_default=True,
+    metavar="DIR",
+    help="Where the unit is written.",
+)
+@click.option("--print", "only_print", is_flag=True, help="Print the unit and write nothing.")
+def install_service(
+    station: Path,
+    name: str,
+    user: str,
+    secrets: Path | None,
+    json_logs: bool,
+    folder: Path,
+    only_print: bool,
+) -> None:
+    """Write a systemd unit that keeps a station running.
+
+    The service starts with the machine, is started again when it fails or hangs, can write to
+    nothing but its journal and pictures, and holds no privilege. Systemd checks the unit before
+    it is written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise click.UsageError(
+            f"A service cannot be called {name!r}; use letters, digits, '.', '_' and '-'."
+        )
+    station = station.absolute()
+    service = Service(
+        name=name,
+        command=(
+            *(sys.executable, "-m", "semedge", "--log", "json" if json_logs else "text"),
+            *("watch", "--station", str(station)),
+        ),
+        station=station,
+        user=_checked_user(user),
+        groups=_existing_groups(),
+        writable=_folders(load_station(station)),
+        secrets=_checked_secrets(secrets),
+    )
+    unit = service.unit()
+    faults = verify_unit(name, unit)
+    if faults:
+        raise SemedgeError(f"systemd does not accept the unit: {faults.splitlines()[0]}")
+    if only_print:
+        click.echo(unit, nl=False)
+        return
+    path = folder / f"{name}.service"
+    write_atomically(path, unit.encode())
+    checked = "unchecked, since systemd-analyze is not here" if faults is None else "checked"
+    say(f"Wrote {path} ({checked}). Start it now and with the machine by:")
+    say(f"  systemctl daemon-reload && systemctl enable --now {name}")
+
+
+def _checked_user(user: str) -> str:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise SemedgeError(
+            f"This machine has no user {user}; make one with `useradd --system --user-group "
+            f"{user}`, or choose another with --user."
+        ) from None
+    if entry.pw_uid == 0:
+        raise SemedgeError(
+            f"{user} has every privilege, and a station needs none; choose another user."
+        )
+    return user
+
+
+def _existing_groups() -> list[str]:
+    known = {group.gr_name for group in grp.getgrall()}
+    return [name for name in CAMERA_GROUPS if name in known]
+
+
+def _checked_secrets(secrets: Path | None) -> Path | None:
+    """The file, where it is one that others cannot read."""
+    if secrets is None:
+        return None
+    secrets = secrets.absolute()
+    try:
+        mode = secrets.stat().st_mode
+    except OSError as error:
+        raise SemedgeError(
+            f"The file of secrets {secrets} cannot be read ({error.strerror}); make it, with mode "
+            "0600."
+        ) from error
+    if mode & 0o007:
+        raise SemedgeError(
+            f"Everyone on this machine can use the file of secrets {secrets} (mode "
+            f"{mode & 0o777:04o}); run `chmod 600 {secrets}`."
+        )
+    return secrets
+
+
+def _folders(station: Station) -> list[Path]:
+    """Folders outside of the service's own that the station writes to; each must be there."""
+    journal = station.journal
+    folders = [
+        *([journal.file.absolute().parent] if journal.file is not None else []),
+        *([journal.pictures.absolute()] if journal.pictures is not None else []),
+    ]
+    for folder in folders:
+        if not folder.is_dir():
+            raise SemedgeError(
+                f"The station writes to the folder {folder}, which is not there; make it and give "
+                "it to the service's user."
+            )
+    return list(dict.fromkeys(folders))
