@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -226,6 +227,11 @@ def score_normal_frames(
         group = _group_of(frame, request, frame.captured_at_s - first_captured_at_s)
         _score_frame(detector, frame, request, group, normal)
     return normal
+
+
+def calibration_sha256(calibration: Calibration) -> str:
+    """Digest of a calibration, whatever file it is kept in."""
+    return hashlib.sha256(calibration.to_json().encode()).hexdigest()
 
 
 def load_calibration(path: Path, detector: Detector) -> Calibration:

@@ -1,131 +1,195 @@
-"""The thread that carries alerts from the journal to the sinks."""
+"""The threads that carry events from the journal to the sinks."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from semedge.console import say
 from semedge.errors import SemedgeError
+from semedge.event import Event
 from semedge.journal import Journal
-from semedge.sinks import Sink
+from semedge.sinks import RejectedError, Sink
 
-BATCH_ALERTS = 50
-"""Alerts read from the journal at a time, so that a long outage does not fill the memory."""
+BATCH_EVENTS = 50
+"""Events read from the journal at a time, so that a long outage does not fill the memory."""
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
-FLUSH_TIMEOUT_S = 3.0
+FLUSH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """How a sink fares.
+
+    Attributes
+    ----------
+    name
+        The sink's name.
+    delivered, rejected
+        Events that it took, and that it will never take, since the start.
+    failures
+        Failed attempts since the last event that it took.
+    last_error
+        Why the last attempt failed; None where it did not.
+    waiting_s
+        Time that the delivery at hand has taken so far; 0 where none is at hand.
+    """
+
+    name: str
+    delivered: int = 0
+    rejected: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    waiting_s: float = 0.0
 
 
 class Delivery:
-    """One thread that delivers what the journal holds for each sink, and tries again what failed.
+    """Delivers what the journal holds for each sink, in order, and tries again what failed.
 
-    The journal is the only queue: an alert that an earlier run left undelivered goes out as
-    soon as the thread starts.
+    The journal is the only queue: an event that an earlier run left undelivered goes out as
+    soon as the threads start. Each sink has a thread, so that one which fails or hangs holds up
+    no other, and never the inspection.
 
     Parameters
     ----------
     journal
-        Read for pending alerts, and told of each attempt.
+        Read for pending events, and told of each attempt.
     sinks
         Receivers, each with a name of its own.
     """
 
     def __init__(self, journal: Journal, sinks: Sequence[Sink]) -> None:
-        self._journal = journal
-        self._outlets = [_Outlet(sink) for sink in sinks]
-        self._news = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
-        self._broken: Exception | None = None
-        self._stop_at_s = math.inf
+        self._outlets = [_Outlet(journal, sink) for sink in sinks]
 
     @property
     def sink_names(self) -> list[str]:
-        """Names that an alert is stored for."""
+        """Names that an event is stored for."""
         return [outlet.sink.name for outlet in self._outlets]
 
     def start(self) -> None:
         """Begin to deliver."""
-        self._thread.start()
+        for outlet in self._outlets:
+            outlet.thread.start()
 
     def wake(self) -> None:
-        """Say that the journal holds a new alert."""
-        self._news.set()
+        """Say that the journal holds a new event."""
+        for outlet in self._outlets:
+            outlet.news.set()
 
-    def check(self) -> None:
-        """Raise what ended the thread: a `SemedgeError` where the journal could not be used."""
-        if self._broken is not None:
-            raise self._broken
+    def states(self) -> tuple[SinkState, ...]:
+        """How each sink fares."""
+        return tuple(outlet.state() for outlet in self._outlets)
 
     def close(self) -> None:
-        """Try everything pending once more, for at most `FLUSH_TIMEOUT_S`, and end the thread."""
-        self._stop_at_s = time.monotonic() + FLUSH_TIMEOUT_S
+        """Try everything pending once more, for at most `FLUSH_TIMEOUT_S`, and end the threads.
+
+        A sink that hangs is left behind: its thread ends with the process.
+        """
+        until_s = time.monotonic() + FLUSH_TIMEOUT_S
+        for outlet in self._outlets:
+            outlet.finish(until_s)
+        for outlet in self._outlets:
+            outlet.thread.join(max(0.0, until_s - time.monotonic()))
+
+
+class _Outlet:
+    """A sink, its thread, and when to try it again."""
+
+    def __init__(self, journal: Journal, sink: Sink) -> None:
+        self.sink = sink
+        self.news = threading.Event()
+        self.thread = threading.Thread(target=self._run, name=f"delivery-{sink.name}", daemon=True)
+        self._journal = journal
+        self._closing = threading.Event()
+        self._stop_at_s = 0.0
+        self._since_s: float | None = None
+        self._delivered = self._rejected = self._failures = 0
+        self._last_error: str | None = None
+        self._journal_said = False
+
+    def state(self) -> SinkState:
+        since_s = self._since_s
+        return SinkState(
+            self.sink.name,
+            self._delivered,
+            self._rejected,
+            self._failures,
+            self._last_error,
+            0.0 if since_s is None else time.monotonic() - since_s,
+        )
+
+    def finish(self, until_s: float) -> None:
+        self._stop_at_s = until_s
         self._closing.set()
-        self._news.set()
-        self._thread.join(FLUSH_TIMEOUT_S)
+        self.news.set()
 
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                self._news.clear()
-                for outlet in self._outlets:
-                    while outlet.is_due() and self._deliver_batch(outlet):
-                        pass
-                self._news.wait(self._pause_s())
-            for outlet in self._outlets:
-                while self._deliver_batch(outlet):
-                    pass
-        except Exception as error:  # handed to the loop's thread, which raises it in `check`
-            self._broken = error
+                self.news.clear()
+                pause_s = self._deliver_pending()
+                if self._failures:
+                    # News are no reason to try a failing receiver earlier.
+                    self._closing.wait(pause_s)
+                else:
+                    self.news.wait(pause_s)
+            self._deliver_pending()
+        finally:
+            self.sink.close()
 
-    def _pause_s(self) -> float:
-        """Time until the next retry is due."""
-        return max(0.0, min(outlet.retry_at_s for outlet in self._outlets) - time.monotonic())
+    def _deliver_pending(self) -> float:
+        """Deliver until nothing is left or something fails; how long to pause then."""
+        try:
+            while events := self._journal.pending(self.sink.name, BATCH_EVENTS):
+                for event in events:
+                    if self._closing.is_set() and time.monotonic() > self._stop_at_s:
+                        return 0.0
+                    if not self._deliver(event):
+                        return self._retry_pause_s()
+        except SemedgeError as error:
+            if not self._journal_said:
+                say(f"{self.sink.name} waits for the journal: {error}")
+            self._journal_said = True
+            return LONGEST_RETRY_S
+        self._journal_said = False
+        return LONGEST_RETRY_S
 
-    def _deliver_batch(self, outlet: _Outlet) -> bool:
-        """Deliver a batch; True where it was a full one and all went out, so more may be there."""
-        alerts = self._journal.pending(outlet.sink.name, BATCH_ALERTS)
-        for alert in alerts:
-            if time.monotonic() > self._stop_at_s:
-                return False
-            try:
-                outlet.sink.deliver(alert)
-            except (SemedgeError, OSError) as error:
-                self._journal.mark_failed(alert.event_id, outlet.sink.name, str(error))
-                outlet.failed(str(error))
-                return False
-            self._journal.mark_delivered(alert.event_id, outlet.sink.name)
-            outlet.delivered()
-        outlet.rest()
-        return len(alerts) == BATCH_ALERTS
-
-
-class _Outlet:
-    """A sink and when to try it again."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
-        self.retry_at_s = 0.0
-        self._failures = 0
-
-    def is_due(self) -> bool:
-        return self._failures == 0 or time.monotonic() >= self.retry_at_s
-
-    def rest(self) -> None:
-        self.retry_at_s = time.monotonic() + LONGEST_RETRY_S
-
-    def failed(self, reason: str) -> None:
-        if self._failures == 0:
-            say(f"Alerts wait: {self.sink.name} did not take one ({reason}); trying again.")
-        pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        self.retry_at_s = time.monotonic() + pause_s
-
-    def delivered(self) -> None:
+    def _deliver(self, event: Event) -> bool:
+        """Whether the event is settled: taken, or rejected for ever."""
+        self._since_s = time.monotonic()
+        try:
+            self.sink.deliver(event)
+        except RejectedError as error:
+            self._journal.mark_rejected(event, self.sink.name, str(error))
+            self._rejected += 1
+            say(f"{self.sink.name} rejects event {event.number} for good: {error}")
+            return True
+        except Exception as error:  # whatever a sink does, the inspection goes on
+            reason = _reason(error)
+            if self._failures == 0:
+                say(f"Events wait: {self.sink.name} did not take one ({reason}); trying again.")
+            self._failures += 1
+            self._last_error = reason
+            self._journal.mark_failed(event, self.sink.name, reason)
+            return False
+        finally:
+            self._since_s = None
         if self._failures:
-            say(f"Alerts go out to {self.sink.name} again.")
-        self._failures = 0
+            say(f"Events go out to {self.sink.name} again.")
+        self._failures, self._last_error = 0, None
+        self._delivered += 1
+        self._journal.mark_delivered(event, self.sink.name)
+        return True
+
+    def _retry_pause_s(self) -> float:
+        return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 16))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SemedgeError | OSError):
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {error}"

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.alert import Alert
 from semedge.calibrating import CalibrationRequest, calibrate_detector
 from semedge.cameras import open_camera
 from semedge.console import say
 from semedge.detector import Detector
+from semedge.event import Event
 from semedge.files import write_atomically
 from semedge.journal import Journal
 from semedge.overlay import encode_png
@@ -53,7 +53,7 @@ class Outcome:
 
     sequence: int
     planted: str | None
-    alert: Alert | None
+    alert: Event | None
     located: bool
 
     @property
@@ -70,11 +70,15 @@ class Collected:
     name = "demo"
 
     def __init__(self) -> None:
-        self.alerts: dict[int, Alert] = {}
+        self.alerts: dict[int, Event] = {}
 
-    def deliver(self, alert: Alert) -> None:
+    def deliver(self, event: Event) -> None:
         """Keep the alert by the number of its frame."""
-        self.alerts[alert.sequence] = alert
+        if event.sequence is not None:
+            self.alerts[event.sequence] = event
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,10 @@ def _camera(seed: int, *, frames: int, defects: float = 0.0) -> str:
     return f"sim:{seed}?size={width}x{height}&frames={frames}&defects={defects}"
 
 
-def _judge(sequence: int, truth: SimulatedFrame, alert: Alert | None) -> Outcome:
+def _judge(sequence: int, truth: SimulatedFrame, alert: Event | None) -> Outcome:
     planted = truth.defects[0].kind if truth.mask.any() else None
     located = False
-    if alert is not None and planted is not None:
+    if alert is not None and alert.peak_px is not None and planted is not None:
         x, y = alert.peak_px
         top, left = max(0, y - TOLERANCE_PX), max(0, x - TOLERANCE_PX)
         located = bool(truth.mask[top : y + TOLERANCE_PX, left : x + TOLERANCE_PX].any())
@@ -200,7 +204,7 @@ def _tile(truth: SimulatedFrame, outcome: Outcome) -> NDArray[np.uint8]:
         truth.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )
     cv2.drawContours(picture, outline, -1, MASK_BGR, 2)
-    if outcome.alert is not None:
+    if outcome.alert is not None and outcome.alert.peak_px is not None:
         x, y = outcome.alert.peak_px
         half = TOLERANCE_PX
         cv2.rectangle(picture, (x - half, y - half), (x + half, y + half), PEAK_BGR, 2)

@@ -1,4 +1,4 @@
-"""Every alert and its deliveries, in an SQLite file that survives a kill at any moment."""
+"""Every event and its deliveries, in an SQLite file that survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 
-from semedge.alert import Alert, utc_text
+from semedge.clock import utc_text
 from semedge.errors import SemedgeError
-
-APPLICATION_ID = 0x53454D45
-"""Marks the file as ours (`SEME`), so that no other program's database is written to."""
+from semedge.event import Event
+from semedge.journal_schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -25,48 +24,6 @@ REMEDY = {
     "read": "move it away to start a new one, or choose another file",
     "written": "free some space, or choose another file",
 }
-
-MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-        run_id INTEGER PRIMARY KEY,
-        started_at TEXT NOT NULL,
-        ended_at TEXT,
-        camera TEXT NOT NULL,
-        detector_sha256 TEXT NOT NULL,
-        threshold REAL NOT NULL,
-        frames_seen INTEGER NOT NULL DEFAULT 0,
-        frames_inspected INTEGER NOT NULL DEFAULT 0,
-        frames_skipped INTEGER NOT NULL DEFAULT 0,
-        frames_lost INTEGER NOT NULL DEFAULT 0,
-        alerts INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE TABLE alerts (
-        alert_id INTEGER PRIMARY KEY,
-        event_id TEXT NOT NULL UNIQUE,
-        run_id INTEGER REFERENCES runs,
-        sequence INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        captured_at TEXT NOT NULL,
-        raised_at TEXT NOT NULL,
-        frame_score REAL NOT NULL,
-        threshold REAL NOT NULL,
-        event TEXT NOT NULL
-    );
-    CREATE INDEX alerts_by_time ON alerts (captured_at);
-    CREATE TABLE deliveries (
-        alert_id INTEGER NOT NULL REFERENCES alerts,
-        sink TEXT NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        delivered_at TEXT,
-        last_error TEXT,
-        PRIMARY KEY (alert_id, sink)
-    );
-    CREATE INDEX deliveries_pending ON deliveries (sink, attempts, alert_id)
-        WHERE delivered_at IS NULL
-    """,
-)
-"""Script `n` takes a journal from version `n` to `n + 1`; a script, once released, stays as is."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +41,9 @@ class Counters:
     frames_lost
         Frames passed over because newer ones were there.
     alerts
-        Alerts raised.
+        Defects that reached the alarm level.
+    frames_warned, frames_alarmed
+        Frames that scored above the warn level, and above the alarm level.
     """
 
     frames_seen: int = 0
@@ -92,15 +51,26 @@ class Counters:
     frames_skipped: int = 0
     frames_lost: int = 0
     alerts: int = 0
+    frames_warned: int = 0
+    frames_alarmed: int = 0
 
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """How much a journal holds: runs, alerts, and deliveries not yet made."""
+    """How much a journal holds: runs, events, and deliveries still to be made or refused."""
 
     runs: int
-    alerts: int
+    events: int
     pending: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A camera's time in one process, as the journal keeps it."""
+
+    run_id: int
+    camera: str
 
 
 class Journal:
@@ -116,7 +86,6 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
-        self._run_id: int | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -130,95 +99,129 @@ class Journal:
             self._connection.close()
             raise
 
-    def start_run(self, camera: str, detector_sha256: str, threshold: float) -> None:
-        """Begin a run; alerts and counters belong to it from now on."""
+    def start_run(
+        self,
+        camera: str,
+        source: str,
+        detector_sha256: str,
+        threshold: float,
+        *,
+        calibration_sha256: str | None = None,
+        recipe_sha256: str | None = None,
+    ) -> Run:
+        """Begin a run of the camera with this name; its counters belong to it."""
         with self._transaction() as connection:
-            self._run_id = connection.execute(
-                "INSERT INTO runs (started_at, camera, detector_sha256, threshold)"
-                " VALUES (?, ?, ?, ?)",
-                (utc_text(time.time()), _storable(camera), detector_sha256, threshold),
+            run_id = connection.execute(
+                "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold,"
+                " calibration_sha256, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    utc_text(time.time()),
+                    camera,
+                    _storable(source),
+                    detector_sha256,
+                    threshold,
+                    calibration_sha256,
+                    recipe_sha256,
+                ),
             ).lastrowid
+        assert run_id is not None
+        return Run(run_id, camera)
 
-    def count(self, counters: Counters, *, ended: bool = False) -> None:
+    def count(self, run: Run, counters: Counters, *, ended: bool = False) -> None:
         """Store the run's counters, and with `ended` that the run is over."""
+        names = [field.name for field in fields(counters)]
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE runs SET frames_seen = ?, frames_inspected = ?, frames_skipped = ?,"
-                " frames_lost = ?, alerts = ?, ended_at = ? WHERE run_id = ?",
+                f"UPDATE runs SET {', '.join(f'{name} = ?' for name in names)}, ended_at = ?"
+                " WHERE run_id = ?",
                 (
-                    counters.frames_seen,
-                    counters.frames_inspected,
-                    counters.frames_skipped,
-                    counters.frames_lost,
-                    counters.alerts,
+                    *(getattr(counters, name) for name in names),
                     utc_text(time.time()) if ended else None,
-                    self._run_id,
+                    run.run_id,
                 ),
             )
 
-    def add_alert(self, alert: Alert, sinks: Iterable[str]) -> None:
-        """Store an alert, to be delivered to each of `sinks`; on return it is on the disk."""
-        event = alert.to_dict()
+    def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
+        """Store an event, to be delivered to each of `sinks`; on return it is on the disk.
+
+        Returns the event with its number.
+        """
         with self._transaction() as connection:
-            alert_id = connection.execute(
-                "INSERT INTO alerts (event_id, run_id, sequence, source, captured_at, raised_at,"
-                " frame_score, threshold, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            number = connection.execute(
+                "INSERT INTO events (event_id, run_id, kind, phase, code, level, camera, raised_at,"
+                " document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
                 (
-                    alert.event_id,
-                    self._run_id,
-                    alert.sequence,
-                    _storable(alert.source),
-                    event["captured_at"],
-                    event["raised_at"],
-                    alert.frame_score,
-                    alert.threshold,
-                    json.dumps(event, allow_nan=False),
+                    event.event_id,
+                    None if run is None else run.run_id,
+                    event.kind,
+                    event.phase,
+                    event.code,
+                    event.level,
+                    event.camera,
+                    utc_text(event.raised_at_s),
                 ),
             ).lastrowid
-            connection.executemany(
-                "INSERT INTO deliveries (alert_id, sink) VALUES (?, ?)",
-                [(alert_id, sink) for sink in sinks],
+            assert number is not None
+            numbered = replace(event, number=number)
+            connection.execute(
+                "UPDATE events SET document = ? WHERE number = ?",
+                (json.dumps(numbered.to_document(), allow_nan=False), number),
             )
+            connection.executemany(
+                "INSERT INTO deliveries (number, sink) VALUES (?, ?)",
+                [(number, sink) for sink in sinks],
+            )
+        return numbered
 
-    def pending(self, sink: str, limit: int) -> list[Alert]:
-        """At most `limit` alerts not yet delivered to `sink`.
-
-        Those that failed least come first, oldest first, so that an alert that can never be
-        delivered does not hold up the others.
-        """
+    def pending(self, sink: str, limit: int) -> list[Event]:
+        """At most `limit` events not yet delivered to `sink`, oldest first."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT event FROM deliveries JOIN alerts USING (alert_id)"
-                " WHERE sink = ? AND delivered_at IS NULL ORDER BY attempts, alert_id LIMIT ?",
+                "SELECT document FROM deliveries JOIN events USING (number) WHERE sink = ?"
+                " AND delivered_at IS NULL AND rejected_at IS NULL ORDER BY number LIMIT ?",
                 (sink, limit),
             ).fetchall()
-            return [Alert.from_dict(json.loads(event)) for (event,) in rows]
+            return [Event.from_document(json.loads(document)) for (document,) in rows]
 
-    def mark_delivered(self, event_id: str, sink: str) -> None:
-        """Record that `sink` took the alert."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, delivered_at = ?,"
-                " last_error = NULL WHERE sink = ?"
-                " AND alert_id = (SELECT alert_id FROM alerts WHERE event_id = ?)",
-                (utc_text(time.time()), sink, event_id),
+    def pending_counts(self) -> dict[str, int]:
+        """Events that wait, by sink."""
+        with self._reading() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT sink, count(*) FROM deliveries"
+                    " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
+                ).fetchall()
             )
 
-    def mark_failed(self, event_id: str, sink: str, reason: str) -> None:
-        """Record that `sink` did not take the alert, and why."""
+    def mark_delivered(self, event: Event, sink: str) -> None:
+        """Record that `sink` took the event."""
+        self._mark(event, sink, "delivered_at = ?, last_error = NULL", utc_text(time.time()))
+
+    def mark_failed(self, event: Event, sink: str, reason: str) -> None:
+        """Record that `sink` did not take the event, and why."""
+        self._mark(event, sink, "last_error = ?", _storable(reason))
+
+    def mark_rejected(self, event: Event, sink: str, reason: str) -> None:
+        """Record that `sink` will never take the event, and why."""
+        changes = "rejected_at = ?, last_error = ?"
+        self._mark(event, sink, changes, utc_text(time.time()), _storable(reason))
+
+    def _mark(self, event: Event, sink: str, changes: str, *values: str) -> None:
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, last_error = ? WHERE sink = ?"
-                " AND alert_id = (SELECT alert_id FROM alerts WHERE event_id = ?)",
-                (_storable(reason), sink, event_id),
+                f"UPDATE deliveries SET attempts = attempts + 1, {changes}"
+                " WHERE number = ? AND sink = ?",
+                (*values, event.number, sink),
             )
 
     def counts(self) -> JournalCounts:
         """How much the journal holds."""
         with self._reading() as connection:
             row = connection.execute(
-                "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM alerts),"
-                " (SELECT count(*) FROM deliveries WHERE delivered_at IS NULL)"
+                "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
+                " (SELECT count(*) FROM deliveries"
+                " WHERE delivered_at IS NULL AND rejected_at IS NULL),"
+                " (SELECT count(*) FROM deliveries WHERE rejected_at IS NOT NULL)"
             ).fetchone()
         return JournalCounts(*row)
 
@@ -245,12 +248,7 @@ class Journal:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
         with self._transaction() as connection:
-            version = self._version(connection)
-            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                for statement in script.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(connection)
 
     def _check_ours(self, connection: sqlite3.Connection) -> None:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
@@ -259,7 +257,7 @@ class Journal:
             raise SemedgeError(
                 f"The journal {self.path} is a database of another program; choose another file."
             )
-        version = self._version(connection)
+        version = schema_version(connection)
         if version > len(MIGRATIONS):
             raise SemedgeError(
                 f"The journal {self.path} has version {version}, and this semedge knows versions "
@@ -268,11 +266,6 @@ class Journal:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise self._failure("read", sqlite3.DatabaseError(verdict))
-
-    @staticmethod
-    def _version(connection: sqlite3.Connection) -> int:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        return int(version)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -17,15 +17,16 @@ from types import FrameType, TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.alert import Alert
+from semedge.calibrating import calibration_sha256
 from semedge.cameras import Camera, CameraStalledError
 from semedge.console import say
 from semedge.delivery import Delivery
 from semedge.detector import Detector, ScoreMap
 from semedge.errors import SemedgeError
+from semedge.event import Event
 from semedge.files import write_atomically
 from semedge.frame import Frame
-from semedge.journal import Counters, Journal
+from semedge.journal import Counters, Journal, Run
 from semedge.overlay import draw_overlay, encode_png
 from semedge.sinks import Sink
 from semedge_calibration import Calibration
@@ -50,6 +51,8 @@ class WatchSettings:
     ----------
     pictures
         Folder of the pictures of alerts.
+    station, camera
+        Names that events carry.
     max_frames
         Stop after so many inspected frames; None for no limit.
     stop_after_stalled_s
@@ -57,6 +60,8 @@ class WatchSettings:
     """
 
     pictures: Path
+    station: str = "station"
+    camera: str = "camera"
     max_frames: int | None = None
     stop_after_stalled_s: float | None = None
 
@@ -134,6 +139,7 @@ class Watch:
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._inspected = 0
         self._alerts = 0
+        self._run: Run
 
     def run(self) -> WatchSummary:
         """Watch until the camera ends, a limit is reached, or SIGINT or SIGTERM comes.
@@ -142,8 +148,12 @@ class Watch:
         a frame cannot be scored; what was raised before is in the journal.
         """
         started_s = time.monotonic()
-        self._journal.start_run(
-            self._camera.source, self._detector.bundle.sha256, self._calibration.threshold
+        self._run = self._journal.start_run(
+            self._settings.camera,
+            self._camera.source,
+            self._detector.bundle.sha256,
+            self._calibration.threshold,
+            calibration_sha256=calibration_sha256(self._calibration),
         )
         self._delivery.start()
         try:
@@ -153,11 +163,10 @@ class Watch:
             self._delivery.close()
             # What ended the watch matters more than the counters, which may fail for its sake.
             with contextlib.suppress(SemedgeError):
-                self._journal.count(self._counters(), ended=True)
+                self._journal.count(self._run, self._counters(), ended=True)
             raise
         self._delivery.close()
-        self._journal.count(self._counters(), ended=True)
-        self._delivery.check()
+        self._journal.count(self._run, self._counters(), ended=True)
         return WatchSummary(
             self._counters(), time.monotonic() - started_s, _quantiles(self._latencies_ms)
         )
@@ -177,9 +186,8 @@ class Watch:
                 self._delivery.wake()
             self._inspected += 1
             self._latencies_ms.append((time.perf_counter() - arrived_s) * 1e3)
-            self._delivery.check()
             if time.monotonic() - counted_s > COUNT_EVERY_S:
-                self._journal.count(self._counters())
+                self._journal.count(self._run, self._counters())
                 counted_s = time.monotonic()
 
     def _is_over(self) -> bool:
@@ -200,7 +208,6 @@ class Watch:
                 if said_s is None or time.monotonic() - said_s > REMIND_EVERY_S:
                     said_s = time.monotonic()
                     say(f"Not inspecting: {error}")
-                self._delivery.check()
                 self._stop.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
                 continue
             except Interrupted:
@@ -239,26 +246,40 @@ class Watch:
         event_id = uuid.uuid4().hex
         raised_at_s = time.time()
         frame_picture, overlay_picture = self._write_pictures(frame, score_map, event_id)
-        alert = Alert(
+        x, y = score_map.peak_px
+        event = Event(
             event_id=event_id,
+            kind="defect",
+            phase="end",
+            code="score",
+            message=(
+                f"Frame {frame.sequence} ({frame.source}) scores {score_map.frame_score:.4g}, "
+                f"above {self._calibration.threshold:.4g}, at x={x} y={y}."
+            ),
+            station=self._settings.station,
+            camera=self._settings.camera,
+            started_at_s=raised_at_s,
+            raised_at_s=raised_at_s,
+            level="alarm",
             sequence=frame.sequence,
             source=frame.source,
             captured_at_s=frame.captured_at_s,
-            raised_at_s=raised_at_s,
             frame_score=score_map.frame_score,
             threshold=self._calibration.threshold,
             peak_px=score_map.peak_px,
+            frames=1,
             detector_sha256=self._detector.bundle.sha256,
+            calibration_sha256=calibration_sha256(self._calibration),
             frame_picture=frame_picture,
             overlay_picture=overlay_picture,
         )
         self._alerts += 1
         try:
-            self._journal.add_alert(alert, self._delivery.sink_names)
+            self._journal.add_event(event, self._delivery.sink_names, self._run)
         except SemedgeError:
             for sink in self._sinks:
-                with contextlib.suppress(SemedgeError, OSError):
-                    sink.deliver(alert)
+                with contextlib.suppress(Exception):
+                    sink.deliver(event)
             raise
 
     def _write_pictures(
@@ -282,6 +303,8 @@ class Watch:
             frames_skipped=skipped,
             frames_lost=lost,
             alerts=self._alerts,
+            frames_warned=self._alerts,
+            frames_alarmed=self._alerts,
         )
 
 

@@ -23,9 +23,9 @@ def test_watch_raises_alerts_and_keeps_them(
     )
     assert result.status == 0, result.err
     assert result.out == ""
-    (line,) = [line for line in result.err.splitlines() if line.startswith("ALERT ")]
+    (line,) = [line for line in result.err.splitlines() if line.startswith("ALARM ")]
     assert f"({images / 'frame2.png'})" in line
-    overlay = Path(line.rsplit("; ", 1)[1])
+    overlay = Path(line.rsplit(" ", 1)[1])
     assert overlay.is_relative_to(tmp_path / "semedge-pictures")
     assert cv2.imread(str(overlay)) is not None
     assert result.err.splitlines()[-1].startswith(
@@ -33,7 +33,7 @@ def test_watch_raises_alerts_and_keeps_them(
     )
     assert "With 95 % confidence, at most 10 % of normal frames raise an alarm" in result.err
     with Journal(tmp_path / "semedge-journal.sqlite") as journal:
-        assert journal.counts().alerts == 1
+        assert journal.counts().events == 1
         assert journal.counts().pending == 0
 
 
@@ -186,7 +186,7 @@ def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_f
     assert result.status == 0, result.err
     assert result.out == ""
     assert len([line for line in result.err.splitlines() if "frame" in line]) == 2
-    assert "ALERT" not in result.err
+    assert "ALARM" not in result.err
     assert result.err.endswith("2 scored, 0 skipped.\n")
 
 

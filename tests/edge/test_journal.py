@@ -14,31 +14,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from events import EVENT
 
-from semedge.alert import Alert, utc_text
 from semedge.errors import SemedgeError
-from semedge.journal import APPLICATION_ID, MIGRATIONS, Counters, Journal, JournalCounts
-
-ALERT = Alert(
-    event_id="0" * 32,
-    sequence=7,
-    source="line/frame7.png",
-    captured_at_s=1_700_000_000.25,
-    raised_at_s=1_700_000_000.5,
-    frame_score=3.5,
-    threshold=2.0,
-    peak_px=(40, 24),
-    detector_sha256="ab" * 32,
-    frame_picture="/pictures/frame.png",
-    overlay_picture=None,
-)
+from semedge.event import Event, event_schema
+from semedge.journal import Counters, Journal, JournalCounts, Run
+from semedge.journal_schema import APPLICATION_ID, MIGRATIONS
 
 
-def alert(number: int = 0) -> Alert:
-    return replace(ALERT, event_id=uuid.uuid4().hex, sequence=number)
+def event(sequence: int = 0) -> Event:
+    return replace(EVENT, event_id=uuid.uuid4().hex, sequence=sequence)
+
+
+def start_run(journal: Journal) -> Run:
+    return journal.start_run("left", "sim:1", "ab" * 32, 2.0)
 
 
 def rows(path: Path, query: str) -> list[tuple]:
@@ -49,82 +40,80 @@ def rows(path: Path, query: str) -> list[tuple]:
         connection.close()
 
 
-def test_to_dict_is_json_with_times_in_utc() -> None:
-    document = json.loads(json.dumps(ALERT.to_dict(), allow_nan=False))
-    assert document["captured_at"] == "2023-11-14T22:13:20.250000Z"
-    assert document["raised_at"] == "2023-11-14T22:13:20.500000Z"
-    assert document["peak_px"] == [40, 24]
-    assert document["overlay_picture"] is None
-
-
-@given(
-    st.floats(0, 4e9),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-)
-def test_an_alert_comes_back_from_its_document(time_s: float, score: float, source: str) -> None:
-    original = replace(ALERT, captured_at_s=time_s, frame_score=score, source=source)
-    again = Alert.from_dict(json.loads(json.dumps(original.to_dict())))
-    assert again.captured_at_s == pytest.approx(time_s, abs=1e-6)
-    assert replace(again, captured_at_s=time_s) == original
-
-
-def test_alerts_wait_for_each_sink_until_it_took_them(tmp_path: Path) -> None:
-    first, second = alert(1), alert(2)
+def test_events_wait_for_each_sink_until_it_took_them(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.start_run("sim:1", "ab" * 32, 2.0)
-        for each in (first, second):
-            journal.add_alert(each, ["console", "mqtt"])
+        run = start_run(journal)
+        first, second = (
+            journal.add_event(event(sequence), ["console", "mqtt"], run) for sequence in (1, 2)
+        )
         assert journal.pending("console", 10) == [first, second]
         assert journal.pending("console", 1) == [first]
-        journal.mark_delivered(first.event_id, "console")
+        journal.mark_delivered(first, "console")
         assert journal.pending("console", 10) == [second]
         assert journal.pending("mqtt", 10) == [first, second]
         assert journal.pending("email", 10) == []
-        assert journal.counts() == JournalCounts(runs=1, alerts=2, pending=3)
+        assert journal.pending_counts() == {"console": 1, "mqtt": 2}
+        assert journal.counts() == JournalCounts(runs=1, events=2, pending=3, rejected=0)
 
 
-def test_what_failed_comes_after_what_was_not_tried(tmp_path: Path) -> None:
-    poison, good = alert(1), alert(2)
+def test_events_are_numbered_in_their_order_and_no_number_comes_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
-        journal.add_alert(poison, ["mqtt"])
-        journal.mark_failed(poison.event_id, "mqtt", "broker away")
-        journal.mark_failed(poison.event_id, "mqtt", "broker away again")
-        journal.add_alert(good, ["mqtt"])
-        assert journal.pending("mqtt", 1) == [good]
-        journal.mark_delivered(good.event_id, "mqtt")
+        stored = [journal.add_event(event(), []) for _ in range(3)]
+        assert [each.number for each in stored] == [1, 2, 3]
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM events")
+    connection.commit()
+    connection.close()
+    with Journal(path) as journal:
+        assert journal.add_event(event(), []).number == 4
+
+
+def test_what_failed_keeps_its_place_and_what_was_rejected_makes_room(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        poison, good = journal.add_event(event(), ["mqtt"]), journal.add_event(event(), ["mqtt"])
+        journal.mark_failed(poison, "mqtt", "broker away")
+        journal.mark_failed(poison, "mqtt", "broker away again")
         assert journal.pending("mqtt", 1) == [poison]
+        journal.mark_rejected(poison, "mqtt", "not understood")
+        assert journal.pending("mqtt", 9) == [good]
+        journal.mark_delivered(good, "mqtt")
+        assert journal.counts() == JournalCounts(runs=0, events=2, pending=0, rejected=1)
     assert rows(path, "SELECT attempts, last_error, delivered_at IS NULL FROM deliveries") == [
-        (2, "broker away again", 1),
+        (3, "not understood", 1),
         (1, None, 0),
     ]
 
 
-def test_an_alert_and_its_deliveries_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
+def test_an_event_and_its_deliveries_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         with pytest.raises(SemedgeError, match="could not be written"):
-            journal.add_alert(alert(), ["console", "console"])
-        assert journal.counts() == JournalCounts(runs=0, alerts=0, pending=0)
-        journal.add_alert(alert(), ["console"])
-        assert journal.counts() == JournalCounts(runs=0, alerts=1, pending=1)
+            journal.add_event(event(), ["console", "console"])
+        assert journal.counts() == JournalCounts(runs=0, events=0, pending=0, rejected=0)
+        journal.add_event(event(), ["console"])
+        assert journal.counts() == JournalCounts(runs=0, events=1, pending=1, rejected=0)
 
 
 def test_runs_hold_their_counters(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
-        journal.start_run("sim:1", "ab" * 32, 2.0)
-        journal.add_alert(alert(), [])
-        journal.count(Counters(9, 6, 2, 1, 1))
-        journal.count(Counters(12, 8, 2, 2, 1), ended=True)
-        journal.start_run("sim:2", "ab" * 32, 2.5)
-        journal.count(Counters(1, 1, 0, 0, 0))
+        first = start_run(journal)
+        journal.add_event(event(), [], first)
+        second = journal.start_run("right", "sim:2", "ab" * 32, 2.5)
+        journal.count(first, Counters(9, 6, 2, 1, 1))
+        journal.count(second, Counters(1, 1, 0, 0, 0))
+        journal.count(first, Counters(12, 8, 2, 2, 1, 3, 2), ended=True)
     assert rows(
         path,
-        "SELECT camera, threshold, frames_seen, frames_inspected, frames_skipped, frames_lost,"
-        " alerts, ended_at IS NULL FROM runs ORDER BY run_id",
-    ) == [("sim:1", 2.0, 12, 8, 2, 2, 1, 0), ("sim:2", 2.5, 1, 1, 0, 0, 0, 1)]
-    assert rows(path, "SELECT run_id FROM alerts") == [(1,)]
+        "SELECT camera, source, threshold, frames_seen, frames_inspected, frames_skipped,"
+        " frames_lost, alerts, frames_warned, frames_alarmed, ended_at IS NULL FROM runs"
+        " ORDER BY run_id",
+    ) == [
+        ("left", "sim:1", 2.0, 12, 8, 2, 2, 1, 3, 2, 0),
+        ("right", "sim:2", 2.5, 1, 1, 0, 0, 0, 0, 0, 1),
+    ]
+    assert rows(path, "SELECT run_id FROM events") == [(first.run_id,)]
 
 
 def test_the_file_is_in_wal_mode_and_the_outbox_has_its_index(tmp_path: Path) -> None:
@@ -135,8 +124,8 @@ def test_the_file_is_in_wal_mode_and_the_outbox_has_its_index(tmp_path: Path) ->
     assert rows(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     plan = rows(
         path,
-        "EXPLAIN QUERY PLAN SELECT alert_id FROM deliveries WHERE sink = 'console'"
-        " AND delivered_at IS NULL ORDER BY attempts, alert_id",
+        "EXPLAIN QUERY PLAN SELECT number FROM deliveries WHERE sink = 'console'"
+        " AND delivered_at IS NULL AND rejected_at IS NULL ORDER BY number",
     )
     assert "deliveries_pending" in plan[0][3]
     assert len(plan) == 1, "the index gives the order, without sorting"
@@ -147,16 +136,16 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
 
         def write() -> None:
             for number in range(20):
-                journal.add_alert(alert(number), ["console"])
+                journal.add_event(event(number), ["console"])
                 for each in journal.pending("console", 2):
-                    journal.mark_delivered(each.event_id, "console")
+                    journal.mark_delivered(each, "console")
 
         threads = [threading.Thread(target=write) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert journal.counts().alerts == 80
+        assert journal.counts().events == 80
 
 
 WRITER = """
@@ -165,16 +154,15 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 sys.path.insert(0, sys.argv[2])
-from test_journal import ALERT
+from events import EVENT
 from semedge.journal import Journal
 
 with Journal(Path(sys.argv[1])) as journal:
-    journal.start_run("sim:1", "ab" * 32, 2.0)
+    run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
     while True:
-        alert = replace(ALERT, event_id=uuid4().hex)
-        journal.add_alert(alert, ["console"])
-        print(alert.event_id, flush=True)
-        journal.mark_delivered(alert.event_id, "console")
+        event = journal.add_event(replace(EVENT, event_id=uuid4().hex), ["console"], run)
+        print(event.event_id, flush=True)
+        journal.mark_delivered(event, "console")
 """
 
 
@@ -199,13 +187,13 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
             process.wait(10)
         assert process.returncode == -signal.SIGKILL
         with Journal(path) as journal:
-            stored = {each for (each,) in rows(path, "SELECT event_id FROM alerts")}
+            stored = {each for (each,) in rows(path, "SELECT event_id FROM events")}
             assert set(acknowledged) <= stored
-            # Only the alert at hand can be stored and not yet marked, one each kill.
+            # Only the event at hand can be stored and not yet marked, one each kill.
             assert journal.counts().pending <= 3
     assert len(acknowledged) >= 231
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-    orphans = "SELECT count(*) FROM alerts LEFT JOIN deliveries USING (alert_id) WHERE sink IS NULL"
+    orphans = "SELECT count(*) FROM events LEFT JOIN deliveries USING (number) WHERE sink IS NULL"
     assert rows(path, orphans) == [(0,)]
 
 
@@ -233,7 +221,7 @@ def newer(path: Path) -> None:
 def filled(path: Path) -> None:
     with Journal(path) as journal:
         for number in range(200):
-            journal.add_alert(alert(number), ["console"])
+            journal.add_event(event(number), ["console"])
 
 
 def truncated(path: Path) -> None:
@@ -253,7 +241,7 @@ def overwritten(path: Path) -> None:
     [
         (foreign, "is a database of another program; choose another file"),
         (marked_by_another_program, "is a database of another program; choose another file"),
-        (newer, "has version 99, and this semedge knows versions up to 1; update semedge"),
+        (newer, "has version 99, and this semedge knows versions up to 2; update semedge"),
         (lambda path: path.write_bytes(b"no database at all" * 500), "not a database"),
         (truncated, "could not be read"),
         (overwritten, "could not be read"),
@@ -276,9 +264,9 @@ def test_files_that_are_no_journal_are_refused_and_left_alone(
 def test_a_damaged_event_is_said(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
-        journal.add_alert(alert(), ["console"])
+        journal.add_event(event(), ["console"])
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE alerts SET event = '{\"event_id\": 1'")
+    connection.execute("UPDATE events SET document = '{\"event_id\": 1'")
     connection.commit()
     connection.close()
     with Journal(path) as journal, pytest.raises(SemedgeError, match="could not be read"):
@@ -291,14 +279,12 @@ def test_a_full_disk_is_said_and_what_was_acknowledged_stays(small_disk: Path) -
 
     def write_on(journal: Journal) -> None:
         for number in range(5000):
-            each = alert(number)
-            journal.add_alert(each, ["console"])
-            acknowledged.append(each.event_id)
+            acknowledged.append(journal.add_event(event(number), ["console"]).event_id)
 
     with Journal(path) as journal:
         with pytest.raises(SemedgeError, match=r"written .*full.*; free some space"):
             write_on(journal)
-        assert journal.counts().alerts == len(acknowledged) > 200
+        assert journal.counts().events == len(acknowledged) > 200
     with Journal(path) as journal:
         stored = {each.event_id for each in journal.pending("console", 5000)}
     assert stored == set(acknowledged)
@@ -306,13 +292,59 @@ def test_a_full_disk_is_said_and_what_was_acknowledged_stays(small_disk: Path) -
 
 def test_a_file_name_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:
     source = os.fsdecode(b"line/fr\xe4me.png")
-    named = replace(alert(), source=source)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.start_run(source, "ab" * 32, 2.0)
-        journal.add_alert(named, ["console"])
-        journal.mark_failed(named.event_id, "console", f"no room for {source}")
-        assert journal.pending("console", 1) == [named]
+        journal.start_run("left", source, "ab" * 32, 2.0)
+        stored = journal.add_event(replace(event(), source=source), ["console"])
+        journal.mark_failed(stored, "console", f"no room for {source}")
+        assert journal.pending("console", 1) == [stored]
 
 
-def test_times_are_written_to_the_microsecond() -> None:
-    assert utc_text(0.000001) == "1970-01-01T00:00:00.000001Z"
+def test_an_old_journal_is_brought_to_the_newest_version(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    document = {
+        "event_id": "0f" * 16,
+        "sequence": 7,
+        "source": "line/frame7.png",
+        "captured_at": "2023-11-14T22:13:20.250000Z",
+        "raised_at": "2023-11-14T22:13:20.500000Z",
+        "frame_score": 3.5,
+        "threshold": 2.0,
+        "peak_px": [40, 24],
+        "detector_sha256": "ab" * 32,
+        "frame_picture": "/pictures/frame.png",
+        "overlay_picture": None,
+    }
+    connection = sqlite3.connect(path)
+    connection.executescript(MIGRATIONS[0])
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(
+        "INSERT INTO runs (run_id, started_at, camera, detector_sha256, threshold, alerts)"
+        " VALUES (1, '2023-11-14T22:00:00.000000Z', 'sim:1', ?, 2.0, 1)",
+        ("ab" * 32,),
+    )
+    connection.execute(
+        "INSERT INTO alerts VALUES (5, ?, 1, 7, ?, ?, ?, 3.5, 2.0, ?)",
+        (
+            document["event_id"],
+            document["source"],
+            document["captured_at"],
+            document["raised_at"],
+            json.dumps(document),
+        ),
+    )
+    connection.execute("INSERT INTO deliveries VALUES (5, 'console', 2, NULL, 'away')")
+    connection.commit()
+    connection.close()
+    with Journal(path) as journal:
+        (waiting,) = journal.pending("console", 10)
+        assert waiting.number == 5
+        assert (waiting.kind, waiting.level, waiting.sequence) == ("defect", "alarm", 7)
+        assert waiting.to_document().items() >= document.items()
+        jsonschema.validate(waiting.to_document(), event_schema())
+        journal.mark_delivered(waiting, "console")
+        assert journal.add_event(event(), []).number == 6
+    assert rows(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    assert rows(path, "SELECT attempts, last_error FROM deliveries") == [(3, None)]
+    assert rows(path, "SELECT source, camera, frames_alarmed FROM runs") == [("sim:1", "", 1)]

@@ -21,11 +21,11 @@ import pytest
 from bundles import FRAME_SHAPE, normal_frames, with_film
 from numpy.typing import NDArray
 
-from semedge.alert import Alert
 from semedge.calibrating import load_calibration
 from semedge.cameras import Camera, CameraStalledError
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
+from semedge.event import Event
 from semedge.frame import Frame
 from semedge.journal import Counters, Journal
 from semedge.sinks import Sink
@@ -61,12 +61,16 @@ class Collector:
     """A sink that keeps what it takes, and can refuse."""
 
     name: str = "collector"
-    alerts: list[Alert] = field(default_factory=list)
-    on_deliver: Callable[[Alert], None] = lambda alert: None
+    alerts: list[Event] = field(default_factory=list)
+    closed: bool = False
+    on_deliver: Callable[[Event], None] = lambda alert: None
 
-    def deliver(self, alert: Alert) -> None:
-        self.on_deliver(alert)
-        self.alerts.append(alert)
+    def deliver(self, event: Event) -> None:
+        self.on_deliver(event)
+        self.alerts.append(event)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass(frozen=True)
@@ -140,9 +144,9 @@ def test_a_frame_that_is_not_normal_becomes_an_alert_with_pictures(bench: Bench)
     np.testing.assert_array_equal(kept, FILMED)
     overlay = cv2.imread(alert.overlay_picture, cv2.IMREAD_UNCHANGED)
     assert overlay.shape == (FRAME_SHAPE[0], 2 * FRAME_SHAPE[1], 3)
-    assert summary.counters == Counters(3, 3, 0, 0, 1)
+    assert summary.counters == Counters(3, 3, 0, 0, 1, 1, 1)
     assert bench.rows("SELECT frames_seen, alerts, ended_at IS NOT NULL FROM runs") == [(3, 1, 1)]
-    assert bench.rows("SELECT event FROM alerts") == [(json.dumps(alert.to_dict()),)]
+    assert bench.rows("SELECT document FROM events") == [(json.dumps(alert.to_document()),)]
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
 
 
@@ -156,12 +160,12 @@ def test_16_bit_frames_are_kept_with_16_bits(bench: Bench) -> None:
 
 
 def test_pictures_and_journal_are_there_before_the_delivery(bench: Bench) -> None:
-    def check(alert: Alert) -> None:
+    def check(alert: Event) -> None:
         assert alert.frame_picture is not None
         assert alert.overlay_picture is not None
         assert Path(alert.frame_picture).stat().st_size > 0
         assert Path(alert.overlay_picture).stat().st_size > 0
-        assert bench.rows(f"SELECT 1 FROM alerts WHERE event_id = '{alert.event_id}'") == [(1,)]
+        assert bench.rows(f"SELECT 1 FROM events WHERE event_id = '{alert.event_id}'") == [(1,)]
 
     collector = Collector(on_deliver=check)
     bench.watch(ScriptedCamera(FILMED, NORMAL, FILMED), [collector])
@@ -169,14 +173,15 @@ def test_pictures_and_journal_are_there_before_the_delivery(bench: Bench) -> Non
 
 
 def test_alerts_of_an_earlier_run_go_out_first(bench: Bench) -> None:
-    def refuse(alert: Alert) -> None:
+    def refuse(alert: Event) -> None:
         raise OSError("no broker")
 
     bench.watch(ScriptedCamera(FILMED, FILMED, NORMAL), [Collector(on_deliver=refuse)])
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
     collector = Collector()
     bench.watch(ScriptedCamera(NORMAL, FILMED), [collector])
-    assert sorted(alert.sequence for alert in collector.alerts) == [0, 1, 1]
+    assert [alert.sequence for alert in collector.alerts] == [0, 1, 1]
+    assert [alert.number for alert in collector.alerts] == [1, 2, 3]
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
 
 
@@ -186,7 +191,7 @@ def test_a_sink_that_refuses_is_tried_again(
     refusals = iter([SemedgeError("broker away"), OSError("still away")])
     taken = threading.Event()
 
-    def refuse_twice(alert: Alert) -> None:
+    def refuse_twice(alert: Event) -> None:
         for error in refusals:
             raise error
         taken.set()
@@ -203,17 +208,21 @@ def test_a_sink_that_refuses_is_tried_again(
         ("steady", 1, None),
     ]
     said = capsys.readouterr().err
-    assert said.count("Alerts wait: flaky did not take one (broker away); trying again.") == 1
-    assert said.count("Alerts go out to flaky again.") == 1
+    assert said.count("Events wait: flaky did not take one (broker away); trying again.") == 1
+    assert said.count("Events go out to flaky again.") == 1
 
 
-def test_a_sink_with_a_fault_of_its_own_is_not_hidden(bench: Bench) -> None:
-    def fail(alert: Alert) -> None:
+def test_a_sink_with_a_fault_of_its_own_is_said_and_the_inspection_goes_on(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(alert: Event) -> None:
         raise ZeroDivisionError("a fault in the sink's code")
 
-    with pytest.raises(ZeroDivisionError):
-        bench.watch(ScriptedCamera(FILMED, NORMAL), [Collector(on_deliver=fail)])
+    faulty = Collector(on_deliver=fail)
+    assert bench.watch(ScriptedCamera(FILMED, NORMAL), [faulty]).counters.frames_inspected == 2
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(1,)]
+    assert "ZeroDivisionError: a fault in the sink's code" in capsys.readouterr().err
+    assert faulty.closed
 
 
 def test_a_slow_sink_does_not_hold_up_the_end(bench: Bench) -> None:
@@ -250,7 +259,7 @@ def test_pictures_that_cannot_be_written_are_said_and_the_alert_is_kept(
     assert collector.alerts[0].frame_picture is None
     assert collector.alerts[0].overlay_picture is None
     assert capsys.readouterr().err.count("The alert has no picture: ") == 2
-    assert bench.rows("SELECT count(*) FROM alerts") == [(1,)]
+    assert bench.rows("SELECT count(*) FROM events") == [(1,)]
 
 
 def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
@@ -433,7 +442,7 @@ def test_a_signal_ends_the_watch_with_its_summary(
     assert "Traceback" not in process.err.read_text()
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert journal.counts().pending == 0
-        assert journal.counts().alerts == len(process.out.read_text().splitlines())
+        assert journal.counts().events == len(process.out.read_text().splitlines())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -472,12 +481,11 @@ def test_kill_9_leaves_a_readable_journal_and_whole_pictures(
     process.popen.wait(10)
     printed = [json.loads(line) for line in process.out.read_text().splitlines()]
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
-    stored = [json.loads(event) for (event,) in connection.execute("SELECT event FROM alerts")]
+    stored = [json.loads(event) for (event,) in connection.execute("SELECT document FROM events")]
     waiting = {
         event
         for (event,) in connection.execute(
-            "SELECT event_id FROM deliveries JOIN alerts USING (alert_id)"
-            " WHERE delivered_at IS NULL"
+            "SELECT event_id FROM deliveries JOIN events USING (number) WHERE delivered_at IS NULL"
         )
     }
     connection.close()

@@ -32,7 +32,12 @@ def test_its_counts_add_up(demo_run: DemoRun) -> None:
     assert document["recall"] == raised / (raised + missed)
     assert document["precision"] == raised / (raised + invented)
     journal = sqlite3.connect(demo_run.pictures / "journal.sqlite")
-    alerts = [sequence for (sequence,) in journal.execute("SELECT sequence FROM alerts")]
+    alerts = [
+        sequence
+        for (sequence,) in journal.execute(
+            "SELECT json_extract(document, '$.sequence') FROM events"
+        )
+    ]
     journal.close()
     assert len(alerts) == raised + invented
     assert sum(truths[sequence] for sequence in alerts) == raised

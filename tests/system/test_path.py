@@ -114,7 +114,7 @@ def test_watch_raises_what_is_not_normal(station: Station, tmp_path: Path) -> No
         check_of_alert(alert, SHAPE)
         picture = cv2.imread(alert["frame_picture"], cv2.IMREAD_UNCHANGED)
         assert (picture == line.frame(alert["sequence"]).image).all()
-    stored = journal_rows(tmp_path / "semedge-journal.sqlite", "SELECT event FROM alerts")
+    stored = journal_rows(tmp_path / "semedge-journal.sqlite", "SELECT document FROM events")
     assert [json.loads(event) for (event,) in stored] == result.events
     assert check_all_decode(tmp_path / "semedge-pictures") == 2 * len(result.events)
 
@@ -126,7 +126,7 @@ def test_a_second_watch_repeats_no_alert(station: Station, tmp_path: Path) -> No
     ids = [alert["event_id"] for alert in (*first, *second)]
     assert len(set(ids)) == len(ids) > 0
     journal = tmp_path / "semedge-journal.sqlite"
-    assert journal_rows(journal, "SELECT event_id FROM alerts ORDER BY alert_id") == [
+    assert journal_rows(journal, "SELECT event_id FROM events ORDER BY number") == [
         (each,) for each in ids
     ]
     deliveries = "SELECT DISTINCT attempts, delivered_at IS NULL FROM deliveries"
@@ -165,7 +165,9 @@ def test_kill_9_leaves_whole_files(station: Station, tmp_path: Path, after: int)
     assert process.returncode == -signal.SIGKILL
     journal = tmp_path / "semedge-journal.sqlite"
     assert journal_rows(journal, "PRAGMA integrity_check") == [("ok",)]
-    stored = [json.loads(event) for (event,) in journal_rows(journal, "SELECT event FROM alerts")]
+    stored = [
+        json.loads(event) for (event,) in journal_rows(journal, "SELECT document FROM events")
+    ]
     assert stored[:after] == printed
     for alert in stored:
         check_of_alert(alert, (384, 512))

@@ -73,7 +73,7 @@ def test_it_holds_nothing_else(names: set[str]) -> None:
     assert {name.partition("/")[0] for name in names} == {*PACKAGES, information}
     assert not [name for name in names if "test" in name.lower()]
     kinds = {Path(name).suffix for name in names if not name.startswith(information)}
-    assert kinds == {".py", ".typed", ".semedge"}
+    assert kinds == {".py", ".typed", ".semedge", ".json"}
 
 
 def test_its_metadata(wheel: Path) -> None:

@@ -126,7 +126,7 @@ def _read_station(
     envvar="SEMEDGE_LOOP",
     help="Start a folder or a video file again at its end.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line an alert to stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line an event to stdout.")
 def watch(
     camera: str | None,
     detector: Path | None,
@@ -160,7 +160,9 @@ def watch(
         )
     if detector is None:
         say("Using the demo detector; it knows simulated fibres only.")
-    settings = WatchSettings(pictures, max_frames, stop_after_stalled_s)
+    settings = WatchSettings(
+        pictures, max_frames=max_frames, stop_after_stalled_s=stop_after_stalled_s
+    )
     with Detector.load(detector, stride_px=stride, workers=workers) as loaded:
         promise = load_calibration(calibration, loaded)
         with (

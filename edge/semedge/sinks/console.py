@@ -1,33 +1,35 @@
-"""Alerts on the terminal."""
+"""Events on the terminal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semedge.alert import Alert, utc_text
+from semedge.clock import utc_text
 from semedge.console import print_json, say
+from semedge.event import Event
 
 
-def alert_line(alert: Alert) -> str:
-    """The alert as one line for people."""
-    x, y = alert.peak_px
-    picture = alert.overlay_picture or "no picture"
-    return (
-        f"ALERT {utc_text(alert.captured_at_s)} frame {alert.sequence} ({alert.source}): "
-        f"score {alert.frame_score:.4g} above {alert.threshold:.4g} at x={x} y={y}; {picture}"
-    )
+def event_line(event: Event) -> str:
+    """The event as one line for people."""
+    word = {"warn": "WARNING", "alarm": "ALARM"}.get(event.level or "", event.kind.upper())
+    camera = f" {event.camera}" if event.camera else ""
+    picture = "" if event.overlay_picture is None else f" {event.overlay_picture}"
+    return f"{word} {utc_text(event.raised_at_s)}{camera} {event.phase}: {event.message}{picture}"
 
 
 @dataclass(frozen=True)
 class ConsoleSink:
-    """Prints each alert: a line for people to stderr, or with `as_json` one document to stdout."""
+    """Prints each event: a line for people to stderr, or with `as_json` one document to stdout."""
 
     as_json: bool = False
     name: str = "console"
 
-    def deliver(self, alert: Alert) -> None:
-        """Print the alert."""
+    def deliver(self, event: Event) -> None:
+        """Print the event."""
         if self.as_json:
-            print_json(alert.to_dict())
+            print_json(event.to_document())
         else:
-            say(alert_line(alert))
+            say(event_line(event))
+
+    def close(self) -> None:
+        """Nothing is held."""
