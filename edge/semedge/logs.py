@@ -9,7 +9,7 @@ import threading
 import time
 from types import TracebackType
 
-from semedge.alert import utc_text
+from semedge.clock import utc_text
 from semedge.console import Level, say, structure_lines
 
 
