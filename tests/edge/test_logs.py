@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semedge.alert import utc_seconds
+from semedge.clock import utc_seconds
 
 
 def lines_of(*arguments: str, cwd: Path, program: tuple[str, ...] = ()) -> list[dict[str, Any]]:
