@@ -20,7 +20,10 @@ INVERTED_LABELS = 0.05
 
 @dataclass(frozen=True)
 class Stabilization:
-    """Switches of the ablation (tables 51-55)."""
+    """Switches of the ablation (tables 51-55).
+
+    The options of a detector with a 0/1 discriminator derive from it.
+    """
 
     instance_noise: bool = False
     soft_labels: bool = False

@@ -9,7 +9,6 @@ that the encoders' speed is measured against.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import keras
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from semedge.errors import SemedgeError
 from semedge_trainer import networks as blocks
+from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -26,28 +26,13 @@ from semedge_trainer.detectors.base import (
     StepContext,
     TrainableDetector,
 )
-from semedge_trainer.losses import binary_cross_entropy
 from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization, instance_noise, labels
+from semedge_trainer.stabilization import Stabilization
 
 FEATURE_SHARE = 0.1
 INVERSION_STEPS = 500
 INVERSION_RATE = 0.01
-
-
-@dataclass(frozen=True)
-class Options:
-    """Stabilizations of 4.2.1."""
-
-    instance_noise: bool = False
-    soft_labels: bool = False
-    label_flipping: bool = False
-
-    @property
-    def stabilization(self) -> Stabilization:
-        """The switches together."""
-        return Stabilization(self.instance_noise, self.soft_labels, self.label_flipping)
 
 
 class Anogan(TrainableDetector):
@@ -55,16 +40,16 @@ class Anogan(TrainableDetector):
 
     name = "anogan"
     thesis_section = "2.3.1, A.1"
-    options_class = Options
+    options_class = Stabilization
     schedules: ClassVar = {
         "thesis": Schedule({"gan": 50 * 800}, {"generator": 5e-5, "features": 1e-6, "logit": 1e-6}),
         "fast": Schedule({"gan": 1200}, {"generator": 2e-4, "features": 1e-4, "logit": 1e-4}),
     }
     edge_refusal = (
         "AnoGAN searches the latent of every patch with 500 gradient steps, which no TFLite graph "
-        "can do; train a detector with an encoder, such as sencebgan, for the edge."
+        "can do; train f-anogan, whose encoder takes the place of the search, for the edge."
     )
-    options: Options
+    options: Stabilization
 
     def build(self) -> dict[str, Network]:
         """G, and D as its convolutions f and its last layer."""
@@ -92,33 +77,17 @@ class Anogan(TrainableDetector):
         raise SemedgeError(self.edge_refusal)
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
-        networks, random = context.networks, context.random
-        generator = networks["generator"]
-        count = tf.shape(x)[0]
+        discriminator = Discriminator(context, self.options, ("features", "logit"))
 
-        def discriminate(patches: tf.Tensor) -> tf.Tensor:
-            if self.options.instance_noise:
-                patches = instance_noise(patches, context.epoch, random)
-            return networks["logit"](networks["features"](patches, training=True), training=True)
-
-        fake = tf.stop_gradient(generator(random.normal((count, LATENT)), training=True))
-        real_labels, fake_labels = labels(count, self.options.stabilization, random)
-
-        def loss_d() -> tf.Tensor:
-            return binary_cross_entropy(real_labels, discriminate(x)) + binary_cross_entropy(
-                fake_labels, discriminate(fake)
-            )
-
-        flipped = Stabilization(label_flipping=self.options.label_flipping)
-        passing, _ = labels(count, flipped, random)
-
-        def loss_g() -> tf.Tensor:
-            generated = generator(random.normal((count, LATENT)), training=True)
-            return binary_cross_entropy(passing, discriminate(generated))
+        def generate() -> tf.Tensor:
+            z = context.random.normal((tf.shape(x)[0], LATENT))
+            return context.networks["generator"](z, training=True)
 
         return {
-            "discriminator": context.descend(("features", "logit"), loss_d),
-            "generator": context.descend(("generator",), loss_g),
+            "discriminator": discriminator.learn((x,), (generate(),)),
+            "generator": context.descend(
+                ("generator",), lambda: discriminator.loss_as_real(generate())
+            ),
         }
 
     def _settle_gan(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:

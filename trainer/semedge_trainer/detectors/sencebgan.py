@@ -15,7 +15,6 @@ Norms are per patch and not squared; losses are means over the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,6 +22,7 @@ import tensorflow as tf
 
 from semedge.manifest import Node
 from semedge_trainer import networks as blocks
+from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -32,11 +32,11 @@ from semedge_trainer.detectors.base import (
     StepContext,
     TrainableDetector,
 )
-from semedge_trainer.losses import binary_cross_entropy, mean_norm
+from semedge_trainer.losses import mean_norm
 from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.spectral import iterate_spectral_vectors
-from semedge_trainer.stabilization import Stabilization, instance_noise, labels, pulling_away
+from semedge_trainer.stabilization import Stabilization, pulling_away
 
 MARGIN = 20.0
 GENERATOR_UPDATES = 3
@@ -70,21 +70,16 @@ RATES_FAST = {
 
 
 @dataclass(frozen=True)
-class Options:
-    """Variants of the thesis and its code."""
+class Options(Stabilization):
+    """Variants of the thesis and its code.
+
+    The stabilizations are those of the pair discriminators, the only ones here that tell 0 from 1.
+    """
 
     xx: bool = False
     zz: bool = False
     feature_term: str = field(default="embedding", metadata={"choices": ("embedding", "decoded")})
     pulling_away_squared: bool = True
-    instance_noise: bool = False
-    soft_labels: bool = False
-    label_flipping: bool = False
-
-    @property
-    def stabilization(self) -> Stabilization:
-        """Switches of the pair discriminators, the only ones here that tell 0 from 1."""
-        return Stabilization(self.instance_noise, self.soft_labels, self.label_flipping)
 
 
 class Sencebgan(TrainableDetector):
@@ -274,13 +269,14 @@ class Sencebgan(TrainableDetector):
             losses["features"] = mean_norm(features_x - features(y))
             total = losses["image"] + FEATURE_WEIGHT * losses["features"]
             if self.options.xx:
-                losses["adversarial"] = self._fool(context, "xx", x, y)
+                losses["adversarial"] = discriminator.loss_as_real(x, y)
                 total += losses["adversarial"]
             return total
 
         if self.options.xx:
+            discriminator = self._pair_discriminator(context, "xx")
             y = generator(networks["encoder"](x, training=True), training=False)
-            losses["discriminator_xx"] = self._tell(context, "xx", x, y)
+            losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))
         losses["encoder"] = context.descend(("encoder",), loss)
         return losses
 
@@ -298,12 +294,13 @@ class Sencebgan(TrainableDetector):
             losses["latent"] = mean_norm(z_y - z)
             if not self.options.zz:
                 return losses["latent"]
-            losses["adversarial"] = self._fool(context, "zz", z, z_y)
+            losses["adversarial"] = discriminator.loss_as_real(z, z_y)
             return losses["latent"] + losses["adversarial"]
 
         if self.options.zz:
+            discriminator = self._pair_discriminator(context, "zz")
             z_y = networks["reconstruction_encoder"](y, training=True)
-            losses["discriminator_zz"] = self._tell(context, "zz", z, z_y)
+            losses["discriminator_zz"] = discriminator.learn((z, z), (z, z_y))
         losses["reconstruction_encoder"] = context.descend(("reconstruction_encoder",), loss)
         return losses
 
@@ -311,44 +308,9 @@ class Sencebgan(TrainableDetector):
         y = self.reconstruct(networks, x)
         networks["reconstruction_encoder"](y, training=True)
 
-    def _tell(self, context: StepContext, pair: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        """Train the pair discriminator to tell (a, a) from (a, b)."""
-        a, b = tf.stop_gradient(a), tf.stop_gradient(b)
-        discriminate = self._pair_discriminator(context, pair)
-        iterate_spectral_vectors(context.networks[f"features_{pair}"])
-        iterate_spectral_vectors(context.networks[f"logit_{pair}"])
-        switches = self.options.stabilization
-        real, fake = labels(tf.shape(a)[0], switches, context.random)
-
-        def loss() -> tf.Tensor:
-            return binary_cross_entropy(real, discriminate(a, a)) + binary_cross_entropy(
-                fake, discriminate(a, b)
-            )
-
-        return context.descend((f"features_{pair}", f"logit_{pair}"), loss)
-
-    def _fool(self, context: StepContext, pair: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        """Loss of the encoder: (a, b) should pass for (a, a)."""
-        real, _ = labels(
-            tf.shape(a)[0],
-            Stabilization(label_flipping=self.options.label_flipping),
-            context.random,
-        )
-        return binary_cross_entropy(real, self._pair_discriminator(context, pair)(a, b))
-
-    def _pair_discriminator(
-        self, context: StepContext, pair: str
-    ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        features = context.networks[f"features_{pair}"]
-        logit = context.networks[f"logit_{pair}"]
-
-        def discriminate(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-            pairs = tf.concat([a, b], axis=-1)
-            if self.options.instance_noise:
-                pairs = instance_noise(pairs, context.epoch, context.random)
-            return logit(features(pairs, training=True), training=True)
-
-        return discriminate
+    def _pair_discriminator(self, context: StepContext, pair: str) -> Discriminator:
+        """Tells (a, a) from (a, b)."""
+        return Discriminator(context, self.options, (f"features_{pair}", f"logit_{pair}"))
 
 
 def _node(output: str, graph: str, *inputs: str) -> Node:
