@@ -114,6 +114,11 @@ class Schedule:
         return dataclasses.replace(self, steps=shares)
 
 
+def node(output: str, graph: str, *inputs: str) -> Node:
+    """The tensor `output` as what the network `graph` makes of the tensors `inputs`, joined."""
+    return Node(output=output, graph=graph, inputs=inputs)
+
+
 @dataclass(frozen=True)
 class ScorePlan:
     """How the edge computes a detector's scores.

@@ -20,7 +20,6 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from semedge.manifest import Node
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
@@ -31,6 +30,7 @@ from semedge_trainer.detectors.base import (
     Stage,
     StepContext,
     TrainableDetector,
+    node,
 )
 from semedge_trainer.losses import mean_norm
 from semedge_trainer.networks import LATENT, Network
@@ -148,13 +148,13 @@ class Sencebgan(TrainableDetector):
     def score_plan(self) -> ScorePlan:
         """Scores of detectors.md: images, latents, embeddings, and pair features where on."""
         nodes = [
-            _node("z", "encoder", "x"),
-            _node("y", "generator", "z"),
-            _node("h_x", "embedding", "x"),
-            _node("h_y", "embedding", "y"),
-            _node("d_x", "decoder", "h_x"),
-            _node("d_y", "decoder", "h_y"),
-            _node("z_y", "reconstruction_encoder", "y"),
+            node("z", "encoder", "x"),
+            node("y", "generator", "z"),
+            node("h_x", "embedding", "x"),
+            node("h_y", "embedding", "y"),
+            node("d_x", "decoder", "h_x"),
+            node("d_y", "decoder", "h_y"),
+            node("z_y", "reconstruction_encoder", "y"),
         ]
         scores = {
             "im1": {"im1": 1.0},
@@ -170,14 +170,14 @@ class Sencebgan(TrainableDetector):
         }
         if self.options.xx:
             nodes += [
-                _node("f_xx", "features_xx", "x", "x"),
-                _node("f_xy", "features_xx", "x", "y"),
+                node("f_xx", "features_xx", "x", "x"),
+                node("f_xy", "features_xx", "x", "y"),
             ]
             scores["features_xx"] = {"features_xx": 1.0}
         if self.options.zz:
             nodes += [
-                _node("f_zz", "features_zz", "z", "z"),
-                _node("f_zy", "features_zz", "z", "z_y"),
+                node("f_zz", "features_zz", "z", "z"),
+                node("f_zy", "features_zz", "z", "z_y"),
             ]
             scores["features_zz"] = {"features_zz": 1.0}
         return ScorePlan(tuple(nodes), scores, default="comb_z")
@@ -311,7 +311,3 @@ class Sencebgan(TrainableDetector):
     def _pair_discriminator(self, context: StepContext, pair: str) -> Discriminator:
         """Tells (a, a) from (a, b)."""
         return Discriminator(context, self.options, (f"features_{pair}", f"logit_{pair}"))
-
-
-def _node(output: str, graph: str, *inputs: str) -> Node:
-    return Node(output=output, graph=graph, inputs=inputs)
