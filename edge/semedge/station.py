@@ -5,22 +5,19 @@ from __future__ import annotations
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from semedge.cameras.stream import redact
 from semedge.errors import SemedgeError
+from semedge.section import Secret, Section
+from semedge.sinks.choice import SinkChoice, section_of_kind
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-class Section(BaseModel):
-    """A table of the file: immutable, and no key that is not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CameraSection(Section):
@@ -87,6 +84,9 @@ class WatchSection(Section):
     )
 
 
+SinkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
+
 class Station(Section):
     """The whole file."""
 
@@ -95,6 +95,16 @@ class Station(Section):
     calibration: CalibrationSection = CalibrationSection()
     journal: JournalSection = JournalSection()
     watch: WatchSection = WatchSection()
+    sinks: dict[SinkName, SinkChoice] = Field(
+        default={}, description="Where events go beside the console, by a name of one's own."
+    )
+
+    @field_validator("sinks")
+    @classmethod
+    def _leaves_the_console_its_name(cls, sinks: dict[str, Any]) -> dict[str, Any]:
+        if "console" in sinks:
+            raise ValueError("console is the terminal's name; choose another")
+        return sinks
 
     def options(self) -> dict[str, Any]:
         """The settings that the file gives, by the names of the options of `semedge watch`."""
@@ -137,27 +147,30 @@ def load_station(path: Path) -> Station:
     return _resolved(station, path.parent)
 
 
-def _resolved(station: Station, folder: Path) -> Station:
-    """The station with its files and folders counted from `folder`."""
-    sections = {
-        name: section.model_copy(
-            update={
-                key: folder / value.expanduser()
-                for key, value in section
-                if isinstance(value, Path)
-            }
-        )
-        for name, section in station
-    }
-    return Station(**sections)
+def _resolved(value: Any, folder: Path) -> Any:
+    """`value` with its files and folders, however deep, counted from `folder`."""
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, dict):
+        return {name: _resolved(each, folder) for name, each in value.items()}
+    if isinstance(value, Section):
+        return value.model_copy(update={name: _resolved(each, folder) for name, each in value})
+    return value
 
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     where = [str(part) for part in fault["loc"]]
-    name = ".".join(where)
+    name = ".".join(where[:2] + where[3:] if where[0] == "sinks" else where)
+    if fault["type"] == "model_type" and fault["ctx"]["class_name"] == Secret.__name__:
+        return (
+            f'{name} is a secret, which does not belong in the file; write {{ env = "NAME" }} or '
+            f'{{ file = "PATH" }} there.'
+        )
     if fault["type"] != "extra_forbidden":
-        return f"{name} = {fault['input']!r} is not allowed ({fault['msg']}); correct it."
+        received = redact(repr(fault["input"]))
+        reason = fault["msg"].removeprefix("Value error, ")
+        return f"{name} = {received} is not allowed ({reason}); correct it."
     known = _known_keys(where[:-1])
     near = get_close_matches(where[-1], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
@@ -165,8 +178,14 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _known_keys(where: list[str]) -> list[str]:
-    """Keys of the table that `where` leads to."""
-    table: BaseModel = Station()
+    """Keys of the table that `where` leads to; below `sinks` come a name and a kind."""
+    table: Any = Station
+    if where[:1] == ["sinks"] and len(where) > 2:
+        table, where = section_of_kind(where[2]), where[3:]
     for part in where:
-        table = getattr(table, part)
-    return list(type(table).model_fields)
+        annotation = table.model_fields[part].annotation
+        below = [
+            each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")
+        ]
+        table = below[0]
+    return list(table.model_fields)

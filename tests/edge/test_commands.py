@@ -245,3 +245,27 @@ def test_inspect_refuses_what_is_no_bundle(call: Call, images: Path) -> None:
     assert result.status == 1
     assert "is damaged or not a semedge bundle" in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_watch_hands_its_events_to_the_sinks_of_the_station_file(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    station = tmp_path / "semedge.toml"
+    station.write_text(
+        f"""
+        [camera]
+        source = "{images}"
+        [sinks.lamp]
+        kind = "command"
+        argv = ["sh", "-c", "cat >> given"]
+        """
+    )
+    result = call(
+        *("watch", "--station", station, "--detector", tiny_file),
+        *("--calibration", calibration_file, "--json"),
+    )
+    assert result.status == 0, result.err
+    given = [json.loads(line) for line in (tmp_path / "given").read_text().splitlines()]
+    printed = [json.loads(line) for line in result.out.splitlines()]
+    assert given == printed
+    assert [each["kind"] for each in given] == ["defect"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
 from semedge.commands.watch import watch
 from semedge.errors import SemedgeError
+from semedge.section import Secret, Section
+from semedge.sinks.choice import AnySection
+from semedge.sinks.webhook import WebhookSection
 from semedge.station import Station, load_station
 
 WHOLE = """
@@ -65,8 +69,8 @@ def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> Non
 
 def test_every_setting_is_an_option_of_watch_and_has_a_variable() -> None:
     options = {parameter.name: parameter for parameter in watch.params}
-    tables = [field.annotation for field in Station.model_fields.values()]
-    settings = sum(len(table.model_fields) for table in tables if table is not None)
+    tables = [each for _, each in Station() if isinstance(each, Section)]
+    settings = sum(len(type(table).model_fields) for table in tables)
     whole = Station.model_validate(
         {
             "camera": {"source": "sim:1", "timeout_s": 1, "loop": True},
@@ -84,13 +88,16 @@ def test_every_setting_is_an_option_of_watch_and_has_a_variable() -> None:
 def descriptions(table: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
     for name, field in table.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield name, field.annotation.__doc__
+            yield name, (field.annotation.__doc__ or "").strip()
             yield from descriptions(field.annotation)
         else:
             yield name, field.description
 
 
-@pytest.mark.parametrize(("name", "description"), list(descriptions(Station)))
+SINKS = [row for section in get_args(AnySection) for row in descriptions(section)]
+
+
+@pytest.mark.parametrize(("name", "description"), [*descriptions(Station), *SINKS])
 def test_every_setting_is_described(name: str, description: str | None) -> None:
     assert description, name
     assert description.endswith(".")
@@ -113,6 +120,14 @@ def test_every_setting_is_described(name: str, description: str | None) -> None:
         ("[detector]\nworkers = 0", "detector.workers = 0 is not allowed"),
         ("[camera\nsource = 1", "is not TOML: .*line 1"),
         (b"\xff\xfe[camera]", "is not TOML"),
+        ("[sinks.mes]\nkind = 'webhook'\nulr = 'x'", "mes.ulr is not a setting; did you mean url"),
+        (
+            "[sinks.mes]\nkind = 'webhook'\ntoken = { envv = 'X' }",
+            "sinks.mes.token.envv is not a setting; did you mean env",
+        ),
+        ("[sinks.mes]\nkind = 'webhok'", "Input tag 'webhok' found .* expected .*'webhook'"),
+        ("[sinks.console]\nkind = 'webhook'", "sinks = .* is not allowed .console is"),
+        ("[sinks.mes]\nkind = 'webhook'\ntoken = { }", "mes.token = .* .give either . env"),
     ],
 )
 def test_faults_are_said_in_one_sentence(tmp_path: Path, text: str | bytes, said: str) -> None:
@@ -121,6 +136,31 @@ def test_faults_are_said_in_one_sentence(tmp_path: Path, text: str | bytes, said
         load_station(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["token = 's3cret'", "url = 'http://user:s3cret@host/'", "proxy = ['http://u:s3cret@h']"],
+)
+def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, f"[sinks.mes]\nkind = 'webhook'\n{text}\n")
+    with pytest.raises(SemedgeError) as caught:
+        load_station(path)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_files_of_sinks_count_from_the_file(tmp_path: Path) -> None:
+    text = """
+    [sinks.mes]
+    kind = "webhook"
+    url = "https://mes.local/alerts"
+    ca_file = "ca.pem"
+    token = { file = "secrets/token" }
+    """
+    sink = load_station(written(tmp_path, text)).sinks["mes"]
+    assert isinstance(sink, WebhookSection)
+    assert sink.ca_file == tmp_path / "ca.pem"
+    assert sink.token == Secret(file=tmp_path / "secrets" / "token")
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from semedge.console import say
 from semedge.detector import Detector
 from semedge.files import held_alone
 from semedge.journal import Journal
+from semedge.sinks.choice import open_sinks
 from semedge.sinks.console import ConsoleSink
-from semedge.station import load_station
+from semedge.station import Station, load_station
 from semedge.watch import Watch, WatchSettings
 
 IN_USE = (
@@ -30,7 +31,8 @@ def _read_station(
 ) -> Path | None:
     """Make the file's settings the defaults of the other options, below the environment's."""
     if value is not None:
-        ctx.default_map = load_station(value).options()
+        ctx.obj = load_station(value)
+        ctx.default_map = ctx.obj.options()
     return value
 
 
@@ -127,7 +129,9 @@ def _read_station(
     help="Start a folder or a video file again at its end.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line an event to stdout.")
+@click.pass_context
 def watch(
+    ctx: click.Context,
     camera: str | None,
     detector: Path | None,
     calibration: Path | None,
@@ -147,6 +151,7 @@ def watch(
     pictures are written, it is stored in the journal, and then delivered. Ctrl-C ends the watch
     after the frame at hand.
     """
+    station = ctx.find_object(Station) or Station()
     if camera is None:
         raise click.UsageError(
             "No camera was given; name one with --camera SOURCE, such as sim:1, or in the station "
@@ -179,7 +184,7 @@ def watch(
                 loaded,
                 promise,
                 opened_journal,
-                [ConsoleSink(as_json)],
+                [ConsoleSink(as_json), *open_sinks(station.sinks)],
                 settings,
             ).run()
     say(summary.sentence())

@@ -1,0 +1,95 @@
+"""Events handed to a program of the integrator's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from typing import Literal
+
+from pydantic import Field
+
+from semedge.event import Event
+from semedge.sinks import DeliveryError, Sink
+from semedge.sinks.base import SinkSection
+
+PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""Variables that the program is given: not all, since some hold the station's secrets."""
+
+LONGEST_REASON = 200
+
+
+class CommandSection(SinkSection):
+    """`[sinks.NAME]` with `kind = "command"`: a program run for each event."""
+
+    kind: Literal["command"] = Field(description="The word `command`.")
+    argv: tuple[str, ...] = Field(
+        min_length=1,
+        description="The program and its arguments, as a list; no shell reads them.",
+    )
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=600, description="The program is ended after so long."
+    )
+    pass_environment: tuple[str, ...] = Field(
+        default=(), description="Names of further variables that the program is given."
+    )
+
+    def open(self, name: str) -> Sink:
+        """The sink."""
+        return CommandSink(name, self)
+
+
+class CommandSink:
+    """Runs the program with the event's JSON document on its standard input.
+
+    Exit status 0 is the receipt. A program that takes too long is ended with all that it started.
+    """
+
+    def __init__(self, name: str, section: CommandSection) -> None:
+        self.name = name
+        self._section = section
+
+    def deliver(self, event: Event) -> None:
+        """Run the program and wait for its end."""
+        names = (*PASSED, *self._section.pass_environment)
+        environment = {each: os.environ[each] for each in names if each in os.environ}
+        # Files rather than pipes: a program that reads nothing, or leaves a child behind that
+        # holds its output, keeps nobody waiting.
+        with tempfile.TemporaryFile() as document, tempfile.TemporaryFile() as complaint:
+            document.write(json.dumps(event.to_document(), allow_nan=False).encode() + b"\n")
+            document.seek(0)
+            try:
+                process = subprocess.Popen(
+                    self._section.argv,
+                    stdin=document,
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaint,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise DeliveryError(f"{self._section.argv[0]} cannot be run ({reason})") from error
+            status = self._wait(process)
+            if status != 0:
+                complaint.seek(0)
+                said = complaint.read(65_536).decode("utf-8", "replace").strip().splitlines()
+                reason = f": {said[-1][:LONGEST_REASON]}" if said else ""
+                raise DeliveryError(f"{self._section.argv[0]} ended with status {status}{reason}")
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        try:
+            return process.wait(self._section.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise DeliveryError(
+                f"{self._section.argv[0]} had not ended after {self._section.timeout_s:g} s"
+            ) from None
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

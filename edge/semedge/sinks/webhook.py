@@ -1,0 +1,150 @@
+"""Events as HTTP requests."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from semedge import __version__
+from semedge.errors import SemedgeError
+from semedge.event import Event
+from semedge.extras import import_extra
+from semedge.section import Secret
+from semedge.sinks import DeliveryError, RejectedError, Sink
+from semedge.sinks.base import SinkSection
+
+NEVER_TAKEN = (400, 413, 415, 422)
+"""Answers that speak of this event alone; any other may be mended, and the event waits for that."""
+
+
+class WebhookSection(SinkSection):
+    """`[sinks.NAME]` with `kind = "webhook"`: a POST of each event's JSON document."""
+
+    kind: Literal["webhook"] = Field(description="The word `webhook`.")
+    url: str | None = Field(
+        default=None, description="Where events are sent to, http:// or https://."
+    )
+    secret_url: Secret | None = Field(
+        default=None, description="The address, where whoever knows it can send events there."
+    )
+    token: Secret | None = Field(default=None, description="Sent as `Authorization: Bearer`.")
+    signing_key: Secret | None = Field(
+        default=None,
+        description="Signs the body: `X-Semedge-Signature: sha256=` and its HMAC in hexadecimal.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificates that the receiver's is checked with; the system's where absent.",
+    )
+    proxy: str | None = Field(default=None, description="Address of an HTTP proxy.")
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest time of one request, from start to end."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://absent")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the address must begin with http:// or https:// and a host")
+        if parts.password is not None:
+            raise ValueError("a password does not belong here; use token or secret_url")
+        return url
+
+    def open(self, name: str) -> Sink:
+        """The sink."""
+        return WebhookSink(name, self)
+
+
+class WebhookSink:
+    """Posts each event, with its key as `Idempotency-Key`, and takes any 2xx as its receipt.
+
+    Redirects are not followed: they would carry the token to another host.
+    """
+
+    def __init__(self, name: str, section: WebhookSection) -> None:
+        self.name = name
+        if (section.url is None) == (section.secret_url is None):
+            raise SemedgeError(
+                f"The webhook {name} needs one address; give either url or secret_url."
+            )
+        self._httpx = import_extra("httpx", "webhook", "A webhook")
+        self._url = section.url or (section.secret_url.read() if section.secret_url else "")
+        self._where = urlsplit(self._url).hostname or "its address"
+        self._key = section.signing_key.read().encode() if section.signing_key else None
+        self._timeout_s = section.timeout_s
+        headers = {"User-Agent": f"semedge/{__version__}", "Content-Type": "application/json"}
+        if section.token is not None:
+            headers["Authorization"] = f"Bearer {section.token.read()}"
+        self._loop = asyncio.new_event_loop()
+        self._client = self._httpx.AsyncClient(
+            headers=headers,
+            timeout=section.timeout_s,
+            verify=_trust(section.ca_file),
+            proxy=section.proxy,
+            trust_env=False,
+        )
+
+    def deliver(self, event: Event) -> None:
+        """Post the event."""
+        body = json.dumps(event.to_document(), allow_nan=False).encode()
+        headers = {"Idempotency-Key": event.key}
+        if self._key is not None:
+            digest = hmac.new(self._key, body, hashlib.sha256).hexdigest()
+            headers["X-Semedge-Signature"] = f"sha256={digest}"
+        try:
+            status = self._loop.run_until_complete(
+                asyncio.wait_for(self._post(body, headers), self._timeout_s)
+            )
+        except (TimeoutError, asyncio.TimeoutError):
+            raise DeliveryError(
+                f"{self._where} did not answer within {self._timeout_s:g} s"
+            ) from None
+        except (self._httpx.HTTPError, self._httpx.InvalidURL) as error:
+            # The text of the error may hold the address, which may be a secret.
+            raise DeliveryError(f"{self._where}: {_reason(error)}") from None
+        if 200 <= status < 300:
+            return
+        kind = RejectedError if status in NEVER_TAKEN else DeliveryError
+        raise kind(f"{self._where} answered {status}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> int:
+        """Status of the answer, whose body is left unread."""
+        async with self._client.stream(
+            "POST", self._url, content=body, headers=headers
+        ) as response:
+            status: int = response.status_code
+            return status
+
+
+def _trust(ca_file: Path | None) -> Any:
+    """What decides on the receiver's certificate."""
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise SemedgeError(
+            f"The certificates {ca_file} cannot be used ({error}); give a PEM file."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    cause: BaseException = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(error).__name__
