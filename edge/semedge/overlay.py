@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semedge.detector import ScoreMap
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
+from semedge.regions import covered_pixels
 
 ColourImage = NDArray[np.uint8]
 
@@ -85,8 +86,7 @@ def _line_px(image: ColourImage) -> int:
 
 
 def _draw_contour(image: ColourImage, score_map: ScoreMap, threshold: float) -> None:
-    above = (score_map.patch_scores > threshold).astype(np.float32)
-    covered = (score_map.grid.to_pixels(above) > 0).astype(np.uint8)
+    covered = covered_pixels(score_map, threshold)
     contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     for colour, width_px in ((SHADOW_BGR, 3 * _line_px(image)), (CONTOUR_BGR, _line_px(image))):
         cv2.drawContours(image, contours, -1, colour, width_px)

@@ -1,0 +1,382 @@
+"""What the station is doing now, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from semedge.decision import Levels
+from semedge.delivery import SinkState
+from semedge.detector import ScoreMap
+from semedge.errors import SemedgeError
+from semedge.event import Event, Level
+from semedge.frame import Frame
+from semedge.journal import Counters
+
+Activity = Literal["starting", "inspecting", "not inspecting", "learning", "stopped"]
+
+SCORES_KEPT = 2_000
+EVENTS_KEPT = 100
+LATENCIES_KEPT = 1_000
+MINUTES_KEPT = 60
+
+NOTHING_COUNTED = Counters()
+
+
+@dataclass(frozen=True)
+class ScorePoint:
+    """One frame of the score's history; times in seconds since the Unix epoch."""
+
+    captured_at_s: float
+    sequence: int
+    score: float
+    level: Level | None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """The frame inspected last.
+
+    Attributes
+    ----------
+    frame, score_map
+        The frame, and its scores.
+    level
+        What it was judged.
+    latency_ms
+        Time of each stage, and `total` from the frame's arrival to the end of its recording.
+    """
+
+    frame: Frame
+    score_map: ScoreMap
+    level: Level | None
+    latency_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What a camera's frames are judged by.
+
+    Attributes
+    ----------
+    detector_sha256, calibration_sha256
+        Digests of the detector and of the calibration.
+    levels
+        The levels in force.
+    threshold
+        The calibration's own threshold.
+    guarantee
+        What the calibration promises of its threshold.
+    false_alarm_rate
+        The share of normal frames that it promises to stay below.
+    recipe, recipe_version, recipe_sha256
+        Name, version and digest of the recipe; None where none is in use.
+    """
+
+    detector_sha256: str
+    calibration_sha256: str
+    levels: Levels
+    threshold: float
+    guarantee: str
+    false_alarm_rate: float
+    recipe: str | None = None
+    recipe_version: int | None = None
+    recipe_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class AlarmRate:
+    """Frames above the alarm level.
+
+    Attributes
+    ----------
+    expected_per_hour
+        Most false alarms an hour that the calibration allows at the rate of the last minutes; None
+        where the alarm level lies below its threshold, so that it promises nothing.
+    seen_last_hour
+        Frames above the alarm level in the last hour.
+    frames_last_hour
+        Frames inspected in the last hour.
+    """
+
+    expected_per_hour: float | None
+    seen_last_hour: int
+    frames_last_hour: int
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """One camera, as it was when the snapshot was taken.
+
+    Attributes
+    ----------
+    name, source
+        Its name in the station file, and where its frames come from.
+    activity, reason
+        What it does, and why it does not inspect; the reason is empty where it does.
+    since_s
+        Since when, seconds since the Unix epoch.
+    counters
+        Frames and alerts since the start.
+    in_force
+        What its frames are judged by; None before it is known.
+    last
+        The frame inspected last.
+    defect
+        The newest message of the defect that goes on; None where there is none.
+    scores
+        History of the scores, oldest first.
+    latency_ms
+        Median and 95 % quantile by stage, over the last frames.
+    frame_rate_hz
+        Frames inspected a second, over the last minutes.
+    alarms
+        Alarms expected and seen.
+    """
+
+    name: str
+    source: str = ""
+    activity: Activity = "starting"
+    reason: str = ""
+    since_s: float = 0.0
+    counters: Counters = NOTHING_COUNTED
+    in_force: InForce | None = None
+    last: Inspected | None = None
+    defect: Event | None = None
+    scores: tuple[ScorePoint, ...] = ()
+    latency_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    frame_rate_hz: float = 0.0
+    alarms: AlarmRate = AlarmRate(None, 0, 0)
+
+
+@dataclass(frozen=True)
+class DiskState:
+    """Room on the journal's disk, and what is left out for want of it."""
+
+    free_bytes: int | None = None
+    pictures_stopped: bool = False
+    scores_stopped: bool = False
+
+
+@dataclass(frozen=True)
+class StationSnapshot:
+    """The whole station at one moment; it never changes.
+
+    Attributes
+    ----------
+    version
+        Rises with every change.
+    name
+        The station's name.
+    started_at_s
+        When the process began to watch, seconds since the Unix epoch.
+    uptime_s
+        Since then, by the monotonic clock.
+    armed
+        Whether alerts count: False until the challenge set is passed, where one is asked for.
+    cameras
+        By name, in the order of the station file.
+    events
+        The newest messages, newest last.
+    sinks
+        How each sink fares.
+    pending
+        Events that wait, by sink.
+    disk
+        Room for pictures and scores.
+    """
+
+    version: int
+    name: str
+    started_at_s: float
+    uptime_s: float
+    armed: bool
+    cameras: Mapping[str, CameraState]
+    events: tuple[Event, ...]
+    sinks: tuple[SinkState, ...]
+    pending: Mapping[str, int]
+    disk: DiskState
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether every camera inspects."""
+        return all(camera.activity == "inspecting" for camera in self.cameras.values())
+
+
+class StationState:
+    """The one place that the loops write to and everything else reads from; thread-safe.
+
+    Parameters
+    ----------
+    name
+        The station's name.
+    cameras
+        Names of the cameras.
+    """
+
+    def __init__(self, name: str, cameras: Iterable[str]) -> None:
+        self.name = name
+        self._changed = threading.Condition()
+        self._version = 0
+        self._started_at_s = time.time()
+        self._started_s = time.monotonic()
+        self._armed = True
+        self._disk = DiskState()
+        self._boards = {name: _Board(name) for name in cameras}
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._sinks: Callable[[], tuple[SinkState, ...]] = tuple
+        self._pending: Callable[[], Mapping[str, int]] = dict
+
+    def inspected(self, camera: str, last: Inspected, counters: Counters) -> None:
+        """Tell of a frame that was inspected."""
+        with self._changing():
+            self._boards[camera].inspected(last, counters)
+
+    def change(self, camera: str, **changes: Any) -> None:
+        """Replace fields of a camera's state by name; a new activity begins now."""
+        with self._changing():
+            self._boards[camera].change(changes)
+
+    def add_event(self, event: Event) -> None:
+        """Tell of an event."""
+        with self._changing():
+            self._events.append(event)
+            if event.kind == "defect" and event.camera in self._boards:
+                going_on = None if event.phase == "end" else event
+                self._boards[event.camera].change({"defect": going_on})
+
+    def change_station(self, *, armed: bool | None = None, disk: DiskState | None = None) -> None:
+        """Replace what is given."""
+        with self._changing():
+            self._armed = self._armed if armed is None else armed
+            self._disk = self._disk if disk is None else disk
+
+    def connect(
+        self,
+        sinks: Callable[[], tuple[SinkState, ...]],
+        pending: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Say whom a snapshot asks about the deliveries."""
+        self._sinks, self._pending = sinks, pending
+
+    def snapshot(self) -> StationSnapshot:
+        """The station as it is now."""
+        sinks, pending = self._sinks(), self._ask_pending()
+        with self._changed:
+            return StationSnapshot(
+                version=self._version,
+                name=self.name,
+                started_at_s=self._started_at_s,
+                uptime_s=time.monotonic() - self._started_s,
+                armed=self._armed,
+                cameras={name: board.snapshot() for name, board in self._boards.items()},
+                events=tuple(self._events),
+                sinks=sinks,
+                pending=pending,
+                disk=self._disk,
+            )
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Wait until the version is another one, at most so long; the version then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version, timeout_s)
+            return self._version
+
+    def _ask_pending(self) -> Mapping[str, int]:
+        try:
+            return self._pending()
+        except SemedgeError:
+            # A journal that cannot be read is told by whoever writes to it.
+            return {}
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the state while it changes, and wake those who wait for that."""
+        with self._changed:
+            yield
+            self._version += 1
+            self._changed.notify_all()
+
+
+class _Board:
+    """A camera's state while it is written to."""
+
+    def __init__(self, name: str) -> None:
+        self._state = CameraState(name, since_s=time.time())
+        self._scores: deque[ScorePoint] = deque(maxlen=SCORES_KEPT)
+        self._latencies_ms: dict[str, deque[float]] = {}
+        self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES_KEPT)
+        self._first_s: float | None = None
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        since_s = self._state.since_s
+        if changes.get("activity", self._state.activity) != self._state.activity:
+            since_s = time.time()
+        self._state = replace(self._state, **{"since_s": since_s, **changes})
+
+    def inspected(self, last: Inspected, counters: Counters) -> None:
+        frame = last.frame
+        self._scores.append(
+            ScorePoint(frame.captured_at_s, frame.sequence, last.score_map.frame_score, last.level)
+        )
+        for stage, spent_ms in last.latency_ms.items():
+            kept = self._latencies_ms.setdefault(stage, deque(maxlen=LATENCIES_KEPT))
+            kept.append(spent_ms)
+        self._count(last.level == "alarm")
+        self._state = replace(self._state, last=last, counters=counters)
+
+    def snapshot(self) -> CameraState:
+        frame_rate_hz = self._frame_rate_hz()
+        return replace(
+            self._state,
+            scores=tuple(self._scores),
+            latency_ms={stage: _quantiles(kept) for stage, kept in self._latencies_ms.items()},
+            frame_rate_hz=frame_rate_hz,
+            alarms=self._alarms(frame_rate_hz),
+        )
+
+    def _count(self, alarmed: bool) -> None:
+        """Count a frame in the minute that it belongs to, by the monotonic clock."""
+        now_s = time.monotonic()
+        if self._first_s is None:
+            self._first_s = now_s
+        minute = int(now_s // 60)
+        if self._minutes and self._minutes[-1][0] == minute:
+            _, frames, alarms = self._minutes.pop()
+        else:
+            frames, alarms = 0, 0
+        self._minutes.append((minute, frames + 1, alarms + alarmed))
+
+    def _recent(self, minutes: int) -> list[tuple[int, int, int]]:
+        oldest = int(time.monotonic() // 60) - minutes
+        return [entry for entry in self._minutes if entry[0] > oldest]
+
+    def _frame_rate_hz(self) -> float:
+        """Over the current minute and the four before it."""
+        if self._first_s is None:
+            return 0.0
+        now_s = time.monotonic()
+        from_s = max(self._first_s, (now_s // 60 - 4) * 60)
+        frames = sum(frames for _, frames, _ in self._recent(5))
+        return frames / max(now_s - from_s, 1.0)
+
+    def _alarms(self, frame_rate_hz: float) -> AlarmRate:
+        hour = self._recent(MINUTES_KEPT)
+        in_force = self._state.in_force
+        expected = None
+        if in_force is not None and in_force.levels.alarm >= in_force.threshold:
+            expected = in_force.false_alarm_rate * frame_rate_hz * 3600
+        return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
+
+
+def _quantiles(latencies_ms: Iterable[float]) -> tuple[float, float]:
+    """Median and 95 % quantile."""
+    median, high = np.quantile(list(latencies_ms), (0.5, 0.95))
+    return float(median), float(high)
