@@ -2,9 +2,9 @@
 
 A score function's parameters are the names of the tensors that it needs: `x` the patches,
 `y` = G(E(x)) their reconstruction, `z` = E(x) their latent, `h_x` and `h_y` the discriminator's
-embeddings, `d_x` and `d_y` its reconstructions, `z_y` the latent that a second encoder finds in
-`y`. The detector computes the tensors that the wanted scores name, and no others. The trainer
-evaluates with these same functions.
+embeddings, `d_x` and `d_y` its reconstructions, `f_x` and `f_y` a discriminator's features, `z_y`
+the latent that a second encoder finds in `y`. The detector computes the tensors that the wanted
+scores name, and no others. The trainer evaluates with these same functions.
 
 Norms run over everything but the batch and are not squared.
 """
@@ -33,6 +33,13 @@ def l2_distance(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distance of each item, shape `(n,)`."""
     difference = (a - b).reshape(len(a), -1)
     return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+
+def mean_square(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distance of each item divided by its number of values, shape `(n,)`."""
+    difference = (a - b).reshape(len(a), -1)
+    squares: Tensor = np.einsum("ij,ij->i", difference, difference)
+    return squares / np.float32(difference.shape[1])
 
 
 def im1(x: Tensor, y: Tensor) -> Tensor:
@@ -68,6 +75,16 @@ def features_xx(f_xx: Tensor, f_xy: Tensor) -> Tensor:
 def features_zz(f_zz: Tensor, f_zy: Tensor) -> Tensor:
     """L1 distance of the latent pair discriminator's features, (z, z) against (z, E_R(G(z)))."""
     return l1_distance(f_zz, f_zy)
+
+
+def mean_square_residual(x: Tensor, y: Tensor) -> Tensor:
+    """A_R(x) of eq. 3.5, ||x - G(E(x))||^2 / n."""
+    return mean_square(x, y)
+
+
+def mean_square_features(f_x: Tensor, f_y: Tensor) -> Tensor:
+    """A_D(x) of eq. 3.6, ||f(x) - f(G(E(x)))||^2 / n_d, f the discriminator's features."""
+    return mean_square(f_x, f_y)
 
 
 def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tensor:
@@ -145,6 +162,8 @@ SCORES: dict[str, ScoreFunction] = {
         final_3,
         features_xx,
         features_zz,
+        mean_square_residual,
+        mean_square_features,
         embedding_gaussian,
         statistics_surprise,
         residual_surprise,

@@ -20,6 +20,8 @@ SHAPES = {
     "z_y": (COUNT, 6),
     "h_x": (COUNT, 6),
     "h_y": (COUNT, 6),
+    "f_x": (COUNT, 9),
+    "f_y": (COUNT, 9),
     "f_xx": (COUNT, 3, 3, 4),
     "f_xy": (COUNT, 3, 3, 4),
     "f_zz": (COUNT, 7),
@@ -54,6 +56,10 @@ def l2(a: Tensor, b: Tensor) -> float:
     return math.sqrt(math.fsum((u - v) ** 2 for u, v in pairs(a, b)))
 
 
+def mean_square(a: Tensor, b: Tensor) -> float:
+    return l2(a, b) ** 2 / a.size
+
+
 def whitened_norm(h: Tensor, mean: Tensor, whitening: Tensor) -> float:
     total = 0.0
     for column in range(len(mean)):
@@ -73,6 +79,8 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "final_3": (l2, "h_x", "h_y"),
     "features_xx": (l1, "f_xx", "f_xy"),
     "features_zz": (l1, "f_zz", "f_zy"),
+    "mean_square_residual": (mean_square, "x", "y"),
+    "mean_square_features": (mean_square, "f_x", "f_y"),
 }
 
 

@@ -94,12 +94,15 @@ def dense(
     )(values)
 
 
-def encoder(name: str) -> Network:
-    """E, E_G and E_R of tables A6 and A7: patches `(n, 32, 32, 1)` to latents `(n, 256)`."""
+def encoder(name: str, kernel_px: int = 5) -> Network:
+    """Encoders of tables A4, A6 and A7, and with kernels of 4x4 px of table A2.
+
+    Patches `(n, 32, 32, 1)` to latents `(n, 256)`.
+    """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
-    values = convolve("conv1", patches, 64, 5, batch_norm=False)
-    values = convolve("conv2", values, 128, 5, batch_norm=True)
-    values = convolve("conv3", values, 256, 5, batch_norm=True)
+    values = convolve("conv1", patches, 64, kernel_px, batch_norm=False)
+    values = convolve("conv2", values, 128, kernel_px, batch_norm=True)
+    values = convolve("conv3", values, 256, kernel_px, batch_norm=True)
     values = layers.Flatten(name="flatten")(values)
     return Model(patches, dense("latent", values, LATENT), name=name)
 
@@ -155,12 +158,17 @@ def generator_anogan(name: str = "generator") -> Network:
     return Model(latent, paint("deconv4", values, 5, 1), name=name)
 
 
-def features_anogan(name: str = "features") -> Network:
-    """The convolutions of D of table A1: patches to features `(n, 4096)`, f in eq. 2.33."""
+def features_anogan(
+    name: str = "features", kernel_px: int = 4, *, batch_norm: bool = True
+) -> Network:
+    """The convolutions of D of tables A1 and A4, and with kernels of 5x5 px of table A5.
+
+    Patches to features `(n, 4096)`, f in eq. 2.33.
+    """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
     values = patches
     for index, filters in enumerate((64, 128, 256), start=1):
-        values = convolve(f"conv{index}", values, filters, 4, batch_norm=True)
+        values = convolve(f"conv{index}", values, filters, kernel_px, batch_norm=batch_norm)
     return Model(patches, layers.Flatten(name="flatten")(values), name=name)
 
 
