@@ -52,6 +52,11 @@ def im2(d_x: Tensor, d_y: Tensor) -> Tensor:
     return l2_distance(d_x, d_y)
 
 
+def energy(x: Tensor, d_x: Tensor) -> Tensor:
+    """Energy of the patch, ||x - D(x)|| (thesis eq. 3.7)."""
+    return l2_distance(x, d_x)
+
+
 def final_1(z: Tensor, z_y: Tensor) -> Tensor:
     """What the second encoder does not find again, ||E_G(x) - E_R(G(E_G(x)))||."""
     return l2_distance(z, z_y)
@@ -157,6 +162,7 @@ SCORES: dict[str, ScoreFunction] = {
     for function in (
         im1,
         im2,
+        energy,
         final_1,
         final_2,
         final_3,

@@ -74,6 +74,7 @@ def whitened_norm(h: Tensor, mean: Tensor, whitening: Tensor) -> float:
 FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "im1": (l2, "x", "y"),
     "im2": (l2, "d_x", "d_y"),
+    "energy": (l2, "x", "d_x"),
     "final_1": (l2, "z", "z_y"),
     "final_2": (l2, "z", "h_y"),
     "final_3": (l2, "h_x", "h_y"),

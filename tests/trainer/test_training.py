@@ -44,6 +44,7 @@ OPTIONS = [
     ("sencebgan", {"xx": "true", "instance_noise": "true", "label_flipping": "true"}),
     ("anogan", {"instance_noise": "true", "soft_labels": "true"}),
     ("f-anogan", {}),
+    ("encebgan", {}),
 ]
 
 LAST_LAYERS = ("logit", "logit_xx", "logit_zz", "critic")

@@ -8,11 +8,20 @@ from collections.abc import Mapping
 from semedge.errors import SemedgeError
 from semedge_trainer.detectors.anogan import Anogan
 from semedge_trainer.detectors.base import TrainableDetector, parse_options
+from semedge_trainer.detectors.ebgan import Ebgan
+from semedge_trainer.detectors.encebgan import Encebgan
 from semedge_trainer.detectors.fanogan import Fanogan
 from semedge_trainer.detectors.sencebgan import Sencebgan
 
 DETECTORS: dict[str, type[TrainableDetector]] = {
-    detector.name: detector for detector in (Anogan, Fanogan, Sencebgan)
+    detector.name: detector
+    for detector in (
+        Anogan,
+        Ebgan,
+        Encebgan,
+        Fanogan,
+        Sencebgan,
+    )
 }
 
 

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import Discriminator
+from semedge_trainer.detectors import energy
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -32,36 +33,37 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
+from semedge_trainer.detectors.energy import (
+    ENCODER_RATE_FAST,
+    ENCODER_RATE_THESIS,
+    EPOCH_STEPS,
+    FEATURE_WEIGHT,
+    ebgan_stage,
+    encoder_terms,
+    energy_networks,
+    fine_tuning_terms,
+    settle_encoder,
+)
 from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import LATENT, Network
+from semedge_trainer.networks import Network
 from semedge_trainer.randomness import Randomness
-from semedge_trainer.spectral import iterate_spectral_vectors
-from semedge_trainer.stabilization import Stabilization, pulling_away
+from semedge_trainer.stabilization import Stabilization
 
-MARGIN = 20.0
-GENERATOR_UPDATES = 3
-PULLING_AWAY_WEIGHT = 0.25
 MATCHING_WEIGHT = 0.1
-FEATURE_WEIGHT = 0.4
-EPOCH_STEPS = 800
 
 RATES_THESIS = {
-    "generator": 1e-5,
-    "embedding": 5e-6,
-    "decoder": 5e-6,
-    "encoder": 5e-5,
-    "reconstruction_encoder": 5e-5,
+    **energy.RATES_THESIS,
+    "encoder": ENCODER_RATE_THESIS,
+    "reconstruction_encoder": ENCODER_RATE_THESIS,
     "features_xx": 1e-6,
     "logit_xx": 1e-6,
     "features_zz": 1e-6,
     "logit_zz": 1e-6,
 }
 RATES_FAST = {
-    "generator": 2e-4,
-    "embedding": 2e-4,
-    "decoder": 2e-4,
-    "encoder": 5e-4,
-    "reconstruction_encoder": 5e-4,
+    **energy.RATES_FAST,
+    "encoder": ENCODER_RATE_FAST,
+    "reconstruction_encoder": ENCODER_RATE_FAST,
     "features_xx": 1e-4,
     "logit_xx": 1e-4,
     "features_zz": 1e-4,
@@ -103,10 +105,7 @@ class Sencebgan(TrainableDetector):
 
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, E_G, E_R, and the pair discriminators that are on."""
-        networks = {
-            "generator": blocks.generator_ebgan(),
-            "embedding": blocks.embedding(),
-            "decoder": blocks.decoder(),
+        networks = energy_networks() | {
             "encoder": blocks.encoder("encoder"),
             "reconstruction_encoder": blocks.encoder("reconstruction_encoder"),
         }
@@ -126,13 +125,12 @@ class Sencebgan(TrainableDetector):
             "logit_zz",
         ] * self.options.zz
         return (
-            Stage(
-                "ebgan",
+            ebgan_stage(
                 self.rates("generator", "embedding", "decoder"),
-                self._step_ebgan,
-                self._settle_ebgan,
+                pulling_away_squared=self.options.pulling_away_squared,
+                matching_weight=MATCHING_WEIGHT,
             ),
-            Stage("encoder", self.rates(*encoder), self._step_encoder, self._settle_encoder),
+            Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder),
             Stage(
                 "reconstruction",
                 self.rates(*reconstruction),
@@ -184,20 +182,9 @@ class Sencebgan(TrainableDetector):
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the losses of stages 2 and 3, each moving its own networks only."""
-        h, decoder, generator = (networks[name] for name in ("embedding", "decoder", "generator"))
-        h_x = h(patches, training=True)
-        d_x = decoder(h_x, training=True)
-        z = networks["encoder"](patches, training=True)
-        y = generator(z, training=True)
-        h_y = h(y, training=True)
-        decoder(h_y, training=True)
+        loss, z, y = fine_tuning_terms(networks, patches)
         z_y = networks["reconstruction_encoder"](tf.stop_gradient(y), training=True)
-        loss = (
-            mean_norm(d_x - patches)
-            + mean_norm(y - patches)
-            + FEATURE_WEIGHT * mean_norm(tf.stop_gradient(h_x) - h_y)
-            + mean_norm(z_y - tf.stop_gradient(z))
-        )
+        loss += mean_norm(z_y - tf.stop_gradient(z))
         for pair, a, b in (("xx", patches, y), ("zz", z, z_y)):
             if f"features_{pair}" in networks:
                 for other in (a, b):
@@ -206,68 +193,14 @@ class Sencebgan(TrainableDetector):
                     )
         return loss
 
-    def _step_ebgan(self, context: StepContext, x: tf.Tensor) -> Losses:
-        networks, random = context.networks, context.random
-        generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
-
-        def energy(patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            embedded = h(patches, training=True)
-            return mean_norm(decoder(embedded, training=True) - patches), embedded
-
-        iterate_spectral_vectors(h)
-        fake = tf.stop_gradient(generator(random.normal((tf.shape(x)[0], LATENT)), training=True))
-        energies: Losses = {}
-
-        def loss_d() -> tf.Tensor:
-            energies["energy_real"], _ = energy(x)
-            energies["energy_fake"], _ = energy(fake)
-            return energies["energy_real"] + tf.nn.relu(MARGIN - energies["energy_fake"])
-
-        loss_discriminator = context.descend(("embedding", "decoder"), loss_d)
-        h_x = tf.stop_gradient(h(x, training=True))
-        terms: Losses = {}
-
-        def loss_g() -> tf.Tensor:
-            z = random.normal((tf.shape(x)[0], LATENT))
-            energy_fake, h_fake = energy(generator(z, training=True))
-            terms["pulling_away"] = pulling_away(h_fake, squared=self.options.pulling_away_squared)
-            return (
-                energy_fake
-                + PULLING_AWAY_WEIGHT * terms["pulling_away"]
-                + MATCHING_WEIGHT * mean_norm(h_x - h_fake)
-            )
-
-        for _ in range(GENERATOR_UPDATES):
-            loss_generator = context.descend(("generator",), loss_g)
-        return {
-            "discriminator": loss_discriminator,
-            "generator": loss_generator,
-            **energies,
-            **terms,
-        }
-
-    def _settle_ebgan(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
-        networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)
-        networks["decoder"](networks["embedding"](x, training=True), training=True)
-
     def _step_encoder(self, context: StepContext, x: tf.Tensor) -> Losses:
         networks = context.networks
-        generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
-
-        def features(patches: tf.Tensor) -> tf.Tensor:
-            embedded = h(patches, training=False)
-            if self.options.feature_term == "decoded":
-                return decoder(embedded, training=False)
-            return embedded
-
-        features_x = features(x)
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            y = generator(networks["encoder"](x, training=True), training=False)
-            losses["image"] = mean_norm(y - x)
-            losses["features"] = mean_norm(features_x - features(y))
-            total = losses["image"] + FEATURE_WEIGHT * losses["features"]
+            y, terms = encoder_terms(networks, x, decoded=self.options.feature_term == "decoded")
+            losses.update(terms)
+            total = terms["image"] + FEATURE_WEIGHT * terms["features"]
             if self.options.xx:
                 losses["adversarial"] = discriminator.loss_as_real(x, y)
                 total += losses["adversarial"]
@@ -275,13 +208,11 @@ class Sencebgan(TrainableDetector):
 
         if self.options.xx:
             discriminator = self._pair_discriminator(context, "xx")
-            y = generator(networks["encoder"](x, training=True), training=False)
+            z = networks["encoder"](x, training=True)
+            y = networks["generator"](z, training=False)
             losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))
         losses["encoder"] = context.descend(("encoder",), loss)
         return losses
-
-    def _settle_encoder(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
-        networks["encoder"](x, training=True)
 
     def _step_reconstruction(self, context: StepContext, x: tf.Tensor) -> Losses:
         networks = context.networks

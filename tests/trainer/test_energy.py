@@ -1,0 +1,170 @@
+"""EBGAN and its family: losses against their equations, and scores that tell a toy's defects."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+from toy import NORMAL_MEAN, auroc_on_points, dense_network, points, train_on_points
+
+from semedge_trainer.detectors import energy, make_detector
+from semedge_trainer.detectors.base import Schedule, Stage, StepContext
+from semedge_trainer.networks import LATENT, Network
+from semedge_trainer.randomness import Randomness
+
+Array = NDArray[np.float64]
+
+COUNT = 8
+TOY_MARGIN = 2.0
+THESIS_SCORES = {
+    "ebgan": ("energy", "embedding", "im1"),
+    "encebgan": ("im1", "im2", "comb_im", "z1", "z2", "comb_z"),
+    "sencebgan": ("im1", "im2", "final_1", "final_2", "final_3", "comb_im", "comb_z"),
+}
+
+
+def toy_networks() -> dict[str, Network]:
+    keras.utils.set_random_seed(1)
+    return {
+        "generator": dense_network("generator", LATENT, 32, 2, squash=True),
+        "embedding": dense_network("embedding", 2, 32, LATENT),
+        "decoder": dense_network("decoder", LATENT, 32, 2, squash=True),
+        "encoder": dense_network("encoder", 2, 32, LATENT),
+        "reconstruction_encoder": dense_network("reconstruction_encoder", 2, 32, LATENT),
+    }
+
+
+def losses_of(stage: Stage, networks: dict[str, Network]) -> dict[str, float]:
+    """Losses of a step at a learning rate of nothing, so that the networks stay what they were."""
+    optimizers = {name: keras.optimizers.SGD(0.0) for name in stage.learning_rates}
+    for name, optimizer in optimizers.items():
+        optimizer.build(networks[name].trainable_variables)
+    context = StepContext(networks, optimizers, Randomness(1, tf.constant(0)), tf.constant(0.0))
+    losses = stage.step(context, tf.constant(points(NORMAL_MEAN, COUNT, 0)))
+    return {name: float(value) for name, value in losses.items()}
+
+
+def run(network: Network, values: object) -> Array:
+    return np.asarray(network(values, training=False), np.float64)
+
+
+def norms(difference: Array) -> Array:
+    return np.sqrt(np.square(difference).sum(axis=1))
+
+
+def cosines(embeddings: Array) -> Array:
+    """Cosines of all pairs of different embeddings."""
+    unit = embeddings / norms(embeddings)[:, None]
+    return (unit @ unit.T)[~np.eye(len(unit), dtype=bool)]
+
+
+@pytest.mark.parametrize(
+    ("name", "squared", "margin", "matching"),
+    [
+        ("ebgan", True, 20.0, 0.0),
+        ("ebgan", False, 0.1, 0.0),
+        ("encebgan", True, 20.0, 0.0),
+        ("sencebgan", True, 20.0, 0.1),
+    ],
+)
+def test_the_ebgan_stage_is_equations_3_7_and_3_8(
+    monkeypatch: pytest.MonkeyPatch, name: str, squared: bool, margin: float, matching: float
+) -> None:
+    monkeypatch.setattr(energy, "MARGIN", margin)
+    networks = toy_networks()
+    detector = make_detector(name, {"pulling_away_squared": str(squared)}, "fast")
+    losses = losses_of(detector.stages()[0], networks)
+
+    def judge(values: Array) -> tuple[float, Array]:
+        """Energy and embeddings."""
+        embedded = run(networks["embedding"], values)
+        return norms(run(networks["decoder"], embedded) - values).mean(), embedded
+
+    random = Randomness(1, tf.constant(0))
+    first, *others = [
+        run(networks["generator"], random.normal((COUNT, LATENT))) for _ in range(1 + 3)
+    ]
+    real, h_x = judge(points(NORMAL_MEAN, COUNT, 0))
+    fake, _ = judge(first)
+    assert losses["energy_real"] == pytest.approx(real, rel=1e-4)
+    assert losses["energy_fake"] == pytest.approx(fake, rel=1e-4)
+    assert 0.1 < fake < 20
+    assert losses["discriminator"] == pytest.approx(real + max(0, margin - fake), rel=1e-4)
+    last, h_fake = judge(others[-1])
+    pulling_away = (cosines(h_fake) ** (2 if squared else 1)).mean()
+    assert losses["pulling_away"] == pytest.approx(pulling_away, rel=1e-3)
+    expected = last + 0.25 * pulling_away + matching * norms(h_x - h_fake).mean()
+    assert losses["generator"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("encebgan", {}),
+        ("sencebgan", {"feature_term": "embedding"}),
+        ("sencebgan", {"feature_term": "decoded"}),
+    ],
+)
+def test_the_encoder_learns_image_and_features(name: str, settings: dict[str, str]) -> None:
+    networks = toy_networks()
+    losses = losses_of(make_detector(name, settings, "fast").stages()[1], networks)
+    x = points(NORMAL_MEAN, COUNT, 0)
+    y = run(networks["generator"], run(networks["encoder"], x))
+    f_x, f_y = (run(networks["embedding"], values) for values in (x, y))
+    if settings.get("feature_term") == "decoded":
+        f_x, f_y = (run(networks["decoder"], values) for values in (f_x, f_y))
+    image, features = norms(x - y).mean(), norms(f_x - f_y).mean()
+    assert losses["image"] == pytest.approx(image, rel=1e-4)
+    assert losses["features"] == pytest.approx(features, rel=1e-4)
+    assert losses["encoder"] == pytest.approx(image + 0.4 * features, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "encoder_rates"),
+    [
+        ("ebgan", {"ebgan": 100 * 800}, {}),
+        ("encebgan", {"ebgan": 101 * 800, "encoder": 300 * 800}, {"encoder": 5e-5}),
+    ],
+)
+def test_the_thesis_schedule(
+    name: str, steps: dict[str, int], encoder_rates: dict[str, float]
+) -> None:
+    rates = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6} | encoder_rates
+    assert make_detector(name, {}, "thesis").schedule == Schedule(steps, rates, batch=64)
+
+
+def test_encebgan_has_the_six_scores_of_the_thesis() -> None:
+    plan = make_detector("encebgan", {}, "fast").score_plan()
+    inputs = {node.output: (node.graph, node.inputs) for node in plan.nodes}
+    assert inputs == {
+        "z": ("encoder", ("x",)),
+        "y": ("generator", ("z",)),
+        "h_x": ("embedding", ("x",)),
+        "h_y": ("embedding", ("y",)),
+        "d_x": ("decoder", ("h_x",)),
+        "d_y": ("decoder", ("h_y",)),
+    }
+    assert {name: plan.scores[name] for name in THESIS_SCORES["encebgan"]} == {
+        "im1": {"im1": 1.0},
+        "im2": {"im2": 1.0},
+        "comb_im": {"im1": 0.55, "im2": 0.45},
+        "z1": {"final_2": 1.0},
+        "z2": {"final_3": 1.0},
+        "comb_z": {"final_2": 0.55, "final_3": 0.45},
+    }
+
+
+@pytest.mark.parametrize("name", THESIS_SCORES)
+def test_two_gaussians_come_apart(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(energy, "MARGIN", TOY_MARGIN)
+    networks = toy_networks()
+    detector = make_detector(name, {}, "fast")
+    for stage in detector.stages():
+        losses = train_on_points(stage, networks, steps=200)
+        assert all(np.isfinite(value) for value in losses.values())
+    aurocs = {
+        score: auroc_on_points(detector, networks, score) for score in THESIS_SCORES[detector.name]
+    }
+    assert all(auroc > 0.9 for auroc in aurocs.values()), aurocs

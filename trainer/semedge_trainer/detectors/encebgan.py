@@ -1,0 +1,127 @@
+"""ENCEBGAN: encoded energy-based GAN (thesis 4.2.3, table A6).
+
+Two stages, the second with everything before it frozen:
+
+1. `ebgan`. EBGAN: L_D = e(x) + max(0, m - e(G(z))) and L_G = e(G(z)) + 0.25 PT(h(G(z))).
+2. `encoder`. E down ||G(E(x)) - x|| + 0.4 ||h(x) - h(G(E(x)))||.
+
+The thesis leaves the text of 4.2.3 and 4.2.4 empty: losses, scores, their weights and the epochs
+(101 and 300, where table A6 says 50) are the author's code's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import tensorflow as tf
+
+from semedge_trainer import networks as blocks
+from semedge_trainer.detectors.base import (
+    Losses,
+    Networks,
+    Schedule,
+    ScorePlan,
+    Stage,
+    StepContext,
+    TrainableDetector,
+    node,
+)
+from semedge_trainer.detectors.energy import (
+    ENCODER_RATE_FAST,
+    ENCODER_RATE_THESIS,
+    EPOCH_STEPS,
+    FEATURE_WEIGHT,
+    RATES_FAST,
+    RATES_THESIS,
+    ebgan_stage,
+    encoder_terms,
+    energy_networks,
+    fine_tuning_terms,
+    settle_encoder,
+)
+from semedge_trainer.networks import Network
+
+FIRST_WEIGHT = 0.55
+SECOND_WEIGHT = 0.45
+
+
+@dataclass(frozen=True)
+class Options:
+    """Variants of the thesis and its code."""
+
+    pulling_away_squared: bool = True
+
+
+class Encebgan(TrainableDetector):
+    """The networks, stages and scores of ENCEBGAN."""
+
+    name = "encebgan"
+    thesis_section = "4.2.3, A.6"
+    options_class = Options
+    schedules: ClassVar = {
+        "thesis": Schedule(
+            {"ebgan": 101 * EPOCH_STEPS, "encoder": 300 * EPOCH_STEPS},
+            {**RATES_THESIS, "encoder": ENCODER_RATE_THESIS},
+        ),
+        "fast": Schedule(
+            {"ebgan": 1200, "encoder": 2000}, {**RATES_FAST, "encoder": ENCODER_RATE_FAST}
+        ),
+    }
+    options: Options
+
+    def build(self) -> dict[str, Network]:
+        """G, the halves h and Dec of D, and E."""
+        return energy_networks() | {"encoder": blocks.encoder("encoder")}
+
+    def stages(self) -> tuple[Stage, ...]:
+        """EBGAN, encoder."""
+        return (
+            ebgan_stage(
+                self.rates("generator", "embedding", "decoder"),
+                pulling_away_squared=self.options.pulling_away_squared,
+            ),
+            Stage("encoder", self.rates("encoder"), self._step_encoder, settle_encoder),
+        )
+
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """G(E(x)) in inference mode."""
+        return networks["generator"](networks["encoder"](patches, training=False), training=False)
+
+    def score_plan(self) -> ScorePlan:
+        """The six scores of the thesis's code, in images and in latents."""
+        nodes = (
+            node("z", "encoder", "x"),
+            node("y", "generator", "z"),
+            node("h_x", "embedding", "x"),
+            node("h_y", "embedding", "y"),
+            node("d_x", "decoder", "h_x"),
+            node("d_y", "decoder", "h_y"),
+        )
+        scores = {
+            "im1": {"im1": 1.0},
+            "im2": {"im2": 1.0},
+            "comb_im": {"im1": FIRST_WEIGHT, "im2": SECOND_WEIGHT},
+            "z1": {"final_2": 1.0},
+            "z2": {"final_3": 1.0},
+            "comb_z": {"final_2": FIRST_WEIGHT, "final_3": SECOND_WEIGHT},
+            "embedding_gaussian": {"embedding_gaussian": 1.0},
+            "residual_surprise": {"residual_surprise": 1.0},
+        }
+        return ScorePlan(nodes, scores, default="comb_z")
+
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """e(x) of stage 1 and the loss of stage 2."""
+        loss, _, _ = fine_tuning_terms(networks, patches)
+        return loss
+
+    def _step_encoder(self, context: StepContext, x: tf.Tensor) -> Losses:
+        losses: Losses = {}
+
+        def loss() -> tf.Tensor:
+            _, terms = encoder_terms(context.networks, x)
+            losses.update(terms)
+            return terms["image"] + FEATURE_WEIGHT * terms["features"]
+
+        losses["encoder"] = context.descend(("encoder",), loss)
+        return losses

@@ -1,0 +1,149 @@
+"""What the detectors of the EBGAN family share (thesis 3.2, 4.2 and 4.3; tables A6 and A7).
+
+G, and D(x) = Dec(h(x)) as its halves h and Dec. Energy e(x) = mean ||D(x) - x||. Norms are per
+patch and not squared; losses are means over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import tensorflow as tf
+
+from semedge_trainer import networks as blocks
+from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext
+from semedge_trainer.losses import mean_norm
+from semedge_trainer.networks import LATENT, Network
+from semedge_trainer.randomness import Randomness
+from semedge_trainer.spectral import iterate_spectral_vectors
+from semedge_trainer.stabilization import pulling_away
+
+MARGIN = 20.0
+GENERATOR_UPDATES = 3
+PULLING_AWAY_WEIGHT = 0.25
+FEATURE_WEIGHT = 0.4
+EPOCH_STEPS = 800
+
+RATES_THESIS = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
+RATES_FAST = {"generator": 2e-4, "embedding": 2e-4, "decoder": 2e-4}
+ENCODER_RATE_THESIS = 5e-5
+ENCODER_RATE_FAST = 5e-4
+
+
+def energy_networks() -> dict[str, Network]:
+    """G, and the halves h and Dec of D."""
+    return {
+        "generator": blocks.generator_ebgan(),
+        "embedding": blocks.embedding(),
+        "decoder": blocks.decoder(),
+    }
+
+
+def ebgan_stage(
+    rates: Mapping[str, float], *, pulling_away_squared: bool, matching_weight: float = 0.0
+) -> Stage:
+    """Per step one update of D down L_D, then three of G down L_G (eq. 3.7, with eq. 3.8).
+
+    L_D = e(x) + max(0, m - e(G(z))); L_G = e(G(z)) + 0.25 PT(h(G(z))) + w ||h(x) - h(G(z))||.
+
+    Parameters
+    ----------
+    rates
+        Learning rates of `generator`, `embedding` and `decoder`.
+    pulling_away_squared
+        Whether PT squares the cosines, as in eq. 3.8.
+    matching_weight
+        w; 0 leaves the term out.
+    """
+    step = partial(
+        _step_ebgan, pulling_away_squared=pulling_away_squared, matching_weight=matching_weight
+    )
+    return Stage("ebgan", rates, step, _settle_ebgan)
+
+
+def encoder_terms(
+    networks: Networks, x: tf.Tensor, *, decoded: bool = False
+) -> tuple[tf.Tensor, Losses]:
+    """G(E(x)), and the terms of the encoder's loss with G and D frozen.
+
+    `image` is ||G(E(x)) - x||; `features` is ||h(x) - h(G(E(x)))||, or the same of the decoded
+    images D(x) and D(G(E(x))). The loss is image + 0.4 features.
+    """
+    h, decoder = networks["embedding"], networks["decoder"]
+
+    def features(patches: tf.Tensor) -> tf.Tensor:
+        embedded = h(patches, training=False)
+        return decoder(embedded, training=False) if decoded else embedded
+
+    y = networks["generator"](networks["encoder"](x, training=True), training=False)
+    return y, {"image": mean_norm(y - x), "features": mean_norm(features(x) - features(y))}
+
+
+def settle_encoder(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+    """Run E in training mode on patches."""
+    networks["encoder"](x, training=True)
+
+
+def fine_tuning_terms(
+    networks: Networks, patches: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """e(x) and the encoder's loss on quantization-aware twins, with E(x) and G(E(x))."""
+    h, decoder, generator = (networks[name] for name in ("embedding", "decoder", "generator"))
+    h_x = h(patches, training=True)
+    d_x = decoder(h_x, training=True)
+    z = networks["encoder"](patches, training=True)
+    y = generator(z, training=True)
+    h_y = h(y, training=True)
+    decoder(h_y, training=True)
+    loss = (
+        mean_norm(d_x - patches)
+        + mean_norm(y - patches)
+        + FEATURE_WEIGHT * mean_norm(tf.stop_gradient(h_x) - h_y)
+    )
+    return loss, z, y
+
+
+def _step_ebgan(
+    context: StepContext, x: tf.Tensor, *, pulling_away_squared: bool, matching_weight: float
+) -> Losses:
+    networks, random = context.networks, context.random
+    generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
+
+    def energy(patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        embedded = h(patches, training=True)
+        return mean_norm(decoder(embedded, training=True) - patches), embedded
+
+    iterate_spectral_vectors(h)
+    fake = tf.stop_gradient(generator(random.normal((tf.shape(x)[0], LATENT)), training=True))
+    energies: Losses = {}
+
+    def loss_d() -> tf.Tensor:
+        energies["energy_real"], _ = energy(x)
+        energies["energy_fake"], _ = energy(fake)
+        return energies["energy_real"] + tf.nn.relu(MARGIN - energies["energy_fake"])
+
+    loss_discriminator = context.descend(("embedding", "decoder"), loss_d)
+    h_x = tf.stop_gradient(h(x, training=True)) if matching_weight else None
+    terms: Losses = {}
+
+    def loss_g() -> tf.Tensor:
+        z = random.normal((tf.shape(x)[0], LATENT))
+        energy_fake, h_fake = energy(generator(z, training=True))
+        terms["pulling_away"] = pulling_away(h_fake, squared=pulling_away_squared)
+        loss = energy_fake + PULLING_AWAY_WEIGHT * terms["pulling_away"]
+        return loss if h_x is None else loss + matching_weight * mean_norm(h_x - h_fake)
+
+    for _ in range(GENERATOR_UPDATES):
+        loss_generator = context.descend(("generator",), loss_g)
+    return {
+        "discriminator": loss_discriminator,
+        "generator": loss_generator,
+        **energies,
+        **terms,
+    }
+
+
+def _settle_ebgan(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+    networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)
+    networks["decoder"](networks["embedding"](x, training=True), training=True)
