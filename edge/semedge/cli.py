@@ -20,6 +20,7 @@ EDGE_COMMANDS = {
     "watch": "Watch a camera and raise alerts.",
 }
 TRAINER_COMMANDS = {
+    "detectors": "List the detectors, their scores, and which of them the edge can run.",
     "evaluate": "Measure a detector on frames with defect masks.",
     "export": "Turn a training run into a detector bundle (TFLite).",
     "train": "Train a detector on normal frames.",

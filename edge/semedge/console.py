@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Level = Literal["info", "warning", "error"]
 
 T = TypeVar("T")
 
 _structured: Callable[[str, Level, str], str] | None = None
+
+TABLE_WIDTH = 140
+"""Characters a line of a table where stdout is no terminal."""
 
 
 def say(message: str, *, level: Level = "info", event: str = "note") -> None:
@@ -44,6 +50,16 @@ def structure_lines(line_of: Callable[[str, Level, str], str] | None) -> None:
 def print_json(document: Any) -> None:
     """Print one JSON document on one line to stdout, at once."""
     click.echo(json.dumps(document, allow_nan=False))
+
+
+def table_console() -> Console:
+    """Where tables are printed: stdout, in lines of 140 characters where it is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = TABLE_WIDTH
+    return console
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

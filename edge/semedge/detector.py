@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle, read_bundle, read_demo_bundle
-from semedge.errors import SemedgeError
+from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.interpreter import find_runtime
@@ -138,9 +138,11 @@ class Detector:
         if self.score_name == manifest.score.name:
             return manifest.score.weights
         if self.score_name not in manifest.scores:
-            raise SemedgeError(
-                f"{self.bundle.name} has no score {self.score_name!r}; it has "
-                f"{', '.join(sorted(manifest.scores))}."
+            raise unknown_name(
+                f"{self.bundle.name} has no score",
+                self.score_name,
+                "it has",
+                sorted({manifest.score.name, *manifest.scores}),
             )
         return manifest.scores[self.score_name]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SemedgeError(Exception):
     """Could not be done; the message is the one sentence that the user reads. Exit status 1."""
@@ -13,3 +15,19 @@ class RefusedError(SemedgeError):
     """Refused, because the data cannot support the request. Exit status 3."""
 
     exit_status = 3
+
+
+def unknown_name(lacks: str, name: str, has: str, known: Iterable[str]) -> SemedgeError:
+    """The error for a `name` that is none of the `known` ones; asks whether a near one was meant.
+
+    Examples
+    --------
+    >>> print(unknown_name("The detector has no score", "im11", "it has", ["im1", "final_1"]))
+    The detector has no score 'im11'; it has im1, final_1; did you mean im1?
+    """
+    from difflib import get_close_matches  # not needed until something is wrong
+
+    names = list(known)
+    near = get_close_matches(name, names, n=3)
+    question = f"; did you mean {' or '.join(near)}?" if near else "."
+    return SemedgeError(f"{lacks} {name!r}; {has} {', '.join(names)}{question}")

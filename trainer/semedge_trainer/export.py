@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
-from semedge.errors import SemedgeError
+from semedge.errors import SemedgeError, unknown_name
 from semedge.manifest import Manifest, Node, PatchInput, Quantization, ScoreChoice, Training
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
@@ -109,9 +109,7 @@ def _choose_scores(
     plan = detector.score_plan()
     name = score_name or plan.default
     if name not in plan.scores:
-        raise SemedgeError(
-            f"{detector.name} has no score {name!r}; it has {', '.join(plan.scores)}."
-        )
+        raise unknown_name(f"{detector.name} has no score", name, "it has", plan.scores)
     return plan.chosen(name, only=only_score)
 
 

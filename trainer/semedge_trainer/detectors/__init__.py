@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
-from semedge.errors import SemedgeError
+from semedge.errors import unknown_name
 from semedge_trainer.detectors.anogan import Anogan
 from semedge_trainer.detectors.base import TrainableDetector, parse_options
 from semedge_trainer.detectors.ebgan import Ebgan
@@ -33,15 +32,9 @@ def make_detector(
     `steps` shortens the schedule to that many steps over all stages.
     """
     if name not in DETECTORS:
-        near = difflib.get_close_matches(name, DETECTORS, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "."
-        raise SemedgeError(
-            f"There is no detector {name!r}; there are {', '.join(sorted(DETECTORS))}{hint}"
-        )
+        raise unknown_name("There is no detector", name, "there are", sorted(DETECTORS))
     detector_class = DETECTORS[name]
     if schedule not in detector_class.schedules:
-        raise SemedgeError(
-            f"{name} has no schedule {schedule!r}; it has {', '.join(detector_class.schedules)}."
-        )
+        raise unknown_name(f"{name} has no schedule", schedule, "it has", detector_class.schedules)
     options = parse_options(detector_class.options_class, settings)
     return detector_class(options, detector_class.schedules[schedule].limited(steps))

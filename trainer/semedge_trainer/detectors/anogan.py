@@ -18,6 +18,7 @@ from semedge.errors import SemedgeError
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
+    LatentSearch,
     Losses,
     Networks,
     Schedule,
@@ -49,6 +50,7 @@ class Anogan(TrainableDetector):
         "AnoGAN searches the latent of every patch with 500 gradient steps, which no TFLite graph "
         "can do; train f-anogan, whose encoder takes the place of the search, for the edge."
     )
+    searched_scores = ("inversion",)
     options: Stabilization
 
     def build(self) -> dict[str, Network]:
@@ -71,6 +73,15 @@ class Anogan(TrainableDetector):
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
         """None: there is no encoder."""
         return None
+
+    def search(self, networks: Networks, batch: int) -> LatentSearch:
+        """The inversion; its score is the loss at z*."""
+        inversion = Inversion(networks, batch)
+
+        def score(patches: tf.Tensor, steps: int, seed: int) -> dict[str, tf.Tensor]:
+            return {"inversion": inversion.score(patches, steps=steps, seed=seed)}
+
+        return score
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """Refused, as the export is."""

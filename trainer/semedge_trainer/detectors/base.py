@@ -6,12 +6,12 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import keras
 import tensorflow as tf
 
-from semedge.errors import SemedgeError
+from semedge.errors import SemedgeError, unknown_name
 from semedge.manifest import Node
 from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
@@ -151,6 +151,13 @@ class ScorePlan:
         return ScorePlan(nodes, {name: self.scores[name]}, name)
 
 
+class LatentSearch(Protocol):
+    """Scores that take a search for the latent of every patch."""
+
+    def __call__(self, patches: tf.Tensor, steps: int, seed: int) -> dict[str, tf.Tensor]:
+        """The searched scores of patches `(batch, 32, 32, 1)`, each `(batch,)`."""
+
+
 class TrainableDetector(ABC):
     """A detector of the thesis: networks, losses, stages and scores in one file."""
 
@@ -161,6 +168,8 @@ class TrainableDetector(ABC):
     patch_px: ClassVar[int] = PATCH_PX
     edge_refusal: ClassVar[str | None] = None
     """Why the detector cannot be exported, or None where it can."""
+    searched_scores: ClassVar[tuple[str, ...]] = ()
+    """Scores that the search for a latent gives, the default first; empty where none is made."""
 
     def __init__(self, options: Any, schedule: Schedule) -> None:
         self.options = options
@@ -177,6 +186,10 @@ class TrainableDetector(ABC):
     @abstractmethod
     def score_plan(self) -> ScorePlan:
         """How the edge computes the scores; empty where it cannot."""
+
+    def search(self, networks: Networks, batch: int) -> LatentSearch:
+        """The search for batches of `batch` patches, of a detector with searched scores."""
+        raise NotImplementedError(f"{self.name} makes no search")
 
     @abstractmethod
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
@@ -197,9 +210,7 @@ def parse_options(options_class: type, settings: Mapping[str, str]) -> Any:
     values: dict[str, Any] = {}
     for name, text in settings.items():
         if name not in known:
-            raise SemedgeError(
-                f"There is no option {name!r}; the detector's options are {', '.join(known)}."
-            )
+            raise unknown_name("There is no option", name, "the detector has", known)
         default = known[name].default
         values[name] = _parse_option(name, text, default, known[name].metadata.get("choices"))
     return options_class(**values)
