@@ -90,20 +90,23 @@ def test_the_demo_works(demo_run: DemoRun) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "needed_by",
     [
-        ("train", "--images", "sim:1?frames=2", "--out", "run"),
-        ("export", "run", "--out", "d.semedge"),
+        ("TensorFlow", "train", "--images", "sim:1?frames=2", "--out", "run"),
+        ("TensorFlow", "export", "run", "--out", "d.semedge"),
+        ("TensorFlow", "detectors"),
+        ("scikit-learn", "evaluate", "--images", "frames", "--masks", "masks"),
     ],
-    ids=["train", "export"],
+    ids=["train", "export", "detectors", "evaluate"],
 )
 def test_a_command_of_the_trainer_names_the_extra(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, needed_by: tuple[str, ...]
 ) -> None:
+    package, *arguments = needed_by
     result = call(tmp_path, *arguments, program=EDGE_ONLY)
     assert result.status == 1
     assert result.error == (
-        "Error: This command needs TensorFlow, which is not installed here; install it with "
+        f"Error: This command needs {package}, which is not installed here; install it with "
         "pip install 'semedge[train]'."
     )
     assert list(tmp_path.iterdir()) == []

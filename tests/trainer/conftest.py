@@ -75,3 +75,12 @@ def short_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartRu
     run, frames = start_small_run(folder, SHORT_REQUEST)
     training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def anogan_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartRun) -> Path:
+    """A finished AnoGAN run of two steps on simulated frames; tests change nothing in it."""
+    folder = tmp_path_factory.mktemp("runs") / "anogan"
+    run, frames = start_small_run(folder, TrainingRequest("anogan", "sim:5?frames=2", {}, steps=2))
+    training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
+    return folder

@@ -12,17 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from bundles import FRAME_SHAPE, STRIDE_PX, normal_frames, tiny_bundle, tiny_calibration, with_film
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.decomposition import PCA
-from sklearn.metrics import (
-    average_precision_score,
-    f1_score,
-    precision_recall_curve,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
 
 from semedge.bundle import read_bundle
 from semedge.cli import main
@@ -32,29 +22,22 @@ from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.images import read_gray
 from semedge.scaling import scale_patches
+from semedge.simulation import SimulatedLine
+from semedge_trainer import searching
 from semedge_trainer.evaluation import (
     MultiScorer,
     PixelProtocol,
     ThesisProtocol,
+    parts_of,
     score_frames,
     score_names,
 )
 from semedge_trainer.floors import FLOOR_NAMES, Floors
 from semedge_trainer.masks import match_masks
-from semedge_trainer.metrics import FrameItems, frame_items, measure
+from semedge_trainer.run import Run
 
 MASK = (slice(60, 124), slice(90, 154))
 """Where `with_film` puts its film."""
-
-
-def scored_frames(seed: int, frames: int = 8, shift: float = 1.0) -> list[FrameItems]:
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(frames):
-        anomalous = random.random(500) < 0.1
-        scores = random.normal(size=500) + shift * anomalous
-        found.append(frame_items(scores.astype(np.float32), anomalous))
-    return found
 
 
 @dataclass(frozen=True)
@@ -93,7 +76,7 @@ class Outcome:
     stderr: str
 
 
-Run = Callable[..., Outcome]
+RunEvaluate = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -102,83 +85,16 @@ def run(
     capsys: pytest.CaptureFixture[str],
     bundle_file: Path,
     folders: Folders,
-) -> Run:
-    def run_evaluate(*arguments: object) -> Outcome:
-        fixed = ["--detector", bundle_file, "--images", folders.images, "--masks", folders.masks]
+) -> RunEvaluate:
+    def run_evaluate(*arguments: object, detector: bool = True) -> Outcome:
+        fixed = ["--images", folders.images, "--masks", folders.masks]
+        fixed += ["--detector", bundle_file] * detector
         monkeypatch.setattr(sys, "argv", ["semedge", "evaluate", *map(str, [*fixed, *arguments])])
         with pytest.raises(SystemExit) as ended:
             main()
         return Outcome(int(ended.value.code or 0), *capsys.readouterr())
 
     return run_evaluate
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60).filter(
-        lambda items: len({anomalous for _, anomalous in items}) == 2
-    ),
-    st.integers(-1, 7),
-)
-@settings(max_examples=60, deadline=None)
-def test_metrics_agree_with_scikit_learn_ties_included(
-    items: list[tuple[int, bool]], threshold: int
-) -> None:
-    scores = np.array([score for score, _ in items], np.float32)
-    truth = np.array([anomalous for _, anomalous in items])
-    half = len(items) // 2
-    parts = [frame_items(scores[part], truth[part]) for part in (slice(half), slice(half, None))]
-    measured = measure(parts, threshold=float(threshold))
-
-    assert measured.auroc == pytest.approx(roc_auc_score(truth, scores))
-    assert measured.average_precision == pytest.approx(average_precision_score(truth, scores))
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    best = np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12))
-    assert measured.oracle is not None
-    assert measured.oracle.f1 == pytest.approx(best)
-    for point in (measured.oracle, measured.calibrated):
-        assert point is not None
-        flagged = scores > point.threshold
-        assert point.recall == pytest.approx(recall_score(truth, flagged))
-        assert point.f1 == pytest.approx(f1_score(truth, flagged))
-        assert point.false_alarm_share == pytest.approx(flagged[~truth].mean())
-        if flagged.any():
-            assert point.precision == pytest.approx(precision_score(truth, flagged))
-        else:
-            assert point.precision is None
-
-
-def test_the_interval_is_seeded_and_contains_the_estimate() -> None:
-    frames = scored_frames(seed=1)
-    first, again, other = (measure(frames, seed=seed) for seed in (0, 0, 1))
-    assert first.auroc is not None
-    assert first.auroc_interval is not None
-    low, high = first.auroc_interval
-    assert low < first.auroc < high
-    assert high - low < 0.2
-    assert again.auroc_interval == first.auroc_interval != other.auroc_interval
-
-
-def test_binned_resamples_give_the_auroc_of_all_frames_alike() -> None:
-    """Equal frames: each resample has the AUROC of the whole, up to the bins."""
-    frames = scored_frames(seed=2, frames=1) * 5
-    measured = measure(frames)
-    assert measured.auroc_interval == pytest.approx((measured.auroc, measured.auroc), abs=1e-4)
-
-
-def test_a_single_frame_has_no_interval() -> None:
-    assert measure(scored_frames(seed=3, frames=1)).auroc_interval is None
-
-
-def test_nothing_anomalous_leaves_metrics_undefined() -> None:
-    normal = frame_items(np.arange(10, dtype=np.float32), np.zeros(10, bool))
-    measured = measure([normal, normal], threshold=7.0)
-    assert (measured.items, measured.anomalous) == (20, 0)
-    assert measured.auroc is measured.auroc_interval is measured.average_precision is None
-    assert measured.oracle is None
-    assert measured.calibrated is not None
-    assert measured.calibrated.recall is measured.calibrated.f1 is None
-    assert measured.calibrated.precision is None
-    assert measured.calibrated.false_alarm_share == pytest.approx(0.2)
 
 
 def test_the_thesis_grid_has_2583_patches() -> None:
@@ -288,7 +204,7 @@ def remove_masks(folders: Folders) -> None:
     ],
 )
 def test_bad_folders_end_with_one_sentence(
-    run: Run, folders: Folders, spoil: Callable[[Folders], None], sentence: str
+    run: RunEvaluate, folders: Folders, spoil: Callable[[Folders], None], sentence: str
 ) -> None:
     spoil(folders)
     outcome = run()
@@ -308,18 +224,22 @@ def test_small_patches_are_refused_by_the_thesis_protocol() -> None:
     [
         (["--score", "im7"], 1, "has no score 'im7'; it has gaussian, doubled"),
         (["--score", "doubled", "--all-scores"], 2, "not both"),
+        (["--score", "double"], 1, "did you mean doubled?"),
         (["--protocol", "thesis", "--stride", "16"], 2, "need the pixel protocol"),
+        (["--run", "run"], 2, "--detector or --run, not both"),
+        (["--patches", "9", "--fields", "64x64"], 2, "sample of patches has no pixel protocol"),
+        (["--fields", "64"], 1, "must read WIDTHxHEIGHT"),
         (["--stride", "40"], 1, "stride_px must be between 1 and the patch side"),
     ],
 )
-def test_wrong_requests(run: Run, arguments: list[str], status: int, sentence: str) -> None:
+def test_wrong_requests(run: RunEvaluate, arguments: list[str], status: int, sentence: str) -> None:
     outcome = run(*arguments)
     assert outcome.status == status
     assert sentence in outcome.stderr
 
 
 def test_a_film_is_told_and_the_floors_stand_beside_it(
-    run: Run, bundle_file: Path, folders: Folders, tmp_path: Path
+    run: RunEvaluate, bundle_file: Path, folders: Folders, tmp_path: Path
 ) -> None:
     calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)
     outcome = run(
@@ -348,7 +268,9 @@ def test_a_film_is_told_and_the_floors_stand_beside_it(
     assert (pixels["items"], pixels["anomalous"]) == (4 * 192 * 256, 3 * 4096)
 
 
-def test_the_table_counts_the_frames_flagged(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+def test_the_table_counts_the_frames_flagged(
+    run: RunEvaluate, bundle_file: Path, tmp_path: Path
+) -> None:
     calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)
     outcome = run("--protocol", "pixel", "--calibration", calibration)
     assert outcome.status == 0, outcome.stderr
@@ -359,7 +281,7 @@ def test_the_table_counts_the_frames_flagged(run: Run, bundle_file: Path, tmp_pa
 
 
 def test_a_calibration_of_a_score_left_out_is_refused(
-    run: Run, bundle_file: Path, tmp_path: Path
+    run: RunEvaluate, bundle_file: Path, tmp_path: Path
 ) -> None:
     calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)
     outcome = run("--score", "doubled", "--calibration", calibration)
@@ -367,7 +289,99 @@ def test_a_calibration_of_a_score_left_out_is_refused(
     assert "add --score gaussian" in outcome.stderr
 
 
-def test_normal_frames_alone_are_undefined_in_the_table(run: Run, folders: Folders) -> None:
+def test_fields_are_judged_by_the_patches_inside_them() -> None:
+    mask = np.zeros((100, 130), bool)
+    mask[99, 129] = mask[10, 70] = True
+    parts = list(parts_of(PatchGrid((100, 130), 32, 32), mask, (64, 48)))
+    assert [part.patches.tolist() for part in parts] == [[0, 1], [2, 3], [10, 11], [12, 13]]
+    assert [part.anomalous for part in parts] == [False, True, False, False]
+    (whole,) = parts_of(PatchGrid((100, 130), 32, 32), mask, None)
+    assert (len(whole.patches), whole.anomalous) == (20, True)
+
+
+def test_normal_frames_count_among_whole_frames_only(
+    run: RunEvaluate, folders: Folders, tmp_path: Path
+) -> None:
+    (folders.images / "frame3.tif").unlink()
+    (alone,) = [json.loads(run("--json", "--protocol", "pixel").stdout)]
+    normal = tmp_path / "normal"
+    normal.mkdir()
+    for index in range(4):
+        line = SimulatedLine(seed=77, shape=FRAME_SHAPE, defect_rate=0.0)
+        cv2.imwrite(str(normal / f"{index}.png"), line.frame(index).image)
+    outcome = run("--json", "--protocol", "pixel", "--normal", normal)
+    assert outcome.status == 0, outcome.stderr
+    beside = json.loads(outcome.stdout)
+    before, after = (each["protocols"]["pixel"]["scores"][0] for each in (alone, beside))
+    assert before["items"] == after["items"]
+    assert before["frames"]["auroc"] is None
+    assert after["frames"]["auroc"] == 1.0
+    assert (after["frames"]["items"], after["frames"]["anomalous"]) == (7, 3)
+    assert "frames beside them" in run("--protocol", "pixel", "--normal", normal).stdout
+
+
+def test_normal_frames_of_the_training_are_refused(run: RunEvaluate, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "seen.png"), normal_frames()[0])
+    outcome = run("--normal", tmp_path)
+    assert outcome.status == 3
+    assert "trained on 1 of the 1 normal frames" in outcome.stderr
+    assert "seen.png" in outcome.stderr
+
+
+def test_fields_give_an_auroc_without_normal_frames(run: RunEvaluate) -> None:
+    outcome = run("--protocol", "pixel", "--fields", "64x64", "--json")
+    assert outcome.status == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    fields = document["protocols"]["pixel"]["scores"][0]["frames"]
+    assert document["settings"]["fields_px"] == [64, 64]
+    assert (fields["items"], fields["anomalous"]) == (4 * 3 * 4, 3 * 4)
+    assert fields["auroc"] > 0.7
+    assert "AUROC of fields" in run("--protocol", "pixel", "--fields", "64x64").stdout
+
+
+def test_a_sample_of_patches_is_seeded(run: RunEvaluate) -> None:
+    documents = [
+        json.loads(run("--patches", 40, "--seed", seed, "--json").stdout) for seed in (1, 1, 2)
+    ]
+    rows = [document["protocols"]["thesis"]["scores"][0] for document in documents]
+    assert rows[0] == rows[1] != rows[2]
+    assert rows[0]["items"]["items"] == 40
+    assert rows[0]["frames"]["items"] == 0
+    assert documents[0]["settings"]["patches_a_frame"] == 10
+
+
+def test_a_run_that_the_edge_cannot_have_is_measured(run: RunEvaluate, anogan_run: Path) -> None:
+    outcome = run(
+        *("--run", anogan_run, "--patches", 12, "--search-steps", 2, "--json"), detector=False
+    )
+    assert outcome.status == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert document["detector"]["name"] == "anogan"
+    assert document["settings"]["search_steps"] == 2
+    (row,) = document["protocols"]["thesis"]["scores"]
+    assert row["score"] == "inversion"
+    assert row["items"]["items"] == 12
+
+
+def test_a_search_is_seeded_and_batched(anogan_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "BATCH", 4)
+    patches = PatchGrid(FRAME_SHAPE, 32, 32).cut(normal_frames()[0])[:6]
+    scorer = searching.SearchingScorer(Run.open(anogan_run), steps=2, seed=3)
+    first, again = (scorer.score(patches)["inversion"] for _ in range(2))
+    assert first.shape == (6,)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first[:4], scorer.score(patches[:4])["inversion"])
+
+
+def test_a_run_of_an_exportable_detector_is_sent_to_the_export(
+    run: RunEvaluate, short_run: Path
+) -> None:
+    outcome = run("--run", short_run, detector=False)
+    assert outcome.status == 1
+    assert "sencebgan runs on the edge; export" in outcome.stderr
+
+
+def test_normal_frames_alone_are_undefined_in_the_table(run: RunEvaluate, folders: Folders) -> None:
     for index in range(3):
         (folders.images / f"frame{index}.tif").unlink()
     outcome = run("--protocol", "pixel")
@@ -376,7 +390,9 @@ def test_normal_frames_alone_are_undefined_in_the_table(run: Run, folders: Folde
     assert outcome.stdout.count("undefined") == 4
 
 
-def test_the_report_shows_frame_mask_and_heat(run: Run, folders: Folders, tmp_path: Path) -> None:
+def test_the_report_shows_frame_mask_and_heat(
+    run: RunEvaluate, folders: Folders, tmp_path: Path
+) -> None:
     report = tmp_path / "report"
     outcome = run("--protocol", "pixel", "--report", report, "--json")
     assert outcome.status == 0, outcome.stderr

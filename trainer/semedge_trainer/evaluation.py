@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
-from semedge.errors import SemedgeError
+from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.patch_scorer import PatchScorer
 from semedge_trainer.floors import Floors
+from semedge_trainer.items import FrameItems, frame_items
 from semedge_trainer.masks import MaskedFrame
-from semedge_trainer.metrics import FrameItems, Measures, frame_items, measure
+from semedge_trainer.metrics import Measures, measure
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,6 +26,29 @@ Mask = NDArray[np.bool_]
 THESIS_STRIDE_PX = 16
 THESIS_MOST_NORMAL_PX = 20
 """A patch with more anomalous pixels than this is anomalous."""
+
+
+class AnyScorer(Protocol):
+    """Gives every patch its scores: a bundle as on the edge, or the networks of a run."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is scored, for the record."""
+
+    @property
+    def patch_px(self) -> int:
+        """Side of a patch."""
+
+    @property
+    def stride_px(self) -> int:
+        """Distance between patches unless told otherwise."""
+
+    @property
+    def trained_on(self) -> Collection[str]:
+        """Digests of the frames that it was trained on."""
+
+    def score(self, patches: GrayImage) -> dict[str, Scores]:
+        """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
 
 
 class MultiScorer(PatchScorer):
@@ -43,6 +68,32 @@ class MultiScorer(PatchScorer):
         self, bundle: Bundle, score_names: Sequence[str], workers: int | None = None
     ) -> None:
         super().__init__(bundle, {name: _weights(bundle, name) for name in score_names}, workers)
+        self.score_names = tuple(score_names)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Path and digest of the bundle, name and quantization of the detector."""
+        return {
+            "path": self.bundle.name,
+            "sha256": self.bundle.sha256,
+            "name": self.bundle.manifest.detector,
+            "quantization": self.bundle.manifest.quantization,
+        }
+
+    @property
+    def stride_px(self) -> int:
+        """The bundle's."""
+        return self.bundle.manifest.stride_px
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Digests of the training frames."""
+        return self.bundle.manifest.training.frame_sha256
+
+    @property
+    def patch_px(self) -> int:
+        """Side of a patch."""
+        return self.bundle.manifest.input.patch_px
 
     def score(self, patches: GrayImage) -> dict[str, Scores]:
         """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
@@ -64,9 +115,7 @@ def score_names(bundle: Bundle) -> list[str]:
 
 def _weights(bundle: Bundle, name: str) -> Mapping[str, float]:
     if name not in score_names(bundle):
-        raise SemedgeError(
-            f"{bundle.name} has no score {name!r}; it has {', '.join(score_names(bundle))}."
-        )
+        raise unknown_name(f"{bundle.name} has no score", name, "it has", score_names(bundle))
     chosen = bundle.manifest.score
     return chosen.weights if name == chosen.name else bundle.manifest.scores[name]
 
@@ -87,6 +136,9 @@ class EvaluationProtocol(Protocol):
 
     def labels(self, grid: PatchGrid, mask: Mask) -> Mask:
         """Which items are anomalous."""
+
+    def regions(self, labels: Mask) -> NDArray[np.integer] | None:
+        """Number of the connected region of each anomalous item; None where items are no pixels."""
 
     def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
         """Scores of the items, of the shape of the labels."""
@@ -120,6 +172,9 @@ class ThesisProtocol:
         anomalous: Mask = patches.sum(axis=(1, 2, 3)) > THESIS_MOST_NORMAL_PX
         return anomalous
 
+    def regions(self, labels: Mask) -> None:
+        """None: a patch may hold parts of several regions."""
+
     def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
         """The patch scores as they are."""
         return patch_scores
@@ -140,6 +195,11 @@ class PixelProtocol:
         """The mask."""
         return mask
 
+    def regions(self, labels: Mask) -> NDArray[np.integer]:
+        """Regions of pixels that touch, corners included."""
+        _, numbers = cv2.connectedComponents(labels.astype(np.uint8), connectivity=8)
+        return numbers.astype(np.int32, copy=False)[labels]
+
     def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
         """The score map, shape of the frame."""
         return grid.to_pixels(patch_scores)
@@ -149,6 +209,36 @@ def cropped(image: NDArray, grid: PatchGrid) -> NDArray:
     """The upper left part of a frame that the grid covers."""
     height, width = grid.frame_shape
     return image[:height, :width]
+
+
+@dataclass(frozen=True)
+class PatchSample:
+    """A seeded choice of patches, for scores that are too slow for all of them."""
+
+    patches_a_frame: int
+    seed: int
+
+    def choose(self, frame: int, patches: int) -> NDArray[np.intp]:
+        """Indices of the patches chosen of a frame, ascending."""
+        random = np.random.default_rng([self.seed, frame])
+        count = min(self.patches_a_frame, patches)
+        return np.sort(random.choice(patches, count, replace=False))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is judged as one: a whole frame or a field of it.
+
+    Attributes
+    ----------
+    patches
+        Indices of its patches.
+    anomalous
+        Whether any pixel of its mask is set.
+    """
+
+    patches: NDArray[np.intp]
+    anomalous: bool
 
 
 @dataclass(frozen=True)
@@ -165,42 +255,103 @@ class ScoredFrame:
         Where the patches lie.
     labels
         Which items are anomalous.
+    regions
+        Number of the connected region of each anomalous item; None where items are no pixels.
+    chosen
+        Indices of the patches that were scored.
+    parts
+        The frame, or its fields; none where only some of its patches were scored.
     patch_scores
-        Scores `(len(grid),)` by name.
+        Scores `(len(chosen),)` by name.
     """
 
     files: MaskedFrame
     anomalous_px: int
     grid: PatchGrid
     labels: Mask
+    regions: NDArray[np.integer] | None
+    chosen: NDArray[np.intp]
+    parts: tuple[Part, ...]
     patch_scores: Mapping[str, Scores]
 
     def items(self, protocol: EvaluationProtocol, score: str) -> FrameItems:
         """Scores of the items, sorted."""
-        return frame_items(protocol.item_scores(self.grid, self.patch_scores[score]), self.labels)
+        scores = protocol.item_scores(self.grid, self.patch_scores[score])
+        return frame_items(scores, self.labels, self.regions)
+
+    def part_items(self, score: str) -> FrameItems:
+        """Scores of the parts, each that of its highest patch."""
+        scores = self.patch_scores[score]
+        highest = np.array([scores[part.patches].max() for part in self.parts], np.float32)
+        return frame_items(highest, np.array([part.anomalous for part in self.parts], bool))
 
 
 def score_frames(
-    scorer: MultiScorer,
+    scorer: AnyScorer,
     frames: Iterable[MaskedFrame],
     protocols: Sequence[EvaluationProtocol],
     floors: Floors | None = None,
+    sample: PatchSample | None = None,
+    fields_px: tuple[int, int] | None = None,
 ) -> dict[str, list[ScoredFrame]]:
-    """Score every frame under every protocol, by the name of the protocol."""
-    patch_px = scorer.bundle.manifest.input.patch_px
+    """Score every frame under every protocol, by the name of the protocol.
+
+    Parameters
+    ----------
+    scorer
+        What gives the scores.
+    frames
+        With their masks; one without a mask counts among whole frames only.
+    protocols
+        Which items to score.
+    floors
+        Scores to add that need no detector.
+    sample
+        Score these patches only, in protocols whose items are patches.
+    fields_px
+        Width and height of the fields that a frame is judged by; the whole frame where None.
+    """
     scored: dict[str, list[ScoredFrame]] = {protocol.name: [] for protocol in protocols}
-    for files in frames:
-        image, mask = files.read(patch_px)
+    for number, files in enumerate(frames):
+        image, mask = files.read(scorer.patch_px)
         height, width = image.shape
         for protocol in protocols:
-            grid = protocol.grid((height, width), patch_px)
-            patches = grid.cut(cropped(image, grid))
+            grid = protocol.grid((height, width), scorer.patch_px)
+            patches, labels = grid.cut(cropped(image, grid)), protocol.labels(grid, mask)
+            chosen = np.arange(len(grid))
+            if sample is not None:
+                chosen = sample.choose(number, len(grid))
+                patches, labels = patches[chosen], labels[chosen]
             scores = scorer.score(patches)
             if floors is not None:
                 scores |= floors.floor_scores(patches)
-            labels = protocol.labels(grid, mask)
-            scored[protocol.name].append(ScoredFrame(files, int(mask.sum()), grid, labels, scores))
+            parts = () if sample else tuple(parts_of(grid, mask, fields_px))
+            regions = protocol.regions(labels)
+            scored[protocol.name].append(
+                ScoredFrame(files, int(mask.sum()), grid, labels, regions, chosen, parts, scores)
+            )
     return scored
+
+
+def parts_of(grid: PatchGrid, mask: Mask, fields_px: tuple[int, int] | None) -> Iterator[Part]:
+    """The frame as one, or its whole fields with the patches that lie inside each."""
+    if fields_px is None:
+        yield Part(np.arange(len(grid)), bool(mask.any()))
+        return
+    width, height = fields_px
+    numbers = np.arange(len(grid)).reshape(grid.shape)
+    for top in range(0, mask.shape[0] - height + 1, height):
+        rows = _inside(grid.tops, top, height - grid.patch_px)
+        for left in range(0, mask.shape[1] - width + 1, width):
+            patches = numbers[np.ix_(rows, _inside(grid.lefts, left, width - grid.patch_px))]
+            if patches.size:
+                marked = mask[top : top + height, left : left + width]
+                yield Part(patches.ravel(), bool(marked.any()))
+
+
+def _inside(starts: NDArray[np.intp], start: int, room_px: int) -> Mask:
+    """Which patches lie in a field that starts at `start` and is longer by `room_px`."""
+    return (starts >= start) & (starts <= start + room_px)
 
 
 @dataclass(frozen=True)
@@ -214,9 +365,10 @@ class Row:
     items
         Over patches or pixels, as the protocol says.
     frames
-        Over frames, a frame's score being that of its highest patch; a frame is anomalous if any
-        pixel of its mask is set. At the calibrated threshold only in the pixel protocol, whose
-        patches are those that the threshold was made for.
+        Over frames or their fields, the score being that of the highest patch; anomalous if any
+        pixel of the mask is set. Here normal frames without a mask count too. At the calibrated
+        threshold only in the pixel protocol, whose patches are those that the threshold was made
+        for.
     """
 
     score: str
@@ -234,15 +386,10 @@ def measure_scores(
     rows = []
     for score in scored[0].patch_scores:
         threshold = thresholds.get(score)
-        items = [frame.items(protocol, score) for frame in scored]
-        frames = [_frame_as_item(frame, score) for frame in scored]
+        items = [frame.items(protocol, score) for frame in scored if frame.files.masked]
+        frames = [frame.part_items(score) for frame in scored]
         frame_threshold = threshold if isinstance(protocol, PixelProtocol) else None
         rows.append(
             Row(score, measure(items, threshold, seed), measure(frames, frame_threshold, seed))
         )
     return rows
-
-
-def _frame_as_item(frame: ScoredFrame, score: str) -> FrameItems:
-    highest = frame.patch_scores[score].max(keepdims=True)
-    return frame_items(highest, np.array([frame.anomalous_px > 0]))

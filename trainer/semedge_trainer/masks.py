@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.errors import SemedgeError
+from semedge.bundle import frame_sha256
+from semedge.errors import RefusedError, SemedgeError
 from semedge.frame import GrayImage
 from semedge.images import list_images, read_gray, read_mask
 
@@ -19,10 +20,15 @@ MASK_ENDINGS = ("", "_gt", "_mask")
 
 @dataclass(frozen=True)
 class MaskedFrame:
-    """Files of a frame and of the mask of its defects."""
+    """Files of a frame and of the mask of its defects; None where the frame is known as normal."""
 
     image_path: Path
-    mask_path: Path
+    mask_path: Path | None
+
+    @property
+    def masked(self) -> bool:
+        """Whether there is a mask; without one the frame counts among whole frames only."""
+        return self.mask_path is not None
 
     def read(self, patch_px: int) -> tuple[GrayImage, NDArray[np.bool_]]:
         """Gray image and mask, both `(height, width)`.
@@ -30,7 +36,7 @@ class MaskedFrame:
         Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
         """
         image = read_gray(self.image_path)
-        mask = read_mask(self.mask_path)
+        mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
         height, width = image.shape
         if mask.shape != image.shape:
             raise SemedgeError(
@@ -65,6 +71,26 @@ def match_masks(images_dir: Path, masks_dir: Path) -> list[MaskedFrame]:
                 f"The frames {' and '.join(map(str, paths))} would have the same mask; rename one."
             )
     return [MaskedFrame(path, _mask_of(path, masks, masks_dir)) for (path,) in frames.values()]
+
+
+def unseen_normal_frames(images_dir: Path, trained_on: Collection[str]) -> list[MaskedFrame]:
+    """Normal frames of a folder, in natural order.
+
+    Raises `RefusedError` where one is among the frames with the digests `trained_on`: a detector
+    scores those lower than fresh ones.
+    """
+    if not images_dir.is_dir():
+        raise SemedgeError(
+            f"{images_dir} is not a folder; give the folder that holds the normal frames."
+        )
+    paths = list_images(images_dir)
+    seen = [path.name for path in paths if frame_sha256(read_gray(path)) in trained_on]
+    if seen:
+        raise RefusedError(
+            f"The detector was trained on {len(seen)} of the {len(paths)} normal frames in "
+            f"{images_dir} ({', '.join(seen)}); give frames that it has not seen."
+        )
+    return [MaskedFrame(path, None) for path in paths]
 
 
 def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:

@@ -1,7 +1,8 @@
 """How well scores tell anomalous items, be they patches, pixels or frames, from normal ones.
 
-Everything is exact, by sorting, and needs four bytes an item; only the bootstrap works on
-histograms. What cannot be told, such as the recall where nothing is anomalous, is None.
+Everything is exact, by sorting, and needs four bytes an item, where scikit-learn's curves hold
+several arrays of eight; only the bootstrap works on histograms. What cannot be told, such as the
+recall where nothing is anomalous, is None.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Sorted = NDArray[np.float32]
-
-RESAMPLES = 200
-HALF_BINS = 1000
-"""Quantiles of the anomalous and of the normal scores that bound the bootstrap's bins."""
+from semedge_trainer.bootstrap import Interval, bootstrap
+from semedge_trainer.items import FrameItems, Sorted, pooled
+from semedge_trainer.overlap import region_overlap
 
 
 @dataclass(frozen=True)
@@ -32,17 +30,20 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Measures:
-    """Metrics over the items of all frames.
+    """Metrics over the items of all frames; intervals are 95 % bootstrap intervals over frames.
 
     Attributes
     ----------
     items, anomalous
         Number of items, and of those that are anomalous.
     auroc, auroc_interval
-        Area under the ROC curve, with its 95 % bootstrap interval over frames.
-    average_precision
+        Area under the ROC curve.
+    average_precision, average_precision_interval
         Sum over thresholds of the precision times the step in recall.
-    oracle
+    aupro, aupro_interval
+        Mean share of a connected anomalous region that is flagged, averaged over the thresholds
+        that flag at most 30 % of the normal pixels, 1 at best; None where items are no pixels.
+    oracle, oracle_f1_interval
         At the threshold of the best F1, which only the masks tell.
     calibrated
         At the threshold that was set from normal frames, where there is one.
@@ -51,23 +52,14 @@ class Measures:
     items: int
     anomalous: int
     auroc: float | None
-    auroc_interval: tuple[float, float] | None
+    auroc_interval: Interval | None
     average_precision: float | None
+    average_precision_interval: Interval | None
+    aupro: float | None
+    aupro_interval: Interval | None
     oracle: OperatingPoint | None
+    oracle_f1_interval: Interval | None
     calibrated: OperatingPoint | None
-
-
-@dataclass(frozen=True)
-class FrameItems:
-    """Sorted scores of one frame's items."""
-
-    anomalous: Sorted
-    normal: Sorted
-
-
-def frame_items(scores: NDArray[np.float32], anomalous: NDArray[np.bool_]) -> FrameItems:
-    """Sort the scores of a frame's items apart; both arrays have the same shape."""
-    return FrameItems(np.sort(scores[anomalous]), np.sort(scores[~anomalous]))
 
 
 def measure(
@@ -84,16 +76,20 @@ def measure(
     seed
         Of the bootstrap.
     """
-    anomalous = np.sort(np.concatenate([frame.anomalous for frame in frames]))
-    normal = np.sort(np.concatenate([frame.normal for frame in frames]))
+    anomalous, normal = pooled(frames)
     average_precision, oracle = _precision_recall(anomalous, normal)
+    intervals = bootstrap(frames, anomalous, normal, seed)
     return Measures(
         items=len(anomalous) + len(normal),
         anomalous=len(anomalous),
         auroc=_auroc(anomalous, normal),
-        auroc_interval=_bootstrap(frames, _bin_edges(anomalous, normal), seed),
+        auroc_interval=intervals.auroc,
         average_precision=average_precision,
+        average_precision_interval=intervals.average_precision,
+        aupro=region_overlap(frames, normal),
+        aupro_interval=intervals.aupro,
         oracle=oracle,
+        oracle_f1_interval=intervals.best_f1,
         calibrated=None if threshold is None else operating_point(anomalous, normal, threshold),
     )
 
@@ -139,36 +135,3 @@ def _precision_recall(
     best = int(np.argmax(2 * hits / (hits + alarms + len(anomalous))))
     just_below = np.nextafter(levels[best], np.float32(-np.inf))
     return average_precision, operating_point(anomalous, normal, float(just_below))
-
-
-def _bin_edges(anomalous: Sorted, normal: Sorted) -> Sorted:
-    parts = [
-        part[np.linspace(0, len(part) - 1, HALF_BINS).astype(np.intp)]
-        for part in (anomalous, normal)
-        if len(part)
-    ]
-    return np.unique(np.concatenate(parts))
-
-
-def _bootstrap(
-    frames: Sequence[FrameItems], edges: Sorted, seed: int
-) -> tuple[float, float] | None:
-    """95 % interval of the AUROC over resamples of the frames, None where it is not defined."""
-    anomalous = np.stack([_histogram(frame.anomalous, edges) for frame in frames])
-    normal = np.stack([_histogram(frame.normal, edges) for frame in frames])
-    if len(frames) < 2 or not anomalous.any() or not normal.any():
-        return None
-    random = np.random.default_rng(seed)
-    counts = random.multinomial(len(frames), np.full(len(frames), 1 / len(frames)), RESAMPLES)
-    above, below = counts @ anomalous, counts @ normal
-    pairs = above.sum(axis=1) * below.sum(axis=1)
-    won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
-    values = won[pairs > 0] / pairs[pairs > 0]
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def _histogram(values: Sorted, edges: Sorted) -> NDArray[np.float64]:
-    """Number of values up to each edge and above the one before, shape `(len(edges) + 1,)`."""
-    up_to = np.searchsorted(values, edges, "right")
-    return np.diff(up_to, prepend=0, append=len(values)).astype(np.float64)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from semedge.files import write_atomically
 from semedge.frame import GrayImage
-from semedge.images import read_gray, read_mask
 from semedge.overlay import CONTOUR_BGR, STRONGEST_TINT, encode_png, heat, view_8_bit
 from semedge_trainer.evaluation import Row, ScoredFrame
 
@@ -27,7 +26,7 @@ def write_pictures(folder: Path, frames: Sequence[ScoredFrame], row: Row) -> Non
     threshold = highest if point is None else point.threshold
     for frame in frames:
         scores = frame.grid.to_pixels(frame.patch_scores[row.score])
-        image, mask = read_gray(frame.files.image_path), read_mask(frame.files.mask_path)
+        image, mask = frame.files.read(frame.grid.patch_px)
         picture = draw_evaluation(image, mask, scores, threshold)
         write_atomically(folder / f"{frame.files.image_path.stem}.png", encode_png(picture))
 

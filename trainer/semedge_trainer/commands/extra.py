@@ -11,6 +11,15 @@ from contextlib import contextmanager
 from semedge.errors import SemedgeError
 
 
+def need_package(module: str, name: str) -> None:
+    """Say which extra to install where a package of the trainer is missing."""
+    if importlib.util.find_spec(module) is None:
+        raise SemedgeError(
+            f"This command needs {name}, which is not installed here; install it with "
+            "pip install 'semedge[train]'."
+        )
+
+
 def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
     """Say which extra to install where TensorFlow is missing, and set it up where it is there.
 
@@ -18,11 +27,7 @@ def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
     longer, and TensorFlow leaves it off on some processors. `configure` is called before the
     devices are set up.
     """
-    if importlib.util.find_spec("tensorflow") is None:
-        raise SemedgeError(
-            "This command needs TensorFlow, which is not installed here; install it with "
-            "pip install 'semedge[train]'."
-        )
+    need_package("tensorflow", "TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _stderr_closed():
