@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
 from semedge.event import KINDS, Event, Kind, Level, Phase
+from semedge.remote import Remote
 from semedge.section import Section
 from semedge.sinks import Sink
+from semedge.state import StationState
 
 
 class SinkSection(Section):
@@ -35,6 +38,17 @@ class SinkSection(Section):
         return event.kind in self.kinds and event.phase in self.phases
 
 
+@runtime_checkable
+class TwoWaySink(Protocol):
+    """A sink that also tells the station's state and takes requests.
+
+    One that is not attached delivers all the same, as for a test beside a running station.
+    """
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Begin with that; called once, before the first delivery."""
+
+
 @dataclass(frozen=True)
 class ChosenEvents:
     """A sink that is given the events that its section wants; the others count as delivered."""
@@ -46,6 +60,11 @@ class ChosenEvents:
     def name(self) -> str:
         """The sink's name."""
         return self.sink.name
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Let the sink tell the state and take requests, where it can."""
+        if isinstance(self.sink, TwoWaySink):
+            self.sink.attach(state, remote)
 
     def deliver(self, event: Event) -> None:
         """Hand the event over where it is wanted."""

@@ -1,0 +1,317 @@
+"""Events, state and settings over MQTT."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import ssl
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from semedge.console import say
+from semedge.errors import SemedgeError
+from semedge.event import Event
+from semedge.extras import import_extra
+from semedge.remote import LARGEST_REQUEST_BYTES, Remote
+from semedge.section import Secret
+from semedge.sinks import DeliveryError, RejectedError, Sink
+from semedge.sinks.base import SinkSection
+from semedge.state import StationState
+from semedge.state_document import state_document
+
+FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
+CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+REQUESTS_KEPT = 16
+UNSURE_S = 2.0
+"""An event that was confirmed so shortly before the connection broke is sent once more."""
+
+LEVELS = r"[+#/\0$]"
+"""Characters that mean something in a topic."""
+
+NEVER_TAKEN = ("Packet too large", "Payload format invalid", "Topic name invalid")
+
+
+class MqttSection(SinkSection):
+    """`[sinks.NAME]` with `kind = "mqtt"`: a client of an MQTT 5 broker."""
+
+    kind: Literal["mqtt"] = Field(description="The word `mqtt`.")
+    host: str = Field(min_length=1, description="The broker.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Its port; 8883 with tls, else 1883 where absent."
+    )
+    tls: bool = Field(default=False, description="Encrypt the connection.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificates that the broker's is checked with; the system's where absent.",
+    )
+    certificate: Path | None = Field(
+        default=None, description="The station's own certificate, where the broker asks for one."
+    )
+    private_key: Path | None = Field(default=None, description="The key of that certificate.")
+    username: str | None = Field(default=None, description="Whom to log in as.")
+    password: Secret | None = Field(default=None, description="The password of that user.")
+    prefix: str | None = Field(
+        default=None,
+        description="What every topic begins with; `semedge/` and the station's name where absent.",
+    )
+    client_id: str | None = Field(
+        default=None, description="The client's identifier; made from the prefix where absent."
+    )
+    keepalive_s: int = Field(
+        default=15,
+        ge=2,
+        le=3600,
+        description="After one and a half times so long without a sign of life, the broker tells"
+        " the last will.",
+    )
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for the broker to confirm an event."
+    )
+    state_every_s: float = Field(
+        default=1.0, ge=0.2, le=3600, description="Shortest time between two messages of the state."
+    )
+    accept_settings: bool = Field(
+        default=False,
+        description="Do what messages below `set` ask for: anyone who may publish there can.",
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _is_a_topic(cls, prefix: str | None) -> str | None:
+        if prefix is not None and not re.fullmatch(r"[^+#/\0$]+(/[^+#/\0]+)*", prefix):
+            raise ValueError("a topic has no +, # or empty level, and does not begin with $ or /")
+        return prefix
+
+    def open(self, name: str) -> Sink:
+        """The sink."""
+        return MqttSink(name, self)
+
+
+class MqttSink:
+    """Publishes each event with QoS 1; the broker's confirmation is the receipt.
+
+    An event whose confirmation does not come stays with the client, which sends it again when the
+    broker is back; so a retry waits for that rather than publish it a second time. An event that
+    was confirmed just before the connection broke is sent once more: a broker that was killed may
+    have confirmed it and then lost it.
+    """
+
+    def __init__(self, name: str, section: MqttSection) -> None:
+        self.name = name
+        self._section = section
+        self._paho = import_extra("paho.mqtt.client", "mqtt", "An MQTT sink")
+        self._trust = _trust(name, section)
+        self._password = section.password.read() if section.password else None
+        self._prefix = ""
+        self._client: Any = None
+        self._state: StationState | None = None
+        self._remote: Remote | None = None
+        self._connected = threading.Event()
+        self._trouble = "no connection yet"
+        self._waiting: tuple[str, str, int] | None = None
+        self._confirmed: dict[int, str | None] = {}
+        self._last: tuple[float, str] | None = None
+        self._suspect: str | None = None
+        self._news = threading.Event()
+        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_KEPT)
+        self._closing = threading.Event()
+        self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Connect, and tell the state from now on."""
+        self._state, self._remote = state, remote
+        self._connect(state.name)
+        self._worker.start()
+
+    def deliver(self, event: Event) -> None:
+        """Publish the event, and wait until the broker confirms it."""
+        ends_s = time.monotonic() + self._section.timeout_s
+        if self._client is None:
+            self._connect(event.station)
+        if self._waiting is None or self._waiting[0] != event.key:
+            if not self._connected.wait(self._section.timeout_s):
+                raise DeliveryError(f"{self._section.host}: {self._trouble}")
+            self._confirmed.clear()
+            text = json.dumps(event.to_document(), allow_nan=False)
+            sent = self._client.publish(self._topic("event"), text, qos=1)
+            self._waiting = (event.key, text, sent.mid)
+        _, text, mid = self._waiting
+        while mid not in self._confirmed:
+            if not self._news.wait(max(0.0, ends_s - time.monotonic())):
+                raise DeliveryError(
+                    f"{self._section.host} did not confirm it within {self._section.timeout_s:g} s"
+                )
+            self._news.clear()
+        refusal = self._confirmed.pop(mid)
+        self._waiting = None
+        if refusal is not None:
+            kind = RejectedError if refusal in NEVER_TAKEN else DeliveryError
+            raise kind(f"{self._section.host} refuses it: {refusal}")
+        self._last = (time.monotonic(), text)
+
+    def close(self) -> None:
+        """Say that the station goes, and leave the broker."""
+        self._closing.set()
+        if self._client is None:
+            return
+        if self._connected.is_set() and self._state is not None:
+            gone = self._client.publish(self._topic("available"), "offline", qos=1, retain=True)
+            ends_s = time.monotonic() + CLOSE_TIMEOUT_S
+            while not gone.is_published() and time.monotonic() < ends_s:
+                time.sleep(0.01)
+        self._client.disconnect()
+        # It may be waiting for a host that does not answer; then it ends with the process.
+        stopping = threading.Thread(target=self._client.loop_stop, daemon=True)
+        stopping.start()
+        stopping.join(CLOSE_TIMEOUT_S)
+
+    def _topic(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+    def _connect(self, station: str) -> None:
+        """Begin to connect, and to connect again whenever the connection breaks."""
+        self._prefix = (
+            self._section.prefix or f"semedge/{re.sub(LEVELS, '_', station) or 'station'}"
+        )
+        self._client = self._new_client()
+        port = self._section.port or (8883 if self._section.tls else 1883)
+        self._client.connect_async(
+            self._section.host, port, self._section.keepalive_s, properties=self._properties()
+        )
+        self._client.loop_start()
+
+    def _new_client(self) -> Any:
+        client_id = self._section.client_id or re.sub(r"[^A-Za-z0-9]", "-", self._prefix)
+        client = self._paho.Client(
+            self._paho.CallbackAPIVersion.VERSION2,
+            # Whoever connects with the identifier of a running station throws that one out.
+            client_id=client_id if self._state is not None else f"{client_id}-{os.getpid()}",
+            protocol=self._paho.MQTTv5,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.reconnect_delay_set(FIRST_RECONNECT_S, LONGEST_RECONNECT_S)
+        if self._state is not None:
+            client.will_set(self._topic("available"), "offline", qos=1, retain=True)
+        if self._section.username is not None:
+            client.username_pw_set(self._section.username, self._password)
+        if self._trust is not None:
+            client.tls_set_context(self._trust)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _properties(self) -> Any:
+        """Refuse large messages before they are in memory."""
+        properties = import_extra("paho.mqtt.properties", "mqtt", "An MQTT sink")
+        packets = import_extra("paho.mqtt.packettypes", "mqtt", "An MQTT sink")
+        chosen = properties.Properties(packets.PacketTypes.CONNECT)
+        chosen.MaximumPacketSize = 2 * LARGEST_REQUEST_BYTES
+        return chosen
+
+    # Called by paho's thread, which must not wait: not for the station, and not for a lock that
+    # `deliver` holds.
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
+        if reason.is_failure:
+            self._trouble = f"the broker refuses the station ({reason})"
+            return
+        if self._state is not None:
+            client.publish(self._topic("available"), "online", qos=1, retain=True)
+        if self._suspect is not None:
+            client.publish(self._topic("event"), self._suspect, qos=1)
+            self._suspect = None
+        if self._remote is not None and self._section.accept_settings:
+            client.subscribe(self._topic("set/+"), qos=1)
+        self._connected.set()
+
+    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
+        self._trouble = "it cannot be reached"
+
+    def _on_disconnect(
+        self, _client: Any, _data: Any, _flags: Any, reason: Any, _more: Any
+    ) -> None:
+        if self._connected.is_set():
+            self._trouble = f"the connection broke ({reason})"
+            if self._last is not None and time.monotonic() - self._last[0] < UNSURE_S:
+                self._suspect = self._last[1]
+        self._connected.clear()
+
+    def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _more: Any) -> None:
+        self._confirmed[mid] = str(reason) if reason.is_failure else None
+        self._news.set()
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        try:
+            self._requests.put_nowait((message.topic, message.payload))
+        except queue.Full:
+            say(f"{self.name}: too many requests at once; one was left out.", level="warning")
+
+    def _work(self) -> None:
+        """Carry out requests, and tell the state where it changed."""
+        told: str | None = None
+        told_s = 0.0
+        while not self._closing.is_set():
+            try:
+                topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
+                self._answer(topic.rpartition("/")[2], payload)
+            except queue.Empty:
+                pass
+            if not self._connected.is_set():
+                told = None
+            elif time.monotonic() - told_s >= self._section.state_every_s:
+                told_s, told = time.monotonic(), self._tell_state(told)
+
+    def _tell_state(self, told: str | None) -> str:
+        assert self._state is not None
+        text = json.dumps(state_document(self._state.snapshot()), allow_nan=False)
+        if text != told:
+            self._client.publish(self._topic("state"), text, qos=0, retain=True)
+        return text
+
+    def _answer(self, action: str, payload: bytes) -> None:
+        """Do what a message below `set` asks for, and say what came of it."""
+        assert self._remote is not None
+        request_id: Any = None
+        try:
+            try:
+                document = json.loads(payload[: LARGEST_REQUEST_BYTES + 1])
+            except (ValueError, RecursionError):
+                raise SemedgeError("The request is not JSON; send an object.") from None
+            if not isinstance(document, dict):
+                raise SemedgeError("The request is no JSON object; send one.")
+            request_id = document.pop("id", None)
+            said, done = self._remote.ask({**document, "action": action}, "mqtt"), True
+        except SemedgeError as error:
+            said, done = str(error), False
+        answer = {"action": action, "id": request_id, "done": done, "message": said}
+        self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def _trust(name: str, section: MqttSection) -> ssl.SSLContext | None:
+    if not section.tls:
+        if section.ca_file or section.certificate or section.private_key:
+            raise SemedgeError(
+                f"The MQTT sink {name} has certificates but no encryption; set tls = true."
+            )
+        return None
+    try:
+        context = ssl.create_default_context(
+            cafile=str(section.ca_file) if section.ca_file else None
+        )
+        if section.certificate is not None:
+            context.load_cert_chain(section.certificate, section.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SemedgeError(
+            f"The certificates of the MQTT sink {name} cannot be used ({error}); give PEM files."
+        ) from error
+    return context

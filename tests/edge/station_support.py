@@ -1,0 +1,82 @@
+"""A station's state and control, for tests of what shows the one and asks the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from semedge.decision import Levels
+from semedge.detector import ScoreMap
+from semedge.errors import SemedgeError
+from semedge.event import Level
+from semedge.frame import Frame
+from semedge.grid import PatchGrid
+from semedge.journal import Counters
+from semedge.remote import Remote
+from semedge.state import InForce, Inspected, StationState
+
+GRID = PatchGrid((48, 64), 16, 16)
+LEVELS = Levels(alarm=9.8, warn=8.0)
+
+
+@dataclass
+class RecordingControl:
+    """Changes the state as a watch does, and notes who asked for what."""
+
+    state: StationState
+    recipe_files: list[Path] = field(default_factory=list)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def set_levels(self, camera: str, levels: Levels, who: str) -> None:
+        self.asked.append(("levels", camera, levels.alarm, levels.warn, who))
+        in_force = self.state.snapshot().cameras[camera].in_force
+        assert in_force is not None
+        self.state.change(camera, in_force=in_force_of(levels, in_force.recipe))
+
+    def switch_recipe(self, camera: str, path: Path, who: str) -> None:
+        if path.stem == "broken":
+            raise SemedgeError(f"The recipe {path.name} is damaged; the old one goes on.")
+        self.asked.append(("recipe", camera, path.stem, who))
+        self.state.change(camera, in_force=in_force_of(LEVELS, path.stem))
+
+    def recipes(self) -> list[Path]:
+        return self.recipe_files
+
+    def acknowledge(self, event_id: str, who: str) -> None:
+        self.asked.append(("acknowledge", event_id, who))
+
+    def reload(self, who: str) -> None:
+        self.asked.append(("reload", who))
+
+
+def in_force_of(levels: Levels, recipe: str | None = "fibre") -> InForce:
+    return InForce(
+        "ab" * 32, "cd" * 32, levels, 9.8, "At most 1 % of normal frames alarm.", 0.01, recipe
+    )
+
+
+def inspected(sequence: int, score: float = 5.0, level: Level | None = None) -> Inspected:
+    """A frame with a ramp as its picture and its largest score in the middle."""
+    image = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+    scores = np.linspace(0, 1, len(GRID), dtype=np.float32)
+    scores[len(GRID) // 2] = score
+    frame = Frame(image, sequence, 1_764_000_000.0 + sequence, f"sim:1#{sequence}")
+    latency_ms = {"wait": 1.0, "score": 20.0 + sequence % 3, "total": 25.0}
+    return Inspected(frame, ScoreMap(GRID, scores, {}), level, latency_ms)
+
+
+def running_station(
+    name: str = "line 1", camera: str = "top"
+) -> tuple[StationState, RecordingControl]:
+    """A station that has inspected one frame, and its control."""
+    state = StationState(name, [camera])
+    state.change(camera, source="sim:1", activity="inspecting", in_force=in_force_of(LEVELS))
+    state.inspected(camera, inspected(1), Counters(frames_seen=1, frames_inspected=1))
+    recipes = [Path("recipes/fibre.json"), Path("recipes/tile.json"), Path("recipes/broken.json")]
+    return state, RecordingControl(state, recipes)
+
+
+def remote_of(control: RecordingControl) -> Remote:
+    return Remote(control.state, control)
