@@ -25,12 +25,19 @@ class Frame:
         Time of capture, seconds since the Unix epoch.
     source
         What a person calls it: the file's path, or the camera's address.
+    device_frame
+        The camera's own number of the frame; None where it gives none.
+    device_time_ns
+        The camera's own time of the frame, in nanoseconds of its own clock, whose zero is the
+        camera's affair; None where it gives none.
     """
 
     image: GrayImage
     sequence: int
     captured_at_s: float
     source: str
+    device_frame: int | None = None
+    device_time_ns: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

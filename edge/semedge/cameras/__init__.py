@@ -7,33 +7,73 @@ from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
+from semedge.cameras.settings import AS_IT_IS, CameraSettings
 from semedge.cameras.sim import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.errors import SemedgeError
 
-__all__ = ["Camera", "CameraStalledError", "open_camera"]
+__all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]
 
 SCHEMES = (
     "0 or /dev/video0, rtsp://..., http://... (MJPEG), a video file, a folder, glob or file of "
-    "images, or sim:SEED"
+    "images, sim:SEED, genicam:PRODUCER.cti#SERIAL, pylon:SERIAL or aravis:NAME"
 )
 
 
-def open_camera(source: str, *, timeout_s: float = 10.0, loop: bool = False) -> Camera:
+def open_camera(
+    source: str,
+    *,
+    timeout_s: float = 10.0,
+    loop: bool = False,
+    settings: CameraSettings = AS_IT_IS,
+) -> Camera:
     """Open a source of frames.
 
     Parameters
     ----------
     source
-        A device number or path, an address, a file, a folder, a glob, or `sim:SEED`.
+        A device number or path, an address, a file, a folder, a glob, or one of the forms with a
+        name and a colon.
     timeout_s
         Longest wait for a frame of a live source.
     loop
         Whether files start again at their end.
+    settings
+        What the camera is told; `SemedgeError` where it refuses or takes no settings.
     """
     if timeout_s <= 0:
         raise SemedgeError(f"timeout_s must be above 0. Received: {timeout_s:g}")
+    if settings.crop_bottom_px < 0:
+        raise SemedgeError(
+            f"crop_bottom_px must not be below 0. Received: {settings.crop_bottom_px}"
+        )
+    camera = _open_device(source, settings, timeout_s)
+    if camera is None:
+        settings.refuse_for(redact(source))
+        camera = _open_other(source, timeout_s, loop)
+    camera.crop_bottom_px = settings.crop_bottom_px
+    return camera
+
+
+def _open_device(source: str, settings: CameraSettings, timeout_s: float) -> Camera | None:
+    """A camera of those that take settings, whose libraries are loaded only for them."""
+    if source.startswith("genicam:"):
+        from semedge.cameras.genicam import GenicamCamera
+
+        return GenicamCamera(source, settings, timeout_s=timeout_s)
+    if source.startswith("pylon:"):
+        from semedge.cameras.pylon import PylonCamera
+
+        return PylonCamera(source, settings, timeout_s=timeout_s)
+    if source.startswith("aravis:"):
+        from semedge.cameras.aravis import AravisCamera
+
+        return AravisCamera(source, settings, timeout_s=timeout_s)
+    return None
+
+
+def _open_other(source: str, timeout_s: float, loop: bool) -> Camera:
     if source.startswith("sim:"):
         return SimulatedCamera(source)
     if source.isdecimal() or source.startswith(("/dev/video", "rtsp://", "http://", "https://")):

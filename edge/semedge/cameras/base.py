@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event
 from types import TracebackType
 
@@ -27,10 +28,14 @@ class Camera(ABC):
     skipped
         Files that could not be decoded, each with the reason.
     lost
-        Frames that newer ones replaced before they were read.
+        Frames that newer ones replaced before they were read, or that the camera numbered and
+        that came damaged or never.
+    crop_bottom_px
+        Rows at the lower edge of each frame that are cut off.
     """
 
     live = False
+    crop_bottom_px = 0
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -56,7 +61,7 @@ class Camera(ABC):
     def __next__(self) -> Frame:
         if self._closed.is_set():
             raise StopIteration
-        return self.read()
+        return self._cropped(self.read())
 
     def __enter__(self) -> Camera:
         return self
@@ -68,3 +73,14 @@ class Camera(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _cropped(self, frame: Frame) -> Frame:
+        if not self.crop_bottom_px:
+            return frame
+        height, width = frame.shape
+        if self.crop_bottom_px >= height:
+            raise SemedgeError(
+                f"crop_bottom_px = {self.crop_bottom_px} leaves nothing of a frame of "
+                f"{width}x{height} px; give the height of the information bar."
+            )
+        return replace(frame, image=frame.image[: height - self.crop_bottom_px])
