@@ -12,10 +12,13 @@ from semedge.sinks.apprise import AppriseSection
 from semedge.sinks.base import ChosenEvents, SinkSection
 from semedge.sinks.command import CommandSection
 from semedge.sinks.email import EmailSection
+from semedge.sinks.modbus import ModbusSection
 from semedge.sinks.mqtt import MqttSection
 from semedge.sinks.webhook import WebhookSection
 
-AnySection = AppriseSection | CommandSection | EmailSection | MqttSection | WebhookSection
+AnySection = (
+    AppriseSection | CommandSection | EmailSection | ModbusSection | MqttSection | WebhookSection
+)
 """The tables of the kinds of sinks; a sink's package is imported when it is opened."""
 
 SinkChoice = Annotated[AnySection, Field(discriminator="kind")]

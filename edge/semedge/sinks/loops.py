@@ -1,0 +1,56 @@
+"""An event loop in a thread of its own, for servers that want one."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+GRACE_S = 0.5
+"""What a loop that no longer turns is waited for beyond a coroutine's own limit."""
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs coroutines for other threads.
+
+    Parameters
+    ----------
+    name
+        Name of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """The coroutine's result; raises what it raises, and `TimeoutError` after `timeout_s`."""
+
+        async def limited() -> T:
+            return await asyncio.wait_for(coroutine, timeout_s)
+
+        try:
+            return asyncio.run_coroutine_threadsafe(limited(), self._loop).result(
+                timeout_s + GRACE_S
+            )
+        except (asyncio.TimeoutError, concurrent.futures.TimeoutError):
+            raise TimeoutError(f"it took longer than {timeout_s:g} s") from None
+
+    def close(self, timeout_s: float) -> None:
+        """End what still runs, and the thread."""
+        try:
+            asyncio.run_coroutine_threadsafe(self._end_tasks(), self._loop).result(timeout_s)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout_s)
+
+    async def _end_tasks(self) -> None:
+        tasks = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,265 @@
+"""Events, state and settings in the registers of a Modbus server."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from typing import Any, Literal
+
+from pydantic import Field
+
+from semedge.errors import SemedgeError
+from semedge.event import Event
+from semedge.extras import import_extra
+from semedge.remote import Remote
+from semedge.sinks import DeliveryError, Sink
+from semedge.sinks.base import SinkSection
+from semedge.sinks.loops import LoopThread
+from semedge.sinks.modbus_map import (
+    ANSWERS,
+    CAMERA,
+    CAMERA_EVERY,
+    CAMERAS_FROM,
+    MOST_CAMERAS,
+    REGISTERS,
+    REQUESTS,
+    SETTINGS,
+    STATION,
+    Image,
+    WordOrder,
+    camera_values,
+    event_values,
+    station_values,
+)
+from semedge.state import StationState
+
+REFRESH_EVERY_S = 0.2
+START_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+LOOK_EVERY_S = 0.02
+SETTING = {register.name: register for register in SETTINGS}
+READING = (1, 2, 3, 4)
+WRITING = (6, 16)
+
+
+class ModbusSection(SinkSection):
+    """`[sinks.NAME]` with `kind = "modbus"`: a Modbus TCP server that a PLC reads."""
+
+    kind: Literal["modbus"] = Field(description="The word `modbus`.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that it listens on: Modbus knows no password, so name that of the"
+        " machine's own network alone.",
+    )
+    port: int = Field(default=5020, ge=1, le=65535, description="Port that it listens on.")
+    word_order: WordOrder = Field(
+        default="big", description="Which word of a value of 32 bits comes first."
+    )
+    handshake: bool = Field(
+        default=True,
+        description="An event is delivered when the PLC has written its number to `event_taken`;"
+        " without, as soon as it lies in the registers, whether anyone reads it or not.",
+    )
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for the PLC to take an event."
+    )
+    accept_settings: bool = Field(
+        default=False, description="Do what the register `request` asks for."
+    )
+
+    def open(self, name: str) -> Sink:
+        """The sink."""
+        return ModbusSink(name, self)
+
+
+class ModbusSink:
+    """Lays each event in the registers, and waits until the PLC has taken it."""
+
+    def __init__(self, name: str, section: ModbusSection) -> None:
+        self.name = name
+        self._section = section
+        self._server_module = import_extra("pymodbus.server", "modbus", "A Modbus sink")
+        self._simulator = import_extra("pymodbus.simulator", "modbus", "A Modbus sink")
+        self._refusals = import_extra("pymodbus.constants", "modbus", "A Modbus sink").ExcCodes
+        self._image = Image(section.word_order)
+        self._lock = threading.Lock()
+        self._cameras: list[str] = []
+        self._state: StationState | None = None
+        self._remote: Remote | None = None
+        self._event_id: str | None = None
+        self._requests: queue.Queue[str] = queue.Queue(1)
+        self._closing = threading.Event()
+        self._worker = threading.Thread(target=self._work, name=f"modbus-{name}", daemon=True)
+        self._loop: LoopThread | None = None
+        self._server: Any = None
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Listen, and show the state from now on."""
+        self._state, self._remote = state, remote
+        self._cameras = list(state.snapshot().cameras)[:MOST_CAMERAS]
+        self._refresh()
+        self._listen()
+        self._worker.start()
+
+    def deliver(self, event: Event) -> None:
+        """Lay the event in the registers, and wait until the PLC writes its number back."""
+        if self._server is None:
+            self._listen()
+        with self._lock:
+            self._event_id = event.event_id
+            self._image.put(STATION, event_values(event, self._cameras))
+        if not self._section.handshake:
+            return
+        number = event.number & 0xFFFFFFFF
+        ends_s = time.monotonic() + self._section.timeout_s
+        while self._setting("event_taken") != number:
+            if time.monotonic() > ends_s or self._closing.is_set():
+                raise DeliveryError(
+                    f"the PLC did not take event {number} within {self._section.timeout_s:g} s"
+                )
+            time.sleep(LOOK_EVERY_S)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closing.set()
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            if self._server is not None:
+                loop.run(self._server.shutdown(), CLOSE_TIMEOUT_S)
+        finally:
+            loop.close(CLOSE_TIMEOUT_S)
+
+    def _listen(self) -> None:
+        """Start the server; `SemedgeError` where the port cannot be had."""
+        if self._loop is None:
+            self._loop = LoopThread(f"modbus-{self.name}-server")
+        data = self._simulator.SimData(
+            0, count=REGISTERS, values=0, datatype=self._simulator.DataType.REGISTERS
+        )
+        device = self._simulator.SimDevice(id=0, simdata=[data], action=self._on_access)
+
+        async def start() -> Any:
+            server = self._server_module.ModbusTcpServer(
+                device, address=(self._section.host, self._section.port)
+            )
+            await server.serve_forever(background=True)
+            return server
+
+        try:
+            self._server = self._loop.run(start(), START_TIMEOUT_S)
+        except (RuntimeError, OSError) as error:
+            raise SemedgeError(
+                f"The Modbus sink {self.name} cannot listen on {self._section.host} port "
+                f"{self._section.port} ({error}); choose a free port of this machine."
+            ) from error
+
+    async def _on_access(
+        self,
+        function: int,
+        start: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        values: list[int] | None,
+    ) -> Any:
+        """Answer a client, by the server's thread; an `ExcCodes` refuses."""
+        if values is None:
+            if function not in READING:
+                return self._refusals.ILLEGAL_FUNCTION
+            with self._lock:
+                registers[:] = self._image.words
+            return None
+        if function not in WRITING:
+            return self._refusals.ILLEGAL_FUNCTION
+        return self._write(address, values)
+
+    def _write(self, address: int, values: list[int]) -> Any:
+        writable = SETTINGS if self._section.accept_settings else (SETTING["event_taken"],)
+        allowed = {
+            each
+            for register in writable
+            for each in range(register.address, register.address + register.words)
+        }
+        if not allowed.issuperset(range(address, address + len(values))):
+            return self._refusals.ILLEGAL_ADDRESS
+        with self._lock:
+            self._image.words[address : address + len(values)] = values
+            code = int(self._image.get(SETTING["request"]))
+            if code and SETTING["request"].address in range(address, address + len(values)):
+                self._image.put(SETTINGS, {"request": 0})
+                return self._accept(code)
+        return None
+
+    def _accept(self, code: int) -> Any:
+        if code >= len(REQUESTS):
+            return self._refusals.ILLEGAL_VALUE
+        try:
+            self._requests.put_nowait(REQUESTS[code])
+        except queue.Full:
+            return self._refusals.DEVICE_BUSY
+        self._image.put(STATION, {"answer": ANSWERS.index("at work")})
+        return None
+
+    def _setting(self, name: str) -> float:
+        with self._lock:
+            return self._image.get(SETTING[name])
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                action = self._requests.get(timeout=REFRESH_EVERY_S)
+            except queue.Empty:
+                self._refresh()
+                continue
+            answer = self._do(action)
+            self._refresh()
+            with self._lock:
+                self._image.put(STATION, {"answer": ANSWERS.index(answer)})
+
+    def _do(self, action: str) -> str:
+        assert self._remote is not None
+        try:
+            self._remote.ask(self._request(action), f"modbus {self.name}")
+        except SemedgeError:
+            return "refused"
+        return "done"
+
+    def _request(self, action: str) -> dict[str, Any]:
+        """The request that the registers of the settings hold."""
+        assert self._remote is not None
+        if action == "acknowledge":
+            return {"action": action, "event_id": self._event_id}
+        camera = int(self._setting("camera"))
+        request = {"action": action, "camera": _named(self._cameras, camera)}
+        if action == "recipe":
+            return {
+                **request,
+                "recipe": _named(self._remote.recipes(), int(self._setting("recipe"))),
+            }
+        warn = self._setting("warn_level")
+        return {
+            **request,
+            "alarm": self._setting("alarm_level"),
+            "warn": None if math.isnan(warn) else warn,
+        }
+
+    def _refresh(self) -> None:
+        """Bring the registers up to the state."""
+        assert self._state is not None
+        assert self._remote is not None
+        snapshot = self._state.snapshot()
+        recipes = self._remote.recipes()
+        with self._lock:
+            self._image.put(STATION, station_values(snapshot, self.name))
+            for number, name in enumerate(self._cameras):
+                values = camera_values(snapshot.cameras[name], recipes)
+                self._image.put(CAMERA, values, CAMERAS_FROM + number * CAMERA_EVERY)
+
+
+def _named(names: list[str], number: int) -> str:
+    """The name at a place that counts from 1; one that no name can be where there is none."""
+    return names[number - 1] if 1 <= number <= len(names) else f"number {number}"
