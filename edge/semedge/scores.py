@@ -82,6 +82,21 @@ def features_zz(f_zz: Tensor, f_zy: Tensor) -> Tensor:
     return l1_distance(f_zz, f_zy)
 
 
+def residual_l1(x: Tensor, y: Tensor) -> Tensor:
+    """Residual of the reconstruction in L1, sum|x - G(E(x))| (eq. 2.32)."""
+    return l1_distance(x, y)
+
+
+def features_l2(f_x: Tensor, f_y: Tensor) -> Tensor:
+    """Features before and after, ||f(x) - f(G(x))|| (eq. 2.96)."""
+    return l2_distance(f_x, f_y)
+
+
+def latent_l1(z: Tensor, z_y: Tensor) -> Tensor:
+    """What the second encoder does not find again, in L1, sum|G_E(x) - E(G(x))| (eq. 2.95)."""
+    return l1_distance(z, z_y)
+
+
 def mean_square_residual(x: Tensor, y: Tensor) -> Tensor:
     """A_R(x) of eq. 3.5, ||x - G(E(x))||^2 / n."""
     return mean_square(x, y)
@@ -168,6 +183,9 @@ SCORES: dict[str, ScoreFunction] = {
         final_3,
         features_xx,
         features_zz,
+        residual_l1,
+        features_l2,
+        latent_l1,
         mean_square_residual,
         mean_square_features,
         embedding_gaussian,

@@ -80,6 +80,9 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "final_3": (l2, "h_x", "h_y"),
     "features_xx": (l1, "f_xx", "f_xy"),
     "features_zz": (l1, "f_zz", "f_zy"),
+    "residual_l1": (l1, "x", "y"),
+    "features_l2": (l2, "f_x", "f_y"),
+    "latent_l1": (l1, "z", "z_y"),
     "mean_square_residual": (mean_square, "x", "y"),
     "mean_square_features": (mean_square, "f_x", "f_y"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import keras
@@ -10,9 +11,10 @@ import pytest
 import tensorflow as tf
 
 from semedge_trainer import networks as blocks
+from semedge_trainer.detectors import ganomaly, skip_ganomaly
 from semedge_trainer.networks import Network
 from semedge_trainer.spectral import iterate_spectral_vectors, spectral_layers
-from semedge_trainer.twin import make_twin, phase_kernel
+from semedge_trainer.twin import flipped_kernel, make_twin, phase_kernel
 
 BUILDERS: dict[str, Callable[[], Network]] = {
     "encoder": lambda: blocks.encoder("encoder"),
@@ -23,6 +25,9 @@ BUILDERS: dict[str, Callable[[], Network]] = {
     "features_anogan": blocks.features_anogan,
     "features_xx": blocks.features_pair_images,
     "features_zz": blocks.features_pair_latents,
+    "features_skip": lambda: blocks.features_anogan(kernel_px=5),
+    "decoder_ganomaly": ganomaly.decoder,
+    "generator_skip": skip_ganomaly.generator,
 }
 SHAPES = {
     "encoder": [(16, 16, 64), (8, 8, 128), (4, 4, 256), (256,)],
@@ -33,6 +38,27 @@ SHAPES = {
     "features_anogan": [(16, 16, 64), (8, 8, 128), (4, 4, 256)],
     "features_xx": [(16, 16, 64), (8, 8, 128)],
     "features_zz": [(64,), (32,)],
+    "features_skip": [(16, 16, 64), (8, 8, 128), (4, 4, 256)],
+    "decoder_ganomaly": [
+        (2, 2, 256),
+        (4, 4, 128),
+        (8, 8, 64),
+        (16, 16, 32),
+        (32, 32, 16),
+        (32, 32, 1),
+    ],
+    "generator_skip": [
+        (16, 16, 64),
+        (8, 8, 128),
+        (4, 4, 256),
+        (2, 2, 512),
+        (1, 1, 512),
+        (2, 2, 512),
+        (4, 4, 256),
+        (8, 8, 128),
+        (16, 16, 64),
+        (32, 32, 1),
+    ],
 }
 NORMALIZED = {
     "encoder": ["conv2", "conv3"],
@@ -43,6 +69,12 @@ NORMALIZED = {
     "features_anogan": ["conv1", "conv2", "conv3"],
     "features_xx": [],
     "features_zz": [],
+    "features_skip": ["conv1", "conv2", "conv3"],
+    "decoder_ganomaly": [f"deconv{index}" for index in range(1, 6)],
+    "generator_skip": [
+        *(f"conv{index}" for index in range(1, 6)),
+        *(f"deconv{index}" for index in range(1, 5)),
+    ],
 }
 KERNELS = (
     keras.layers.Conv2D,
@@ -83,6 +115,30 @@ def test_layers_are_those_of_appendix_a(name: str) -> None:
 def test_encoder_has_the_parameters_of_table_a7() -> None:
     kernels = 25 * 64 + 25 * 64 * 128 + 25 * 128 * 256 + 4096 * 256
     assert blocks.encoder("encoder").count_params() == kernels + 64 + 4 * (128 + 256) + 256
+
+
+def test_decoder_has_the_parameters_of_table_a4() -> None:
+    channels = [256, 256, 128, 64, 32, 16]
+    kernels = 16 * (sum(a * b for a, b in itertools.pairwise(channels)) + 16)
+    assert ganomaly.decoder().count_params() == kernels + 4 * sum(channels[1:]) + 1
+
+
+def test_skip_generator_has_the_parameters_of_table_a5() -> None:
+    down = [1, 64, 128, 256, 512, 512]
+    joined = [512, 1024, 512, 256, 128]
+    up = [512, 256, 128, 64, 1]
+    kernels = sum(a * b for a, b in itertools.pairwise(down))
+    kernels += sum(a * b for a, b in zip(joined, up, strict=True))
+    norms = sum(down[1:]) + sum(up[:-1])
+    assert skip_ganomaly.generator().count_params() == 25 * kernels + 4 * norms + 1
+
+
+def test_skip_generator_joins_each_layer_to_its_mirror() -> None:
+    network = skip_ganomaly.generator()
+    for index in range(1, 5):
+        sources = network.get_layer(f"skip{index}").input
+        assert sources[0] is network.get_layer(f"conv{5 - index}_lrelu").output
+        assert sources[1] is network.get_layer(f"deconv{index}_lrelu").output
 
 
 @pytest.mark.parametrize("name", ["embedding", "features_xx"])
@@ -127,3 +183,13 @@ def test_phase_kernel_is_exact_for_every_size(kernel_px: int) -> None:
     expected = tf.nn.conv2d_transpose(values, kernel, (2, 12, 10, 4), 2)
     phases = tf.nn.conv2d(values, phase_kernel(kernel), 1, "SAME")
     assert tf.nn.depth_to_space(phases, 2).numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("kernel_px", [1, 2, 3, 4, 5, 6])
+def test_flipped_kernel_is_exact_for_every_size(kernel_px: int) -> None:
+    random = np.random.default_rng(kernel_px)
+    values = random.normal(size=(2, 6, 5, 3)).astype("f4")
+    kernel = random.normal(size=(kernel_px, kernel_px, 4, 3)).astype("f4")
+    expected = tf.nn.conv2d_transpose(values, kernel, (2, 6, 5, 4), 1)
+    outputs = tf.nn.conv2d(values, flipped_kernel(kernel), 1, "SAME")
+    assert outputs.numpy() == pytest.approx(expected.numpy(), abs=1e-4)

@@ -45,6 +45,8 @@ OPTIONS = [
     ("anogan", {"instance_noise": "true", "soft_labels": "true"}),
     ("f-anogan", {}),
     ("encebgan", {}),
+    ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
+    ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "true"}),
 ]
 
 LAST_LAYERS = ("logit", "logit_xx", "logit_zz", "critic")

@@ -83,8 +83,13 @@ class Discriminator:
         return binary_cross_entropy(generated_labels, self.logits(*real))
 
     def feature_matching(self, real: Item, generated: Item) -> tf.Tensor:
-        """Mean over the batch of ||f(real) - f(generated)||, item by item (eq. 2.91)."""
+        """Mean over the batch of ||f(real) - f(generated)||, item by item (eq. 2.96)."""
         return mean_norm(self.features(*real) - self.features(*generated))
+
+    def distance_from_mean_features(self, real: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
+        """Mean over the batch of ||f(real) - mean f(generated)|| (eq. 2.91)."""
+        mean = tf.reduce_mean(self.features(generated), axis=0, keepdims=True)
+        return mean_norm(self.features(real) - mean)
 
     def _noisy(self, part: tf.Tensor) -> tf.Tensor:
         if not self._switches.instance_noise or part.shape.rank != IMAGE_RANK:

@@ -19,14 +19,10 @@ GAP_PX = 2
 def gallery(
     detector: TrainableDetector, networks: Mapping[str, Network], patches: tf.Tensor, seed: int
 ) -> bytes:
-    """PNG with a row of patches, a row of their reconstructions, and a row of samples G(z)."""
-    rows = [patches]
-    reconstructions = detector.reconstruct(networks, patches)
-    if reconstructions is not None:
-        rows.append(reconstructions)
+    """PNG with a row of patches and, as far as the detector has them, reconstructions, samples."""
     z = tf.random.stateless_normal((len(patches), LATENT), [seed, 1])
-    rows.append(networks["generator"](z, training=False))
-    picture = np.concatenate([_row(np.asarray(row)) for row in rows])
+    rows = [patches, detector.reconstruct(networks, patches), detector.sample(networks, z)]
+    picture = np.concatenate([_row(np.asarray(row)) for row in rows if row is not None])
     enlarged = cv2.resize(
         picture, None, fx=ENLARGEMENT, fy=ENLARGEMENT, interpolation=cv2.INTER_NEAREST
     )

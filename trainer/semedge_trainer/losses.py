@@ -18,6 +18,12 @@ def mean_norm(difference: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.sqrt(tf.reduce_sum(tf.square(flat), axis=1) + SMALLEST_SQUARE))
 
 
+def mean_l1(difference: tf.Tensor) -> tf.Tensor:
+    """Mean over the batch of the sum of absolute values of each item."""
+    flat = tf.reshape(tf.cast(difference, tf.float32), (tf.shape(difference)[0], -1))
+    return tf.reduce_mean(tf.reduce_sum(tf.abs(flat), axis=1))
+
+
 def mean_square(difference: tf.Tensor) -> tf.Tensor:
     """Mean over the batch of ||.||^2 / n, n the values of an item (eq. 3.1 to 3.3)."""
     return tf.reduce_mean(tf.square(tf.cast(difference, tf.float32)))

@@ -2,9 +2,9 @@
 
 A twin computes what the trained network computes in inference mode, with fewer kinds of layers:
 batch normalization is folded into the layer before it, spectrally normalized kernels come divided,
-dropout is gone, and transposed convolutions are convolutions followed by depth-to-space, which
-every runtime accelerates. TFMOT accepts no Keras 3 model, hence `tf_keras`; nothing else in the
-trainer knows of it.
+dropout is gone, and transposed convolutions are convolutions, followed by depth-to-space where
+their stride is 2, which every runtime accelerates. TFMOT accepts no Keras 3 model, hence
+`tf_keras`; nothing else in the trainer knows of it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def make_twin(
     batch
         Items that the graph takes at once.
     rewrite
-        Whether transposed convolutions of stride 2 become convolution and depth-to-space.
+        Whether transposed convolutions become convolutions, of stride 2 with depth-to-space.
     wrap_depth_to_space
         Applied to each depth-to-space layer, for the annotation that TFMOT wants.
     """
@@ -110,7 +110,7 @@ def _copy_deconvolution(
     layer: Any, norm: Any, values: Any, rewrite: bool, wrap: Wrap | None
 ) -> Any:
     weights = _folded(layer, norm, channel_axis=2)
-    if not rewrite or tuple(layer.strides) != (2, 2):
+    if not rewrite:
         new = tf_keras.layers.Conv2DTranspose(
             layer.filters,
             layer.kernel_size,
@@ -120,6 +120,12 @@ def _copy_deconvolution(
             dtype="float32",
         )
         return _with_weights(new, values, weights)
+    if tuple(layer.strides) == (1, 1):
+        kernel = flipped_kernel(weights.kernel)
+        new = tf_keras.layers.Conv2D(
+            layer.filters, kernel.shape[:2], padding="same", name=layer.name, dtype="float32"
+        )
+        return _with_weights(new, values, Weights(kernel, weights.bias))
     kernel = phase_kernel(weights.kernel)
     if values.shape[1] == values.shape[2] == 1:
         middle = len(kernel) // 2
@@ -164,6 +170,30 @@ def phase_kernel(kernel: Array) -> Array:
         for column, phase_x, tap_x in taps:
             phases[row, column, :, phase_y, phase_x] = kernel[tap_y, tap_x].T
     return phases.reshape(2 * reach + 1, 2 * reach + 1, inputs, 4 * outputs)
+
+
+def flipped_kernel(kernel: Array) -> Array:
+    """Kernel of the convolution that is a transposed convolution of stride 1.
+
+    A transposed convolution of stride 1 with `same` padding writes input pixel i, times
+    `kernel[t]`, to output pixel o = i + t - p, p = (k - 1) // 2: a convolution over i - o = p - t.
+    A kernel of even size reaches further before a pixel than after it, which `same` padding does
+    not allow for; it gets a row and a column of zeros.
+
+    Parameters
+    ----------
+    kernel
+        Shape `(k, k, outputs, inputs)`.
+
+    Returns
+    -------
+    Array
+        Shape `(r, r, inputs, outputs)`, r odd.
+    """
+    flipped = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    even = 1 - len(kernel) % 2
+    padded: Array = np.pad(flipped, ((0, even), (0, even), (0, 0), (0, 0)))
+    return padded
 
 
 def _folded(layer: Any, norm: Any, channel_axis: int) -> Weights:

@@ -10,7 +10,9 @@ from semedge_trainer.detectors.base import TrainableDetector, parse_options
 from semedge_trainer.detectors.ebgan import Ebgan
 from semedge_trainer.detectors.encebgan import Encebgan
 from semedge_trainer.detectors.fanogan import Fanogan
+from semedge_trainer.detectors.ganomaly import Ganomaly
 from semedge_trainer.detectors.sencebgan import Sencebgan
+from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 
 DETECTORS: dict[str, type[TrainableDetector]] = {
     detector.name: detector
@@ -19,7 +21,9 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         Ebgan,
         Encebgan,
         Fanogan,
+        Ganomaly,
         Sencebgan,
+        SkipGanomaly,
     )
 }
 

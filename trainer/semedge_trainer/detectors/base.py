@@ -195,6 +195,10 @@ class TrainableDetector(ABC):
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
         """G(E(x)) in inference mode where the detector has an encoder, else None."""
 
+    def sample(self, networks: Networks, z: tf.Tensor) -> tf.Tensor | None:
+        """G(z) in inference mode for latents `(n, 256)`; None where no network takes them."""
+        return networks["generator"](z, training=False)
+
     @abstractmethod
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """The detector's own losses on quantization-aware twins, all of them trained at once."""
