@@ -3,8 +3,9 @@
 A score function's parameters are the names of the tensors that it needs: `x` the patches,
 `y` = G(E(x)) their reconstruction, `z` = E(x) their latent, `h_x` and `h_y` the discriminator's
 embeddings, `d_x` and `d_y` its reconstructions, `f_x` and `f_y` a discriminator's features, `z_y`
-the latent that a second encoder finds in `y`. The detector computes the tensors that the wanted
-scores name, and no others. The trainer evaluates with these same functions.
+the latent that a second encoder finds in `y`, `f_ab` and `l_ab` the features and the logit that a
+discriminator of pairs gives (a, b). The detector computes the tensors that the wanted scores name,
+and no others. The trainer evaluates with these same functions.
 
 Norms run over everything but the batch and are not squared.
 """
@@ -42,6 +43,12 @@ def mean_square(a: Tensor, b: Tensor) -> Tensor:
     return squares / np.float32(difference.shape[1])
 
 
+def minus_log_sigmoid(logits: Tensor) -> Tensor:
+    """-log sigmoid of each logit of `(n, 1)`, shape `(n,)`."""
+    values: Tensor = np.logaddexp(np.float32(0.0), -logits)[:, 0]
+    return values
+
+
 def im1(x: Tensor, y: Tensor) -> Tensor:
     """Residual of the reconstruction, ||x - G(E(x))||."""
     return l2_distance(x, y)
@@ -72,9 +79,39 @@ def final_3(h_x: Tensor, h_y: Tensor) -> Tensor:
     return l2_distance(h_x, h_y)
 
 
+def features_xz(f_xz: Tensor, f_yz: Tensor) -> Tensor:
+    """L1 distance of D(x, z)'s features, (x, E(x)) against (G(E(x)), E(x)) (eq. 2.33)."""
+    return l1_distance(f_xz, f_yz)
+
+
+def features_xz_l2(f_xz: Tensor, f_yz: Tensor) -> Tensor:
+    """The same in L2."""
+    return l2_distance(f_xz, f_yz)
+
+
+def cross_entropy_xz(l_xz: Tensor) -> Tensor:
+    """How little the pair (x, E(x)) looks real to D(x, z), -log D(x, E(x))."""
+    return minus_log_sigmoid(l_xz)
+
+
+def cross_entropy_xz_flipped(l_xz: Tensor) -> Tensor:
+    """The same where D was trained with flipped labels and gives real pairs 0."""
+    return minus_log_sigmoid(-l_xz)
+
+
 def features_xx(f_xx: Tensor, f_xy: Tensor) -> Tensor:
     """L1 distance of the pair discriminator's features, (x, x) against (x, G(E_G(x)))."""
     return l1_distance(f_xx, f_xy)
+
+
+def cross_entropy_xx(l_xy: Tensor) -> Tensor:
+    """How little (x, G(E(x))) looks like (x, x) to D_xx, -log D_xx(x, G(E(x))) (eq. 2.90)."""
+    return minus_log_sigmoid(l_xy)
+
+
+def cross_entropy_xx_flipped(l_xy: Tensor) -> Tensor:
+    """The same where D_xx was trained with flipped labels."""
+    return minus_log_sigmoid(-l_xy)
 
 
 def features_zz(f_zz: Tensor, f_zy: Tensor) -> Tensor:
@@ -181,7 +218,13 @@ SCORES: dict[str, ScoreFunction] = {
         final_1,
         final_2,
         final_3,
+        features_xz,
+        features_xz_l2,
+        cross_entropy_xz,
+        cross_entropy_xz_flipped,
         features_xx,
+        cross_entropy_xx,
+        cross_entropy_xx_flipped,
         features_zz,
         residual_l1,
         features_l2,

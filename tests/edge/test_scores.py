@@ -24,6 +24,10 @@ SHAPES = {
     "f_y": (COUNT, 9),
     "f_xx": (COUNT, 3, 3, 4),
     "f_xy": (COUNT, 3, 3, 4),
+    "f_xz": (COUNT, 7),
+    "f_yz": (COUNT, 7),
+    "l_xz": (COUNT, 1),
+    "l_xy": (COUNT, 1),
     "f_zz": (COUNT, 7),
     "f_zy": (COUNT, 7),
     "h_mean": (6,),
@@ -78,6 +82,8 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "final_1": (l2, "z", "z_y"),
     "final_2": (l2, "z", "h_y"),
     "final_3": (l2, "h_x", "h_y"),
+    "features_xz": (l1, "f_xz", "f_yz"),
+    "features_xz_l2": (l2, "f_xz", "f_yz"),
     "features_xx": (l1, "f_xx", "f_xy"),
     "features_zz": (l1, "f_zz", "f_zy"),
     "residual_l1": (l1, "x", "y"),
@@ -86,6 +92,13 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "mean_square_residual": (mean_square, "x", "y"),
     "mean_square_features": (mean_square, "f_x", "f_y"),
 }
+CROSS_ENTROPIES = {
+    "cross_entropy_xz": ("l_xz", 1),
+    "cross_entropy_xz_flipped": ("l_xz", -1),
+    "cross_entropy_xx": ("l_xy", 1),
+    "cross_entropy_xx_flipped": ("l_xy", -1),
+}
+"""Logit of each, and its sign where the pair is real."""
 
 
 def log(value: float) -> float:
@@ -119,6 +132,9 @@ def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
         ]
     if name == "embedding_gaussian":
         return [whitened_norm(h, tensors["h_mean"], tensors["h_whitening"]) for h in tensors["h_x"]]
+    if name in CROSS_ENTROPIES:
+        logits, sign = CROSS_ENTROPIES[name]
+        return [-math.log(1 / (1 + math.exp(-sign * value))) for value in tensors[logits][:, 0]]
     distance, first, second = FORMULAS[name]
     return [distance(a, b) for a, b in zip(tensors[first], tensors[second], strict=True)]
 

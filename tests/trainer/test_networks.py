@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from semedge_trainer import networks as blocks
-from semedge_trainer.detectors import ganomaly, skip_ganomaly
+from semedge_trainer.detectors import alad, bigan, ganomaly, make_detector, skip_ganomaly
 from semedge_trainer.networks import Network
 from semedge_trainer.spectral import iterate_spectral_vectors, spectral_layers
 from semedge_trainer.twin import flipped_kernel, make_twin, phase_kernel
@@ -28,6 +28,14 @@ BUILDERS: dict[str, Callable[[], Network]] = {
     "features_skip": lambda: blocks.features_anogan(kernel_px=5),
     "decoder_ganomaly": ganomaly.decoder,
     "generator_skip": skip_ganomaly.generator,
+    "encoder_bigan": lambda: blocks.encoder("encoder", bigan.KERNEL_PX),
+    "features_z_bigan": bigan.features_latent,
+    "features_xz_bigan": bigan.features_joint,
+    "generator_alad": lambda: blocks.generator_anogan(last_kernel_px=alad.KERNEL_PX),
+    "encoder_alad": alad.encoder,
+    "features_x_alad": alad.features_image,
+    "features_z_alad": alad.features_latent,
+    "features_xz_alad": alad.features_joint,
 }
 SHAPES = {
     "encoder": [(16, 16, 64), (8, 8, 128), (4, 4, 256), (256,)],
@@ -59,6 +67,14 @@ SHAPES = {
         (16, 16, 64),
         (32, 32, 1),
     ],
+    "encoder_bigan": [(16, 16, 64), (8, 8, 128), (4, 4, 256), (256,)],
+    "features_z_bigan": [(512,)],
+    "features_xz_bigan": [(1024,)],
+    "generator_alad": [(8192,), (8, 8, 512), (16, 16, 256), (32, 32, 128), (32, 32, 1)],
+    "encoder_alad": [(16, 16, 32), (8, 8, 64), (4, 4, 128), (2, 2, 256), (1, 1, 256)],
+    "features_x_alad": [(16, 16, 128), (8, 8, 256), (4, 4, 512)],
+    "features_z_alad": [(512,), (512,)],
+    "features_xz_alad": [(1024,), (1024,)],
 }
 NORMALIZED = {
     "encoder": ["conv2", "conv3"],
@@ -75,6 +91,36 @@ NORMALIZED = {
         *(f"conv{index}" for index in range(1, 6)),
         *(f"deconv{index}" for index in range(1, 5)),
     ],
+    "encoder_bigan": ["conv2", "conv3"],
+    "features_z_bigan": [],
+    "features_xz_bigan": [],
+    "generator_alad": ["dense", "deconv1", "deconv2", "deconv3"],
+    "encoder_alad": ["conv1", "conv2", "conv3", "conv4"],
+    "features_x_alad": ["conv1", "conv2", "conv3"],
+    "features_z_alad": [],
+    "features_xz_alad": [],
+}
+DROPOUTS = {
+    "features_xx": [0.5, 0.5],
+    "features_zz": [0.2, 0.2],
+    "features_z_bigan": [0.5],
+    "features_xz_bigan": [0.5],
+    "features_z_alad": [0.2, 0.2],
+    "features_xz_alad": [0.2, 0.2],
+}
+KERNEL_WEIGHTS = {
+    "encoder": 25 * 64 + 25 * 64 * 128 + 25 * 128 * 256 + 4096 * 256,
+    "encoder_bigan": 16 * 64 + 16 * 64 * 128 + 16 * 128 * 256 + 4096 * 256,
+    "generator_anogan": 256 * 8192 + 16 * (512 * 512 + 512 * 256 + 256 * 128) + 25 * 128,
+    "features_anogan": 16 * (64 + 64 * 128 + 128 * 256),
+    "features_xz_bigan": (4096 + 512) * 1024,
+    "generator_alad": 256 * 8192 + 16 * (512 * 512 + 512 * 256 + 256 * 128 + 128),
+    "encoder_alad": 16 * (32 + 32 * 64 + 64 * 128 + 128 * 256 + 256 * 256),
+    "features_x_alad": 16 * (128 + 128 * 256 + 256 * 512),
+    "features_z_alad": 256 * 512 + 512 * 512,
+    "features_xz_alad": (8192 + 512) * 1024 + 1024 * 1024,
+    "features_xx": 16 * (2 * 64 + 64 * 128),
+    "features_zz": 512 * 64 + 64 * 32,
 }
 KERNELS = (
     keras.layers.Conv2D,
@@ -110,11 +156,19 @@ def test_layers_are_those_of_appendix_a(name: str) -> None:
     ]
     assert [layer.name for layer in norms] == [f"{layer}_bn" for layer in NORMALIZED[name]]
     assert all(layer.momentum == 0.8 for layer in norms)
+    dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropouts == DROPOUTS.get(name, [])
+
+
+@pytest.mark.parametrize("name", KERNEL_WEIGHTS)
+def test_kernels_are_as_large_as_appendix_a_says(name: str) -> None:
+    kernels = [variable for variable in BUILDERS[name]().weights if variable.name == "kernel"]
+    assert sum(int(np.prod(kernel.shape)) for kernel in kernels) == KERNEL_WEIGHTS[name]
 
 
 def test_encoder_has_the_parameters_of_table_a7() -> None:
-    kernels = 25 * 64 + 25 * 64 * 128 + 25 * 128 * 256 + 4096 * 256
-    assert blocks.encoder("encoder").count_params() == kernels + 64 + 4 * (128 + 256) + 256
+    expected = KERNEL_WEIGHTS["encoder"] + 64 + 4 * (128 + 256) + 256
+    assert blocks.encoder("encoder").count_params() == expected
 
 
 def test_decoder_has_the_parameters_of_table_a4() -> None:
@@ -141,7 +195,15 @@ def test_skip_generator_joins_each_layer_to_its_mirror() -> None:
         assert sources[1] is network.get_layer(f"deconv{index}_lrelu").output
 
 
-@pytest.mark.parametrize("name", ["embedding", "features_xx"])
+def test_every_layer_of_alads_encoder_and_discriminators_is_spectrally_normalized() -> None:
+    networks = make_detector("alad", {}, "fast").build()
+    assert spectral_layers(networks.pop("generator")) == []
+    for name, network in networks.items():
+        with_kernels = [layer for layer in network.layers if isinstance(layer, KERNELS)]
+        assert with_kernels == spectral_layers(network), name
+
+
+@pytest.mark.parametrize("name", ["embedding", "features_xx", "encoder_alad"])
 def test_spectral_norm_is_the_largest_singular_value(name: str) -> None:
     network = BUILDERS[name]()
     for _ in range(100):
@@ -169,7 +231,8 @@ def test_twin_computes_what_the_network_computes(name: str, rewrite: bool) -> No
     network = stirred(name)
     expected = np.asarray(network(items(network), training=False))
     twin = make_twin(network, batch=4, rewrite=rewrite)
-    assert np.asarray(twin(items(network), training=False)) == pytest.approx(expected, abs=1e-5)
+    outputs = np.asarray(twin(items(network), training=False))
+    assert outputs == pytest.approx(expected, rel=1e-5, abs=1e-5)
     kinds = {type(layer).__name__ for layer in twin.layers}
     assert "BatchNormalization" not in kinds
     assert rewrite <= ("DepthToSpace" in kinds or "deconv1" not in NORMALIZED[name])

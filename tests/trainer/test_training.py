@@ -47,6 +47,9 @@ OPTIONS = [
     ("encebgan", {}),
     ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
     ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "true"}),
+    ("bigan", {}),
+    ("ali", {"instance_noise": "true", "label_flipping": "true"}),
+    ("alad", {"soft_labels": "true"}),
 ]
 
 LAST_LAYERS = ("logit", "logit_xx", "logit_zz", "critic")

@@ -59,7 +59,12 @@ class Discriminator:
         return self._context.networks[self._names[-1]](self.features(*item), training=True)
 
     def learn(self, real: Item, generated: Item) -> tf.Tensor:
-        """One step down -log D(real) - log(1 - D(generated)); gives the loss."""
+        """One step down -log D(real) - log(1 - D(generated)); gives the loss.
+
+        No gradient reaches what made the items, so that a generator's loss can call this on its
+        way and be taken against the discriminator that has just learnt.
+        """
+        real, generated = _stopped(real), _stopped(generated)
         for name in self._names:
             iterate_spectral_vectors(self._context.networks[name])
         count = tf.shape(real[0])[0]
@@ -101,6 +106,56 @@ class Discriminator:
         return labels(tf.shape(item[0])[0], flipping, self._context.random)
 
 
+JOINT_NETWORKS = ("features_x", "features_z", "features_xz", "logit_xz")
+
+
+def joint_discriminator(context: StepContext, switches: Stabilization) -> Discriminator:
+    """D(x, z) of a patch and a latent, of `JOINT_NETWORKS`."""
+    networks = context.networks
+    return Discriminator(
+        context, switches, JOINT_NETWORKS, lambda x, z: joint_features(networks, x, z)
+    )
+
+
+def joint_features(networks: Networks, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    """f(x, z) in training mode: a branch for each, and both joined."""
+    branches = (networks["features_x"](x, training=True), networks["features_z"](z, training=True))
+    return networks["features_xz"](tf.concat(branches, axis=-1), training=True)
+
+
+def pair_discriminator(context: StepContext, switches: Stabilization, pair: str) -> Discriminator:
+    """D_xx or D_zz, as `pair` is `xx` or `zz`: tells (a, a) from (a, b)."""
+    return Discriminator(context, switches, pair_networks(pair))
+
+
+def pair_networks(pair: str) -> tuple[str, str]:
+    """Names of the networks of D_xx or D_zz."""
+    return f"features_{pair}", f"logit_{pair}"
+
+
+def minimax_loss(real: tf.Tensor, generated: tf.Tensor, switches: Stabilization) -> tf.Tensor:
+    """-log D(real) - log(1 - D(generated)) of logits `(n, 1)`, with hard labels."""
+    if switches.label_flipping:
+        real, generated = generated, real
+    return binary_cross_entropy(tf.ones_like(real), real) + binary_cross_entropy(
+        tf.zeros_like(generated), generated
+    )
+
+
+@tf.custom_gradient
+def opposed(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """The values, with the gradient negated.
+
+    What made them goes up the loss that what comes after goes down: one gradient for both sides of
+    a minimax.
+    """
+    return tf.identity(values), lambda upstream: -upstream
+
+
 def _single_features(networks: Networks, names: tuple[str, ...]) -> Callable[..., tf.Tensor]:
     network = networks[names[0]]
     return lambda *item: network(tf.concat(item, axis=-1), training=True)
+
+
+def _stopped(item: Item) -> Item:
+    return tuple(tf.stop_gradient(part) for part in item)

@@ -21,7 +21,7 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from semedge_trainer.twin import DepthToSpace
+from semedge_trainer.twin import DepthToSpace, probe
 
 Array = NDArray[np.float32]
 
@@ -115,13 +115,12 @@ def equalize(twin: tf_keras.Model, batches: Iterable[Array]) -> LatentScales:
 def _writers(twin: tf_keras.Model, batches: Iterable[Array]) -> list[_Writer]:
     """All whose factors can be undone."""
     layers = [layer for layer in twin.layers if layer.get_weights()]
-    probe = tf_keras.Model(twin.input, [layer.output for layer in layers])
-    reaches = [np.zeros(tensor.shape[-1], np.float32) for tensor in (twin.input, *probe.outputs)]
+    run = probe(twin, layers)
+    ends = (twin.input, *(layer.output for layer in layers))
+    reaches = [np.zeros(tensor.shape[-1], np.float32) for tensor in ends]
     for batch in batches:
-        outputs = probe(batch, training=False)
-        values = [batch, *(outputs if isinstance(outputs, list) else [outputs])]
-        for reach, value in zip(reaches, values, strict=True):
-            np.maximum(reach, _largest(np.asarray(value)), out=reach)
+        for reach, value in zip(reaches, (batch, *run(batch)), strict=True):
+            np.maximum(reach, _largest(value), out=reach)
     taking_in = _readers(twin, twin.input) if _is_latent(twin.input) else ()
     found = [
         _Writer(None, reaches[0], taking_in),

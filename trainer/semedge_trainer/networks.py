@@ -100,11 +100,16 @@ def encoder(name: str, kernel_px: int = 5) -> Network:
     Patches `(n, 32, 32, 1)` to latents `(n, 256)`.
     """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    values = encoder_convolutions(patches, kernel_px)
+    return Model(patches, dense("latent", values, LATENT), name=name)
+
+
+def encoder_convolutions(patches: LayerOutput, kernel_px: int) -> LayerOutput:
+    """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096)`."""
     values = convolve("conv1", patches, 64, kernel_px, batch_norm=False)
     values = convolve("conv2", values, 128, kernel_px, batch_norm=True)
     values = convolve("conv3", values, 256, kernel_px, batch_norm=True)
-    values = layers.Flatten(name="flatten")(values)
-    return Model(patches, dense("latent", values, LATENT), name=name)
+    return layers.Flatten(name="flatten")(values)
 
 
 def generator_ebgan(name: str = "generator") -> Network:
@@ -147,15 +152,18 @@ def decoder(name: str = "decoder") -> Network:
     return Model(latent, paint("deconv5", values, 5, 2), name=name)
 
 
-def generator_anogan(name: str = "generator") -> Network:
-    """G of table A1: latents `(n, 256)` to patches `(n, 32, 32, 1)` in [-1, 1]."""
+def generator_anogan(name: str = "generator", last_kernel_px: int = 5) -> Network:
+    """G of tables A1 and A2: latents `(n, 256)` to patches `(n, 32, 32, 1)` in [-1, 1].
+
+    G of table A3 is the same with a last kernel of 4 px.
+    """
     latent = Input((LATENT,), name="latent")
     values = dense("dense", latent, 4 * 4 * 512, bias=False)
     values = activate("dense", values, batch_norm=True)
     values = layers.Reshape((4, 4, 512), name="reshape")(values)
     for index, filters in enumerate((512, 256, 128), start=1):
         values = deconvolve(f"deconv{index}", values, filters, 4)
-    return Model(latent, paint("deconv4", values, 5, 1), name=name)
+    return Model(latent, paint("deconv4", values, last_kernel_px, 1), name=name)
 
 
 def features_anogan(
@@ -181,28 +189,34 @@ def logit(units: int, name: str = "logit", *, spectral: bool = False) -> Network
     return Model(features, dense("logit", features, 1, spectral=spectral), name=name)
 
 
-def features_pair_images(name: str = "features_xx") -> Network:
-    """D_xx of table A7 without its last layer: pairs `(n, 32, 32, 2)` to features `(n, 8192)`.
+def features_pair_images(name: str = "features_xx", dropout: float = 0.5) -> Network:
+    """D_xx of tables A3 and A7 without its last layer: pairs `(n, 32, 32, 2)` to `(n, 8192)`.
 
-    Dropout is 0.5, as in the author's code, where the table says 0.2.
+    Dropout is 0.5 in A7, as in the author's code, where the table says 0.2.
     """
     pairs = Input((PATCH_PX, PATCH_PX, 2), name="pairs")
     values = pairs
     for index, filters in enumerate((64, 128), start=1):
         values = convolve(f"conv{index}", values, filters, 4, batch_norm=False, spectral=True)
-        values = layers.Dropout(0.5, name=f"dropout{index}")(values)
+        values = layers.Dropout(dropout, name=f"dropout{index}")(values)
     return Model(pairs, layers.Flatten(name="flatten")(values), name=name)
 
 
-def features_pair_latents(name: str = "features_zz") -> Network:
-    """D_zz of table A7 without its last layer: pairs of latents `(n, 512)` to features `(n, 32)`.
+def features_pair_latents(name: str = "features_zz", *, spectral: bool = False) -> Network:
+    """D_zz of tables A3 and A7 without its last layer: pairs of latents `(n, 512)` to `(n, 32)`.
 
-    Dense layers; the kernels in the table mean nothing.
+    Dense layers; the kernels in the tables mean nothing.
     """
     pairs = Input((2 * LATENT,), name="pairs")
-    values = pairs
-    for index, units in enumerate((64, 32), start=1):
-        values = dense(f"dense{index}", values, units)
+    return Model(pairs, dense_stack(pairs, (64, 32), dropout=0.2, spectral=spectral), name=name)
+
+
+def dense_stack(
+    values: LayerOutput, units: tuple[int, ...], *, dropout: float, spectral: bool = False
+) -> LayerOutput:
+    """Fully connected layers `dense1`, `dense2`..., each with leaky ReLU and dropout."""
+    for index, count in enumerate(units, start=1):
+        values = dense(f"dense{index}", values, count, spectral=spectral)
         values = activate(f"dense{index}", values, batch_norm=False)
-        values = layers.Dropout(0.2, name=f"dropout{index}")(values)
-    return Model(pairs, values, name=name)
+        values = layers.Dropout(dropout, name=f"dropout{index}")(values)
+    return values

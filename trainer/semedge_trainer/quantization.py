@@ -21,7 +21,7 @@ from semedge.manifest import Quantization
 from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
 from semedge_trainer.equalization import NO_SCALES, LatentScales, equalize
 from semedge_trainer.networks import Network
-from semedge_trainer.twin import DepthToSpace, make_twin
+from semedge_trainer.twin import DepthToSpace, make_twin, probe
 
 BATCH = 32
 REPRESENTATIVE_BATCHES = 16
@@ -211,15 +211,14 @@ def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Ar
     fine-tuning would never leave behind.
     """
     layers = [layer for layer in plain.layers[1:] if not isinstance(layer, DepthToSpace)]
-    probe = tf_keras.Model(plain.input, [layer.output for layer in layers])
+    run = probe(plain, layers)
     ranges = {"quantize_layer": (float(representative.min()), float(representative.max()))}
     for (values,) in _batches(representative, BATCH):
-        for layer, output in zip(layers, probe(values, training=False), strict=True):
+        for layer, output in zip(layers, run(values), strict=True):
             low, high = ranges.get(f"quant_{layer.name}", (0.0, 0.0))
-            array = np.asarray(output)
             ranges[f"quant_{layer.name}"] = (
-                min(low, float(array.min())),
-                max(high, float(array.max())),
+                min(low, float(output.min())),
+                max(high, float(output.max())),
             )
     for wrapper in aware.layers:
         if wrapper.name not in ranges:

@@ -9,7 +9,7 @@ their stride is 2, which every runtime accelerates. TFMOT accepts no Keras 3 mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,17 @@ def make_twin(
         output = _copy_layer(layer, norms.get(layer.name), values, rewrite, wrap_depth_to_space)
         tensors[id(layer.output)] = output
     return tf_keras.Model(inputs, tensors[id(network.output)], name=network.name)
+
+
+def probe(twin: tf_keras.Model, layers: Sequence[Any]) -> Callable[[Array], list[Array]]:
+    """Runs a twin and gives what each of these layers puts out."""
+    model = tf_keras.Model(twin.input, [layer.output for layer in layers])
+
+    def run(values: Array) -> list[Array]:
+        outputs = model(values, training=False)
+        return [np.asarray(value) for value in (outputs if len(layers) > 1 else [outputs])]
+
+    return run
 
 
 def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool, wrap: Wrap | None) -> Any:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from semedge.errors import unknown_name
+from semedge_trainer.detectors.alad import Alad
+from semedge_trainer.detectors.ali import Ali
 from semedge_trainer.detectors.anogan import Anogan
 from semedge_trainer.detectors.base import TrainableDetector, parse_options
+from semedge_trainer.detectors.bigan import Bigan
 from semedge_trainer.detectors.ebgan import Ebgan
 from semedge_trainer.detectors.encebgan import Encebgan
 from semedge_trainer.detectors.fanogan import Fanogan
@@ -17,7 +20,10 @@ from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 DETECTORS: dict[str, type[TrainableDetector]] = {
     detector.name: detector
     for detector in (
+        Alad,
+        Ali,
         Anogan,
+        Bigan,
         Ebgan,
         Encebgan,
         Fanogan,

@@ -89,17 +89,16 @@ class Anogan(TrainableDetector):
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         discriminator = Discriminator(context, self.options, ("features", "logit"))
+        z = context.random.normal((tf.shape(x)[0], LATENT))
+        losses: Losses = {}
 
-        def generate() -> tf.Tensor:
-            z = context.random.normal((tf.shape(x)[0], LATENT))
-            return context.networks["generator"](z, training=True)
+        def loss() -> tf.Tensor:
+            y = context.networks["generator"](z, training=True)
+            losses["discriminator"] = discriminator.learn((x,), (y,))
+            return discriminator.loss_as_real(y)
 
-        return {
-            "discriminator": discriminator.learn((x,), (generate(),)),
-            "generator": context.descend(
-                ("generator",), lambda: discriminator.loss_as_real(generate())
-            ),
-        }
+        losses["generator"] = context.descend(("generator",), loss)
+        return losses
 
     def _settle_gan(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
         networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)

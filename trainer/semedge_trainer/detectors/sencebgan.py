@@ -21,7 +21,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import Discriminator
+from semedge_trainer.adversarial import pair_discriminator
 from semedge_trainer.detectors import energy
 from semedge_trainer.detectors.base import (
     Losses,
@@ -202,15 +202,12 @@ class Sencebgan(TrainableDetector):
             losses.update(terms)
             total = terms["image"] + FEATURE_WEIGHT * terms["features"]
             if self.options.xx:
+                discriminator = pair_discriminator(context, self.options, "xx")
+                losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))
                 losses["adversarial"] = discriminator.loss_as_real(x, y)
                 total += losses["adversarial"]
             return total
 
-        if self.options.xx:
-            discriminator = self._pair_discriminator(context, "xx")
-            z = networks["encoder"](x, training=True)
-            y = networks["generator"](z, training=False)
-            losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))
         losses["encoder"] = context.descend(("encoder",), loss)
         return losses
 
@@ -225,20 +222,14 @@ class Sencebgan(TrainableDetector):
             losses["latent"] = mean_norm(z_y - z)
             if not self.options.zz:
                 return losses["latent"]
+            discriminator = pair_discriminator(context, self.options, "zz")
+            losses["discriminator_zz"] = discriminator.learn((z, z), (z, z_y))
             losses["adversarial"] = discriminator.loss_as_real(z, z_y)
             return losses["latent"] + losses["adversarial"]
 
-        if self.options.zz:
-            discriminator = self._pair_discriminator(context, "zz")
-            z_y = networks["reconstruction_encoder"](y, training=True)
-            losses["discriminator_zz"] = discriminator.learn((z, z), (z, z_y))
         losses["reconstruction_encoder"] = context.descend(("reconstruction_encoder",), loss)
         return losses
 
     def _settle_reconstruction(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
         y = self.reconstruct(networks, x)
         networks["reconstruction_encoder"](y, training=True)
-
-    def _pair_discriminator(self, context: StepContext, pair: str) -> Discriminator:
-        """Tells (a, a) from (a, b)."""
-        return Discriminator(context, self.options, (f"features_{pair}", f"logit_{pair}"))
