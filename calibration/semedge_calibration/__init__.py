@@ -1,5 +1,6 @@
 """Thresholds from normal scores, with what they promise proved; NumPy only."""
 
+from semedge_calibration.appearance import Appearance
 from semedge_calibration.calibration import Calibration, ScoredGrid
 from semedge_calibration.errors import CalibrationError, CalibrationRefused
 from semedge_calibration.groups import correlation_warning, group_maxima
@@ -14,6 +15,7 @@ from semedge_calibration.threshold import ThresholdResult, calibrate_threshold, 
 
 __all__ = [
     "METHODS",
+    "Appearance",
     "Calibration",
     "CalibrationError",
     "CalibrationRefused",

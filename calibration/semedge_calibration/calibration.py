@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from semedge_calibration.appearance import Appearance, read_appearance
 from semedge_calibration.document import Reader, parse_object
 from semedge_calibration.errors import CalibrationError
 from semedge_calibration.limits import METHODS, Method
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,6 +67,8 @@ class Calibration:
         What ran the graphs: int8 scores differ between runtimes.
     quantiles
         Quantiles of the normal scores, by probability as text: `{"0.5": ...}`.
+    appearance
+        How the normal frames looked.
     created_at
         Date and time with its offset, ISO 8601.
     warnings
@@ -89,6 +92,7 @@ class Calibration:
     score_name: str
     runtime: str
     quantiles: Mapping[str, float]
+    appearance: Appearance
     created_at: str
     warnings: tuple[str, ...] = ()
 
@@ -136,6 +140,7 @@ class Calibration:
             score_name=reader.text("score_name"),
             runtime=reader.text("runtime"),
             quantiles=_quantiles(reader),
+            appearance=read_appearance(reader),
             created_at=_created_at(reader),
             warnings=reader.texts("warnings"),
         )

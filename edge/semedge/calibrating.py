@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from semedge.appearance import Look, appearance_of, look_at
 from semedge.bundle import frame_sha256
 from semedge.console import progress
 from semedge.detector import Detector
@@ -110,6 +111,8 @@ class NormalScores:
         Height and width of what was scored.
     frames
         Number of frames scored.
+    looks
+        How each of them looks.
     training
         Sources of frames that the detector was trained on.
     copies
@@ -120,6 +123,7 @@ class NormalScores:
     groups: list[Hashable] = field(default_factory=list)
     shape: tuple[int, int] | None = None
     frames: int = 0
+    looks: list[Look] = field(default_factory=list)
     training: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
@@ -186,6 +190,7 @@ def calibrate_detector(
             name: float(np.quantile(normal.scores, float(name), method="lower"))
             for name in QUANTILES
         },
+        appearance=appearance_of(normal.looks),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=tuple(_warnings(normal, request, skipped)),
     )
@@ -315,6 +320,7 @@ def _score_frame(
         normal.groups.append(len(normal.scores) if group is None else group)
         normal.scores.append(detector.score(part).frame_score)
     normal.frames += 1
+    normal.looks.append(look_at(frame))
 
 
 def _choose_threshold(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semedge_calibration import Calibration, CalibrationError, ScoredGrid
+from semedge_calibration import Appearance, Calibration, CalibrationError, ScoredGrid
 
 CALIBRATION = Calibration(
     threshold=0.1 + 0.2,
@@ -30,6 +30,7 @@ CALIBRATION = Calibration(
     score_name="im1",
     runtime="ai-edge-litert",
     quantiles={"0": -1.0, "0.5": 0.1, "1": 0.4},
+    appearance=Appearance(0.4, 0.5, 0.9, 0.01, 0.2),
     created_at="2024-05-06T07:08:09+00:00",
     warnings=("one", "two"),
 )
@@ -90,8 +91,8 @@ def test_false_alarms_per_hour() -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"format_version": 2}, "format version is 2"),
-        ({"format_version": "1"}, "format version is '1'"),
+        ({"format_version": 1}, "format version is 1"),
+        ({"format_version": "2"}, "format version is '2'"),
         ({"format_version": True}, "format version is True"),
         ({"threshold": None}, "threshold must be a number"),
         ({"threshold": "0.3"}, "threshold must be a number"),
@@ -134,6 +135,8 @@ def test_false_alarms_per_hour() -> None:
         ({"quantiles": {"1.5": 1.0}}, "quantiles must be named"),
         ({"quantiles": {"0": "a"}}, "quantiles.0 must be a number"),
         ({"quantiles": {"0": 2, "1": 1}}, "quantiles must not fall"),
+        ({"appearance": None}, "appearance must be an object"),
+        ({"appearance": {"lowest_mean_gray": "a"}}, "appearance.lowest_mean_gray must be a number"),
         ({"created_at": "yesterday"}, "created_at must be an ISO date"),
         ({"created_at": "2024-05-06T07:08:09"}, "created_at must hold its offset"),
         ({"warnings": "none"}, "warnings must be a list of texts"),
