@@ -151,8 +151,12 @@ class _Outlet:
                     if not self._deliver(event):
                         return self._retry_pause_s()
         except SemedgeError as error:
-            if not self._journal_said:
-                say(f"{self.sink.name} waits for the journal: {error}")
+            if not (self._journal_said or self._closing.is_set()):
+                say(
+                    f"{self.sink.name} waits for the journal: {error}",
+                    level="warning",
+                    event="journal-unreadable",
+                )
             self._journal_said = True
             return LONGEST_RETRY_S
         self._journal_said = False
@@ -166,12 +170,20 @@ class _Outlet:
         except RejectedError as error:
             self._journal.mark_rejected(event, self.sink.name, str(error))
             self._rejected += 1
-            say(f"{self.sink.name} rejects event {event.number} for good: {error}")
+            say(
+                f"{self.sink.name} rejects event {event.number} for good: {error}",
+                level="error",
+                event="event-rejected",
+            )
             return True
         except Exception as error:  # whatever a sink does, the inspection goes on
             reason = _reason(error)
             if self._failures == 0:
-                say(f"Events wait: {self.sink.name} did not take one ({reason}); trying again.")
+                say(
+                    f"Events wait: {self.sink.name} did not take one ({reason}); trying again.",
+                    level="warning",
+                    event="sink-fails",
+                )
             self._failures += 1
             self._last_error = reason
             self._journal.mark_failed(event, self.sink.name, reason)
@@ -179,7 +191,7 @@ class _Outlet:
         finally:
             self._since_s = None
         if self._failures:
-            say(f"Events go out to {self.sink.name} again.")
+            say(f"Events go out to {self.sink.name} again.", event="sink-recovers")
         self._failures, self._last_error = 0, None
         self._delivered += 1
         self._journal.mark_delivered(event, self.sink.name)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from semedge.calibrating import CalibrationRequest, calibrate_detector
 from semedge.cameras import open_camera
 from semedge.console import say
+from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
 from semedge.event import Event
 from semedge.files import write_atomically
 from semedge.journal import Journal
 from semedge.overlay import encode_png
+from semedge.setup import Line, Setup, SourceChoice
 from semedge.simulation import KINDS, SimulatedFrame, SimulatedLine
 from semedge.watch import Watch, WatchSettings, WatchSummary
 from semedge_calibration import Calibration
@@ -26,6 +28,8 @@ CALIBRATION_SEED = 3001
 LINE_SEED = 3002
 DEFECT_RATE = 0.25
 SHAPE = (256, 320)
+EVERY_FRAME_BY_ITSELF = DecisionSettings(end_after_frames=0)
+"""Neighbouring frames of the simulated line show different places."""
 TOLERANCE_PX = 16
 """How far from a defect the peak of the heat map may lie: half a patch."""
 SHEET_COLUMNS = 4
@@ -74,7 +78,7 @@ class Collected:
 
     def deliver(self, event: Event) -> None:
         """Keep the alert by the number of its frame."""
-        if event.sequence is not None:
+        if event.phase == "start" and event.sequence is not None:
             self.alerts[event.sequence] = event
 
     def close(self) -> None:
@@ -123,12 +127,16 @@ def run_demo(
     write_atomically(folder / "calibration.json", calibration.to_json().encode())
     collected = Collected()
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
-    with (
-        Journal(folder / "journal.sqlite") as journal,
-        open_camera(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)) as camera,
-    ):
-        settings = WatchSettings(pictures=folder)
-        summary = Watch(camera, detector, calibration, journal, [collected], settings).run()
+    with Journal(folder / "journal.sqlite") as journal:
+        setup = Setup(
+            SourceChoice(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)),
+            detector,
+            calibration,
+            Levels(calibration.threshold),
+            EVERY_FRAME_BY_ITSELF,
+        )
+        watch = Watch([Line("demo", setup)], journal, [collected], WatchSettings(pictures=folder))
+        summary = watch.run()
     truths = [line.frame(sequence) for sequence in range(frames)]
     outcomes = tuple(
         _judge(sequence, truth, collected.alerts.get(sequence))

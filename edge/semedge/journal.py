@@ -4,100 +4,42 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from semedge.clock import utc_text
+from semedge.database import Database, UnwritableError, storable
 from semedge.errors import SemedgeError
 from semedge.event import Event
-from semedge.journal_schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
+from semedge.held import HeldEvent, HeldEvents, Mark, Reserve
+from semedge.records import Counters, JournalCounts, Run, ScoreRow
 
-BUSY_TIMEOUT_S = 10.0
-
-REMEDY = {
-    "opened": "choose a file in a folder that can be written",
-    "read": "move it away to start a new one, or choose another file",
-    "written": "free some space, or choose another file",
-}
+TRY_DISK_EVERY_S = 1.0
+"""Pause between two attempts to write to a disk that takes nothing, which may take long."""
 
 
-@dataclass(frozen=True)
-class Counters:
-    """What a run has counted so far.
-
-    Attributes
-    ----------
-    frames_seen
-        Frames that the camera produced: inspected, skipped and lost.
-    frames_inspected
-        Frames scored.
-    frames_skipped
-        Files that could not be decoded.
-    frames_lost
-        Frames passed over because newer ones were there.
-    alerts
-        Defects that reached the alarm level.
-    frames_warned, frames_alarmed
-        Frames that scored above the warn level, and above the alarm level.
-    """
-
-    frames_seen: int = 0
-    frames_inspected: int = 0
-    frames_skipped: int = 0
-    frames_lost: int = 0
-    alerts: int = 0
-    frames_warned: int = 0
-    frames_alarmed: int = 0
-
-
-@dataclass(frozen=True)
-class JournalCounts:
-    """How much a journal holds: runs, events, and deliveries still to be made or refused."""
-
-    runs: int
-    events: int
-    pending: int
-    rejected: int
-
-
-@dataclass(frozen=True)
-class Run:
-    """A camera's time in one process, as the journal keeps it."""
-
-    run_id: int
-    camera: str
-
-
-class Journal:
+class Journal(Database):
     """The journal at `path`, made where it is absent; usable from several threads.
 
-    Parameters
-    ----------
-    path
-        An SQLite file. One that is damaged, of another program, or of a newer semedge is refused
-        with `SemedgeError`, and left as it is.
+    Where the disk takes nothing, events are held in memory and delivered from there, and written
+    as soon as it takes them again; whatever else is to be written raises `UnwritableError`.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.RLock()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise self._failure("opened", error) from error
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
+        super().__init__(path)
+        self._held = HeldEvents()
+        self._try_disk_at_s = 0.0
+        self._reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"))
+        self._reserve.take()
+        with self.reading() as connection:
+            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
+            self._last_number: int = row.fetchone()[0] or 0
+
+    def __enter__(self) -> Journal:
+        return self
 
     def start_run(
         self,
@@ -110,14 +52,14 @@ class Journal:
         recipe_sha256: str | None = None,
     ) -> Run:
         """Begin a run of the camera with this name; its counters belong to it."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             run_id = connection.execute(
                 "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold,"
                 " calibration_sha256, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     utc_text(time.time()),
                     camera,
-                    _storable(source),
+                    storable(source),
                     detector_sha256,
                     threshold,
                     calibration_sha256,
@@ -130,7 +72,7 @@ class Journal:
     def count(self, run: Run, counters: Counters, *, ended: bool = False) -> None:
         """Store the run's counters, and with `ended` that the run is over."""
         names = [field.name for field in fields(counters)]
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 f"UPDATE runs SET {', '.join(f'{name} = ?' for name in names)}, ended_at = ?"
                 " WHERE run_id = ?",
@@ -142,81 +84,87 @@ class Journal:
             )
 
     def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
-        """Store an event, to be delivered to each of `sinks`; on return it is on the disk.
+        """Store an event, to be delivered to each of `sinks`; the event with its number.
 
-        Returns the event with its number.
+        On return it is on the disk, or held in memory where the disk takes nothing.
         """
-        with self._transaction() as connection:
-            number = connection.execute(
-                "INSERT INTO events (event_id, run_id, kind, phase, code, level, camera, raised_at,"
-                " document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
-                (
-                    event.event_id,
-                    None if run is None else run.run_id,
-                    event.kind,
-                    event.phase,
-                    event.code,
-                    event.level,
-                    event.camera,
-                    utc_text(event.raised_at_s),
-                ),
-            ).lastrowid
-            assert number is not None
-            numbered = replace(event, number=number)
-            connection.execute(
-                "UPDATE events SET document = ? WHERE number = ?",
-                (json.dumps(numbered.to_document(), allow_nan=False), number),
-            )
-            connection.executemany(
-                "INSERT INTO deliveries (number, sink) VALUES (?, ?)",
-                [(number, sink) for sink in sinks],
-            )
-        return numbered
+        run_id, names = None if run is None else run.run_id, list(sinks)
+        with self._lock:
+            if not self._held or time.monotonic() >= self._try_disk_at_s:
+                try:
+                    self.store_held()
+                    return self._insert(event, run_id, names)
+                except UnwritableError:
+                    if self._reserve.release():
+                        return self.add_event(event, names, run)
+                    self._try_disk_at_s = time.monotonic() + TRY_DISK_EVERY_S
+            self._last_number += 1
+            numbered = replace(event, number=self._last_number)
+            self._held.add(numbered, run_id, names)
+            return numbered
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held in memory that belongs on the disk."""
+        return bool(self._held)
+
+    def store_held(self) -> None:
+        """Write what is held in memory; `UnwritableError` where the disk takes it not yet."""
+        with self._lock:
+            if not self._held:
+                return
+            with self.transaction() as connection:
+                for held in self._held.events.values():
+                    _insert_held(connection, held)
+                for (number, sink), mark in self._held.marks.items():
+                    _update_delivery(connection, number, sink, mark)
+            self._held.clear()
+            self._reserve.take()
 
     def pending(self, sink: str, limit: int) -> list[Event]:
         """At most `limit` events not yet delivered to `sink`, oldest first."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT document FROM deliveries JOIN events USING (number) WHERE sink = ?"
-                " AND delivered_at IS NULL AND rejected_at IS NULL ORDER BY number LIMIT ?",
-                (sink, limit),
-            ).fetchall()
-            return [Event.from_document(json.loads(document)) for (document,) in rows]
+        with self._lock:
+            held = self._held.waiting_for(sink)
+            try:
+                stored = self._pending_stored(sink, limit)
+            except SemedgeError:
+                if not held:
+                    raise
+                stored = []
+            return [*stored, *held][:limit]
 
     def pending_counts(self) -> dict[str, int]:
         """Events that wait, by sink."""
-        with self._reading() as connection:
-            return dict(
+        with self._lock, self.reading() as connection:
+            counts: dict[str, int] = dict(
                 connection.execute(
                     "SELECT sink, count(*) FROM deliveries"
                     " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
                 ).fetchall()
             )
+        for held in self._held.events.values():
+            for sink in held.waiting:
+                counts[sink] = counts.get(sink, 0) + 1
+        for (_, sink), mark in self._held.marks.items():
+            counts[sink] = counts.get(sink, 0) - mark.settles
+        return {sink: count for sink, count in counts.items() if count > 0}
 
     def mark_delivered(self, event: Event, sink: str) -> None:
         """Record that `sink` took the event."""
-        self._mark(event, sink, "delivered_at = ?, last_error = NULL", utc_text(time.time()))
+        self._mark(event.number, sink, Mark(delivered_at=utc_text(time.time())))
 
     def mark_failed(self, event: Event, sink: str, reason: str) -> None:
         """Record that `sink` did not take the event, and why."""
-        self._mark(event, sink, "last_error = ?", _storable(reason))
+        self._mark(event.number, sink, Mark(last_error=storable(reason)))
 
     def mark_rejected(self, event: Event, sink: str, reason: str) -> None:
         """Record that `sink` will never take the event, and why."""
-        changes = "rejected_at = ?, last_error = ?"
-        self._mark(event, sink, changes, utc_text(time.time()), _storable(reason))
-
-    def _mark(self, event: Event, sink: str, changes: str, *values: str) -> None:
-        with self._transaction() as connection:
-            connection.execute(
-                f"UPDATE deliveries SET attempts = attempts + 1, {changes}"
-                " WHERE number = ? AND sink = ?",
-                (*values, event.number, sink),
-            )
+        mark = Mark(rejected_at=utc_text(time.time()), last_error=storable(reason))
+        self._mark(event.number, sink, mark)
 
     def counts(self) -> JournalCounts:
         """How much the journal holds."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
                 " (SELECT count(*) FROM deliveries"
@@ -225,87 +173,155 @@ class Journal:
             ).fetchone()
         return JournalCounts(*row)
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+    def unended_events(self) -> list[Event]:
+        """The newest message of each happening that a killed watch left without its end."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document FROM events WHERE number IN"
+                " (SELECT max(number) FROM events GROUP BY event_id) AND phase <> 'end'"
+                " ORDER BY number"
+            ).fetchall()
+            return [Event.from_document(json.loads(document)) for (document,) in rows]
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _prepare(self) -> None:
-        with self._reading() as connection:
-            self._check_ours(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-        with self._transaction() as connection:
-            migrate(connection)
-
-    def _check_ours(self, connection: sqlite3.Connection) -> None:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application_id != APPLICATION_ID and (application_id or objects):
-            raise SemedgeError(
-                f"The journal {self.path} is a database of another program; choose another file."
+    def add_scores(self, rows: Sequence[ScoreRow]) -> None:
+        """Store scores for the history."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO scores (run_id, captured_at, sequence, frames, score, level)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        row.run.run_id,
+                        utc_text(row.captured_at_s),
+                        row.sequence,
+                        row.frames,
+                        row.score,
+                        row.level,
+                    )
+                    for row in rows
+                ],
             )
-        version = schema_version(connection)
-        if version > len(MIGRATIONS):
-            raise SemedgeError(
-                f"The journal {self.path} has version {version}, and this semedge knows versions "
-                f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
+
+    def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
+        """Record who changed what, from what to what; both are anything that JSON can hold."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, who, camera, action, before, after)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    utc_text(time.time()),
+                    storable(who),
+                    camera,
+                    action,
+                    json.dumps(before),
+                    json.dumps(after),
+                ),
             )
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise self._failure("read", sqlite3.DatabaseError(verdict))
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def acknowledge(self, event_id: str, who: str) -> None:
+        """Record that somebody has seen an event; the first one counts."""
+        with self.transaction() as connection:
+            known = connection.execute(
+                "SELECT count(*) FROM events WHERE event_id = ?", (event_id,)
+            ).fetchone()[0]
+            if not known:
+                raise SemedgeError(
+                    f"There is no event {event_id[:64]!r} in the journal; give the event_id of one "
+                    "that `semedge history` lists."
+                )
+            connection.execute(
+                "INSERT OR IGNORE INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
+                (event_id, utc_text(time.time()), storable(who)),
+            )
+
+    def setting(self, camera: str, name: str) -> Any:
+        """What `keep_setting` kept; None where nothing was."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
+            ).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def keep_setting(self, camera: str, name: str, value: Any) -> None:
+        """Keep what must outlive the process, anything that JSON can hold; None forgets it."""
+        with self.transaction() as connection:
+            if value is None:
+                connection.execute(
+                    "DELETE FROM settings WHERE camera = ? AND name = ?", (camera, name)
+                )
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO settings (camera, name, value) VALUES (?, ?, ?)",
+                    (camera, name, json.dumps(value)),
+                )
+
+    def _insert(self, event: Event, run_id: int | None, sinks: list[str]) -> Event:
+        """Store an event with the number after the last, which another process may have taken."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
+            number = max(self._last_number, row.fetchone()[0] or 0) + 1
+            numbered = replace(event, number=number)
+            _insert_held(connection, HeldEvent(numbered, run_id, sinks))
+        self._last_number = number
+        return numbered
+
+    def _pending_stored(self, sink: str, limit: int) -> list[Event]:
+        # What is settled in memory alone is passed over here.
+        more = sum(name == sink for _, name in self._held.marks)
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document FROM deliveries JOIN events USING (number) WHERE sink = ?"
+                " AND delivered_at IS NULL AND rejected_at IS NULL ORDER BY number LIMIT ?",
+                (sink, limit + more),
+            ).fetchall()
+            events = [Event.from_document(json.loads(document)) for (document,) in rows]
+        return [event for event in events if not self._held.is_settled(event.number, sink)]
+
+    def _mark(self, number: int, sink: str, mark: Mark) -> None:
         with self._lock:
+            if number in self._held.events:
+                self._held.mark(number, sink, mark)
+                return
             try:
-                yield self._connection
-            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
-                raise self._failure("read", error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                self._roll_back()
-                if isinstance(error, sqlite3.Error):
-                    raise self._failure("written", error) from error
-                raise
-
-    def _roll_back(self) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            # The first error says what is wrong; SQLite undoes the rest when the file is reopened.
-            pass
-
-    def _failure(self, verb: str, error: Exception) -> SemedgeError:
-        if isinstance(error, OSError) and error.strerror:
-            reason = error.strerror
-        else:
-            reason = str(error).splitlines()[0]
-        return SemedgeError(
-            f"The journal {self.path} could not be {verb} ({reason}); {REMEDY[verb]}."
-        )
+                with self.transaction() as connection:
+                    _update_delivery(connection, number, sink, mark)
+            except UnwritableError:
+                self._held.mark(number, sink, mark)
 
 
-def _storable(text: str) -> str:
-    """`text` as SQLite can hold it: bytes of a file name that are not UTF-8 are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _insert_held(connection: sqlite3.Connection, held: HeldEvent) -> None:
+    event = held.event
+    if connection.execute("SELECT 1 FROM events WHERE number = ?", (event.number,)).fetchone():
+        # Another process, such as `semedge test-alert`, was quicker.
+        last = connection.execute("SELECT max(number) FROM events").fetchone()[0]
+        event = replace(event, number=last + 1)
+    connection.execute(
+        "INSERT INTO events (number, event_id, run_id, kind, phase, code, level, camera,"
+        " raised_at, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.number,
+            event.event_id,
+            held.run_id,
+            event.kind,
+            event.phase,
+            event.code,
+            event.level,
+            event.camera,
+            utc_text(event.raised_at_s),
+            json.dumps(event.to_document(), allow_nan=False),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO deliveries (number, sink) VALUES (?, ?)",
+        [(event.number, sink) for sink in (*held.waiting, *held.settled)],
+    )
+    for sink, mark in held.settled.items():
+        _update_delivery(connection, event.number, sink, mark)
+
+
+def _update_delivery(connection: sqlite3.Connection, number: int, sink: str, mark: Mark) -> None:
+    connection.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, delivered_at = ?, rejected_at = ?,"
+        " last_error = ? WHERE number = ? AND sink = ?",
+        (mark.delivered_at, mark.rejected_at, mark.last_error, number, sink),
+    )

@@ -18,7 +18,7 @@ from semedge.detector import ScoreMap
 from semedge.errors import SemedgeError
 from semedge.event import Event, Level
 from semedge.frame import Frame
-from semedge.journal import Counters
+from semedge.records import Counters
 
 Activity = Literal["starting", "inspecting", "not inspecting", "learning", "stopped"]
 

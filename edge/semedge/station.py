@@ -1,4 +1,4 @@
-"""The station file `semedge.toml`: the settings of one camera's place on the line."""
+"""The station file `semedge.toml`: the settings of the cameras' places on the line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from semedge.cameras.stream import redact
+from semedge.decision import DecisionSettings, Levels
 from semedge.errors import SemedgeError
 from semedge.section import Secret, Section
 from semedge.sinks.choice import SinkChoice, section_of_kind
@@ -18,6 +19,14 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+class StationSection(Section):
+    """`[station]`: what the station is called."""
+
+    name: str = Field(
+        default="station", min_length=1, max_length=60, description="Name that events carry."
+    )
 
 
 class CameraSection(Section):
@@ -59,6 +68,71 @@ class CalibrationSection(Section):
     )
 
 
+class DecisionSection(Section):
+    """`[decision]`: which frames warn and alarm, and when they are a defect."""
+
+    alarm: float | None = Field(
+        default=None,
+        description="A frame that scores above it alarms; the calibration's threshold where "
+        "absent.",
+    )
+    warn: float | None = Field(
+        default=None, description="A frame that scores above it warns; without it, none does."
+    )
+    frames_above: int = Field(
+        default=1, ge=1, le=1000, description="So many of the last `of_frames` frames are a defect."
+    )
+    of_frames: int = Field(
+        default=1, ge=1, le=1000, description="Frames that are looked at for `frames_above`."
+    )
+    end_after_frames: int = Field(
+        default=1,
+        ge=0,
+        le=100_000,
+        description="Normal frames in a row that end a defect; with 0 every frame is by itself.",
+    )
+    cool_down_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="After a defect's end, time in which no further one of its level is told.",
+    )
+    update_every_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=86_400,
+        description="Shortest time between two updates of a defect whose score grows.",
+    )
+
+    def settings(self) -> DecisionSettings:
+        """When frames above a level are a defect."""
+        return DecisionSettings(
+            frames_above=self.frames_above,
+            of_frames=self.of_frames,
+            end_after_frames=self.end_after_frames,
+            cool_down_s=self.cool_down_s,
+            update_every_s=self.update_every_s,
+        )
+
+    def levels(self, threshold: float) -> Levels:
+        """The levels, where the calibration says `threshold`."""
+        return Levels(threshold if self.alarm is None else self.alarm, self.warn)
+
+
+class LineSection(CameraSection):
+    """`[cameras.NAME]`: one of several cameras, with tables of its own where it differs."""
+
+    detector: DetectorSection | None = Field(
+        default=None, description="As `[detector]`, for this camera."
+    )
+    calibration: CalibrationSection | None = Field(
+        default=None, description="As `[calibration]`, for this camera."
+    )
+    decision: DecisionSection | None = Field(
+        default=None, description="As `[decision]`, for this camera."
+    )
+
+
 class JournalSection(Section):
     """`[journal]`: what is kept of each alert."""
 
@@ -84,18 +158,23 @@ class WatchSection(Section):
     )
 
 
-SinkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
 class Station(Section):
     """The whole file."""
 
+    station: StationSection = StationSection()
     camera: CameraSection = CameraSection()
+    cameras: dict[Name, LineSection] = Field(
+        default={}, description="Several cameras, by names of one's own, in place of `[camera]`."
+    )
     detector: DetectorSection = DetectorSection()
     calibration: CalibrationSection = CalibrationSection()
+    decision: DecisionSection = DecisionSection()
     journal: JournalSection = JournalSection()
     watch: WatchSection = WatchSection()
-    sinks: dict[SinkName, SinkChoice] = Field(
+    sinks: dict[Name, SinkChoice] = Field(
         default={}, description="Where events go beside the console, by a name of one's own."
     )
 
@@ -178,10 +257,12 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _known_keys(where: list[str]) -> list[str]:
-    """Keys of the table that `where` leads to; below `sinks` come a name and a kind."""
+    """Keys of the table that `where` leads to; below `sinks` and `cameras` comes a name."""
     table: Any = Station
     if where[:1] == ["sinks"] and len(where) > 2:
         table, where = section_of_kind(where[2]), where[3:]
+    elif where[:1] == ["cameras"] and len(where) > 1:
+        table, where = LineSection, where[2:]
     for part in where:
         annotation = table.model_fields[part].annotation
         below = [

@@ -23,7 +23,9 @@ def test_watch_raises_alerts_and_keeps_them(
     )
     assert result.status == 0, result.err
     assert result.out == ""
-    (line,) = [line for line in result.err.splitlines() if line.startswith("ALARM ")]
+    line, end = [line for line in result.err.splitlines() if line.startswith("ALARM ")]
+    assert " camera start: Frame 1 (" in line
+    assert " camera end: Over after 1 frame in " in end
     assert f"({images / 'frame2.png'})" in line
     overlay = Path(line.rsplit(" ", 1)[1])
     assert overlay.is_relative_to(tmp_path / "semedge-pictures")
@@ -33,7 +35,7 @@ def test_watch_raises_alerts_and_keeps_them(
     )
     assert "With 95 % confidence, at most 10 % of normal frames raise an alarm" in result.err
     with Journal(tmp_path / "semedge-journal.sqlite") as journal:
-        assert journal.counts().events == 1
+        assert journal.counts().events == 2
         assert journal.counts().pending == 0
 
 
@@ -47,7 +49,8 @@ def test_watch_prints_one_json_line_an_alert(
     )
     assert result.status == 0, result.err
     events = [json.loads(line) for line in result.out.splitlines()]
-    assert [event["sequence"] for event in events] == [1, 4, 7, 10]
+    assert [event["sequence"] for event in events] == [1, 1, 4, 4, 7, 7, 10, 10]
+    assert [event["phase"] for event in events] == ["start", "end"] * 4
     assert {event["source"] for event in events} == {str(images / "frame2.png")}
     assert len({event["event_id"] for event in events}) == 4
     assert "; 4 alerts; " in result.err
@@ -268,4 +271,4 @@ def test_watch_hands_its_events_to_the_sinks_of_the_station_file(
     given = [json.loads(line) for line in (tmp_path / "given").read_text().splitlines()]
     printed = [json.loads(line) for line in result.out.splitlines()]
     assert given == printed
-    assert [each["kind"] for each in given] == ["defect"]
+    assert [each["phase"] for each in given] == ["start", "end"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,10 +19,13 @@ import jsonschema
 import pytest
 from events import EVENT
 
+from semedge.database import UnwritableError
 from semedge.errors import SemedgeError
 from semedge.event import Event, event_schema
-from semedge.journal import Counters, Journal, JournalCounts, Run
+from semedge.held import RESERVE_BYTES
+from semedge.journal import Journal
 from semedge.journal_schema import APPLICATION_ID, MIGRATIONS
+from semedge.records import Counters, JournalCounts, Run, ScoreRow
 
 
 def event(sequence: int = 0) -> Event:
@@ -273,21 +277,129 @@ def test_a_damaged_event_is_said(tmp_path: Path) -> None:
         journal.pending("console", 10)
 
 
-def test_a_full_disk_is_said_and_what_was_acknowledged_stays(small_disk: Path) -> None:
+def fill(folder: Path) -> Path:
+    """Take what room the disk has left."""
+    filler = folder / "filler"
+    with filler.open("ab", buffering=0) as file:
+        for size in (65_536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"0" * size)
+    return filler
+
+
+def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path) -> None:
     path = small_disk / "journal.sqlite"
-    acknowledged: list[str] = []
-
-    def write_on(journal: Journal) -> None:
-        for number in range(5000):
-            acknowledged.append(journal.add_event(event(number), ["console"]).event_id)
-
     with Journal(path) as journal:
-        with pytest.raises(SemedgeError, match=r"written .*full.*; free some space"):
-            write_on(journal)
-        assert journal.counts().events == len(acknowledged) > 200
+        stored = [journal.add_event(event(0), ["console"])]
+        filler = fill(small_disk)
+        for number in range(1, 1000):
+            stored.append(journal.add_event(event(number), ["console"]))
+        assert journal.holds
+        assert [each.number for each in stored] == list(range(1, 1001))
+        with pytest.raises(UnwritableError, match=r"written .*full.*; free some space"):
+            journal.store_held()
+        fill(small_disk)
+        for expected in stored[:950]:
+            (taken,) = journal.pending("console", 1)
+            assert taken == expected
+            journal.mark_delivered(taken, "console")
+        assert journal.pending("console", 100) == stored[950:]
+        assert journal.pending_counts() == {"console": 50}
+        filler.unlink()
+        journal.store_held()
+        assert not journal.holds
+        stored.append(journal.add_event(event(1000), ["console"]))
     with Journal(path) as journal:
-        stored = {each.event_id for each in journal.pending("console", 5000)}
-    assert stored == set(acknowledged)
+        assert journal.pending("console", 100) == stored[950:]
+        assert journal.counts() == JournalCounts(runs=0, events=1001, pending=51, rejected=0)
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(
+        path, "SELECT min(attempts), max(attempts) FROM deliveries WHERE number <= 950"
+    ) == [(1, 1)]
+
+
+def test_room_is_reserved_for_events_and_taken_again(small_disk: Path) -> None:
+    path = small_disk / "journal.sqlite"
+    reserve = small_disk / "journal.sqlite-reserve"
+    with Journal(path) as journal:
+        assert reserve.stat().st_size == RESERVE_BYTES
+        filler = fill(small_disk)
+        run_id = None
+        for number in range(100):
+            if not reserve.exists():
+                break
+            run_id = journal.add_event(event(number), [])
+        assert run_id is not None
+        assert not reserve.exists()
+        assert not journal.holds, "the reserve took the event"
+        filler.unlink()
+    Journal(path).close()
+    assert reserve.exists()
+
+
+def test_what_another_process_stored_meanwhile_is_no_hindrance(small_disk: Path) -> None:
+    path = small_disk / "journal.sqlite"
+    with Journal(path) as journal, Journal(path) as other:
+        first = journal.add_event(event(1), ["console"])
+        filler = fill(small_disk)
+        while not journal.holds:
+            journal.add_event(event(2), [])
+        held = journal.add_event(event(3), ["console"])
+        filler.unlink()
+        for _ in range(5):
+            other.add_event(event(4), [])
+        journal.store_held()
+        assert [each.sequence for each in journal.pending("console", 9)] == [1, 3]
+        assert first.number < held.number
+    assert rows(path, "SELECT count(*), count(DISTINCT number) FROM events")[0][0] > 7
+
+
+def test_scores_settings_and_audit_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        run = start_run(journal)
+        journal.add_scores(
+            [ScoreRow(run, 1.5, 3, 0.25, None), ScoreRow(run, 2.5, 9, 4.5, "alarm", 6)]
+        )
+        journal.add_audit("page", "left", "levels", {"alarm": 2.0}, {"alarm": 3.0})
+        assert journal.setting("left", "levels") is None
+        journal.keep_setting("left", "levels", {"alarm": 3.0})
+        journal.keep_setting("left", "levels", {"alarm": 3.5})
+        journal.keep_setting("right", "levels", [1])
+    with Journal(path) as journal:
+        assert journal.setting("left", "levels") == {"alarm": 3.5}
+        journal.keep_setting("left", "levels", None)
+        assert journal.setting("left", "levels") is None
+        assert journal.setting("right", "levels") == [1]
+    assert rows(path, "SELECT captured_at, sequence, frames, score, level FROM scores") == [
+        ("1970-01-01T00:00:01.500000Z", 3, 1, 0.25, None),
+        ("1970-01-01T00:00:02.500000Z", 9, 6, 4.5, "alarm"),
+    ]
+    assert rows(path, "SELECT who, camera, action, before, after FROM audit") == [
+        ("page", "left", "levels", '{"alarm": 2.0}', '{"alarm": 3.0}')
+    ]
+
+
+def test_an_event_is_acknowledged_once_and_only_where_it_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        stored = journal.add_event(event(), [])
+        journal.acknowledge(stored.event_id, "first")
+        journal.acknowledge(stored.event_id, "second")
+        with pytest.raises(SemedgeError, match="There is no event 'nothing' in the journal"):
+            journal.acknowledge("nothing", "first")
+    assert rows(path, "SELECT event_id, who FROM acknowledgements") == [(stored.event_id, "first")]
+
+
+def test_what_a_kill_left_without_its_end_is_known(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        over, open_ = event(1), event(2)
+        journal.add_event(over, [])
+        journal.add_event(replace(over, phase="end"), [])
+        journal.add_event(open_, [])
+        update = journal.add_event(replace(open_, phase="update"), [])
+        assert journal.unended_events() == [update]
 
 
 def test_a_file_name_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:

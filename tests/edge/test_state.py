@@ -17,7 +17,7 @@ from semedge.errors import SemedgeError
 from semedge.event import Level
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
-from semedge.journal import Counters
+from semedge.records import Counters
 from semedge.state import SCORES_KEPT, DiskState, InForce, Inspected, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,20 @@ import cv2
 import numpy as np
 import pytest
 from bundles import FRAME_SHAPE, normal_frames, with_film
+from events import EVENT
 from numpy.typing import NDArray
 
 from semedge.calibrating import load_calibration
 from semedge.cameras import Camera, CameraStalledError
+from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.frame import Frame
-from semedge.journal import Counters, Journal
+from semedge.inspection import Limits
+from semedge.journal import Journal
+from semedge.records import Counters
+from semedge.setup import CameraChoice, Line, Setup
 from semedge.sinks import Sink
 from semedge.watch import Watch, WatchSettings, WatchSummary
 
@@ -35,6 +42,13 @@ NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
 STALL = CameraStalledError("The camera script gave no frame for 0.01 s.")
 CAPTURED_AT_S = 1_700_000_000.0
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 30) -> None:
+    until_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
 
 
 Step = NDArray | Exception | Callable[[], NDArray]
@@ -56,21 +70,38 @@ class ScriptedCamera(Camera):
         return Frame(image, number, CAPTURED_AT_S + number, f"script #{number}")
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A camera that is there when it is opened."""
+
+    camera: Camera
+    shown: str = "script"
+
+    def open(self) -> Camera:
+        return self.camera
+
+
 @dataclass
 class Collector:
     """A sink that keeps what it takes, and can refuse."""
 
     name: str = "collector"
-    alerts: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     closed: bool = False
     on_deliver: Callable[[Event], None] = lambda alert: None
 
     def deliver(self, event: Event) -> None:
         self.on_deliver(event)
-        self.alerts.append(event)
+        self.events.append(event)
 
     def close(self) -> None:
         self.closed = True
+
+    @property
+    def alerts(self) -> list[Event]:
+        """The starts of defects."""
+        defects = [event for event in self.events if event.kind == "defect"]
+        return [event for event in defects if event.phase == "start"]
 
 
 @dataclass(frozen=True)
@@ -96,15 +127,49 @@ class Bench:
         camera: ScriptedCamera,
         journal: Journal,
         sinks: list[Sink] | None = None,
-        **settings: Any,
+        *,
+        pictures: Path | None = None,
+        decision: dict[str, Any] | None = None,
+        levels: Levels | None = None,
+        **limits: Any,
     ) -> Watch:
+        return self.prepare_lines(
+            {"left": camera},
+            journal,
+            sinks,
+            pictures=pictures,
+            decision=decision,
+            levels=levels,
+            **limits,
+        )
+
+    def prepare_lines(
+        self,
+        cameras: Mapping[str, CameraChoice | ScriptedCamera],
+        journal: Journal,
+        sinks: list[Sink] | None = None,
+        *,
+        pictures: Path | None = None,
+        decision: dict[str, Any] | None = None,
+        levels: Levels | None = None,
+        **limits: Any,
+    ) -> Watch:
+        calibration = load_calibration(self.calibration_file, self.detector)
+        setups = {
+            name: Setup(
+                Ready(camera) if isinstance(camera, ScriptedCamera) else camera,
+                self.detector,
+                calibration,
+                levels or Levels(calibration.threshold),
+                DecisionSettings(**(decision or {})),
+            )
+            for name, camera in cameras.items()
+        }
         return Watch(
-            camera,
-            self.detector,
-            load_calibration(self.calibration_file, self.detector),
+            [Line(name, setup) for name, setup in setups.items()],
             journal,
             [Collector()] if sinks is None else sinks,
-            WatchSettings(**{"pictures": self.folder / "pictures", **settings}),
+            WatchSettings(pictures or self.folder / "pictures", "line 4", Limits(**limits)),
         )
 
     def rows(self, query: str) -> list[tuple]:
@@ -129,7 +194,9 @@ def bench(detector: Detector, calibration_file: Path, tmp_path: Path) -> Bench:
 def test_a_frame_that_is_not_normal_becomes_an_alert_with_pictures(bench: Bench) -> None:
     collector = Collector()
     summary = bench.watch(ScriptedCamera(NORMAL, FILMED, NORMAL), [collector])
-    (alert,) = collector.alerts
+    alert, end = collector.events
+    assert (alert.phase, end.phase) == ("start", "end")
+    assert (alert.station, alert.camera) == ("line 4", "left")
     assert (alert.sequence, alert.source) == (1, "script #1")
     assert alert.captured_at_s == CAPTURED_AT_S + 1
     assert alert.raised_at_s == pytest.approx(time.time(), abs=60)
@@ -144,9 +211,11 @@ def test_a_frame_that_is_not_normal_becomes_an_alert_with_pictures(bench: Bench)
     np.testing.assert_array_equal(kept, FILMED)
     overlay = cv2.imread(alert.overlay_picture, cv2.IMREAD_UNCHANGED)
     assert overlay.shape == (FRAME_SHAPE[0], 2 * FRAME_SHAPE[1], 3)
-    assert summary.counters == Counters(3, 3, 0, 0, 1, 1, 1)
+    assert summary.counters == Counters(3, 3, 0, 0, 1, 0, 1)
     assert bench.rows("SELECT frames_seen, alerts, ended_at IS NOT NULL FROM runs") == [(3, 1, 1)]
-    assert bench.rows("SELECT document FROM events") == [(json.dumps(alert.to_document()),)]
+    assert bench.rows("SELECT document FROM events") == [
+        (json.dumps(event.to_document()),) for event in collector.events
+    ]
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
 
 
@@ -165,7 +234,7 @@ def test_pictures_and_journal_are_there_before_the_delivery(bench: Bench) -> Non
         assert alert.overlay_picture is not None
         assert Path(alert.frame_picture).stat().st_size > 0
         assert Path(alert.overlay_picture).stat().st_size > 0
-        assert bench.rows(f"SELECT 1 FROM events WHERE event_id = '{alert.event_id}'") == [(1,)]
+        assert bench.rows(f"SELECT 1 FROM events WHERE number = {alert.number}") == [(1,)]
 
     collector = Collector(on_deliver=check)
     bench.watch(ScriptedCamera(FILMED, NORMAL, FILMED), [collector])
@@ -176,12 +245,12 @@ def test_alerts_of_an_earlier_run_go_out_first(bench: Bench) -> None:
     def refuse(alert: Event) -> None:
         raise OSError("no broker")
 
-    bench.watch(ScriptedCamera(FILMED, FILMED, NORMAL), [Collector(on_deliver=refuse)])
-    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
+    bench.watch(ScriptedCamera(FILMED, NORMAL, FILMED), [Collector(on_deliver=refuse)])
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(4,)]
     collector = Collector()
     bench.watch(ScriptedCamera(NORMAL, FILMED), [collector])
-    assert [alert.sequence for alert in collector.alerts] == [0, 1, 1]
-    assert [alert.number for alert in collector.alerts] == [1, 2, 3]
+    assert [alert.sequence for alert in collector.alerts] == [0, 2, 1]
+    assert [event.number for event in collector.events] == [1, 2, 3, 4, 5, 6]
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
 
 
@@ -203,8 +272,12 @@ def test_a_sink_that_refuses_is_tried_again(
     flaky, steady = Collector("flaky", on_deliver=refuse_twice), Collector("steady")
     bench.watch(ScriptedCamera(FILMED, normal_once_taken), [flaky, steady])
     assert len(flaky.alerts) == len(steady.alerts) == 1
-    assert bench.rows("SELECT sink, attempts, last_error FROM deliveries ORDER BY sink") == [
+    assert bench.rows(
+        "SELECT sink, attempts, last_error FROM deliveries ORDER BY sink, number"
+    ) == [
         ("flaky", 3, None),
+        ("flaky", 1, None),
+        ("steady", 1, None),
         ("steady", 1, None),
     ]
     said = capsys.readouterr().err
@@ -220,7 +293,7 @@ def test_a_sink_with_a_fault_of_its_own_is_said_and_the_inspection_goes_on(
 
     faulty = Collector(on_deliver=fail)
     assert bench.watch(ScriptedCamera(FILMED, NORMAL), [faulty]).counters.frames_inspected == 2
-    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(1,)]
+    assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
     assert "ZeroDivisionError: a fault in the sink's code" in capsys.readouterr().err
     assert faulty.closed
 
@@ -234,7 +307,7 @@ def test_a_slow_sink_does_not_hold_up_the_end(bench: Bench) -> None:
     finally:
         released.set()
     assert time.monotonic() - started_s < 10
-    assert summary.counters.alerts == 2
+    assert summary.counters.alerts == 1
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(2,)]
 
 
@@ -258,8 +331,8 @@ def test_pictures_that_cannot_be_written_are_said_and_the_alert_is_kept(
     bench.watch(ScriptedCamera(FILMED), [collector], pictures=bench.folder / "occupied")
     assert collector.alerts[0].frame_picture is None
     assert collector.alerts[0].overlay_picture is None
-    assert capsys.readouterr().err.count("The alert has no picture: ") == 2
-    assert bench.rows("SELECT count(*) FROM events") == [(1,)]
+    assert capsys.readouterr().err.count("The event has no picture: ") == 2
+    assert bench.rows("SELECT count(*) FROM events") == [(2,)]
 
 
 def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
@@ -267,7 +340,12 @@ def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
 ) -> None:
     noise = with_film(np.random.default_rng(1).integers(0, 255, (1024, 1024), np.uint8))
     collector = Collector()
-    bench.watch(ScriptedCamera(*[noise] * 3), [collector], pictures=small_disk)
+    bench.watch(
+        ScriptedCamera(*[noise] * 3),
+        [collector],
+        pictures=small_disk,
+        decision={"end_after_frames": 0},
+    )
     assert len(collector.alerts) == 3
     assert collector.alerts[0].frame_picture is not None
     assert collector.alerts[-1].overlay_picture is None
@@ -283,24 +361,40 @@ def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
     assert [path for path in small_disk.rglob("*") if path.is_file()] == whole
 
 
-def test_a_journal_that_cannot_be_written_ends_the_watch_and_the_alert_is_told(
-    bench: Bench, small_disk: Path
+def test_a_full_disk_stops_no_alert_and_what_it_missed_is_written_later(
+    bench: Bench, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill_the_disk() -> NDArray:
-        with (small_disk / "filler").open("wb", buffering=0) as file:
-            while True:
-                try:
-                    file.write(b"0" * 4096)
-                except OSError:
-                    return FILMED
-
+    monkeypatch.setattr("semedge.watch.COUNT_EVERY_S", 0.2)
+    filler = small_disk / "filler"
     collector = Collector()
-    with (
-        Journal(small_disk / "journal.sqlite") as journal,
-        pytest.raises(SemedgeError, match=r"journal .* could not be written .*full"),
-    ):
-        bench.prepare(ScriptedCamera(NORMAL, fill_the_disk, FILMED), journal, [collector]).run()
-    assert [alert.sequence for alert in collector.alerts] == [1]
+
+    def heard(code: str, phase: str) -> bool:
+        return any((event.code, event.phase) == (code, phase) for event in collector.events)
+
+    def fill_the_disk() -> NDArray:
+        (small_disk / "journal.sqlite-reserve").unlink()
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"0" * 4096)
+        return FILMED
+
+    def once_it_is_told() -> NDArray:
+        wait_until(lambda: heard("journal-unwritable", "start"))
+        return FILMED
+
+    def make_room() -> NDArray:
+        filler.unlink()
+        wait_until(lambda: heard("journal-unwritable", "end"))
+        return FILMED
+
+    camera = ScriptedCamera(fill_the_disk, NORMAL, once_it_is_told, NORMAL, make_room)
+    path = small_disk / "journal.sqlite"
+    with Journal(path) as journal:
+        bench.prepare(camera, journal, [collector]).run()
+        assert [alert.sequence for alert in collector.alerts] == [0, 2, 4]
+        assert [event.number for event in collector.events] == list(range(1, 9))
+        assert journal.counts().events == 8
+        assert journal.counts().pending == 0
 
 
 def test_a_stall_is_waited_out_and_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -330,22 +424,158 @@ def test_skipped_and_lost_frames_count_as_seen(bench: Bench) -> None:
     camera.lost = 4
     summary = bench.watch(camera)
     assert summary.counters == Counters(7, 2, 1, 4, 0)
-    assert summary.sentence().startswith(
+    assert summary.sentences()[0].startswith(
         "7 frames seen, 2 inspected, 1 skipped, 4 lost; 0 alerts; "
     )
-    assert "latency" in summary.sentence()
+    assert "latency" in summary.sentences()[0]
 
 
 def test_a_camera_without_a_frame_gives_a_summary(bench: Bench) -> None:
     summary = bench.watch(ScriptedCamera())
-    assert summary.latency_ms is None
-    assert summary.sentence() == (
+    assert summary.latency_ms == {"left": None}
+    assert summary.sentences()[0] == (
         "0 frames seen, 0 inspected, 0 skipped, 0 lost; 0 alerts; 0.0 frames/s."
     )
 
 
 def test_the_watch_ends_after_so_many_frames(bench: Bench) -> None:
     assert bench.watch(ScriptedCamera(*[NORMAL] * 5), max_frames=3).counters.frames_inspected == 3
+
+
+def test_one_defect_passing_is_one_alert_and_its_worst_frame_is_shown(bench: Bench) -> None:
+    faint = NORMAL.copy()
+    faint[60:124, 90:154] = np.maximum(faint[60:124, 90:154], 120)
+    collector = Collector()
+    bench.watch(
+        ScriptedCamera(NORMAL, faint, FILMED, faint, NORMAL, NORMAL, FILMED),
+        [collector],
+        decision={"end_after_frames": 2, "update_every_s": 0},
+    )
+    told = [(event.phase, event.sequence, event.frames) for event in collector.events]
+    assert told == [
+        ("start", 1, 1),
+        ("update", 2, 2),
+        ("end", 2, 3),
+        ("start", 6, 1),
+        ("end", 6, 1),
+    ]
+    first, update, end = collector.events[:3]
+    assert len({event.event_id for event in collector.events}) == 2
+    assert first.frame_score < update.frame_score == end.frame_score
+    assert 0 <= first.duration_s <= update.duration_s <= end.duration_s < 60
+    assert first.frame_picture != update.frame_picture == end.frame_picture
+    (region,) = end.regions
+    assert 64 <= region.left_px <= 96
+    assert 154 <= region.left_px + region.width_px <= 160
+    assert region.peak_px == end.peak_px
+    assert end.message.startswith("Over after 3 frames in ")
+    assert collector.events[4].message.startswith("Over after 1 frame in ")
+    assert "because the watch ended" in collector.events[4].message
+
+
+def test_warnings_are_told_but_are_no_alerts(bench: Bench) -> None:
+    collector = Collector()
+    summary = bench.watch(
+        ScriptedCamera(NORMAL, FILMED, NORMAL), [collector], levels=Levels(1e6, 8.0)
+    )
+    assert [(event.phase, event.level) for event in collector.events] == [
+        ("start", "warn"),
+        ("end", "warn"),
+    ]
+    assert collector.events[0].threshold == 8.0
+    assert summary.counters == Counters(3, 3, 0, 0, alerts=0, frames_warned=1, frames_alarmed=0)
+
+
+def test_a_defect_that_a_kill_cut_short_is_ended_by_the_next_watch(bench: Bench) -> None:
+    with Journal(bench.journal_file) as journal:
+        left = journal.add_event(replace(EVENT, event_id=uuid.uuid4().hex), ["collector"])
+    collector = Collector()
+    bench.watch(ScriptedCamera(NORMAL), [collector])
+    start, end = collector.events
+    assert start == left
+    assert (end.event_id, end.phase, end.number) == (left.event_id, "end", 2)
+    assert end.details["interrupted"] is True
+    bench.watch(ScriptedCamera(NORMAL), [collector])
+    assert len(collector.events) == 2
+
+
+def test_the_state_shows_what_was_inspected(bench: Bench) -> None:
+    with Journal(bench.journal_file) as journal:
+        watch = bench.prepare(ScriptedCamera(NORMAL, FILMED, NORMAL), journal)
+        version = watch.state.snapshot().version
+        watch.run()
+        snapshot = watch.state.snapshot()
+    camera = snapshot.cameras["left"]
+    assert snapshot.version > version
+    assert (camera.activity, camera.source) == ("stopped", "script")
+    assert camera.counters == Counters(3, 3, 0, 0, 1, 0, 1)
+    assert [point.level for point in camera.scores] == [None, "alarm", None]
+    assert camera.last is not None
+    assert camera.last.frame.sequence == 2
+    assert {"cut", "record", "total"} < set(camera.latency_ms)
+    assert camera.in_force is not None
+    assert camera.in_force.detector_sha256 == bench.detector.bundle.sha256
+    assert [event.phase for event in snapshot.events] == ["start", "end"]
+    assert snapshot.pending == {}
+    assert snapshot.sinks[0].delivered == 2
+
+
+def test_several_cameras_are_inspected_side_by_side(bench: Bench) -> None:
+    collector = Collector()
+    cameras = {
+        "left": ScriptedCamera(NORMAL, FILMED, NORMAL),
+        "right": ScriptedCamera(NORMAL, NORMAL),
+    }
+    with Journal(bench.journal_file) as journal:
+        summary = bench.prepare_lines(cameras, journal, [collector]).run()
+    assert summary.cameras["left"].frames_inspected == 3
+    assert summary.cameras["right"].frames_inspected == 2
+    assert [sentence.split(":")[0] for sentence in summary.sentences()] == ["left", "right"]
+    assert {event.camera for event in collector.events} == {"left"}
+    assert summary.counters.frames_inspected == 5
+
+
+def test_a_camera_that_dies_is_tried_again_and_costs_the_other_no_frame(bench: Bench) -> None:
+    """The good camera runs until the dead one is back, and the dead one after it has failed."""
+    gone = SemedgeError("The camera dead lost its cable; plug it in.")
+    back = threading.Event()
+
+    class Reopened:
+        shown = "dead"
+        opened = 0
+
+        def open(self) -> Camera:
+            self.opened += 1
+            if self.opened == 1:
+                return ScriptedCamera(NORMAL, gone)
+            if not back.is_set():
+                raise gone
+            return ScriptedCamera(NORMAL, NORMAL)
+
+    def paced() -> NDArray:
+        time.sleep(0.02)
+        if not back.is_set() and len(collector.events) > 0:
+            back.set()
+        return NORMAL
+
+    collector = Collector()
+    choice = Reopened()
+    good = ScriptedCamera(*[paced] * 100)
+    with Journal(bench.journal_file) as journal:
+        watch = bench.prepare_lines({"dead": choice, "good": good}, journal, [collector])
+        started_s = time.monotonic()
+        summary = watch.run()
+    assert summary.cameras["good"].frames_inspected == 100
+    assert summary.cameras["good"].frames_lost == 0
+    assert summary.cameras["dead"].frames_inspected == 3
+    assert time.monotonic() - started_s < 30
+    told = [(event.kind, event.code, event.phase, event.camera) for event in collector.events]
+    assert told == [
+        ("health", "camera-failed", "start", "dead"),
+        ("health", "camera-failed", "end", "dead"),
+    ]
+    assert collector.events[0].message == str(gone)
+    assert collector.events[1].duration_s > 0
 
 
 def test_stop_ends_the_watch_after_the_frame_at_hand(bench: Bench) -> None:
@@ -491,6 +721,7 @@ def test_kill_9_leaves_a_readable_journal_and_whole_pictures(
     connection.close()
     assert {event["event_id"] for event in printed} <= {event["event_id"] for event in stored}
     for event in stored:
+        assert event["kind"] == "defect"
         assert cv2.imread(event["frame_picture"]) is not None
         assert cv2.imread(event["overlay_picture"]) is not None
     again = start_watch("sim:6?size=256x192&frames=1")

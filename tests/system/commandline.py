@@ -29,6 +29,11 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
+    def starts(self) -> list[dict[str, Any]]:
+        """The events that start a defect."""
+        return [event for event in self.events if event["phase"] == "start"]
+
+    @property
     def error(self) -> str:
         """The one sentence that says what was wrong."""
         (sentence,) = [line for line in self.err.splitlines() if line.startswith("Error: ")]
@@ -70,6 +75,13 @@ def call(
         check=False,
     )
     return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+def every_frame_by_itself(folder: Path) -> tuple[str, Path]:
+    """The option of a station file by which each frame above the threshold is an alert."""
+    station = folder / "every-frame.toml"
+    station.write_text("[decision]\nend_after_frames = 0\n")
+    return "--station", station
 
 
 def succeed(folder: Path, *arguments: object, **options: Any) -> Result:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from commandline import EDGE_ONLY, call, succeed, succeed_probed
+from commandline import EDGE_ONLY, call, every_frame_by_itself, succeed, succeed_probed
 from conftest import DemoRun
 from edge_only import HIDDEN
 
@@ -75,8 +75,9 @@ def test_the_commands_of_the_edge_work(tmp_path: Path) -> None:
     alerts = succeed(
         tmp_path,
         *("watch", "--camera", frames, "--calibration", "c.json", "--json"),
+        *every_frame_by_itself(tmp_path),
         program=EDGE_ONLY,
-    ).events
+    ).starts
     above = {
         each["path"]: each["frame_score"] for each in scored["files"] if each["above_threshold"]
     }

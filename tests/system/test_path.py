@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import pytest
-from commandline import SEMEDGE, call, environment, succeed
+from commandline import SEMEDGE, call, environment, every_frame_by_itself, succeed
 from pictures import check_all_decode, check_of_alert
 
 from semedge.simulation import SimulatedLine
@@ -103,32 +103,36 @@ def test_frames_of_the_training_are_refused(station: Station, tmp_path: Path) ->
 
 
 def test_watch_raises_what_is_not_normal(station: Station, tmp_path: Path) -> None:
-    result = succeed(tmp_path, "watch", "--camera", LINE, "--json", *station.given)
+    result = succeed(
+        tmp_path,
+        *("watch", "--camera", LINE, "--json", *station.given),
+        *every_frame_by_itself(tmp_path),
+    )
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=0.5)
     defective = {number for number in range(FRAMES) if line.frame(number).mask.any()}
-    raised = {alert["sequence"] for alert in result.events}
+    raised = {alert["sequence"] for alert in result.starts}
     assert len(raised & defective) > len(defective) / 3
     assert len(raised - defective) <= 0.2 * (FRAMES - len(defective))
-    for alert in result.events:
+    for alert in result.starts:
         assert alert["frame_score"] > alert["threshold"] == station.calibration["threshold"]
         check_of_alert(alert, SHAPE)
         picture = cv2.imread(alert["frame_picture"], cv2.IMREAD_UNCHANGED)
         assert (picture == line.frame(alert["sequence"]).image).all()
     stored = journal_rows(tmp_path / "semedge-journal.sqlite", "SELECT document FROM events")
     assert [json.loads(event) for (event,) in stored] == result.events
-    assert check_all_decode(tmp_path / "semedge-pictures") == 2 * len(result.events)
+    assert check_all_decode(tmp_path / "semedge-pictures") == 2 * len(result.starts)
 
 
 def test_a_second_watch_repeats_no_alert(station: Station, tmp_path: Path) -> None:
     watch = ("watch", "--camera", LINE, "--json", *station.given)
     first, second = (succeed(tmp_path, *watch).events for _ in range(2))
     assert [alert["sequence"] for alert in first] == [alert["sequence"] for alert in second]
-    ids = [alert["event_id"] for alert in (*first, *second)]
-    assert len(set(ids)) == len(ids) > 0
+    keys = [alert["key"] for alert in (*first, *second)]
+    assert len(set(keys)) == len(keys) > 0
     journal = tmp_path / "semedge-journal.sqlite"
-    assert journal_rows(journal, "SELECT event_id FROM events ORDER BY number") == [
-        (each,) for each in ids
-    ]
+    assert journal_rows(
+        journal, "SELECT event_id || '-' || number FROM events ORDER BY number"
+    ) == [(each,) for each in keys]
     deliveries = "SELECT DISTINCT attempts, delivered_at IS NULL FROM deliveries"
     assert journal_rows(journal, deliveries) == [(1, 0)], "each went out once"
 

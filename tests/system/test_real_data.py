@@ -69,8 +69,8 @@ def test_anomalous_frames_raise_alerts_that_show_where(
         "--json",
     )
     assert "3 frames seen, 3 inspected, 0 skipped, 0 lost" in result.err
-    assert result.events
-    for alert in result.events:
+    assert result.starts
+    for alert in result.starts:
         image = cv2.imread(alert["source"], cv2.IMREAD_UNCHANGED)
         check_of_alert(alert, image.shape[:2])
         x, y = alert["peak_px"]

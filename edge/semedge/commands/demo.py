@@ -44,7 +44,8 @@ def demo(pictures: Path, calibration_frames: int, frames: int, as_json: bool) ->
             f"{detector.score_name}) on {calibration_frames} simulated normal frames."
         )
         result = run_demo(detector, pictures, calibration_frames=calibration_frames, frames=frames)
-    say(result.summary.sentence())
+    for sentence in result.summary.sentences():
+        say(sentence)
     if as_json:
         print_json(
             {

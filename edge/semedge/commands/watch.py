@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from semedge.calibrating import load_calibration
-from semedge.cameras import open_camera
 from semedge.console import say
-from semedge.detector import Detector
+from semedge.errors import SemedgeError
 from semedge.files import held_alone
+from semedge.inspection import Limits
 from semedge.journal import Journal
+from semedge.lines import Defaults, choose_lines, load_lines
 from semedge.sinks.choice import open_sinks
 from semedge.sinks.console import ConsoleSink
 from semedge.station import Station, load_station
@@ -145,46 +145,30 @@ def watch(
     loop: bool,
     as_json: bool,
 ) -> None:
-    """Watch a camera and raise alerts.
+    """Watch cameras and raise alerts.
 
-    Each frame is scored, and one that scores above the calibration's threshold is an alert: its
-    pictures are written, it is stored in the journal, and then delivered. Ctrl-C ends the watch
-    after the frame at hand.
+    Each frame is scored, and one that scores above the calibration's threshold starts an alert:
+    its pictures are written, it is stored in the journal, and then delivered; the first normal
+    frame ends it. Ctrl-C ends the watch after the frame at hand.
     """
     station = ctx.find_object(Station) or Station()
-    if camera is None:
-        raise click.UsageError(
-            "No camera was given; name one with --camera SOURCE, such as sim:1, or in the station "
-            "file."
-        )
-    if calibration is None:
-        which = "" if detector is None else f"--detector {detector} "
-        raise click.UsageError(
-            "No calibration was given; make one from normal frames with `semedge calibrate "
-            f"{which}--images DIR --out calibration.json`, and give it with --calibration."
-        )
-    if detector is None:
+    defaults = Defaults(camera, timeout_s, loop, detector, stride, workers, calibration)
+    try:
+        choices = choose_lines(station, defaults)
+    except SemedgeError as error:
+        raise click.UsageError(str(error)) from error
+    if any(choice.detector is None for choice in choices):
         say("Using the demo detector; it knows simulated fibres only.")
     settings = WatchSettings(
-        pictures, max_frames=max_frames, stop_after_stalled_s=stop_after_stalled_s
+        pictures, station.station.name, Limits(max_frames, stop_after_stalled_s)
     )
-    with Detector.load(detector, stride_px=stride, workers=workers) as loaded:
-        promise = load_calibration(calibration, loaded)
-        with (
-            held_alone(journal, IN_USE.format(journal)),
-            Journal(journal) as opened_journal,
-            open_camera(camera, timeout_s=timeout_s, loop=loop) as opened_camera,
-        ):
-            say(
-                f"Watching {opened_camera.source}; an alert is a score above "
-                f"{promise.threshold:.4g}. {promise.guarantee}"
-            )
-            summary = Watch(
-                opened_camera,
-                loaded,
-                promise,
-                opened_journal,
-                [ConsoleSink(as_json), *open_sinks(station.sinks)],
-                settings,
-            ).run()
-    say(summary.sentence())
+    lines = load_lines(choices)
+    try:
+        with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
+            sinks = [ConsoleSink(as_json), *open_sinks(station.sinks)]
+            summary = Watch(lines, opened, sinks, settings).run()
+    finally:
+        for line in lines:
+            line.setup.detector.close()
+    for sentence in summary.sentences():
+        say(sentence)

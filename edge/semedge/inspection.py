@@ -1,0 +1,312 @@
+"""The loop of one camera: frame, scores, judgement, record."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+
+from semedge.cameras import Camera, CameraStalledError
+from semedge.console import say
+from semedge.decision import Decision
+from semedge.defects import DefectTeller
+from semedge.errors import SemedgeError
+from semedge.frame import Frame
+from semedge.recording import Happening, Recorder
+from semedge.records import Counters, Run
+from semedge.setup import Line, Setup
+from semedge.state import Inspected
+
+REMIND_EVERY_S = 60.0
+"""Time between two lines that say that a camera is still silent."""
+
+SHORTEST_RETRY_S = 0.5
+"""Pause where a stalled camera fails at once, so that the loop does not spin."""
+
+LONGEST_RETRY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When an inspection ends by itself.
+
+    Attributes
+    ----------
+    max_frames
+        After so many inspected frames; None for no limit.
+    stop_after_stalled_s
+        When a live camera is silent so long; None for never.
+    """
+
+    max_frames: int | None = None
+    stop_after_stalled_s: float | None = None
+
+
+class Inspection:
+    """Takes a camera's frames, scores them, and tells of defects.
+
+    Parameters
+    ----------
+    line
+        The camera and its setup.
+    recorder
+        Takes what is told.
+    limits
+        When to end.
+    keep_trying
+        Whether a camera that fails is opened again, with growing pauses, or ends the inspection.
+    """
+
+    def __init__(
+        self, line: Line, recorder: Recorder, limits: Limits, *, keep_trying: bool = False
+    ) -> None:
+        self.name = line.name
+        self._recorder = recorder
+        self._state = recorder.state
+        self._limits = limits
+        self._keep_trying = keep_trying
+        self._lock = threading.Lock()
+        self._setup = line.setup
+        self._given_detector = line.setup.detector
+        self._next: Setup | None = None
+        self._decision = Decision(line.setup.levels, line.setup.decision)
+        self._teller = DefectTeller(recorder, self.name)
+        self._failure = Happening(recorder, "health", "camera-failed", self.name)
+        self._stopping = threading.Event()
+        self._camera: Camera | None = None
+        self._closed_skipped = self._closed_lost = 0
+        self._inspected = self._warned = self._alarmed = 0
+        self._shapes_warned: set[tuple[int, int]] = set()
+        self._run = self._start_run()
+        self._state.change(self.name, in_force=line.setup.in_force)
+
+    @property
+    def setup(self) -> Setup:
+        """What frames are judged by, or will be from the next one on."""
+        with self._lock:
+            return self._next or self._setup
+
+    @property
+    def failed(self) -> bool:
+        """Whether the camera fails and is tried again."""
+        return self._failure.goes_on
+
+    def run(self) -> None:
+        """Inspect until the camera ends, a limit is reached, or `stop` is called.
+
+        Raises `SemedgeError` where the camera cannot be used or a frame cannot be scored, unless
+        the inspection keeps trying.
+        """
+        pause_s = SHORTEST_RETRY_S
+        while not self._is_over():
+            inspected_before = self._inspected
+            try:
+                if self._inspect_camera():
+                    break
+            except SemedgeError as error:
+                if not self._keep_trying:
+                    raise
+                if self._inspected > inspected_before:
+                    pause_s = SHORTEST_RETRY_S
+                self._not_inspecting(str(error))
+                self._failure.start(str(error))
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+    def finish(self) -> None:
+        """End what goes on, and close a detector that was switched to; after `run`."""
+        self._end_defect(" because the watch ended")
+        if self._setup.detector is not self._given_detector:
+            self._setup.detector.close()
+        self._state.change(self.name, activity="stopped", reason="the watch ended")
+        # What ended the watch matters more than the counters, which may fail for its sake.
+        with contextlib.suppress(SemedgeError):
+            self.count(ended=True)
+
+    def count(self, *, ended: bool = False) -> None:
+        """Store the counters."""
+        self._recorder.journal.count(self._run, self.counters(), ended=ended)
+
+    def stop(self) -> None:
+        """Finish the frame at hand and end `run`; callable from any thread."""
+        self._stopping.set()
+        self._close_camera()
+
+    def switch(self, setup: Setup) -> None:
+        """Judge by another setup from the next frame on; callable from any thread.
+
+        Where its camera is another one, the camera at hand is closed first.
+        """
+        with self._lock:
+            dropped, self._next = self._next, setup
+            in_use = (setup.detector, self._setup.detector)
+            if dropped is not None and dropped.detector not in in_use:
+                dropped.detector.close()
+            reopen = setup.camera != self._setup.camera
+        if reopen:
+            self._close_camera()
+
+    def counters(self) -> Counters:
+        """Frames and alerts so far."""
+        camera = self._camera
+        skipped = self._closed_skipped + (0 if camera is None else len(camera.skipped))
+        lost = self._closed_lost + (0 if camera is None else camera.lost)
+        return Counters(
+            frames_seen=self._inspected + skipped + lost,
+            frames_inspected=self._inspected,
+            frames_skipped=skipped,
+            frames_lost=lost,
+            alerts=self._teller.alerts,
+            frames_warned=self._warned,
+            frames_alarmed=self._alarmed,
+        )
+
+    def _inspect_camera(self) -> bool:
+        """Inspect what the camera gives; whether that was all, rather than a switch of cameras."""
+        self._take_setup()
+        with self._setup.camera.open() as camera:
+            self._camera = camera
+            self._state.change(self.name, source=camera.source)
+            self._say_start(camera)
+            try:
+                while not self._is_over() and (frame := self._take_frame(camera)) is not None:
+                    self._take_setup()
+                    self._inspect(frame)
+            finally:
+                self._closed_skipped += len(camera.skipped)
+                self._closed_lost += camera.lost
+                self._camera = None
+        with self._lock:
+            return self._next is None or self._next.camera == self._setup.camera
+
+    def _say_start(self, camera: Camera) -> None:
+        levels = self._setup.levels
+        warning = "" if levels.warn is None else f", a warning is one above {levels.warn:.4g}"
+        say(
+            f"Watching {camera.source}; an alarm is a score above {levels.alarm:.4g}{warning}. "
+            f"{self._setup.calibration.guarantee}",
+            event="watching",
+        )
+
+    def _inspect(self, frame: Frame) -> None:
+        arrived_s = time.perf_counter()
+        setup = self._setup
+        self._warn_of_shape(frame)
+        score_map = setup.detector.score(frame)
+        scored_s = time.perf_counter()
+        at_s = time.monotonic()
+        judgement = self._decision.judge(score_map.frame_score, at_s)
+        self._warned += judgement.level == "warn"
+        self._alarmed += judgement.level == "alarm"
+        self._teller.tell(judgement, frame, score_map, setup, self._run, at_s)
+        self._inspected += 1
+        ended_s = time.perf_counter()
+        latency_ms = {
+            **score_map.stage_ms,
+            "record": (ended_s - scored_s) * 1e3,
+            "total": (ended_s - arrived_s) * 1e3,
+        }
+        self._failure.end("The camera gives frames again.")
+        self._state.change(self.name, activity="inspecting", reason="")
+        last = Inspected(frame, score_map, judgement.level, latency_ms)
+        self._state.inspected(self.name, last, self.counters())
+
+    def _take_setup(self) -> None:
+        """Go over to the setup that `switch` left, if any."""
+        with self._lock:
+            if self._next is None:
+                return
+            before, setup, self._next = self._setup, self._next, None
+            self._setup = setup
+        if before.detector is setup.detector and before.decision == setup.decision:
+            self._decision.levels = setup.levels
+        else:
+            self._end_defect(" because what it is judged by has changed", before)
+            self._decision = Decision(setup.levels, setup.decision)
+        if before.detector is not setup.detector:
+            before.detector.close()
+        self._state.change(self.name, in_force=setup.in_force)
+        if before.in_force != setup.in_force:
+            # A journal that takes nothing now counts on for the run before.
+            with contextlib.suppress(SemedgeError):
+                self.count(ended=True)
+                self._run = self._start_run()
+
+    def _start_run(self) -> Run:
+        in_force = self._setup.in_force
+        return self._recorder.journal.start_run(
+            self.name,
+            self._setup.camera.shown,
+            in_force.detector_sha256,
+            in_force.levels.alarm,
+            calibration_sha256=in_force.calibration_sha256,
+            recipe_sha256=in_force.recipe_sha256,
+        )
+
+    def _is_over(self) -> bool:
+        limit = self._limits.max_frames
+        return self._stopping.is_set() or (limit is not None and self._inspected >= limit)
+
+    def _take_frame(self, camera: Camera) -> Frame | None:
+        """The camera's next frame, waited for through stalls; None where there will be none."""
+        asked_s = time.monotonic()
+        said_s: float | None = None
+        while not self._stopping.is_set():
+            tried_s = time.monotonic()
+            try:
+                frame = next(camera, None)
+            except CameraStalledError as error:
+                self._give_up_on_stall(camera, error, time.monotonic() - asked_s)
+                self._not_inspecting(str(error), say_it=said_s is None or _is_old(said_s))
+                said_s = time.monotonic() if said_s is None or _is_old(said_s) else said_s
+                self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
+                continue
+            if frame is not None and said_s is not None:
+                say(f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.")
+            return frame
+        return None
+
+    def _not_inspecting(self, reason: str, *, say_it: bool = True) -> None:
+        self._state.change(self.name, activity="not inspecting", reason=reason)
+        if say_it:
+            say(f"Not inspecting: {reason}")
+
+    def _give_up_on_stall(self, camera: Camera, error: CameraStalledError, silent_s: float) -> None:
+        limit_s = self._limits.stop_after_stalled_s
+        if not camera.live:
+            raise error
+        if limit_s is not None and silent_s >= limit_s:
+            raise SemedgeError(
+                f"The camera {camera.source} gave no frame for {silent_s:.1f} s, and the "
+                f"limit is {limit_s:g} s; check the camera and its cable."
+            ) from error
+
+    def _warn_of_shape(self, frame: Frame) -> None:
+        """Say once for each size that the promise was made for frames of another one."""
+        calibrated = self._setup.calibration.grid.frame_shape
+        if frame.shape == calibrated or frame.shape in self._shapes_warned:
+            return
+        self._shapes_warned.add(frame.shape)
+        (height, width), (made_height, made_width) = frame.shape, calibrated
+        say(
+            f"Warning: frames have {width}x{height} px, and the calibration's promise counts areas "
+            f"of {made_width}x{made_height} px; a frame is "
+            f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
+            "alarms differs accordingly."
+        )
+
+    def _end_defect(self, reason: str, setup: Setup | None = None) -> None:
+        defect = self._decision.end()
+        if defect is not None:
+            self._teller.end(defect, setup or self._setup, self._run, reason)
+
+    def _close_camera(self) -> None:
+        camera = self._camera
+        if camera is not None:
+            # Closing may wait for a driver; whoever stops or switches does not.
+            threading.Thread(target=camera.close, name="camera-close", daemon=True).start()
+
+
+def _is_old(said_s: float) -> bool:
+    return time.monotonic() - said_s > REMIND_EVERY_S

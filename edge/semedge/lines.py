@@ -1,0 +1,150 @@
+"""The cameras of a station, from its file and the command line to what can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from semedge.calibrating import load_calibration
+from semedge.detector import Detector
+from semedge.errors import SemedgeError
+from semedge.setup import Line, Setup, SourceChoice
+from semedge.station import DecisionSection, Station
+
+ONLY_CAMERA = "camera"
+"""Name of the camera of a station that has one."""
+
+
+@dataclass(frozen=True)
+class LineChoice:
+    """Which files and settings a camera is to be inspected with.
+
+    Attributes
+    ----------
+    name
+        The camera's name.
+    camera
+        The camera.
+    detector
+        The detector bundle; the demo detector where None.
+    calibration
+        The calibration.
+    decision
+        Levels and the rest of the decision.
+    stride_px, workers
+        As of `Detector`.
+    """
+
+    name: str
+    camera: SourceChoice
+    detector: Path | None
+    calibration: Path
+    decision: DecisionSection
+    stride_px: int | None = None
+    workers: int | None = None
+
+    def load(self) -> Line:
+        """Load detector and calibration; `SemedgeError` says what does not fit."""
+        detector = Detector.load(self.detector, stride_px=self.stride_px, workers=self.workers)
+        try:
+            calibration = load_calibration(self.calibration, detector)
+            setup = Setup(
+                self.camera,
+                detector,
+                calibration,
+                self.decision.levels(calibration.threshold),
+                self.decision.settings(),
+            )
+        except BaseException:
+            detector.close()
+            raise
+        return Line(self.name, setup)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the command line says, for the only camera or for those that say nothing else."""
+
+    camera: str | None
+    timeout_s: float
+    loop: bool
+    detector: Path | None
+    stride_px: int | None
+    workers: int | None
+    calibration: Path | None
+
+
+def choose_lines(station: Station, defaults: Defaults) -> list[LineChoice]:
+    """The cameras of the station, or the one of the command line."""
+    if not station.cameras:
+        return [_only_line(station, defaults)]
+    if defaults.camera is not None:
+        raise SemedgeError(
+            f"The station file names the cameras {', '.join(station.cameras)}, and the camera "
+            f"{defaults.camera} was given beside them; give one or the other."
+        )
+    return [_one_of_several(station, name, defaults) for name in station.cameras]
+
+
+def load_lines(choices: Sequence[LineChoice]) -> list[Line]:
+    """Load them all, or none."""
+    lines: list[Line] = []
+    try:
+        for choice in choices:
+            lines.append(choice.load())
+    except BaseException:
+        for line in lines:
+            line.setup.detector.close()
+        raise
+    return lines
+
+
+def _only_line(station: Station, defaults: Defaults) -> LineChoice:
+    if defaults.camera is None:
+        raise SemedgeError(
+            "No camera was given; name one with --camera SOURCE, such as sim:1, or in the station "
+            "file."
+        )
+    return LineChoice(
+        name=ONLY_CAMERA,
+        camera=SourceChoice(defaults.camera, defaults.timeout_s, defaults.loop),
+        detector=defaults.detector,
+        calibration=_required(defaults.calibration, defaults.detector),
+        decision=station.decision,
+        stride_px=defaults.stride_px,
+        workers=defaults.workers,
+    )
+
+
+def _one_of_several(station: Station, name: str, defaults: Defaults) -> LineChoice:
+    section = station.cameras[name]
+    if section.source is None:
+        raise SemedgeError(f"cameras.{name} has no source; name one in the station file.")
+    detector = section.detector
+    calibration = defaults.calibration
+    if section.calibration is not None:
+        calibration = section.calibration.file
+    return LineChoice(
+        name=name,
+        camera=SourceChoice(
+            section.source,
+            defaults.timeout_s if section.timeout_s is None else section.timeout_s,
+            defaults.loop if section.loop is None else section.loop,
+        ),
+        detector=defaults.detector if detector is None else detector.file,
+        calibration=_required(calibration, None if detector is None else detector.file),
+        decision=station.decision if section.decision is None else section.decision,
+        stride_px=defaults.stride_px if detector is None else detector.stride_px,
+        workers=defaults.workers if detector is None else detector.workers,
+    )
+
+
+def _required(calibration: Path | None, detector: Path | None) -> Path:
+    if calibration is None:
+        which = "" if detector is None else f"--detector {detector} "
+        raise SemedgeError(
+            "No calibration was given; make one from normal frames with `semedge calibrate "
+            f"{which}--images DIR --out calibration.json`, and give it with --calibration."
+        )
+    return calibration
