@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from semedge.sparse import parts_of, sparse_codes
+
 Tensor = NDArray[np.float32]
 ScoreFunction = Callable[..., Tensor]
 
@@ -47,6 +49,12 @@ def minus_log_sigmoid(logits: Tensor) -> Tensor:
     """-log sigmoid of each logit of `(n, 1)`, shape `(n,)`."""
     values: Tensor = np.logaddexp(np.float32(0.0), -logits)[:, 0]
     return values
+
+
+def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Norm of values `(n, d)` that were centred and mapped to unit covariance, shape `(n,)`."""
+    whitened = (values - mean) @ whitening
+    return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
 
 
 def im1(x: Tensor, y: Tensor) -> Tensor:
@@ -149,8 +157,78 @@ def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tens
 
     `h_mean` has shape `(d,)`; `h_whitening` `(d, d)` maps centred embeddings to unit covariance.
     """
-    whitened = (h_x - h_mean) @ h_whitening
-    return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
+    return mahalanobis_distance(h_x, h_mean, h_whitening)
+
+
+def mean_gray(x: Tensor) -> Tensor:
+    """Brightness of the patch, in [-1, 1]: a floor."""
+    return x.reshape(len(x), -1).mean(axis=1)
+
+
+def deviation(x: Tensor) -> Tensor:
+    """Standard deviation of the patch's gray values: a floor."""
+    return x.reshape(len(x), -1).std(axis=1)
+
+
+def pca_residual(x: Tensor, pca_mean: Tensor, pca_components: Tensor) -> Tensor:
+    """What the principal components of normal patches leave of the patch, its norm.
+
+    `pca_mean` has shape `(pixels,)`; `pca_components` `(pixels, k)`, orthonormal.
+    """
+    centred = x.reshape(len(x), -1) - pca_mean
+    return l2_distance(centred, (centred @ pca_components) @ pca_components.T)
+
+
+def pca_hotelling(
+    x: Tensor, pca_mean: Tensor, pca_components: Tensor, pca_deviations: Tensor
+) -> Tensor:
+    """Hotelling's T: Mahalanobis distance of the patch within the principal components.
+
+    `pca_deviations` `(k,)` are the components' standard deviations over normal patches.
+    """
+    flat = x.reshape(len(x), -1)
+    return mahalanobis_distance(flat, pca_mean, pca_components / pca_deviations)
+
+
+def code_indicators(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
+    """Norm of what the sparse code leaves of the patch, and L1 norm of the code, shape `(n, 2)`.
+
+    `dictionary_mean` has shape `(d,)`; `dictionary_atoms` `(k, d)`, of unit norm. The patch is
+    coded in parts of d pixels; their residuals are joined, and their codes' norms added.
+    """
+    parts = parts_of(x, len(dictionary_mean)) - dictionary_mean
+    codes = sparse_codes(parts.reshape(-1, len(dictionary_mean)), dictionary_atoms)
+    residuals = codes.residuals.reshape(len(x), -1)
+    lengths = np.abs(codes.coefficients).reshape(len(x), -1).sum(axis=1)
+    return np.stack([np.sqrt(np.einsum("ij,ij->i", residuals, residuals)), lengths], axis=1)
+
+
+def dictionary_residual(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
+    """What a sparse code over a dictionary of normal patches leaves of the patch, its norm."""
+    return code_indicators(x, dictionary_mean, dictionary_atoms)[:, 0]
+
+
+def dictionary_l1(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
+    """L1 norm of the patch's sparse code."""
+    return code_indicators(x, dictionary_mean, dictionary_atoms)[:, 1]
+
+
+def dictionary_surprise(
+    x: Tensor,
+    dictionary_mean: Tensor,
+    dictionary_atoms: Tensor,
+    c_means: Tensor,
+    c_factors: Tensor,
+    c_weights: Tensor,
+) -> Tensor:
+    """How rare the residual and the L1 norm of the sparse code are among normal patches."""
+    statistics = code_statistics(x, dictionary_mean, dictionary_atoms)
+    return surprise(statistics, c_means, c_factors, c_weights)
+
+
+def code_statistics(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
+    """Logarithms of `code_indicators`, shape `(n, 2)`."""
+    return np.log(code_indicators(x, dictionary_mean, dictionary_atoms) + LOG_FLOOR)
 
 
 def patch_statistics(x: Tensor) -> Tensor:
@@ -198,6 +276,11 @@ def statistics_surprise(x: Tensor, s_means: Tensor, s_factors: Tensor, s_weights
     return surprise(patch_statistics(x), s_means, s_factors, s_weights)
 
 
+def statistics_gaussian(x: Tensor, s_mean: Tensor, s_whitening: Tensor) -> Tensor:
+    """Mahalanobis distance of the patch's statistics from those of normal patches: a floor."""
+    return mahalanobis_distance(patch_statistics(x), s_mean, s_whitening)
+
+
 def residual_surprise(
     x: Tensor, y: Tensor, r_means: Tensor, r_factors: Tensor, r_weights: Tensor
 ) -> Tensor:
@@ -232,6 +315,14 @@ SCORES: dict[str, ScoreFunction] = {
         mean_square_residual,
         mean_square_features,
         embedding_gaussian,
+        mean_gray,
+        deviation,
+        pca_residual,
+        pca_hotelling,
+        dictionary_residual,
+        dictionary_l1,
+        dictionary_surprise,
+        statistics_gaussian,
         statistics_surprise,
         residual_surprise,
     )

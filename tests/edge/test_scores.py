@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 
@@ -38,14 +39,30 @@ SHAPES = {
     "r_means": (3, 6),
     "r_factors": (3, 6, 6),
     "r_weights": (3,),
+    "s_mean": (5,),
+    "s_whitening": (5, 5),
+    "pca_mean": (64,),
+    "pca_components": (64, 3),
+    "pca_deviations": (3,),
+    "dictionary_mean": (16,),
+    "dictionary_atoms": (24, 16),
+    "c_means": (3, 2),
+    "c_factors": (3, 2, 2),
+    "c_weights": (3,),
 }
-CONSTANTS = {name for name in SHAPES if name.startswith(("h_mean", "h_whitening", "s_", "r_"))}
+CONSTANTS = {
+    name
+    for name in SHAPES
+    if name.startswith(("h_mean", "h_whitening", "s_", "r_", "pca_", "dictionary_", "c_"))
+}
 
 
 @pytest.fixture
 def tensors() -> dict[str, Tensor]:
     rng = np.random.default_rng(7)
-    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    drawn = {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    drawn["dictionary_atoms"] /= np.linalg.norm(drawn["dictionary_atoms"], axis=1, keepdims=True)
+    return drawn
 
 
 def pairs(a: Tensor, b: Tensor) -> Iterable[tuple[float, float]]:
@@ -122,9 +139,57 @@ def minus_log_density(values: list[float], prefix: str, tensors: dict[str, Tenso
     return -math.log(total)
 
 
+def pca_of(patch: Tensor, tensors: dict[str, Tensor]) -> tuple[float, float]:
+    """Norm of the residual, and Hotelling's T."""
+    centred = patch.ravel().astype(np.float64) - tensors["pca_mean"]
+    components = tensors["pca_components"].astype(np.float64)
+    projected = np.array([centred @ component for component in components.T])
+    left = centred - sum(p * c for p, c in zip(projected, components.T, strict=True))
+    return float(np.linalg.norm(left)), float(np.linalg.norm(projected / tensors["pca_deviations"]))
+
+
+def code_of(patch: Tensor, tensors: dict[str, Tensor]) -> tuple[float, float]:
+    """Norm of what the codes of the four 4x4 px parts leave, and the sum of their L1 norms."""
+    atoms = tensors["dictionary_atoms"].astype(np.float64)
+    left, length = 0.0, 0.0
+    for top, column in itertools.product((0, 4), (0, 4)):
+        part = patch[top : top + 4, column : column + 4, 0].ravel().astype(np.float64)
+        part -= tensors["dictionary_mean"]
+        residual, chosen = part, []
+        for _ in range(8):
+            likeness = [
+                -1.0 if index in chosen else abs(atom @ residual)
+                for index, atom in enumerate(atoms)
+            ]
+            chosen.append(int(np.argmax(likeness)))
+            code = np.linalg.lstsq(atoms[chosen].T, part, rcond=None)[0]
+            residual = part - code @ atoms[chosen]
+        left += float(residual @ residual)
+        length += float(np.abs(code).sum())
+    return math.sqrt(left), length
+
+
+ITEM_FORMULAS: dict[str, Callable[[Tensor, dict[str, Tensor]], float]] = {
+    "mean_gray": lambda x, _: math.fsum(x.ravel().tolist()) / x.size,
+    "deviation": lambda x, _: float(x.astype(np.float64).std()),
+    "pca_residual": lambda x, tensors: pca_of(x, tensors)[0],
+    "pca_hotelling": lambda x, tensors: pca_of(x, tensors)[1],
+    "dictionary_residual": lambda x, tensors: code_of(x, tensors)[0],
+    "dictionary_l1": lambda x, tensors: code_of(x, tensors)[1],
+    "dictionary_surprise": lambda x, tensors: minus_log_density(
+        [log(value) for value in code_of(x, tensors)], "c", tensors
+    ),
+    "statistics_gaussian": lambda x, tensors: whitened_norm(
+        np.array(statistics_of(x)), tensors["s_mean"], tensors["s_whitening"]
+    ),
+    "statistics_surprise": lambda x, tensors: minus_log_density(statistics_of(x), "s", tensors),
+}
+"""Of scores that see the patch alone."""
+
+
 def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
-    if name == "statistics_surprise":
-        return [minus_log_density(statistics_of(x), "s", tensors) for x in tensors["x"]]
+    if name in ITEM_FORMULAS:
+        return [ITEM_FORMULAS[name](x, tensors) for x in tensors["x"]]
     if name == "residual_surprise":
         return [
             minus_log_density([*statistics_of(x), log(l2(x, y))], "r", tensors)

@@ -45,6 +45,7 @@ OPTIONS = [
     ("anogan", {"instance_noise": "true", "soft_labels": "true"}),
     ("f-anogan", {}),
     ("encebgan", {}),
+    ("autoencoder", {"kind": "regularized"}),
     ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
     ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "true"}),
     ("bigan", {}),

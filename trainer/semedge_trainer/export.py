@@ -44,11 +44,12 @@ def export_run(
     path
         Where the bundle goes.
     quantization
-        What the graphs compute in.
+        What the graphs compute in. Arrays are float32 in any bundle, so one without graphs is
+        `float32` whatever is asked for.
     score_name
         The score that frames are judged by; the detector's default where None.
     only_score
-        Leave out the graphs that this score does not need.
+        Leave out the graphs and arrays that this score does not need.
     stride_px
         Distance between patches that the bundle asks for; a whole patch where None.
     """
@@ -56,11 +57,14 @@ def export_run(
     if detector.edge_refusal is not None:
         raise SemedgeError(detector.edge_refusal)
     plan = _choose_scores(detector, score_name, only_score)
+    if not plan.graphs:
+        quantization = "float32"
     patches = scale_patches(run.patches(), run.record.scaling)
     shown = detector.score_plan() if quantization == "qat" else plan
     tensors = keras_tensors(shown, networks, patches)
     needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
-    constants = normal_statistics(tensors, needed)
+    fitted = {name: array for name, array in run.fitted().items() if name in needed}
+    constants = fitted | normal_statistics(tensors, needed - set(fitted))
     match quantization:
         case "qat":
             twins = quantization_aware_twins(detector, networks, tensors)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
+from semedge.scores import deviation, mean_gray, pca_residual
+from semedge_trainer.principal import Moments, PrincipalComponents
 
 Array = NDArray[np.float32]
 
@@ -23,40 +25,20 @@ FLOOR_NAMES = ("floor_mean_gray", "floor_deviation", "floor_pca")
 
 @dataclass(frozen=True)
 class Floors:
-    """Principal components of normal patches, beside two statistics that need no fit.
+    """Principal components of normal patches, beside two statistics that need no fit."""
 
-    Attributes
-    ----------
-    mean
-        Mean normal patch in [-1, 1], shape `(pixels,)`.
-    components
-        Orthonormal, shape `(pixels, components)`.
-    """
-
-    mean: Array
-    components: Array
+    principal: PrincipalComponents
 
     @classmethod
     def fit(cls, images: Iterable[GrayImage], patch_px: int) -> Floors:
-        """Find the components in patches of normal frames.
-
-        The moments are summed frame by frame, so that memory does not grow with the frames.
-        """
-        pixels = patch_px * patch_px
-        count = 0
-        total = np.zeros(pixels)
-        products = np.zeros((pixels, pixels))
+        """Find the components in patches of normal frames."""
+        moments = Moments(patch_px * patch_px)
+        stride_px = max(1, patch_px // FIT_STRIDE_SHARE)
         for image in images:
             height, width = image.shape
-            stride_px = max(1, patch_px // FIT_STRIDE_SHARE)
-            values = _flat(PatchGrid((height, width), patch_px, stride_px).cut(image))
-            count += len(values)
-            total += values.sum(axis=0, dtype=np.float64)
-            products += values.T @ values
-        mean = total / count
-        _, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-        kept = vectors[:, -min(COMPONENTS, pixels - 1) :]
-        return cls(mean.astype(np.float32), kept.astype(np.float32))
+            patches = _scaled(PatchGrid((height, width), patch_px, stride_px).cut(image))
+            moments.add(patches.reshape(len(patches), -1))
+        return cls(moments.principal(COMPONENTS))
 
     def floor_scores(self, patches: GrayImage) -> dict[str, Array]:
         """Scores of patches `(n, patch_px, patch_px, 1)`, by name.
@@ -65,12 +47,10 @@ class Floors:
         anomalous patches have the lower values. The third is the norm of what the principal
         components leave of a patch.
         """
-        values = _flat(patches)
-        centred = values - self.mean
-        residual = centred - (centred @ self.components) @ self.components.T
-        scores = (values.mean(axis=1), values.std(axis=1), np.linalg.norm(residual, axis=1))
-        return dict(zip(FLOOR_NAMES, scores, strict=True))
+        x = _scaled(patches)
+        residual = pca_residual(x, self.principal.mean, self.principal.components)
+        return dict(zip(FLOOR_NAMES, (mean_gray(x), deviation(x), residual), strict=True))
 
 
-def _flat(patches: GrayImage) -> Array:
-    return scale_patches(patches, "range").reshape(len(patches), -1)
+def _scaled(patches: GrayImage) -> Array:
+    return scale_patches(patches, "range")

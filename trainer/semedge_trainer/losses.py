@@ -24,6 +24,12 @@ def mean_l1(difference: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.reduce_sum(tf.abs(flat), axis=1))
 
 
+def mean_squared_norm(difference: tf.Tensor) -> tf.Tensor:
+    """Mean over the batch of the squared Euclidean norm of each item (eq. 2.31)."""
+    squares = tf.square(tf.cast(difference, tf.float32))
+    return tf.reduce_mean(tf.reduce_sum(squares, axis=list(range(1, len(difference.shape)))))
+
+
 def mean_square(difference: tf.Tensor) -> tf.Tensor:
     """Mean over the batch of ||.||^2 / n, n the values of an item (eq. 3.1 to 3.3)."""
     return tf.reduce_mean(tf.square(tf.cast(difference, tf.float32)))

@@ -94,14 +94,14 @@ def dense(
     )(values)
 
 
-def encoder(name: str, kernel_px: int = 5) -> Network:
+def encoder(name: str, kernel_px: int = 5, latent: int = LATENT) -> Network:
     """Encoders of tables A4, A6 and A7, and with kernels of 4x4 px of table A2.
 
-    Patches `(n, 32, 32, 1)` to latents `(n, 256)`.
+    Patches `(n, 32, 32, 1)` to latents `(n, latent)`, 256 values in the tables.
     """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
     values = encoder_convolutions(patches, kernel_px)
-    return Model(patches, dense("latent", values, LATENT), name=name)
+    return Model(patches, dense("latent", values, latent), name=name)
 
 
 def encoder_convolutions(patches: LayerOutput, kernel_px: int) -> LayerOutput:
@@ -112,19 +112,19 @@ def encoder_convolutions(patches: LayerOutput, kernel_px: int) -> LayerOutput:
     return layers.Flatten(name="flatten")(values)
 
 
-def generator_ebgan(name: str = "generator") -> Network:
-    """G of tables A6 and A7: latents `(n, 256)` to patches `(n, 32, 32, 1)` in [-1, 1].
+def generator_ebgan(name: str = "generator", latent: int = LATENT) -> Network:
+    """G of tables A6 and A7: latents `(n, latent)` to patches `(n, 32, 32, 1)` in [-1, 1].
 
     The tables' first layer, 4x4x256, cannot reach 32x32 in four doublings; it is 2x2x256 here, as
     in the author's code.
     """
-    latent = Input((LATENT,), name="latent")
-    values = dense("dense", latent, 2 * 2 * 256, bias=False)
+    first = Input((latent,), name="latent")
+    values = dense("dense", first, 2 * 2 * 256, bias=False)
     values = activate("dense", values, batch_norm=True)
     values = layers.Reshape((2, 2, 256), name="reshape")(values)
     for index, filters in enumerate((128, 64, 32), start=1):
         values = deconvolve(f"deconv{index}", values, filters, 5)
-    return Model(latent, paint("deconv4", values, 5, 2), name=name)
+    return Model(first, paint("deconv4", values, 5, 2), name=name)
 
 
 def embedding(name: str = "embedding") -> Network:

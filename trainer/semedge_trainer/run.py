@@ -8,7 +8,8 @@
     logs/STAGE.csv      losses
     tensorboard/        the same for TensorBoard
     pictures/           samples and reconstructions
-    weights/            averaged weights of every network; there only when the training is done
+    weights/            averaged weights of every network, and what was fitted; there only when the
+                        training is done
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from semedge_trainer.detectors.base import Schedule, TrainableDetector
 from semedge_trainer.networks import Network
 
 SAMPLE_PATCHES = 16384
+FITTED = "fitted.npz"
 PACKAGES = ("semedge", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "numpy")
 
 
@@ -114,13 +116,17 @@ class Run:
         patches: NDArray = np.load(self.folder / "patches.npy", allow_pickle=False)
         return patches
 
-    def write_weights(self, networks: Mapping[str, Network]) -> None:
-        """Write the final weights, all or nothing."""
+    def write_weights(
+        self, networks: Mapping[str, Network], fitted: Mapping[str, NDArray] | None = None
+    ) -> None:
+        """Write the final weights and the fitted arrays, all or nothing."""
         temporary = Path(tempfile.mkdtemp(prefix=".weights.", dir=self.folder))
         try:
             for name, network in networks.items():
                 weights = {variable.path: np.asarray(variable) for variable in network.weights}
                 np.savez(temporary / f"{name}.npz", allow_pickle=False, **weights)
+            if fitted:
+                np.savez(temporary / FITTED, allow_pickle=False, **fitted)
             temporary.chmod(0o755)
             temporary.replace(self.folder / "weights")
         except OSError as error:
@@ -130,6 +136,14 @@ class Run:
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def fitted(self) -> dict[str, NDArray[np.float32]]:
+        """What a finished training fitted beside its networks, by name; mostly nothing."""
+        path = self.folder / "weights" / FITTED
+        if not path.exists():
+            return {}
+        with np.load(path, allow_pickle=False) as saved:
+            return dict(saved)
 
     def load(self) -> tuple[TrainableDetector, dict[str, Network]]:
         """The detector and its trained networks."""

@@ -29,37 +29,37 @@ def normal_statistics(tensors: Mapping[str, Array], needed: set[str]) -> dict[st
     """
     arrays: dict[str, Array] = {}
     if "h_whitening" in needed:
-        arrays |= _gaussian(tensors["h_x"])
+        arrays |= gaussian("h", tensors["h_x"])
     if "s_means" in needed:
-        arrays |= _mixture("s", patch_statistics(tensors["x"]))
+        arrays |= mixture("s", patch_statistics(tensors["x"]))
     if "r_means" in needed:
-        arrays |= _mixture("r", residual_statistics(tensors["x"], tensors["y"]))
+        arrays |= mixture("r", residual_statistics(tensors["x"], tensors["y"]))
     return arrays
 
 
-def _gaussian(embedded: Array) -> dict[str, Array]:
-    """Mean and whitening W of embeddings, W W^T = (C + r I)^-1.
+def gaussian(prefix: str, values: Array) -> dict[str, Array]:
+    """Mean and whitening W of values `(n, d)`, W W^T = (C + r I)^-1.
 
     C is the covariance and r a thousandth of its mean variance, which keeps directions that never
     vary from dominating.
     """
-    covariance = np.cov(embedded.astype(np.float64), rowvar=False)
+    covariance = np.cov(values.astype(np.float64), rowvar=False)
     ridge = RIDGE * np.trace(covariance) / len(covariance)
-    values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
+    variances, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
     return {
-        "h_mean": embedded.mean(axis=0).astype(np.float32),
-        "h_whitening": (vectors / np.sqrt(values)).astype(np.float32),
+        f"{prefix}_mean": values.mean(axis=0).astype(np.float32),
+        f"{prefix}_whitening": (vectors / np.sqrt(variances)).astype(np.float32),
     }
 
 
-def _mixture(prefix: str, statistics: Array) -> dict[str, Array]:
+def mixture(prefix: str, statistics: Array) -> dict[str, Array]:
     """Mixture of Gaussians in the form that `semedge.scores.surprise` takes."""
-    mixture = GaussianMixture(COMPONENTS, reg_covar=SMALLEST_VARIANCE, random_state=0)
-    mixture.fit(statistics.astype(np.float64))
-    factors = mixture.precisions_cholesky_
+    model = GaussianMixture(COMPONENTS, reg_covar=SMALLEST_VARIANCE, random_state=0)
+    model.fit(statistics.astype(np.float64))
+    factors = model.precisions_cholesky_
     log_determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
     return {
-        f"{prefix}_means": mixture.means_.astype(np.float32),
+        f"{prefix}_means": model.means_.astype(np.float32),
         f"{prefix}_factors": factors.astype(np.float32),
-        f"{prefix}_weights": (np.log(mixture.weights_) + log_determinants).astype(np.float32),
+        f"{prefix}_weights": (np.log(model.weights_) + log_determinants).astype(np.float32),
     }

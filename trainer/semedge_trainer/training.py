@@ -13,6 +13,7 @@ import tensorflow as tf
 from semedge.errors import SemedgeError
 from semedge.scaling import Scaling
 from semedge_trainer.detectors import make_detector
+from semedge_trainer.fitting import fit
 from semedge_trainer.frames import TrainingFrames, read_training_frames
 from semedge_trainer.loop import train
 from semedge_trainer.progress import StageLog
@@ -78,7 +79,8 @@ def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strateg
     def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
         return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
 
-    run.write_weights(train(run, frames, strategy, make_log))
+    networks = train(run, frames, strategy, make_log)
+    run.write_weights(networks, fit(run, networks, frames, make_log))
 
 
 def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:

@@ -22,7 +22,7 @@ from semedge_trainer.commands.extra import need_tensorflow
     type=click.Choice(get_args(Quantization)),
     default="int8",
     show_default=True,
-    help="qat: int8 with quantization-aware fine-tuning; int8: after training.",
+    help="Of the graphs; qat: int8 with quantization-aware fine-tuning; int8: after training.",
 )
 @click.option("--score", metavar="NAME", help="The score that frames are judged by.")
 @click.option("--only-score", is_flag=True, help="Leave out graphs that this score does not need.")
@@ -60,9 +60,10 @@ def export(
     )
     chosen = manifest.parity[manifest.score.name]
     say(
-        f"{out}: {manifest.detector}, {quantization}, {out.stat().st_size / 1e6:.2f} MB; score "
-        f"{manifest.score.name}, rank correlation with the trained networks "
-        f"{chosen.rank_correlation:.4f}. Next: semedge calibrate --detector {out} --images NORMAL"
+        f"{out}: {manifest.detector}, {manifest.quantization}, "
+        f"{out.stat().st_size / 1e6:.2f} MB; score {manifest.score.name}, rank correlation with "
+        f"the trained detector {chosen.rank_correlation:.4f}. "
+        f"Next: semedge calibrate --detector {out} --images NORMAL"
     )
     if as_json:
         print_json(manifest.model_dump(mode="json"))

@@ -8,12 +8,16 @@ from semedge.errors import unknown_name
 from semedge_trainer.detectors.alad import Alad
 from semedge_trainer.detectors.ali import Ali
 from semedge_trainer.detectors.anogan import Anogan
+from semedge_trainer.detectors.autoencoder import Autoencoder
 from semedge_trainer.detectors.base import TrainableDetector, parse_options
 from semedge_trainer.detectors.bigan import Bigan
+from semedge_trainer.detectors.dictionary import Dictionary
 from semedge_trainer.detectors.ebgan import Ebgan
 from semedge_trainer.detectors.encebgan import Encebgan
 from semedge_trainer.detectors.fanogan import Fanogan
 from semedge_trainer.detectors.ganomaly import Ganomaly
+from semedge_trainer.detectors.patch_statistics import PatchStatistics
+from semedge_trainer.detectors.pca import Pca
 from semedge_trainer.detectors.sencebgan import Sencebgan
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 
@@ -24,10 +28,14 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         Ali,
         Anogan,
         Bigan,
+        Autoencoder,
+        Dictionary,
         Ebgan,
         Encebgan,
         Fanogan,
         Ganomaly,
+        PatchStatistics,
+        Pca,
         Sencebgan,
         SkipGanomaly,
     )

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from semedge.errors import SemedgeError, unknown_name
 from semedge.manifest import Node
@@ -20,6 +22,8 @@ from semedge_trainer.randomness import Randomness
 
 Networks = Mapping[str, Network]
 Losses = dict[str, tf.Tensor]
+Array = NDArray[np.float32]
+Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,16 @@ class LatentSearch(Protocol):
         """The searched scores of patches `(batch, 32, 32, 1)`, each `(batch,)`."""
 
 
+class Fitting(Protocol):
+    """A fit under way: it is shown batches of normal patches, and ends in arrays."""
+
+    def take(self, patches: Array) -> dict[str, float]:
+        """Take patches `(n, 32, 32, 1)` in [-1, 1]; gives what the log shows."""
+
+    def arrays(self) -> Arrays:
+        """What was fitted, by the names that scores have for it."""
+
+
 class TrainableDetector(ABC):
     """A detector of the thesis: networks, losses, stages and scores in one file."""
 
@@ -202,6 +216,10 @@ class TrainableDetector(ABC):
     @abstractmethod
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """The detector's own losses on quantization-aware twins, all of them trained at once."""
+
+    def fitting(self, networks: Networks, seed: int) -> Fitting | None:
+        """A fit to run when the stages are done, or None; its batches are the schedule's `fit`."""
+        return None
 
     def rates(self, *names: str) -> dict[str, float]:
         """Learning rates of some networks by the schedule."""

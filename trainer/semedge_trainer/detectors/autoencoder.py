@@ -1,0 +1,117 @@
+"""Autoencoders in the three kinds of the thesis (2.2.2), as a baseline.
+
+One stage, down ||x - x'||^2 (eq. 2.31), x' = psi(phi(x)). What keeps x' from being a copy of any x:
+
+- `undercomplete`: a latent of 64 values for 1,024 pixels.
+- `regularized`: a latent of 1,024 values, which an L1 norm keeps sparse.
+- `denoising`: noise is added to the input, and the loss is taken against the clean patch.
+
+A patch is scored by its residual ||x - x'||, as it is seen, without noise. The thesis has no table
+of layers: phi is the encoder of table A6, psi its generator, with the latent's size as above; the
+rates are those of table A6's encoder. The sizes, the weight of the L1 norm and the noise are chosen
+here, as the thesis names none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import tensorflow as tf
+
+from semedge_trainer import networks as blocks
+from semedge_trainer.detectors.base import (
+    Losses,
+    Networks,
+    Schedule,
+    ScorePlan,
+    Stage,
+    StepContext,
+    TrainableDetector,
+    node,
+)
+from semedge_trainer.losses import mean_l1, mean_squared_norm
+from semedge_trainer.networks import Network
+from semedge_trainer.randomness import Randomness
+
+LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256}
+SPARSITY_WEIGHT = 0.01
+NOISE_DEVIATION = 0.2
+
+
+@dataclass(frozen=True)
+class Options:
+    """The kind of autoencoder."""
+
+    kind: str = field(default="undercomplete", metadata={"choices": tuple(LATENTS)})
+
+
+class Autoencoder(TrainableDetector):
+    """The networks, the stage and the scores of an autoencoder."""
+
+    name = "autoencoder"
+    thesis_section = "2.2.2"
+    options_class = Options
+    schedules: ClassVar = {
+        "thesis": Schedule({"autoencoder": 50 * 800}, {"encoder": 5e-5, "decoder": 5e-5}),
+        "fast": Schedule({"autoencoder": 2000}, {"encoder": 5e-4, "decoder": 5e-4}),
+    }
+    options: Options
+
+    def build(self) -> dict[str, Network]:
+        """Phi and psi."""
+        latent = LATENTS[self.options.kind]
+        return {
+            "encoder": blocks.encoder("encoder", latent=latent),
+            "decoder": blocks.generator_ebgan("decoder", latent=latent),
+        }
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Both halves at once."""
+        rates = self.rates("encoder", "decoder")
+        return (Stage("autoencoder", rates, self._step, self._settle),)
+
+    def score_plan(self) -> ScorePlan:
+        """The residual, and how rare it is beside the patch's statistics."""
+        nodes = (node("z", "encoder", "x"), node("y", "decoder", "z"))
+        scores = {
+            "residual": {"im1": 1.0},
+            "residual_surprise": {"residual_surprise": 1.0},
+        }
+        return ScorePlan(nodes, scores, default="residual")
+
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """Psi(phi(x)) in inference mode."""
+        return networks["decoder"](networks["encoder"](patches, training=False), training=False)
+
+    def sample(self, networks: Networks, z: tf.Tensor) -> None:
+        """None: the decoder takes codes of patches, no random latents."""
+        return
+
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """The loss on patches as they are scored, without noise."""
+        return sum(self._terms(networks, patches, patches).values())
+
+    def _terms(self, networks: Networks, seen: tf.Tensor, x: tf.Tensor) -> Losses:
+        """The terms of the loss, for what the encoder sees in place of x."""
+        z = networks["encoder"](seen, training=True)
+        terms = {"image": mean_squared_norm(networks["decoder"](z, training=True) - x)}
+        if self.options.kind == "regularized":
+            terms["sparsity"] = SPARSITY_WEIGHT * mean_l1(z)
+        return terms
+
+    def _step(self, context: StepContext, x: tf.Tensor) -> Losses:
+        seen = x
+        if self.options.kind == "denoising":
+            seen = x + NOISE_DEVIATION * context.random.normal(tf.shape(x))
+        losses: Losses = {}
+
+        def loss() -> tf.Tensor:
+            losses.update(self._terms(context.networks, seen, x))
+            return sum(losses.values())
+
+        total = context.descend(("encoder", "decoder"), loss)
+        return {"autoencoder": total, **losses}
+
+    def _settle(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+        networks["decoder"](networks["encoder"](x, training=True), training=True)
