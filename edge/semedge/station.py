@@ -14,6 +14,7 @@ from semedge.decision import DecisionSettings, Levels
 from semedge.errors import SemedgeError
 from semedge.section import Secret, Section
 from semedge.sinks.choice import SinkChoice, section_of_kind
+from semedge.web.section import WebSection
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -176,6 +177,9 @@ class Station(Section):
     watch: WatchSection = WatchSection()
     sinks: dict[Name, SinkChoice] = Field(
         default={}, description="Where events go beside the console, by a name of one's own."
+    )
+    web: WebSection | None = Field(
+        default=None, description="The live page, where the file has the table `[web]`."
     )
 
     @field_validator("sinks")

@@ -1,0 +1,1 @@
+"""The live page; its packages are imported when it is opened."""

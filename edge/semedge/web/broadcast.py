@@ -1,0 +1,166 @@
+"""What every open page is told, put together once for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from semedge.clock import utc_text
+from semedge.event import Event
+from semedge.state import ScorePoint, StationSnapshot, StationState
+from semedge.state_document import finite, state_document
+from semedge.web.archive import Acknowledgement, Archive
+
+EVENTS_SHOWN = 50
+MOST_CLIENTS = 250
+CLIENTS_A_SECOND = 50
+PICTURES_A_SECOND = 10
+MESSAGES_KEPT = 4
+
+
+class Broadcast:
+    """Sends the state to every client, the less often the more there are.
+
+    The work a second stays the same, so that a crowd of viewers does not slow the inspection.
+
+    Parameters
+    ----------
+    state
+        What is shown.
+    archive
+        Where the events are, with who has seen them.
+    recipes
+        Names of the recipes that can be switched to.
+    """
+
+    def __init__(
+        self, state: StationState, archive: Archive, recipes: Callable[[], list[str]]
+    ) -> None:
+        self._state = state
+        self._archive = archive
+        self._recipes = recipes
+        self._clients: set[asyncio.Queue[bytes | None]] = set()
+        self._closing = False
+        self._events_text = ""
+        self._last_sent: dict[str, ScorePoint] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def clients(self) -> int:
+        """How many pages are open."""
+        return len(self._clients)
+
+    @property
+    def every_s(self) -> float:
+        """Time between two messages."""
+        return max(1.0, self.clients / CLIENTS_A_SECOND)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.every_s)
+            if self._clients:
+                message = await asyncio.to_thread(self._news)
+                for queue in self._clients:
+                    _put(queue, message)
+
+    def close(self) -> None:
+        """End every stream; callable from any thread."""
+        self._closing = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end_streams)
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        """Server-sent events for one client, from the whole history on."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_KEPT)
+        if self._closing or self.clients >= MOST_CLIENTS:
+            yield _message("full", {"clients": self.clients})
+            return
+        self._clients.add(queue)
+        try:
+            yield await asyncio.to_thread(self._history)
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self._clients.discard(queue)
+
+    def _end_streams(self) -> None:
+        for queue in self._clients:
+            _put(queue, None)
+
+    def _history(self) -> bytes:
+        snapshot = self._state.snapshot()
+        return _message("state", self._document(snapshot, {})) + _message("events", self._events())
+
+    def _news(self) -> bytes:
+        """The state, the scores since the last message, and the events where they changed."""
+        snapshot = self._state.snapshot()
+        message = _message("state", self._document(snapshot, self._last_sent))
+        self._last_sent = {
+            name: camera.scores[-1] for name, camera in snapshot.cameras.items() if camera.scores
+        }
+        events = self._events()
+        text = json.dumps(events)
+        if text != self._events_text:
+            self._events_text = text
+            message += _message("events", events)
+        return message
+
+    def _document(
+        self, snapshot: StationSnapshot, last_sent: Mapping[str, ScorePoint]
+    ) -> dict[str, Any]:
+        return {
+            "now": utc_text(time.time()),
+            "every_s": self.every_s,
+            "picture_every_s": max(1.0, self.clients / PICTURES_A_SECOND),
+            "whole": not last_sent,
+            "state": state_document(snapshot),
+            "scores": {
+                name: [
+                    [round(point.captured_at_s, 3), finite(point.score), point.level]
+                    for point in _after(camera.scores, last_sent.get(name))
+                ]
+                for name, camera in snapshot.cameras.items()
+            },
+            "recipes": self._recipes(),
+        }
+
+    def _events(self) -> list[dict[str, Any]]:
+        return [_shown(event, seen) for event, seen in self._archive.newest(EVENTS_SHOWN)]
+
+
+def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScorePoint]:
+    """Points that came after `last`, by their place: a clock may jump."""
+    news = []
+    for point in reversed(scores):
+        if point is last:
+            break
+        news.append(point)
+    return news[::-1]
+
+
+def _shown(event: Event, seen: Acknowledgement | None) -> dict[str, Any]:
+    """An event as the page shows it: paths of this machine stay here."""
+    document = event.to_document()
+    for name in ("frame", "overlay"):
+        document[f"{name}_picture"] = document[f"{name}_picture"] is not None
+    document["seen"] = None if seen is None else {"at": seen.at, "who": seen.who}
+    return document
+
+
+def _message(kind: str, document: Any) -> bytes:
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    return f"event: {kind}\ndata: {text}\n\n".encode()
+
+
+def _put(queue: asyncio.Queue[bytes | None], message: bytes | None) -> None:
+    """Give a client a message; one that does not keep up loses its oldest."""
+    if queue.full():
+        with contextlib.suppress(asyncio.QueueEmpty):
+            queue.get_nowait()
+    queue.put_nowait(message)

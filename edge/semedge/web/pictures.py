@@ -1,0 +1,64 @@
+"""The live frame as a picture, drawn outside of the inspection and only where somebody looks."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from semedge.overlay import ColourImage, draw_overlay
+from semedge.state import Inspected, StationState
+
+View = Literal["frame", "heat"]
+
+LONGEST_SIDE_PX = 1280
+JPEG_QUALITY = 80
+
+
+class LivePictures:
+    """Draws each frame once, however many look at it.
+
+    Parameters
+    ----------
+    state
+        Holds the frame inspected last.
+    """
+
+    def __init__(self, state: StationState) -> None:
+        self._state = state
+        self._lock = threading.Lock()
+        self._drawn: dict[tuple[str, View], tuple[int, bytes]] = {}
+
+    def jpeg(self, camera: str, view: View) -> tuple[int, bytes] | None:
+        """Sequence and JPEG of the camera's last frame; None where there is none."""
+        # One at a time: whoever waits here is given what was drawn meanwhile.
+        with self._lock:
+            state = self._state.snapshot().cameras.get(camera)
+            if state is None or state.last is None:
+                return None
+            sequence = state.last.frame.sequence
+            drawn = self._drawn.get((camera, view))
+            if drawn is None or drawn[0] != sequence:
+                alarm = float("inf") if state.in_force is None else state.in_force.levels.alarm
+                drawn = (sequence, _encoded(_picture(state.last, alarm, view)))
+                self._drawn[camera, view] = drawn
+            return drawn
+
+
+def _picture(last: Inspected, alarm_level: float, view: View) -> ColourImage:
+    both = draw_overlay(last.frame.image, last.score_map, alarm_level)
+    width = last.frame.shape[1]
+    half: ColourImage = both[:, width:] if view == "heat" else both[:, :width]
+    longest = max(half.shape[:2])
+    if longest <= LONGEST_SIDE_PX:
+        return half
+    scale = LONGEST_SIDE_PX / longest
+    size = (round(half.shape[1] * scale), round(half.shape[0] * scale))
+    return cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _encoded(picture: ColourImage) -> bytes:
+    _, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return content.tobytes()

@@ -1,0 +1,31 @@
+"""The page's table in the station file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from semedge.section import Secret, Section
+
+
+class WebSection(Section):
+    """`[web]`: the live page, where the file has this table."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that it listens on; 0.0.0.0 shows the page to the whole network.",
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that it listens on.")
+    token: Secret | None = Field(
+        default=None, description="What a person must know to change anything; without, none can."
+    )
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="Further names that browsers reach it by, such as that of a proxy; on the"
+        " machine's own address no other is answered.",
+    )
+    certificate: Path | None = Field(
+        default=None, description="Certificate of the page, for https; a PEM file."
+    )
+    private_key: Path | None = Field(default=None, description="The key of that certificate.")

@@ -1,0 +1,178 @@
+"""A live page of a station that inspects, for tests and for looking at it: `page_support.py`."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from sinks_support import EVENT
+from station_support import LEVELS, RecordingControl, in_force_of, remote_of
+
+from semedge.detector import ScoreMap
+from semedge.event import Event, Level
+from semedge.frame import Frame, GrayImage
+from semedge.grid import PatchGrid
+from semedge.journal import Counters, Journal
+from semedge.overlay import draw_overlay, encode_png
+from semedge.section import Secret
+from semedge.simulation import SimulatedLine
+from semedge.state import Inspected, StationState
+from semedge.web.archive import Archive
+from semedge.web.section import WebSection
+from semedge.web.server import PageServer
+
+TOKEN = "correct horse battery"
+SHAPE = (256, 320)
+IMAGES = 6
+
+
+@cache
+def images() -> list[GrayImage]:
+    """Frames of a simulated line."""
+    line = SimulatedLine(7, SHAPE, defect_rate=0.0)
+    return [line.frame(number).image for number in range(IMAGES)]
+
+
+class JournaledControl(RecordingControl):
+    """Notes in the journal who has seen an event, as a watch does."""
+
+    journal_file: Path
+
+    def acknowledge(self, event_id: str, who: str) -> None:
+        super().acknowledge(event_id, who)
+        with closing(sqlite3.connect(self.journal_file)) as connection, connection:
+            connection.execute(
+                "INSERT INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
+                (event_id, "2026-11-24T06:00:00.000000Z", who),
+            )
+
+
+@dataclass
+class PageStation:
+    """A station with a page, whose frames a test pushes."""
+
+    folder: Path
+    journal: Journal
+    state: StationState
+    control: JournaledControl
+    server: PageServer
+    number: int = 0
+
+    @property
+    def address(self) -> str:
+        return self.server.address
+
+    def inspect(self, score: float, captured_at_s: float | None = None) -> Inspected:
+        """Inspect the next simulated frame, with a score as if a detector had given it."""
+        image = images()[self.number % IMAGES]
+        grid = PatchGrid(SHAPE, 32, 16)
+        scores = np.random.default_rng(self.number).uniform(0, 4, len(grid)).astype(np.float32)
+        scores[len(grid) // 3] = score
+        levels = self.state.snapshot().cameras["top"].in_force
+        level: Level | None = (levels.levels if levels else LEVELS).level_of(score)
+        at_s = time.time() if captured_at_s is None else captured_at_s
+        frame = Frame(image, self.number, at_s, f"sim:7#{self.number}")
+        last = Inspected(frame, ScoreMap(grid, scores, {}), level, {"score": 41.0, "total": 48.5})
+        self.number += 1
+        self.state.inspected(
+            "top", last, Counters(self.number, self.number, alerts=self.number // 9)
+        )
+        return last
+
+    def raise_event(self, last: Inspected, **changes: object) -> Event:
+        """Store a defect with its picture."""
+        score = last.score_map.frame_score
+        picture = self.folder / "pictures" / f"{last.frame.sequence}.png"
+        picture.write_bytes(encode_png(draw_overlay(last.frame.image, last.score_map, 9.8)))
+        event = replace(
+            EVENT,
+            **{
+                "event_id": f"{last.frame.sequence:032x}",
+                "started_at_s": last.frame.captured_at_s,
+                "captured_at_s": last.frame.captured_at_s,
+                "raised_at_s": last.frame.captured_at_s,
+                "frame_score": score,
+                "threshold": 9.8,
+                "frame_picture": None,
+                "overlay_picture": str(picture),
+                "message": f"A bead or film at x=160 y=112: score {score:.3g}, above 9.8.",
+                **changes,
+            },  # type: ignore[arg-type]
+        )
+        stored = self.journal.add_event(event, [])
+        self.state.add_event(stored)
+        return stored
+
+
+@contextmanager
+def page_station(
+    folder: Path, *, port: int = 0, token: bool = True, host: str = "127.0.0.1"
+) -> Iterator[PageStation]:
+    """A running page with a short history."""
+    secret = folder / "token"
+    secret.write_text(TOKEN)
+    secret.chmod(0o600)
+    (folder / "pictures").mkdir(exist_ok=True)
+    state = StationState("Fibre line 1", ["top"])
+    state.change("top", source="sim:7", activity="inspecting", in_force=in_force_of(LEVELS))
+    recipes = [Path("recipes/fibre.toml"), Path("recipes/tile.toml"), Path("recipes/broken.toml")]
+    control = JournaledControl(state, recipes)
+    control.journal_file = folder / "journal.sqlite"
+    with Journal(control.journal_file) as journal:
+        server = PageServer(
+            WebSection(host=host, port=port, token=Secret(file=secret) if token else None),
+            state,
+            remote_of(control),
+            Archive(control.journal_file, folder / "pictures"),
+        )
+        station = PageStation(folder, journal, state, control, server)
+        fill(station)
+        server.start()
+        try:
+            yield station
+        finally:
+            server.close()
+
+
+def fill(station: PageStation) -> None:
+    """Two minutes of inspection with a few defects."""
+    random = np.random.default_rng(1)
+    begun_s = time.time() - 120
+    for number in range(240):
+        score = float(random.gamma(9, 0.45))
+        if number in (60, 150, 151):
+            score = 12.5 + number / 100
+        if number == 200:
+            score = 8.9
+        last = station.inspect(score, begun_s + number / 2)
+        if number in (60, 150):
+            station.raise_event(last)
+        if number == 200:
+            station.raise_event(last, level="warn", phase="end", duration_s=0.5)
+
+
+def main() -> None:
+    """Serve on the given port until interrupted, with two frames a second."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        page_station(Path(folder), port=int(sys.argv[1])) as station,
+    ):
+        random = np.random.default_rng(2)
+        while True:
+            last = station.inspect(float(random.gamma(9, 0.45)))
+            if station.number % 40 == 0:
+                station.raise_event(station.inspect(13.7))
+            del last
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()
