@@ -15,6 +15,7 @@ from semedge.section import Secret
 from semedge.sinks.choice import AnySection
 from semedge.sinks.webhook import WebhookSection
 from semedge.station import Station, load_station
+from semedge.web.section import WebSection
 
 WHOLE = """
 [camera]
@@ -67,7 +68,7 @@ def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> Non
     assert load_station(written(tmp_path, text)).options() == {}
 
 
-FILE_ONLY = {"station", "cameras", "decision", "sinks"}
+FILE_ONLY = {"station", "cameras", "decision", "sinks", "web"}
 """Tables whose settings are too many for a command line."""
 
 
@@ -101,7 +102,9 @@ def descriptions(table: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
 SINKS = [row for section in get_args(AnySection) for row in descriptions(section)]
 
 
-@pytest.mark.parametrize(("name", "description"), [*descriptions(Station), *SINKS])
+@pytest.mark.parametrize(
+    ("name", "description"), [*descriptions(Station), *descriptions(WebSection), *SINKS]
+)
 def test_every_setting_is_described(name: str, description: str | None) -> None:
     assert description, name
     assert description.endswith(".")
