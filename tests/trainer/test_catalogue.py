@@ -35,7 +35,7 @@ def test_all_are_listed(
         assert entry["edge"] == (DETECTORS[name].edge_refusal is None)
     anogan, sencebgan = entries["anogan"], entries["sencebgan"]
     assert "500 gradient steps" in anogan["edge_refusal"]
-    assert anogan["scores"] == ["inversion"]
+    assert anogan["scores"] == ["inversion", "inversion_cross_entropy"]
     assert sencebgan["edge"]
     assert sencebgan["scores"][0] == "comb_z"
     assert sencebgan["scores_of_options"]["xx=true"] == ["features_xx"]

@@ -351,16 +351,23 @@ def test_a_sample_of_patches_is_seeded(run: RunEvaluate) -> None:
 
 
 def test_a_run_that_the_edge_cannot_have_is_measured(run: RunEvaluate, anogan_run: Path) -> None:
-    outcome = run(
-        *("--run", anogan_run, "--patches", 12, "--search-steps", 2, "--json"), detector=False
-    )
+    settings = ("--patches", 12, "--search-steps", 2, "--all-scores", "--json")
+    outcome = run("--run", anogan_run, *settings, detector=False)
     assert outcome.status == 0, outcome.stderr
     document = json.loads(outcome.stdout)
     assert document["detector"]["name"] == "anogan"
     assert document["settings"]["search_steps"] == 2
-    (row,) = document["protocols"]["thesis"]["scores"]
-    assert row["score"] == "inversion"
-    assert row["items"]["items"] == 12
+    rows = document["protocols"]["thesis"]["scores"]
+    assert [row["score"] for row in rows] == ["inversion", "inversion_cross_entropy"]
+    assert all(row["items"]["items"] == 12 for row in rows)
+    assert rows[0]["items"] != rows[1]["items"]
+
+
+def test_a_search_gives_its_default_score_and_knows_no_other_detectors(anogan_run: Path) -> None:
+    anogan = Run.open(anogan_run)
+    assert searching.SearchingScorer(anogan, steps=0, seed=0).score_names == ("inversion",)
+    with pytest.raises(SemedgeError, match="anogan has no score 'inverson'; it has inversion, "):
+        searching.SearchingScorer(anogan, steps=0, seed=0, score_names=("inverson",))
 
 
 def test_a_search_is_seeded_and_batched(anogan_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from toy import (
+    DEFECT_MEAN,
+    NORMAL_MEAN,
+    auroc_on_points,
+    dense_network,
+    points,
+    train_on_points,
+)
 
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import StepContext, TrainableDetector
@@ -33,6 +42,34 @@ SIZES = {
     "logit_xx": (PAIR, 1),
     "features_zz": (2 * LATENT, PAIR),
     "logit_zz": (PAIR, 1),
+}
+TOY_SIZES = {
+    "generator": (LATENT, 32, 2),
+    "encoder": (2, 32, LATENT),
+    "encoder_features": (2, 32, 32),
+    "encoder_mean": (32, LATENT),
+    "encoder_log_deviation": (32, LATENT),
+    "features": (2, 32, 32),
+    "logit": (32, 1),
+    "features_x": (2, 32, 32),
+    "features_z": (LATENT, 32),
+    "features_xz": (64, 32),
+    "logit_xz": (32, 1),
+    "features_xx": (4, 32, 32),
+    "logit_xx": (32, 1),
+    "features_zz": (2 * LATENT, 32),
+    "logit_zz": (32, 1),
+}
+BIGAN_SCORES = (
+    "residual_features",
+    "residual_features_l2",
+    "residual_cross_entropy",
+    "residual_l1",
+)
+TOLD_APART_BY = {
+    "bigan": BIGAN_SCORES,
+    "ali": BIGAN_SCORES,
+    "alad": ("residual_l1", "im1", "features_xx"),
 }
 CASES = [
     (name, settings)
@@ -202,3 +239,23 @@ def test_ali_moves_its_deviation_by_the_reparametrised_gradient() -> None:
     before = small.networks["encoder_log_deviation"].get_weights()
     small.step({"encoder_log_deviation": 1e-2})
     assert differ(small.networks["encoder_log_deviation"].get_weights(), before)
+
+
+@pytest.mark.parametrize("name", ["anogan", "bigan", "ali", "alad"])
+def test_scores_tell_two_gaussians_apart_after_a_short_training(name: str) -> None:
+    keras.utils.set_random_seed(1)
+    detector = make_detector(name, {}, "fast")
+    (stage,) = detector.stages()
+    networks = {
+        network: dense_network(network, *TOY_SIZES[network], squash=network == "generator")
+        for network in stage.learning_rates
+    }
+    train_on_points(stage, networks, steps=300)
+    if name == "anogan":
+        shown = tf.concat((points(NORMAL_MEAN, 64, 1), points(DEFECT_MEAN, 64, 2)), axis=0)
+        for score in detector.searched_scores:
+            scores = detector.search(networks, 128, score)(shown, 60, 0).numpy()
+            assert roc_auc_score(np.arange(128) >= 64, scores) > 0.95, score
+        return
+    for score in TOLD_APART_BY[name]:
+        assert auroc_on_points(detector, networks, score) > 0.95, score

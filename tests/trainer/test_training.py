@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -19,7 +20,7 @@ import tensorflow as tf
 
 from semedge.errors import SemedgeError
 from semedge_trainer.detectors import DETECTORS, make_detector
-from semedge_trainer.detectors.anogan import Inversion, inversion_loss
+from semedge_trainer.detectors.anogan import Inversion, cross_entropy_term, inversion_loss
 from semedge_trainer.detectors.base import Networks, Stage, StepContext
 from semedge_trainer.frames import TrainingFrames
 from semedge_trainer.loop import TrainingDivergedError, has_checkpoint, train
@@ -28,6 +29,7 @@ from semedge_trainer.networks import Network, convolve, dense
 from semedge_trainer.progress import StageLog
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.run import Run
+from semedge_trainer.stabilization import Stabilization
 from semedge_trainer.training import (
     TrainingRequest,
     choose_strategy,
@@ -360,12 +362,18 @@ def test_inversion_goes_down_and_does_not_depend_on_the_patches_beside() -> None
     assert inversion.score(x, steps=8).numpy() == pytest.approx(after, rel=1e-3)
 
 
-def test_inversion_loss_is_equations_2_32_and_2_33() -> None:
+@pytest.mark.parametrize("flipped", [False, True])
+def test_inversion_loss_is_equations_2_32_and_2_33_and_its_cross_entropy(flipped: bool) -> None:
     networks = make_detector("anogan", {}, "fast").build()
     x, z = some_patches(3), tf.random.stateless_normal((3, 256), [4, 5])
     y = networks["generator"](z, training=False).numpy()
     features = [networks["features"](values, training=False).numpy() for values in (x, y)]
-    expected = 0.9 * np.abs(x.numpy() - y).sum(axis=(1, 2, 3)) + 0.1 * np.abs(
-        features[0] - features[1]
-    ).sum(axis=1)
+    residual = np.abs(x.numpy() - y).sum(axis=(1, 2, 3))
+    expected = 0.9 * residual + 0.1 * np.abs(features[0] - features[1]).sum(axis=1)
     assert inversion_loss(networks, x, z).numpy() == pytest.approx(expected, rel=1e-4)
+    logits = networks["logit"](features[1], training=False).numpy()[:, 0]
+    probability = 1 / (1 + np.exp(logits if flipped else -logits))
+    term = partial(cross_entropy_term, Stabilization(label_flipping=flipped))
+    assert inversion_loss(networks, x, z, term).numpy() == pytest.approx(
+        0.9 * residual - 0.1 * np.log(probability), rel=1e-4
+    )

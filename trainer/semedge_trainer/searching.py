@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.console import progress
-from semedge.errors import SemedgeError
+from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import GrayImage
 from semedge.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch
@@ -17,7 +19,7 @@ BATCH = 50
 
 
 class SearchingScorer:
-    """The searched scores of a run, in batches that are each searched together.
+    """Searched scores of a run, in batches that are each searched together.
 
     Parameters
     ----------
@@ -27,15 +29,22 @@ class SearchingScorer:
         Steps of the search for a patch's latent.
     seed
         Of the latents that the search starts at.
+    score_names
+        Searched scores of the detector; each is a search of its own. The default one where empty.
     """
 
-    def __init__(self, run: Run, steps: int, seed: int) -> None:
+    def __init__(self, run: Run, steps: int, seed: int, score_names: Sequence[str] = ()) -> None:
         detector, networks = run.load()
         if not detector.searched_scores:
             raise SemedgeError(
                 f"{detector.name} runs on the edge; export {run.folder} with `semedge export` and "
                 "measure what that gives with --detector."
             )
+        for name in score_names:
+            if name not in detector.searched_scores:
+                raise unknown_name(
+                    f"{detector.name} has no score", name, "it has", detector.searched_scores
+                )
         self.facts = {
             "path": str(run.folder),
             "name": run.record.detector,
@@ -45,24 +54,26 @@ class SearchingScorer:
         }
         self.patch_px = self.stride_px = detector.patch_px
         self.trained_on = run.record.frame_sha256
-        self.score_names = detector.searched_scores
+        self.score_names = tuple(score_names) or detector.searched_scores[:1]
         self._scaling = run.record.scaling
         self._steps = steps
         self._seed = seed
         self._detector, self._networks = detector, networks
-        self._searches: dict[int, LatentSearch] = {}
+        self._searches: dict[tuple[str, int], LatentSearch] = {}
 
     def score(self, patches: GrayImage) -> dict[str, NDArray[np.float32]]:
         """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
         scaled = scale_patches(patches, self._scaling)
-        found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.score_names}
+        return {name: self._score(name, scaled) for name in self.score_names}
+
+    def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = min(BATCH, len(scaled))
-        if batch not in self._searches:
-            self._searches[batch] = self._detector.search(self._networks, batch)
+        if (name, batch) not in self._searches:
+            self._searches[name, batch] = self._detector.search(self._networks, batch, name)
+        found = []
         for at in progress(range(0, len(scaled), batch), "Searching"):
             part = scaled[at : at + batch]
             padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-            scores = self._searches[batch](padded, self._steps, self._seed + at)
-            for name in self.score_names:
-                found[name].append(np.asarray(scores[name])[: len(part)])
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+            scores = self._searches[name, batch](padded, self._steps, self._seed + at)
+            found.append(np.asarray(scores)[: len(part)])
+        return np.concatenate(found)

@@ -91,7 +91,7 @@ SEARCH_STEPS = 500
     "Default: both, and thesis with --run or --patches.",
 )
 @click.option("--score", "scores", multiple=True, metavar="NAME", help="A score; may be repeated.")
-@click.option("--all-scores", is_flag=True, help="Every score that the bundle holds.")
+@click.option("--all-scores", is_flag=True, help="Every score that there is.")
 @click.option(
     "--floors",
     "floor_source",
@@ -168,8 +168,8 @@ def evaluate(
         raise click.UsageError("Give --detector or --run, not both.")
     if scores and all_scores:
         raise click.UsageError("Give --score or --all-scores, not both.")
-    if run_path is not None and (scores or all_scores or calibration_path):
-        raise click.UsageError("--run measures every score there is, without a calibration.")
+    if run_path is not None and calibration_path:
+        raise click.UsageError("--run measures without a calibration.")
     if run_path is not None:
         patches = patches or SEARCHED_PATCHES
     choice = choice or ("both" if patches is None else "thesis")
@@ -182,7 +182,7 @@ def evaluate(
     frames = match_masks(images, masks)
     sample = None if patches is None else PatchSample(max(1, patches // len(frames)), seed)
     if run_path is not None:
-        opened = _run_scorer(run_path, search_steps, seed)
+        opened = _run_scorer(run_path, scores, all_scores, search_steps, seed)
     else:
         opened = _bundle_scorer(detector_path, scores, all_scores, workers)
     with opened as scorer:
@@ -220,12 +220,16 @@ def evaluate(
         console.print(rich_table(result))
 
 
-def _run_scorer(path: Path, search_steps: int, seed: int) -> AbstractContextManager[AnyScorer]:
+def _run_scorer(
+    path: Path, scores: tuple[str, ...], all_scores: bool, search_steps: int, seed: int
+) -> AbstractContextManager[AnyScorer]:
     need_tensorflow()
     from semedge_trainer.run import Run
     from semedge_trainer.searching import SearchingScorer
 
-    return nullcontext(SearchingScorer(Run.open(path), search_steps, seed))
+    run = Run.open(path)
+    names = run.detector().searched_scores if all_scores else tuple(dict.fromkeys(scores))
+    return nullcontext(SearchingScorer(run, search_steps, seed, names))
 
 
 def _bundle_scorer(

@@ -2,13 +2,16 @@
 
 One stage, a GAN (eq. 2.3, with the non-saturating loss of the generator). A patch is scored by
 searching the latent whose image is nearest to it: 500 Adam steps on z for every patch, down
-(1 - l) sum|x - G(z)| + l sum|f(x) - f(G(z))|, l = 0.1 (eq. 2.32 and 2.33), f the discriminator's
-last convolution. The search needs gradients, so AnoGAN stays in TensorFlow; it is the baseline
-that the encoders' speed is measured against.
+(1 - l) sum|x - G(z)| + l times a second term, l = 0.1 (eq. 2.32 and 2.33). In the score `inversion`
+that term is sum|f(x) - f(G(z))|, f the discriminator's last convolution; in
+`inversion_cross_entropy` it is -log D(G(z)). The search needs gradients, so AnoGAN stays in
+TensorFlow; it is the baseline that the encoders' speed is measured against.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import keras
@@ -35,6 +38,8 @@ FEATURE_SHARE = 0.1
 INVERSION_STEPS = 500
 INVERSION_RATE = 0.01
 
+SecondTerm = Callable[[Networks, tf.Tensor, tf.Tensor], tf.Tensor]
+
 
 class Anogan(TrainableDetector):
     """The networks, the stage and the inversion of AnoGAN."""
@@ -50,7 +55,7 @@ class Anogan(TrainableDetector):
         "AnoGAN searches the latent of every patch with 500 gradient steps, which no TFLite graph "
         "can do; train f-anogan, whose encoder takes the place of the search, for the edge."
     )
-    searched_scores = ("inversion",)
+    searched_scores = ("inversion", "inversion_cross_entropy")
     options: Stabilization
 
     def build(self) -> dict[str, Network]:
@@ -74,14 +79,11 @@ class Anogan(TrainableDetector):
         """None: there is no encoder."""
         return None
 
-    def search(self, networks: Networks, batch: int) -> LatentSearch:
-        """The inversion; its score is the loss at z*."""
-        inversion = Inversion(networks, batch)
-
-        def score(patches: tf.Tensor, steps: int, seed: int) -> dict[str, tf.Tensor]:
-            return {"inversion": inversion.score(patches, steps=steps, seed=seed)}
-
-        return score
+    def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
+        """The inversion; the score is the loss at z*."""
+        if score_name == "inversion":
+            return Inversion(networks, batch).score
+        return Inversion(networks, batch, partial(cross_entropy_term, self.options)).score
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """Refused, as the export is."""
@@ -105,15 +107,27 @@ class Anogan(TrainableDetector):
         networks["features"](x, training=True)
 
 
-def inversion_loss(networks: Networks, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-    """(1 - l) sum|x - G(z)| + l sum|f(x) - f(G(z))| of each patch, shape `(n,)`."""
-    y = networks["generator"](z, training=False)
-    residual = tf.reduce_sum(tf.abs(x - y), axis=(1, 2, 3))
+def features_term(networks: Networks, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """sum|f(x) - f(y)| of each patch, shape `(n,)` (eq. 2.33)."""
     features = networks["features"]
-    discrimination = tf.reduce_sum(
-        tf.abs(features(x, training=False) - features(y, training=False)), axis=1
-    )
-    return (1.0 - FEATURE_SHARE) * residual + FEATURE_SHARE * discrimination
+    return tf.reduce_sum(tf.abs(features(x, training=False) - features(y, training=False)), axis=1)
+
+
+def cross_entropy_term(
+    switches: Stabilization, networks: Networks, x: tf.Tensor, y: tf.Tensor
+) -> tf.Tensor:
+    """-log D(y) of each patch, shape `(n,)`."""
+    logits = networks["logit"](networks["features"](y, training=False), training=False)[:, 0]
+    return tf.nn.softplus(logits if switches.label_flipping else -logits)
+
+
+def inversion_loss(
+    networks: Networks, x: tf.Tensor, z: tf.Tensor, second_term: SecondTerm = features_term
+) -> tf.Tensor:
+    """(1 - l) sum|x - G(z)| + l times the second term of each patch, shape `(n,)`."""
+    y = networks["generator"](z, training=False)
+    residual = tf.reduce_sum(tf.abs(x - y), axis=list(range(1, len(y.shape))))
+    return (1.0 - FEATURE_SHARE) * residual + FEATURE_SHARE * second_term(networks, x, y)
 
 
 class Inversion:
@@ -125,27 +139,32 @@ class Inversion:
         Trained networks of AnoGAN.
     batch
         Patches that are inverted together; each has a latent of its own.
+    second_term
+        Of the loss that the search goes down.
     """
 
-    def __init__(self, networks: Networks, batch: int) -> None:
+    def __init__(
+        self, networks: Networks, batch: int, second_term: SecondTerm = features_term
+    ) -> None:
         self._networks = networks
+        self._second_term = second_term
         self._z = tf.Variable(tf.zeros((batch, LATENT)))
         self._optimizer = keras.optimizers.Adam(INVERSION_RATE)
         self._optimizer.build([self._z])
         self._initial = [tf.identity(variable.value) for variable in self._optimizer.variables]
         self._step = tf.function(self._descend, autograph=False)
 
-    def score(self, x: tf.Tensor, *, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
+    def score(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
         """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""
         for variable, initial in zip(self._optimizer.variables, self._initial, strict=True):
             variable.assign(initial)
         self._z.assign(tf.random.stateless_normal(self._z.shape, [seed, 0]))
         for _ in range(steps):
             self._step(x)
-        return inversion_loss(self._networks, x, self._z)
+        return inversion_loss(self._networks, x, self._z, self._second_term)
 
     def _descend(self, x: tf.Tensor) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._z)
-            loss = tf.reduce_sum(inversion_loss(self._networks, x, self._z))
+            loss = tf.reduce_sum(inversion_loss(self._networks, x, self._z, self._second_term))
         self._optimizer.apply([tape.gradient(loss, self._z)], [self._z])

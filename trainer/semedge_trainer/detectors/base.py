@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -155,11 +155,12 @@ class ScorePlan:
         return ScorePlan(nodes, {name: self.scores[name]}, name)
 
 
-class LatentSearch(Protocol):
-    """Scores that take a search for the latent of every patch."""
+LatentSearch = Callable[[tf.Tensor, int, int], tf.Tensor]
+"""A score that takes a search for the latent of every patch.
 
-    def __call__(self, patches: tf.Tensor, steps: int, seed: int) -> dict[str, tf.Tensor]:
-        """The searched scores of patches `(batch, 32, 32, 1)`, each `(batch,)`."""
+From patches `(batch, 32, 32, 1)`, the steps of the search, and the seed of where it starts, to
+scores `(batch,)`.
+"""
 
 
 class Fitting(Protocol):
@@ -201,8 +202,8 @@ class TrainableDetector(ABC):
     def score_plan(self) -> ScorePlan:
         """How the edge computes the scores; empty where it cannot."""
 
-    def search(self, networks: Networks, batch: int) -> LatentSearch:
-        """The search for batches of `batch` patches, of a detector with searched scores."""
+    def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
+        """A searched score, for batches of `batch` patches."""
         raise NotImplementedError(f"{self.name} makes no search")
 
     @abstractmethod

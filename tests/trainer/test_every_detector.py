@@ -1,0 +1,46 @@
+"""Every detector of the registry: trains on simulated fibres, exports to int8, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semedge.detector import Detector
+from semedge.frame import Frame
+from semedge.simulation import SimulatedLine
+from semedge_trainer.detectors import DETECTORS
+from semedge_trainer.export import export_run
+from semedge_trainer.run import Run
+from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run
+
+StartRun = Callable[..., tuple[Run, object]]
+
+STEPS = 200
+BATCH = 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_trains_without_nan_and_scores_in_int8_as_it_does_in_keras(
+    name: str, tmp_path: Path, start_small_run: StartRun
+) -> None:
+    request = TrainingRequest(name, "sim:5?frames=2", {}, steps=STEPS, seed=3)
+    run, frames = start_small_run(tmp_path / "run", request, batch=BATCH)
+    finish_run(run, frames, choose_strategy(["cpu:0"]))
+    _, networks = run.load()
+    for network in networks.values():
+        assert all(np.isfinite(np.asarray(variable)).all() for variable in network.weights)
+    if DETECTORS[name].edge_refusal is not None:
+        return
+    bundle = tmp_path / "out.semedge"
+    manifest = export_run(run, bundle, "int8", only_score=True)
+    assert manifest.parity[manifest.score.name].rank_correlation > 0.99
+    frame = Frame(SimulatedLine(seed=9).frame(0).image, 0, 0.0, "frame 0")
+    with Detector.load(bundle, workers=1) as detector:
+        scores = detector.score(frame).patch_scores
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > len(scores) / 2
