@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -15,17 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from semedge.archive import ArchiveKind, pack, unpack
 from semedge.errors import SemedgeError
-from semedge.files import write_atomically
+from semedge.files import read_bounded, write_atomically
 from semedge.frame import GrayImage
 from semedge.manifest import FORMAT_VERSION, Manifest, Member
 
 MANIFEST = "manifest.json"
-MEMBER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\.(tflite|npy)")
-MAX_MEMBERS = 32
-MAX_MEMBER_BYTES = 128 * 2**20
+BUNDLE = ArchiveKind(
+    member_name=re.compile(r"manifest\.json|[a-z][a-z0-9_]{0,63}\.(tflite|npy)"),
+    most_members=32,
+    most_member_bytes=128 * 2**20,
+)
 MAX_BUNDLE_BYTES = 256 * 2**20
-EPOCH = (1980, 1, 1, 0, 0, 0)
 REMEDY = "copy it again from where it was exported, or export it again"
 
 
@@ -86,12 +87,8 @@ def members_of(contents: Mapping[str, bytes]) -> dict[str, Member]:
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle; the same content gives the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), manifest.model_dump_json(indent=1))
-        for name in sorted(contents):
-            archive.writestr(zipfile.ZipInfo(name, EPOCH), contents[name])
-    write_atomically(path, buffer.getvalue())
+    files = {MANIFEST: manifest.model_dump_json(indent=1).encode()}
+    write_atomically(path, pack(files | dict(sorted(contents.items()))))
 
 
 def read_demo_bundle() -> Bundle:
@@ -103,26 +100,23 @@ def read_demo_bundle() -> Bundle:
 def read_bundle(path: Path) -> Bundle:
     """Read and verify a bundle; `SemedgeError` says in one sentence what is wrong with it."""
     path = Path(path)
-    try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_BUNDLE_BYTES:
-            raise _damaged(str(path), f"{size_bytes} bytes are more than a detector can have")
-        content = path.read_bytes()
-    except OSError as error:
-        raise SemedgeError(
-            f"The detector {path} cannot be read ({error.strerror}); give the path of a bundle "
-            "that `semedge export` wrote."
-        ) from error
+    content = read_bounded(
+        path,
+        MAX_BUNDLE_BYTES,
+        unreadable=lambda reason: (
+            f"The detector {path} cannot be read ({reason}); give the path of a bundle that "
+            "`semedge export` wrote."
+        ),
+        too_large=lambda size_bytes: str(
+            _damaged(str(path), f"{size_bytes} bytes are more than a detector can have")
+        ),
+    )
     return parse_bundle(content, str(path))
 
 
 def parse_bundle(content: bytes, name: str) -> Bundle:
     """Verify the bytes of a bundle."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            raw = _read_members(archive, name)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise _damaged(name, "not a whole zip archive") from error
+    raw = unpack(content, BUNDLE, lambda reason: _damaged(name, reason))
     manifest = _parse_manifest(raw.pop(MANIFEST, None), name)
     if set(raw) != set(manifest.members):
         odd = sorted(set(raw) ^ set(manifest.members))
@@ -133,22 +127,6 @@ def parse_bundle(content: bytes, name: str) -> Bundle:
         if member_name.endswith(".npy"):
             _array(raw[member_name], name)
     return Bundle(name, hashlib.sha256(content).hexdigest(), manifest, raw)
-
-
-def _read_members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
-    infos = archive.infolist()
-    if len(infos) > MAX_MEMBERS:
-        raise _damaged(name, f"{len(infos)} files are more than the {MAX_MEMBERS} allowed")
-    raw: dict[str, bytes] = {}
-    for info in infos:
-        if info.filename != MANIFEST and not MEMBER_NAME.fullmatch(info.filename):
-            raise _damaged(name, f"a file is named {info.filename!r}")
-        if info.filename in raw:
-            raise _damaged(name, f"{info.filename} is there twice")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > MAX_MEMBER_BYTES:
-            raise _damaged(name, f"{info.filename} is compressed or too large")
-        raw[info.filename] = archive.read(info)
-    return raw
 
 
 def _parse_manifest(text: bytes | None, name: str) -> Manifest:

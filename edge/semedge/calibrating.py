@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -34,7 +33,6 @@ from semedge_calibration import (
 )
 
 QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
-MAX_FILE_BYTES = 2**20
 NAMES_SHOWN = 3
 
 
@@ -232,54 +230,6 @@ def score_normal_frames(
         group = _group_of(frame, request, frame.captured_at_s - first_captured_at_s)
         _score_frame(detector, frame, request, group, normal)
     return normal
-
-
-def calibration_sha256(calibration: Calibration) -> str:
-    """Digest of a calibration, whatever file it is kept in."""
-    return hashlib.sha256(calibration.to_json().encode()).hexdigest()
-
-
-def load_calibration(path: Path, detector: Detector) -> Calibration:
-    """Read the calibration at `path`, made for this detector.
-
-    Raises `SemedgeError` where it cannot be read, is damaged, or belongs to another detector,
-    stride, score or runtime.
-    """
-    remedy = "run `semedge calibrate` for the detector in use"
-    try:
-        if Path(path).stat().st_size > MAX_FILE_BYTES:
-            raise SemedgeError(
-                f"The calibration {path} is larger than a calibration can be; {remedy}."
-            )
-        calibration = Calibration.from_json(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SemedgeError(
-            f"The calibration {path} cannot be read ({error.strerror}); give the path of a file "
-            "that `semedge calibrate` wrote."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SemedgeError(f"The calibration {path} is damaged: not UTF-8; {remedy}.") from error
-    except CalibrationError as error:
-        raise SemedgeError(f"The calibration {path} is damaged: {error}; {remedy}.") from error
-    if calibration.detector_sha256 != detector.bundle.sha256:
-        raise SemedgeError(
-            f"The calibration {path} belongs to another detector (digest "
-            f"{calibration.detector_sha256[:12]}, and {detector.bundle.name} has "
-            f"{detector.bundle.sha256[:12]}); {remedy}."
-        )
-    grid = calibration.grid
-    for name, made, used in (
-        ("patch", grid.patch_px, detector.patch_px),
-        ("stride", grid.stride_px, detector.stride_px),
-        ("score", calibration.score_name, detector.score_name),
-        ("runtime", calibration.runtime, detector.runtime),
-    ):
-        if made != used:
-            raise SemedgeError(
-                f"The calibration {path} was made with the {name} {made}, and the detector runs "
-                f"with {used}; use the same, or {remedy}."
-            )
-    return calibration
 
 
 def _group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:

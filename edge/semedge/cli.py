@@ -16,6 +16,7 @@ EDGE_COMMANDS = {
     "demo": "Show the whole path on a simulated line, in a minute or two.",
     "inspect": "Show what a detector bundle holds.",
     "install-service": "Write a systemd unit that keeps a station running.",
+    "recipe": "Keep detector, calibration and decision in one file to switch to.",
     "score": "Score image files with a detector.",
     "watch": "Watch a camera and raise alerts.",
 }

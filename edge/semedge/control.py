@@ -1,4 +1,4 @@
-"""What a person or a machine may change while the station runs, and who changed it."""
+"""What a person or a machine may change while the station runs."""
 
 from __future__ import annotations
 

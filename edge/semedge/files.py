@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from semedge.errors import SemedgeError
@@ -36,6 +36,28 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"{path} could not be written ({error.strerror}); free some space or choose "
             "another folder."
         ) from error
+
+
+def read_bounded(
+    path: Path,
+    most_bytes: int,
+    *,
+    unreadable: Callable[[str], str],
+    too_large: Callable[[int], str],
+) -> bytes:
+    """Content of a file of at most so many bytes.
+
+    Raises `SemedgeError` with what `unreadable` says of the reason, or `too_large` of the size.
+    """
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > most_bytes:
+            raise SemedgeError(too_large(size_bytes))
+        with path.open("rb") as file:
+            # A file that grows meanwhile, or has no size of its own, is cut off and so damaged.
+            return file.read(most_bytes)
+    except OSError as error:
+        raise SemedgeError(unreadable(error.strerror or type(error).__name__)) from error
 
 
 @contextlib.contextmanager

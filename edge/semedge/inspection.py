@@ -13,7 +13,7 @@ from semedge.decision import Decision
 from semedge.defects import DefectTeller
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
-from semedge.recording import Happening, Recorder
+from semedge.recording import Happening, Recorder, one_message
 from semedge.records import Counters, Run
 from semedge.setup import Line, Setup
 from semedge.state import Inspected
@@ -164,14 +164,13 @@ class Inspection:
 
     def _inspect_camera(self) -> bool:
         """Inspect what the camera gives; whether that was all, rather than a switch of cameras."""
-        self._take_setup()
-        with self._setup.camera.open() as camera:
+        with self._open_camera() as camera:
             self._camera = camera
             self._state.change(self.name, source=camera.source)
             self._say_start(camera)
             try:
                 while not self._is_over() and (frame := self._take_frame(camera)) is not None:
-                    self._take_setup()
+                    self._take_setup(camera_stays=True)
                     self._inspect(frame)
             finally:
                 self._closed_skipped += len(camera.skipped)
@@ -179,6 +178,34 @@ class Inspection:
                 self._camera = None
         with self._lock:
             return self._next is None or self._next.camera == self._setup.camera
+
+    def _open_camera(self) -> Camera:
+        """The camera of the setup to go over to, or of the one at hand where that one fails."""
+        with self._lock:
+            waiting = self._next
+        if waiting is not None and waiting.camera != self._setup.camera:
+            try:
+                camera = waiting.camera.open()
+            except SemedgeError as error:
+                self._refuse(waiting, error)
+            else:
+                self._take_setup()
+                return camera
+        self._take_setup()
+        return self._setup.camera.open()
+
+    def _refuse(self, waiting: Setup, error: SemedgeError) -> None:
+        """Stay with the setup at hand, because the camera of the waiting one cannot be used."""
+        with self._lock:
+            if self._next is waiting:
+                self._next = None
+        if waiting.detector is not self._setup.detector:
+            waiting.detector.close()
+        message = f"{self.name} stays with what it was judged by before: {error}"
+        say(message, level="warning", event="recipe-refused")
+        self._recorder.tell(
+            one_message(self._recorder.station, "recipe", "refused", message, camera=self.name)
+        )
 
     def _say_start(self, camera: Camera) -> None:
         levels = self._setup.levels
@@ -212,13 +239,13 @@ class Inspection:
         last = Inspected(frame, score_map, judgement.level, latency_ms)
         self._state.inspected(self.name, last, self.counters())
 
-    def _take_setup(self) -> None:
-        """Go over to the setup that `switch` left, if any."""
+    def _take_setup(self, *, camera_stays: bool = False) -> None:
+        """Go over to the setup that `switch` left, if any, or only if its camera is this one."""
         with self._lock:
-            if self._next is None:
+            before, setup = self._setup, self._next
+            if setup is None or (camera_stays and setup.camera != before.camera):
                 return
-            before, setup, self._next = self._setup, self._next, None
-            self._setup = setup
+            self._setup, self._next = setup, None
         if before.detector is setup.detector and before.decision == setup.decision:
             self._decision.levels = setup.levels
         else:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.calibrating import load_calibration
+from semedge.calibration_file import load_calibration
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
+from semedge.recipe import read_recipe
 from semedge.setup import Line, Setup, SourceChoice
 from semedge.station import DecisionSection, Station
 
@@ -29,27 +30,50 @@ class LineChoice:
     detector
         The detector bundle; the demo detector where None.
     calibration
-        The calibration.
+        The calibration; None where a recipe holds it.
     decision
         Levels and the rest of the decision.
     stride_px, workers
         As of `Detector`.
+    recipe
+        A recipe, which stands for detector, calibration and decision.
     """
 
     name: str
     camera: SourceChoice
     detector: Path | None
-    calibration: Path
+    calibration: Path | None
     decision: DecisionSection
     stride_px: int | None = None
     workers: int | None = None
+    recipe: Path | None = None
 
     def load(self) -> Line:
         """Load detector and calibration; `SemedgeError` says what does not fit."""
+        if self.recipe is not None:
+            return Line(self.name, self.load_recipe(self.recipe))
+        return Line(self.name, self._load_files())
+
+    def load_recipe(self, path: Path) -> Setup:
+        """The setup of this camera by a recipe."""
+        recipe = read_recipe(path)
+        detector, calibration = recipe.load(self.workers)
+        decision = recipe.manifest.decision
+        return Setup(
+            self.camera.told(recipe.manifest.camera),
+            detector,
+            calibration,
+            decision.levels(calibration.threshold),
+            decision.settings(),
+            recipe.identity,
+        )
+
+    def _load_files(self) -> Setup:
+        assert self.calibration is not None
         detector = Detector.load(self.detector, stride_px=self.stride_px, workers=self.workers)
         try:
             calibration = load_calibration(self.calibration, detector)
-            setup = Setup(
+            return Setup(
                 self.camera,
                 detector,
                 calibration,
@@ -59,7 +83,6 @@ class LineChoice:
         except BaseException:
             detector.close()
             raise
-        return Line(self.name, setup)
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,7 @@ class Defaults:
     stride_px: int | None
     workers: int | None
     calibration: Path | None
+    recipe: Path | None = None
 
 
 def choose_lines(station: Station, defaults: Defaults) -> list[LineChoice]:
@@ -106,14 +130,16 @@ def _only_line(station: Station, defaults: Defaults) -> LineChoice:
             "No camera was given; name one with --camera SOURCE, such as sim:1, or in the station "
             "file."
         )
+    recipe = _only_recipe(defaults.recipe, defaults.detector, defaults.calibration)
     return LineChoice(
         name=ONLY_CAMERA,
         camera=SourceChoice(defaults.camera, defaults.timeout_s, defaults.loop),
         detector=defaults.detector,
-        calibration=_required(defaults.calibration, defaults.detector),
+        calibration=None if recipe else _required(defaults.calibration, defaults.detector),
         decision=station.decision,
         stride_px=defaults.stride_px,
         workers=defaults.workers,
+        recipe=recipe,
     )
 
 
@@ -121,10 +147,15 @@ def _one_of_several(station: Station, name: str, defaults: Defaults) -> LineChoi
     section = station.cameras[name]
     if section.source is None:
         raise SemedgeError(f"cameras.{name} has no source; name one in the station file.")
-    detector = section.detector
-    calibration = defaults.calibration
-    if section.calibration is not None:
-        calibration = section.calibration.file
+    own = section.detector
+    detector = None if own is None else own.file
+    calibration = None if section.calibration is None else section.calibration.file
+    if section.recipe is None:
+        recipe = None if detector or calibration else defaults.recipe
+    else:
+        recipe = _only_recipe(section.recipe, detector, calibration)
+    if calibration is None:
+        calibration = defaults.calibration
     return LineChoice(
         name=name,
         camera=SourceChoice(
@@ -132,12 +163,24 @@ def _one_of_several(station: Station, name: str, defaults: Defaults) -> LineChoi
             defaults.timeout_s if section.timeout_s is None else section.timeout_s,
             defaults.loop if section.loop is None else section.loop,
         ),
-        detector=defaults.detector if detector is None else detector.file,
-        calibration=_required(calibration, None if detector is None else detector.file),
+        detector=defaults.detector if own is None else own.file,
+        calibration=None if recipe else _required(calibration, detector),
         decision=station.decision if section.decision is None else section.decision,
-        stride_px=defaults.stride_px if detector is None else detector.stride_px,
-        workers=defaults.workers if detector is None else detector.workers,
+        stride_px=defaults.stride_px if own is None else own.stride_px,
+        workers=defaults.workers if own is None else own.workers,
+        recipe=recipe,
     )
+
+
+def _only_recipe(
+    recipe: Path | None, detector: Path | None, calibration: Path | None
+) -> Path | None:
+    if recipe is not None and (beside := detector or calibration) is not None:
+        raise SemedgeError(
+            f"The recipe {recipe} holds a detector and a calibration, and {beside} was given "
+            "beside it; give one or the other."
+        )
+    return recipe
 
 
 def _required(calibration: Path | None, detector: Path | None) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-from semedge.calibrating import calibration_sha256
-from semedge.cameras import Camera, open_camera
+from semedge.calibration_file import calibration_sha256
+from semedge.cameras import Camera, CameraSettings, open_camera
+from semedge.cameras.settings import AS_IT_IS
 from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
@@ -32,6 +33,7 @@ class SourceChoice:
     source: str
     timeout_s: float = 10.0
     loop: bool = False
+    settings: CameraSettings = AS_IT_IS
 
     @property
     def shown(self) -> str:
@@ -40,7 +42,18 @@ class SourceChoice:
 
     def open(self) -> Camera:
         """Open the camera."""
-        return open_camera(self.source, timeout_s=self.timeout_s, loop=self.loop)
+        return open_camera(
+            self.source, timeout_s=self.timeout_s, loop=self.loop, settings=self.settings
+        )
+
+    def told(self, settings: CameraSettings) -> SourceChoice:
+        """The camera with these settings where they say something, and its own elsewhere."""
+        changes = {
+            each.name: value
+            for each in fields(settings)
+            if (value := getattr(settings, each.name)) != each.default
+        }
+        return replace(self, settings=replace(self.settings, **changes))
 
 
 @dataclass(frozen=True)

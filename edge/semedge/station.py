@@ -28,6 +28,9 @@ class StationSection(Section):
     name: str = Field(
         default="station", min_length=1, max_length=60, description="Name that events carry."
     )
+    recipes: Path | None = Field(
+        default=None, description="The folder of the recipes that can be switched to."
+    )
 
 
 class CameraSection(Section):
@@ -44,6 +47,14 @@ class CameraSection(Section):
     )
     loop: bool | None = Field(
         default=None, description="Start a folder or a video file again at its end, for trials."
+    )
+
+
+class RecipeSection(Section):
+    """`[recipe]`: what stands for detector, calibration and decision."""
+
+    file: Path | None = Field(
+        default=None, description="The recipe, as `semedge recipe make` wrote it."
     )
 
 
@@ -123,6 +134,7 @@ class DecisionSection(Section):
 class LineSection(CameraSection):
     """`[cameras.NAME]`: one of several cameras, with tables of its own where it differs."""
 
+    recipe: Path | None = Field(default=None, description="As `recipe.file`, for this camera.")
     detector: DetectorSection | None = Field(
         default=None, description="As `[detector]`, for this camera."
     )
@@ -170,6 +182,7 @@ class Station(Section):
     cameras: dict[Name, LineSection] = Field(
         default={}, description="Several cameras, by names of one's own, in place of `[camera]`."
     )
+    recipe: RecipeSection = RecipeSection()
     detector: DetectorSection = DetectorSection()
     calibration: CalibrationSection = CalibrationSection()
     decision: DecisionSection = DecisionSection()
@@ -195,6 +208,7 @@ class Station(Section):
             "camera": self.camera.source,
             "timeout_s": self.camera.timeout_s,
             "loop": self.camera.loop,
+            "recipe": self.recipe.file,
             "detector": self.detector.file,
             "stride": self.detector.stride_px,
             "workers": self.detector.workers,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from semedge.console import say
 from semedge.delivery import Delivery
 from semedge.errors import SemedgeError
 from semedge.inspection import Inspection, Limits
@@ -19,6 +20,7 @@ from semedge.setup import Line
 from semedge.signals import SignalPipe
 from semedge.sinks import Sink
 from semedge.state import StationState
+from semedge.station_control import Plan, StationControl
 
 TURN_S = 0.5
 """Longest time between two turns of the housekeeping."""
@@ -31,6 +33,7 @@ STOP_TIMEOUT_S = 1.0
 
 
 UNLIMITED = Limits()
+NO_PLAN = Plan()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class Watch:
         Where events go; they are closed at the end.
     settings
         How long to watch, and where the pictures go.
+    plan
+        What the cameras are told by the station file, so that it can be read again.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class Watch:
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,
+        plan: Plan = NO_PLAN,
     ) -> None:
         self.state = StationState(settings.station, [line.name for line in lines])
         self._journal = journal
@@ -138,6 +144,8 @@ class Watch:
             )
             for line in lines
         ]
+        inspections = [worker.inspection for worker in self._workers]
+        self.control = StationControl(inspections, recorder, plan)
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -147,6 +155,7 @@ class Watch:
         """
         started_s = time.monotonic()
         self._end_what_a_kill_left()
+        self.control.restore()
         self._delivery.start()
         with self._signals:
             for worker in self._workers:
@@ -186,11 +195,23 @@ class Watch:
         """Mind the house while the cameras' threads work."""
         counted_s = time.monotonic()
         while any(worker.is_alive() for worker in self._workers):
-            if self._signals.wait(TURN_S) & {signal.SIGINT, signal.SIGTERM}:
+            signals = self._signals.wait(TURN_S)
+            if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
+            if signal.SIGHUP in signals:
+                # Loading a detector takes seconds, in which the station can still be stopped.
+                threading.Thread(target=self._reload, name="reload", daemon=True).start()
             if time.monotonic() - counted_s > COUNT_EVERY_S:
                 self._keep_books()
                 counted_s = time.monotonic()
+
+    def _reload(self) -> None:
+        try:
+            self.control.reload("SIGHUP")
+        except SemedgeError as error:
+            say(f"Not reloaded: {error}", level="error", event="reload-refused")
+        else:
+            say("The station file was read again.", event="reloaded")
 
     def _keep_books(self) -> None:
         """Bring to the disk what is due, and say where it takes nothing."""

@@ -15,8 +15,8 @@ import pytest
 from bundles import tiny_bundle, tiny_manifest, tiny_members
 
 from semedge.bundle import (
+    BUNDLE,
     MAX_BUNDLE_BYTES,
-    MAX_MEMBERS,
     array_content,
     frame_sha256,
     members_of,
@@ -179,7 +179,7 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: packed(
             tiny_manifest(tiny_members()),
             tiny_members(),
-            more=tuple((f"a{number}.npy", b"") for number in range(MAX_MEMBERS)),
+            more=tuple((f"a{number}.npy", b"") for number in range(BUNDLE.most_members)),
         ),
         "files are more than the 32 allowed",
     ),

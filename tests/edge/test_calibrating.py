@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from constant_detector import PATCH_PX, SIZE_PX, image_of, write_detector
 
-from semedge.calibrating import CalibrationRequest, calibrate_detector, load_calibration
+from semedge.calibrating import CalibrationRequest, calibrate_detector
+from semedge.calibration_file import load_calibration
 from semedge.detector import Detector
 from semedge.errors import RefusedError, SemedgeError
 from semedge.frame import Frame

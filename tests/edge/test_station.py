@@ -79,6 +79,7 @@ def test_every_other_setting_is_an_option_of_watch_and_has_a_variable() -> None:
     whole = Station.model_validate(
         {
             "camera": {"source": "sim:1", "timeout_s": 1, "loop": True},
+            "recipe": {"file": "r"},
             "detector": {"file": "d", "stride_px": 1, "workers": 1},
             "calibration": {"file": "c"},
             "journal": {"file": "j", "pictures": "p"},

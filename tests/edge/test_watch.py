@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ import pytest
 from bundles import FRAME_SHAPE, normal_frames, with_film
 from events import EVENT
 from numpy.typing import NDArray
+from scripted import CAPTURED_AT_S, Collector, Ready, ScriptedCamera, wait_until
 
-from semedge.calibrating import load_calibration
+from semedge.calibration_file import load_calibration
 from semedge.cameras import Camera, CameraStalledError
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.event import Event
-from semedge.frame import Frame
 from semedge.inspection import Limits
 from semedge.journal import Journal
 from semedge.records import Counters
@@ -41,67 +41,6 @@ from semedge.watch import Watch, WatchSettings, WatchSummary
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
 STALL = CameraStalledError("The camera script gave no frame for 0.01 s.")
-CAPTURED_AT_S = 1_700_000_000.0
-
-
-def wait_until(true: Callable[[], bool], timeout_s: float = 30) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
-
-
-Step = NDArray | Exception | Callable[[], NDArray]
-
-
-class ScriptedCamera(Camera):
-    """Gives the images of a list, raises its errors, and calls its functions for images."""
-
-    def __init__(self, *script: Step, live: bool = False) -> None:
-        super().__init__("script")
-        self.live = live
-        self._steps = iter(enumerate(script))
-
-    def read(self) -> Frame:
-        number, step = next(self._steps)
-        if isinstance(step, Exception):
-            raise step
-        image = step() if callable(step) else step
-        return Frame(image, number, CAPTURED_AT_S + number, f"script #{number}")
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A camera that is there when it is opened."""
-
-    camera: Camera
-    shown: str = "script"
-
-    def open(self) -> Camera:
-        return self.camera
-
-
-@dataclass
-class Collector:
-    """A sink that keeps what it takes, and can refuse."""
-
-    name: str = "collector"
-    events: list[Event] = field(default_factory=list)
-    closed: bool = False
-    on_deliver: Callable[[Event], None] = lambda alert: None
-
-    def deliver(self, event: Event) -> None:
-        self.on_deliver(event)
-        self.events.append(event)
-
-    def close(self) -> None:
-        self.closed = True
-
-    @property
-    def alerts(self) -> list[Event]:
-        """The starts of defects."""
-        defects = [event for event in self.events if event.kind == "defect"]
-        return [event for event in defects if event.phase == "start"]
 
 
 @dataclass(frozen=True)

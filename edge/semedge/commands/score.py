@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from semedge.calibrating import load_calibration
+from semedge.calibration_file import load_calibration
 from semedge.console import print_json, progress, say
 from semedge.detector import Detector
 from semedge.errors import SemedgeError

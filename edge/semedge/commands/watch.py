@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from semedge.console import say
 from semedge.errors import SemedgeError
@@ -15,6 +18,7 @@ from semedge.lines import Defaults, choose_lines, load_lines
 from semedge.sinks.choice import open_sinks
 from semedge.sinks.console import ConsoleSink
 from semedge.station import Station, load_station
+from semedge.station_control import Plan
 from semedge.watch import Watch, WatchSettings
 
 IN_USE = (
@@ -22,6 +26,20 @@ IN_USE = (
     "--journal of its own."
 )
 """Its pending alerts would go out twice if both delivered them."""
+
+FROM_THE_FILE: Mapping[str, Any] = {
+    "camera": None,
+    "timeout_s": 10.0,
+    "loop": False,
+    "recipe": None,
+    "detector": None,
+    "stride": None,
+    "workers": None,
+    "calibration": None,
+}
+"""Options that a reload can change, with what they are where nothing is said."""
+
+BELOW_FLAGS = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -43,7 +61,6 @@ def _read_station(
     envvar="SEMEDGE_STATION",
     callback=_read_station,
     is_eager=True,
-    expose_value=False,
     metavar="FILE",
     help="A station file (TOML) with settings; flags and SEMEDGE_* variables win over it.",
 )
@@ -59,6 +76,13 @@ def _read_station(
     envvar="SEMEDGE_DETECTOR",
     metavar="FILE",
     help="The detector bundle; the demo detector where absent.",
+)
+@click.option(
+    "--recipe",
+    type=FILE,
+    envvar="SEMEDGE_RECIPE",
+    metavar="FILE",
+    help="A recipe that `semedge recipe make` wrote, instead of detector and calibration.",
 )
 @click.option(
     "--calibration",
@@ -103,7 +127,7 @@ def _read_station(
     "--timeout-s",
     type=click.FloatRange(min=0, min_open=True),
     envvar="SEMEDGE_TIMEOUT_S",
-    default=10.0,
+    default=FROM_THE_FILE["timeout_s"],
     show_default=True,
     metavar="S",
     help="Longest time without a frame before the camera counts as stalled.",
@@ -132,8 +156,10 @@ def _read_station(
 @click.pass_context
 def watch(
     ctx: click.Context,
+    station: Path | None,
     camera: str | None,
     detector: Path | None,
+    recipe: Path | None,
     calibration: Path | None,
     journal: Path,
     pictures: Path,
@@ -151,24 +177,51 @@ def watch(
     its pictures are written, it is stored in the journal, and then delivered; the first normal
     frame ends it. Ctrl-C ends the watch after the frame at hand.
     """
-    station = ctx.find_object(Station) or Station()
-    defaults = Defaults(camera, timeout_s, loop, detector, stride, workers, calibration)
+    read = ctx.find_object(Station) or Station()
     try:
-        choices = choose_lines(station, defaults)
+        plan = _plan(ctx, read)
     except SemedgeError as error:
         raise click.UsageError(str(error)) from error
-    if any(choice.detector is None for choice in choices):
+    choices = list(plan.choices.values())
+    if any(choice.detector is choice.recipe is None for choice in choices):
         say("Using the demo detector; it knows simulated fibres only.")
-    settings = WatchSettings(
-        pictures, station.station.name, Limits(max_frames, stop_after_stalled_s)
-    )
+    settings = WatchSettings(pictures, read.station.name, Limits(max_frames, stop_after_stalled_s))
     lines = load_lines(choices)
     try:
         with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
-            sinks = [ConsoleSink(as_json), *open_sinks(station.sinks)]
-            summary = Watch(lines, opened, sinks, settings).run()
+            sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
+            summary = Watch(lines, opened, sinks, settings, plan).run()
     finally:
         for line in lines:
             line.setup.detector.close()
     for sentence in summary.sentences():
         say(sentence)
+
+
+def _plan(ctx: click.Context, station: Station) -> Plan:
+    """What to watch, by the station file and what wins over it."""
+    options = {**ctx.params, **_changed_since(ctx, station)}
+    defaults = Defaults(
+        camera=options["camera"],
+        timeout_s=options["timeout_s"],
+        loop=options["loop"],
+        detector=options["detector"],
+        stride_px=options["stride"],
+        workers=options["workers"],
+        calibration=options["calibration"],
+        recipe=options["recipe"],
+    )
+    choices = {choice.name: choice for choice in choose_lines(station, defaults)}
+    path = ctx.params["station"]
+    again = None if path is None else lambda: _plan(ctx, load_station(path))
+    return Plan(choices, station.station.recipes, again)
+
+
+def _changed_since(ctx: click.Context, station: Station) -> dict[str, Any]:
+    """Settings of the file as it is now, where neither flags nor variables win over them."""
+    given = station.options()
+    return {
+        name: given.get(name, otherwise)
+        for name, otherwise in FROM_THE_FILE.items()
+        if ctx.get_parameter_source(name) in BELOW_FLAGS
+    }

@@ -10,7 +10,7 @@ from typing import Literal
 import click
 
 from semedge.bundle import read_bundle, read_demo_bundle
-from semedge.calibrating import load_calibration
+from semedge.calibration_file import load_calibration
 from semedge.console import print_json, progress, say, table_console
 from semedge.detector import Detector
 from semedge.errors import SemedgeError

@@ -1,0 +1,66 @@
+"""Files that hold files: stored zip archives, read with nothing trusted."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class ArchiveKind:
+    """What an archive of a kind may hold.
+
+    Attributes
+    ----------
+    member_name
+        Names that its files may have.
+    most_members, most_member_bytes
+        How many files, and how large each.
+    """
+
+    member_name: re.Pattern[str]
+    most_members: int
+    most_member_bytes: int
+
+
+def pack(contents: Mapping[str, bytes]) -> bytes:
+    """An archive of the files in this order; the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
+    return buffer.getvalue()
+
+
+def unpack(
+    content: bytes, kind: ArchiveKind, damaged: Callable[[str], Exception]
+) -> dict[str, bytes]:
+    """The files of an archive, by name; raises `damaged(reason)` where it is not of the kind."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _members(archive, kind, damaged)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise damaged("not a whole zip archive") from error
+
+
+def _members(
+    archive: zipfile.ZipFile, kind: ArchiveKind, damaged: Callable[[str], Exception]
+) -> dict[str, bytes]:
+    infos = archive.infolist()
+    if len(infos) > kind.most_members:
+        raise damaged(f"{len(infos)} files are more than the {kind.most_members} allowed")
+    raw: dict[str, bytes] = {}
+    for info in infos:
+        if not kind.member_name.fullmatch(info.filename):
+            raise damaged(f"a file is named {info.filename!r}")
+        if info.filename in raw:
+            raise damaged(f"{info.filename} is there twice")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > kind.most_member_bytes:
+            raise damaged(f"{info.filename} is compressed or too large")
+        raw[info.filename] = archive.read(info)
+    return raw

@@ -1,0 +1,169 @@
+"""`semedge recipe make | show | check`."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from semedge.bundle import MAX_BUNDLE_BYTES
+from semedge.calibration_file import MAX_FILE_BYTES
+from semedge.console import print_json, say
+from semedge.errors import SemedgeError
+from semedge.files import read_bounded
+from semedge.recipe import Recipe, RecipeManifest, read_recipe, write_recipe
+from semedge.station import DecisionSection, load_station
+from semedge_calibration import Calibration
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def recipe() -> None:
+    """Keep detector, calibration, camera settings and decision in one file.
+
+    A recipe is one digested file that a station is switched to as a whole, while it runs.
+    """
+
+
+@recipe.command()
+@click.option("--name", required=True, help="Name of the product or the process.")
+@click.option(
+    "--recipe-version",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Counts up with every change of the recipe.",
+)
+@click.option("--note", default="", help="What is new in this version.")
+@click.option(
+    "--detector", type=FILE, metavar="FILE", help="The bundle; the demo detector where absent."
+)
+@click.option("--calibration", type=FILE, required=True, metavar="FILE")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    metavar="PX",
+    help="Distance between patches; the detector's own where absent.",
+)
+@click.option(
+    "--station",
+    type=FILE,
+    metavar="FILE",
+    help="A station file whose `[decision]` and camera settings are taken over.",
+)
+@click.option("--alarm", type=float, help="Alarm level; the calibration's threshold where absent.")
+@click.option("--warn", type=float, help="Warn level; none where absent.")
+@click.option("--out", type=FILE, required=True, metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def make(
+    name: str,
+    recipe_version: int,
+    note: str,
+    detector: Path | None,
+    calibration: Path,
+    stride: int | None,
+    station: Path | None,
+    alarm: float | None,
+    warn: float | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Make a recipe, and check that it can be run."""
+    bundle = _detector_content(detector)
+    calibrated = _content(calibration, MAX_FILE_BYTES)
+    decision = DecisionSection() if station is None else load_station(station).decision
+    levels = {"alarm": alarm, "warn": warn}
+    document: dict[str, Any] = {
+        "format_version": 1,
+        "name": name,
+        "version": recipe_version,
+        "note": note,
+        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "detector_sha256": hashlib.sha256(bundle).hexdigest(),
+        "calibration_sha256": hashlib.sha256(calibrated).hexdigest(),
+        "stride_px": stride,
+        "decision": decision.model_dump()
+        | {key: value for key, value in levels.items() if value is not None},
+    }
+    try:
+        manifest = RecipeManifest.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise SemedgeError(
+            f"A recipe cannot have {where} = {fault['input']!r:.80} ({fault['msg']}); correct it."
+        ) from error
+    written = out.with_name(f".{out.name}.making")
+    try:
+        write_recipe(written, manifest, bundle, calibrated)
+        made = read_recipe(written)
+        loaded, calibration_read = made.load(workers=1)
+        loaded.close()
+        written.replace(out)
+    finally:
+        written.unlink(missing_ok=True)
+    _print(Recipe(out, made.sha256, manifest, made.bundle, calibrated), calibration_read, as_json)
+
+
+@recipe.command()
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def show(file: Path, as_json: bool) -> None:
+    """Show what a recipe holds."""
+    read = read_recipe(file)
+    _print(read, None, as_json)
+
+
+@recipe.command()
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def check(file: Path, as_json: bool) -> None:
+    """Load a recipe as a station would, which finds whatever is wrong with it."""
+    read = read_recipe(file)
+    detector, calibration = read.load(workers=1)
+    detector.close()
+    _print(read, calibration, as_json)
+    say(f"{file} can be run here.")
+
+
+def _print(read: Recipe, calibration: Calibration | None, as_json: bool) -> None:
+    document: dict[str, Any] = {
+        "path": str(read.path),
+        "sha256": read.sha256,
+        **read.manifest.model_dump(mode="json"),
+    }
+    if calibration is not None:
+        document["threshold"] = calibration.threshold
+        document["guarantee"] = calibration.guarantee
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
+        else:
+            shown = value
+        click.echo(f"{name:20} {'none' if shown in (None, '') else shown}")
+
+
+def _detector_content(path: Path | None) -> bytes:
+    if path is None:
+        return package_files("semedge").joinpath("data/demo.semedge").read_bytes()
+    return _content(path, MAX_BUNDLE_BYTES)
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
+    return read_bounded(
+        path,
+        most_bytes,
+        unreadable=lambda reason: f"{path} cannot be read ({reason}); give the path of the file.",
+        too_large=lambda size_bytes: (
+            f"{path} has {size_bytes:,} bytes, and at most {most_bytes:,} are taken; give another."
+        ),
+    )
