@@ -107,6 +107,16 @@ def cross_entropy_xz_flipped(l_xz: Tensor) -> Tensor:
     return minus_log_sigmoid(-l_xz)
 
 
+def denoised(x: Tensor, n_y: Tensor) -> Tensor:
+    """What the denoiser does not restore, ||x - N(G(E_G(x)))||."""
+    return l2_distance(x, n_y)
+
+
+def denoised_l1(x: Tensor, n_y: Tensor) -> Tensor:
+    """The same in L1, sum|x - N(G(E_G(x)))|."""
+    return l1_distance(x, n_y)
+
+
 def features_xx(f_xx: Tensor, f_xy: Tensor) -> Tensor:
     """L1 distance of the pair discriminator's features, (x, x) against (x, G(E_G(x)))."""
     return l1_distance(f_xx, f_xy)
@@ -301,6 +311,8 @@ SCORES: dict[str, ScoreFunction] = {
         final_1,
         final_2,
         final_3,
+        denoised,
+        denoised_l1,
         features_xz,
         features_xz_l2,
         cross_entropy_xz,

@@ -49,6 +49,7 @@ SHAPES = {
     "c_means": (3, 2),
     "c_factors": (3, 2, 2),
     "c_weights": (3,),
+    "n_y": (COUNT, 8, 8, 1),
 }
 CONSTANTS = {
     name
@@ -99,6 +100,8 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "final_1": (l2, "z", "z_y"),
     "final_2": (l2, "z", "h_y"),
     "final_3": (l2, "h_x", "h_y"),
+    "denoised": (l2, "x", "n_y"),
+    "denoised_l1": (l1, "x", "n_y"),
     "features_xz": (l1, "f_xz", "f_yz"),
     "features_xz_l2": (l2, "f_xz", "f_yz"),
     "features_xx": (l1, "f_xx", "f_xy"),

@@ -9,10 +9,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from toy import NORMAL_MEAN, auroc_on_points, dense_network, points, train_on_points
 
-from semedge_trainer.detectors import energy, make_detector
+from semedge.errors import SemedgeError
+from semedge_trainer.detectors import energy, make_detector, sencebgan
 from semedge_trainer.detectors.base import Schedule, Stage, StepContext
 from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
+from semedge_trainer.twin import make_twin
 
 Array = NDArray[np.float64]
 
@@ -22,6 +24,7 @@ THESIS_SCORES = {
     "ebgan": ("energy", "embedding", "im1"),
     "encebgan": ("im1", "im2", "comb_im", "z1", "z2", "comb_z"),
     "sencebgan": ("im1", "im2", "final_1", "final_2", "final_3", "comb_im", "comb_z"),
+    "sencebgan denoiser": ("im1", "denoised", "denoised_l1"),
 }
 
 
@@ -33,6 +36,7 @@ def toy_networks() -> dict[str, Network]:
         "decoder": dense_network("decoder", LATENT, 32, 2, squash=True),
         "encoder": dense_network("encoder", 2, 32, LATENT),
         "reconstruction_encoder": dense_network("reconstruction_encoder", 2, 32, LATENT),
+        "denoiser": dense_network("denoiser", 2, 32, 2),
     }
 
 
@@ -121,6 +125,41 @@ def test_the_encoder_learns_image_and_features(name: str, settings: dict[str, st
     assert losses["encoder"] == pytest.approx(image + 0.4 * features, rel=1e-4)
 
 
+def test_the_denoiser_restores_the_patch_from_its_noisy_reconstruction() -> None:
+    networks = toy_networks()
+    stage = make_detector("sencebgan", {"denoiser": "true"}, "fast").stages()[2]
+    assert set(stage.learning_rates) == {"denoiser"}
+    x = points(NORMAL_MEAN, COUNT, 0)
+    y = run(networks["generator"], run(networks["encoder"], x))
+    noise = Randomness(1, tf.constant(0)).normal((COUNT, 2)).numpy()
+    expected = norms(run(networks["denoiser"], y + noise) - x).mean()
+    assert losses_of(stage, networks)["denoiser"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_denoiser_is_a_chain_of_20_layers_whose_sides_are_added_to_the_patch() -> None:
+    keras.utils.set_random_seed(1)
+    network = sencebgan.denoiser()
+    kernels = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    chain = [layer for layer in kernels if layer.filters == 63]
+    assert len(chain) == 20
+    assert len(kernels) == 20 + 21
+    assert network.count_params() == 9 * (63 + 19 * 63 * 63 + 1 + 20 * 63) + 20 * 63 + 21
+    x = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32, 1)).astype("f4")
+    values, correction = x, network.get_layer("side0")(x)
+    for index in range(1, 21):
+        values = tf.nn.relu(network.get_layer(f"conv{index}")(values))
+        correction += network.get_layer(f"side{index}")(values)
+    expected = x + correction.numpy()
+    np.testing.assert_allclose(network(x, training=False), expected, atol=1e-4)
+    twin = make_twin(network, batch=4)
+    np.testing.assert_allclose(twin(x, training=False), expected, atol=1e-4)
+
+
+def test_a_denoiser_and_latent_pairs_exclude_each_other() -> None:
+    with pytest.raises(SemedgeError, match="choose one of them"):
+        make_detector("sencebgan", {"denoiser": "true", "zz": "true"}, "fast")
+
+
 @pytest.mark.parametrize(
     ("name", "steps", "encoder_rates"),
     [
@@ -160,11 +199,9 @@ def test_encebgan_has_the_six_scores_of_the_thesis() -> None:
 def test_two_gaussians_come_apart(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(energy, "MARGIN", TOY_MARGIN)
     networks = toy_networks()
-    detector = make_detector(name, {}, "fast")
+    detector = make_detector(name.split()[0], dict.fromkeys(name.split()[1:], "true"), "fast")
     for stage in detector.stages():
         losses = train_on_points(stage, networks, steps=200)
         assert all(np.isfinite(value) for value in losses.values())
-    aurocs = {
-        score: auroc_on_points(detector, networks, score) for score in THESIS_SCORES[detector.name]
-    }
+    aurocs = {score: auroc_on_points(detector, networks, score) for score in THESIS_SCORES[name]}
     assert all(auroc > 0.9 for auroc in aurocs.values()), aurocs

@@ -47,6 +47,7 @@ OPTIONS = [
     ("anogan", {"instance_noise": "true", "soft_labels": "true"}),
     ("f-anogan", {}),
     ("encebgan", {}),
+    ("sencebgan", {"denoiser": "true"}),
     ("autoencoder", {"kind": "regularized"}),
     ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
     ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "true"}),

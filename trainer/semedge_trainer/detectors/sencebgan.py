@@ -8,7 +8,9 @@ Three stages, each with everything before it frozen:
 2. `encoder`. E_G down ||G(E_G(x)) - x|| + 0.4 F, F on the decoded images or on the embeddings;
    with `xx`, against a discriminator that tells (x, x) from (x, G(E_G(x))).
 3. `reconstruction`. E_R down ||E_R(G(E_G(x))) - E_G(x)||; with `zz`, against a discriminator that
-   tells (z, z) from (z, E_R(G(z))), z = E_G(x).
+   tells (z, z) from (z, E_R(G(z))), z = E_G(x). With `denoiser`, E_R's place is taken by a residual
+   denoiser N of 20 layers, down ||N(y + noise) - x||, y = G(E_G(x)), after the author's code (Remez
+   et al., "Deep class-aware image denoising"): it scores by ||x - N(y)|| and its L1 form.
 
 Norms are per patch and not squared; losses are means over the batch.
 """
@@ -19,7 +21,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import tensorflow as tf
+from keras import Input, Model, layers
 
+from semedge.errors import SemedgeError
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import pair_discriminator
 from semedge_trainer.detectors import energy
@@ -45,16 +49,20 @@ from semedge_trainer.detectors.energy import (
     settle_encoder,
 )
 from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import Network
+from semedge_trainer.networks import PATCH_PX, LayerOutput, Network
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.stabilization import Stabilization
 
 MATCHING_WEIGHT = 0.1
+DENOISER_LAYERS = 20
+DENOISER_FILTERS = 63
+NOISE_DEVIATION = 1.0
 
 RATES_THESIS = {
     **energy.RATES_THESIS,
     "encoder": ENCODER_RATE_THESIS,
     "reconstruction_encoder": ENCODER_RATE_THESIS,
+    "denoiser": 1e-4,
     "features_xx": 1e-6,
     "logit_xx": 1e-6,
     "features_zz": 1e-6,
@@ -64,6 +72,7 @@ RATES_FAST = {
     **energy.RATES_FAST,
     "encoder": ENCODER_RATE_FAST,
     "reconstruction_encoder": ENCODER_RATE_FAST,
+    "denoiser": 1e-4,
     "features_xx": 1e-4,
     "logit_xx": 1e-4,
     "features_zz": 1e-4,
@@ -82,6 +91,14 @@ class Options(Stabilization):
     zz: bool = False
     feature_term: str = field(default="embedding", metadata={"choices": ("embedding", "decoded")})
     pulling_away_squared: bool = True
+    denoiser: bool = False
+
+    def __post_init__(self) -> None:
+        if self.denoiser and self.zz:
+            raise SemedgeError(
+                "zz=true tells latents that the reconstruction encoder finds, and denoiser=true "
+                "takes that encoder's place; choose one of them."
+            )
 
 
 class Sencebgan(TrainableDetector):
@@ -104,11 +121,14 @@ class Sencebgan(TrainableDetector):
     options: Options
 
     def build(self) -> dict[str, Network]:
-        """G, the halves h and Dec of D, E_G, E_R, and the pair discriminators that are on."""
+        """G, the halves h and Dec of D, E_G, E_R or N, and the pair discriminators that are on."""
         networks = energy_networks() | {
             "encoder": blocks.encoder("encoder"),
-            "reconstruction_encoder": blocks.encoder("reconstruction_encoder"),
         }
+        if self.options.denoiser:
+            networks["denoiser"] = denoiser()
+        else:
+            networks["reconstruction_encoder"] = blocks.encoder("reconstruction_encoder")
         if self.options.xx:
             networks["features_xx"] = blocks.features_pair_images()
             networks["logit_xx"] = blocks.logit(8 * 8 * 128, "logit_xx", spectral=True)
@@ -118,7 +138,7 @@ class Sencebgan(TrainableDetector):
         return networks
 
     def stages(self) -> tuple[Stage, ...]:
-        """EBGAN, generator encoder, reconstruction encoder."""
+        """EBGAN, generator encoder, reconstruction encoder or denoiser."""
         encoder = ["encoder"] + ["features_xx", "logit_xx"] * self.options.xx
         reconstruction = ["reconstruction_encoder"] + [
             "features_zz",
@@ -131,7 +151,9 @@ class Sencebgan(TrainableDetector):
                 matching_weight=MATCHING_WEIGHT,
             ),
             Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder),
-            Stage(
+            Stage("reconstruction", self.rates("denoiser"), self._step_denoiser, _settle_nothing)
+            if self.options.denoiser
+            else Stage(
                 "reconstruction",
                 self.rates(*reconstruction),
                 self._step_reconstruction,
@@ -152,20 +174,25 @@ class Sencebgan(TrainableDetector):
             node("h_y", "embedding", "y"),
             node("d_x", "decoder", "h_x"),
             node("d_y", "decoder", "h_y"),
-            node("z_y", "reconstruction_encoder", "y"),
         ]
         scores = {
             "im1": {"im1": 1.0},
             "im2": {"im2": 1.0},
-            "final_1": {"final_1": 1.0},
             "final_2": {"final_2": 1.0},
             "final_3": {"final_3": 1.0},
-            "comb_im": {"im1": 1.0, "final_1": 0.25},
             "comb_z": {"final_2": 0.55, "final_3": 0.45},
             "embedding_gaussian": {"embedding_gaussian": 1.0},
             "residual_surprise": {"residual_surprise": 1.0},
             "statistics_surprise": {"statistics_surprise": 1.0},
         }
+        if self.options.denoiser:
+            nodes.append(node("n_y", "denoiser", "y"))
+            scores["denoised"] = {"denoised": 1.0}
+            scores["denoised_l1"] = {"denoised_l1": 1.0}
+        else:
+            nodes.append(node("z_y", "reconstruction_encoder", "y"))
+            scores["final_1"] = {"final_1": 1.0}
+            scores["comb_im"] = {"im1": 1.0, "final_1": 0.25}
         if self.options.xx:
             nodes += [
                 node("f_xx", "features_xx", "x", "x"),
@@ -183,9 +210,14 @@ class Sencebgan(TrainableDetector):
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the losses of stages 2 and 3, each moving its own networks only."""
         loss, z, y = fine_tuning_terms(networks, patches)
-        z_y = networks["reconstruction_encoder"](tf.stop_gradient(y), training=True)
-        loss += mean_norm(z_y - tf.stop_gradient(z))
-        for pair, a, b in (("xx", patches, y), ("zz", z, z_y)):
+        pairs = {"xx": (patches, y)}
+        if self.options.denoiser:
+            loss += mean_norm(networks["denoiser"](tf.stop_gradient(y), training=True) - patches)
+        else:
+            z_y = networks["reconstruction_encoder"](tf.stop_gradient(y), training=True)
+            loss += mean_norm(z_y - tf.stop_gradient(z))
+            pairs["zz"] = (z, z_y)
+        for pair, (a, b) in pairs.items():
             if f"features_{pair}" in networks:
                 for other in (a, b):
                     networks[f"features_{pair}"](
@@ -230,6 +262,45 @@ class Sencebgan(TrainableDetector):
         losses["reconstruction_encoder"] = context.descend(("reconstruction_encoder",), loss)
         return losses
 
+    def _step_denoiser(self, context: StepContext, x: tf.Tensor) -> Losses:
+        networks = context.networks
+        y = self.reconstruct(networks, x)
+        noisy = y + NOISE_DEVIATION * context.random.normal(tf.shape(y))
+
+        def loss() -> tf.Tensor:
+            return mean_norm(networks["denoiser"](noisy, training=True) - x)
+
+        return {"denoiser": context.descend(("denoiser",), loss)}
+
     def _settle_reconstruction(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
         y = self.reconstruct(networks, x)
         networks["reconstruction_encoder"](y, training=True)
+
+
+def denoiser(name: str = "denoiser") -> Network:
+    """N of the author's code: patches `(n, 32, 32, 1)` to patches, as what is added to them.
+
+    A chain of 20 convolutions 3x3 of 63 channels with ReLU; a convolution of one channel looks at
+    the input and at each of them, and the sum of the 21 is added to the input.
+    """
+    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    values = patches
+    corrections = [_same_size("side0", patches, 1)]
+    for index in range(1, DENOISER_LAYERS + 1):
+        values = _same_size(f"conv{index}", values, DENOISER_FILTERS)
+        values = layers.Activation("relu", name=f"conv{index}_relu")(values)
+        corrections.append(_same_size(f"side{index}", values, 1))
+    correction = layers.Add(name="correction")(corrections)
+    return Model(
+        patches, layers.Add(name="denoised", dtype="float32")([patches, correction]), name=name
+    )
+
+
+def _same_size(name: str, values: LayerOutput, filters: int) -> LayerOutput:
+    return layers.Conv2D(
+        filters, 3, padding="same", kernel_initializer=blocks.INITIALIZER, name=name
+    )(values)
+
+
+def _settle_nothing(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
+    """The denoiser has no batch normalization."""
