@@ -14,10 +14,12 @@ from semedge.errors import SemedgeError
 EDGE_COMMANDS = {
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
     "demo": "Show the whole path on a simulated line, in a minute or two.",
+    "history": "Show events, scores and the audit trail of a journal, or export them.",
     "inspect": "Show what a detector bundle holds.",
     "install-service": "Write a systemd unit that keeps a station running.",
     "recipe": "Keep detector, calibration and decision in one file to switch to.",
     "score": "Score image files with a detector.",
+    "test-alert": "Send a test event through every sink, and say how each fares.",
     "watch": "Watch a camera and raise alerts.",
 }
 TRAINER_COMMANDS = {

@@ -18,24 +18,36 @@ def write_atomically(path: Path, content: bytes) -> None:
     A reader sees the old file or the new one, never a part of it, whatever moment the process
     is killed at. Raises `SemedgeError` where the disk is full or the folder cannot be written.
     """
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which is renamed there at the end of the `with`.
+
+    Raises `SemedgeError` where the disk is full or the folder cannot be written.
+    """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise SemedgeError(
             f"{path} could not be written ({error.strerror}); free some space or choose "
             "another folder."
         ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def read_bounded(

@@ -12,9 +12,11 @@ from semedge.console import say
 from semedge.decision import Decision
 from semedge.defects import DefectTeller
 from semedge.errors import SemedgeError
+from semedge.event import Level
 from semedge.frame import Frame
 from semedge.recording import Happening, Recorder, one_message
 from semedge.records import Counters, Run
+from semedge.score_log import ScoreLog
 from semedge.setup import Line, Setup
 from semedge.state import Inspected
 
@@ -52,6 +54,8 @@ class Inspection:
         The camera and its setup.
     recorder
         Takes what is told.
+    scores
+        Takes the score of every frame.
     limits
         When to end.
     keep_trying
@@ -59,10 +63,17 @@ class Inspection:
     """
 
     def __init__(
-        self, line: Line, recorder: Recorder, limits: Limits, *, keep_trying: bool = False
+        self,
+        line: Line,
+        recorder: Recorder,
+        scores: ScoreLog,
+        limits: Limits,
+        *,
+        keep_trying: bool = False,
     ) -> None:
         self.name = line.name
         self._recorder = recorder
+        self._scores = scores
         self._state = recorder.state
         self._limits = limits
         self._keep_trying = keep_trying
@@ -227,6 +238,7 @@ class Inspection:
         self._warned += judgement.level == "warn"
         self._alarmed += judgement.level == "alarm"
         self._teller.tell(judgement, frame, score_map, setup, self._run, at_s)
+        self._keep_score(frame, score_map.frame_score, judgement.level)
         self._inspected += 1
         ended_s = time.perf_counter()
         latency_ms = {
@@ -238,6 +250,10 @@ class Inspection:
         self._state.change(self.name, activity="inspecting", reason="")
         last = Inspected(frame, score_map, judgement.level, latency_ms)
         self._state.inspected(self.name, last, self.counters())
+
+    def _keep_score(self, frame: Frame, score: float, level: Level | None) -> None:
+        if not self._recorder.scores_stopped:
+            self._scores.add(self._run, frame, score, level)
 
     def _take_setup(self, *, camera_stays: bool = False) -> None:
         """Go over to the setup that `switch` left, if any, or only if its camera is this one."""

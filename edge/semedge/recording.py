@@ -46,6 +46,11 @@ class Recorder:
         Where they are shown.
     pictures
         Folder of the pictures.
+
+    Attributes
+    ----------
+    pictures_stopped, scores_stopped
+        Whether the disk has no room for them.
     """
 
     def __init__(
@@ -60,7 +65,9 @@ class Recorder:
         self.journal = journal
         self.state = state
         self._delivery = delivery
-        self._pictures = pictures.absolute()
+        self.pictures = pictures.absolute()
+        self.pictures_stopped = False
+        self.scores_stopped = False
 
     def tell(self, event: Event, run: Run | None = None) -> Event:
         """Store an event, have it delivered, and show it; the event with its number."""
@@ -72,9 +79,11 @@ class Recorder:
     def write_pictures(
         self, frame: Frame, score_map: ScoreMap, level: float, event_id: str
     ) -> Pictures:
-        """Write the frame and its heat map."""
+        """Write the frame and its heat map, where there is room."""
+        if self.pictures_stopped:
+            return Pictures()
         captured = datetime.fromtimestamp(frame.captured_at_s, timezone.utc)
-        folder = self._pictures / f"{captured:%Y-%m-%d}"
+        folder = self.pictures / f"{captured:%Y-%m-%d}"
         stem = f"{captured:%H%M%S}-{frame.sequence}-{event_id[:12]}"
         return Pictures(
             _write_picture(folder / f"{stem}-frame.png", frame.image),

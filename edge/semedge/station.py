@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
 from semedge.errors import SemedgeError
+from semedge.records import KEEP, RetentionSettings
 from semedge.section import Secret, Section
 from semedge.sinks.choice import SinkChoice, section_of_kind
 from semedge.web.section import WebSection
@@ -158,6 +159,46 @@ class JournalSection(Section):
     )
 
 
+class RetentionSection(Section):
+    """`[retention]`: what is kept, and for how long."""
+
+    pictures_days: float = Field(
+        default=KEEP.pictures_days, gt=0, le=36_500, description="Age at which pictures go."
+    )
+    scores_days: float = Field(
+        default=KEEP.scores_days, gt=0, le=36_500, description="Age at which scores go."
+    )
+    events_days: float = Field(
+        default=KEEP.events_days,
+        gt=0,
+        le=36_500,
+        description="Age at which events go, once every sink has taken them.",
+    )
+    most_bytes: int = Field(
+        default=KEEP.most_bytes,
+        ge=1_000_000,
+        description="Size of pictures and journal together, beyond which the oldest pictures go, "
+        "then the oldest scores, then the oldest delivered events.",
+    )
+    least_free_bytes: int = Field(
+        default=KEEP.least_free_bytes,
+        ge=0,
+        description="Room on the disk below which no picture is written, and below a quarter of "
+        "it no score; events always are.",
+    )
+    scores_every_s: float = Field(
+        default=KEEP.scores_every_s,
+        ge=0,
+        le=86_400,
+        description="One score is kept, the largest, for the frames of so many seconds; with 0 "
+        "that of every frame.",
+    )
+
+    def settings(self) -> RetentionSettings:
+        """What is kept."""
+        return RetentionSettings(**self.model_dump())
+
+
 class WatchSection(Section):
     """`[watch]`: when to stop."""
 
@@ -187,6 +228,7 @@ class Station(Section):
     calibration: CalibrationSection = CalibrationSection()
     decision: DecisionSection = DecisionSection()
     journal: JournalSection = JournalSection()
+    retention: RetentionSection = RetentionSection()
     watch: WatchSection = WatchSection()
     sinks: dict[Name, SinkChoice] = Field(
         default={}, description="Where events go beside the console, by a name of one's own."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -15,7 +16,9 @@ from semedge.errors import SemedgeError
 from semedge.inspection import Inspection, Limits
 from semedge.journal import Journal
 from semedge.recording import Happening, Recorder
-from semedge.records import Counters
+from semedge.records import KEEP, Counters, RetentionSettings
+from semedge.retention import Retention
+from semedge.score_log import ScoreLog
 from semedge.setup import Line
 from semedge.signals import SignalPipe
 from semedge.sinks import Sink
@@ -48,11 +51,14 @@ class WatchSettings:
         Name that events carry.
     limits
         When an inspection ends by itself.
+    retention
+        What is kept, and for how long.
     """
 
     pictures: Path
     station: str = "station"
     limits: Limits = UNLIMITED
+    retention: RetentionSettings = KEEP
 
 
 @dataclass(frozen=True)
@@ -136,10 +142,14 @@ class Watch:
             settings.station, journal, self._delivery, self.state, settings.pictures
         )
         self._journal_fails = Happening(recorder, "health", "journal-unwritable")
+        self._scores = ScoreLog(journal, settings.retention.scores_every_s)
+        self._retention = Retention(settings.retention, journal, self._scores, recorder)
         self._signals = SignalPipe()
         self._workers = [
             _Worker(
-                Inspection(line, recorder, settings.limits, keep_trying=len(lines) > 1),
+                Inspection(
+                    line, recorder, self._scores, settings.limits, keep_trying=len(lines) > 1
+                ),
                 self._signals,
             )
             for line in lines
@@ -155,6 +165,7 @@ class Watch:
         """
         started_s = time.monotonic()
         self._end_what_a_kill_left()
+        self._retention.look()
         self.control.restore()
         self._delivery.start()
         with self._signals:
@@ -215,8 +226,11 @@ class Watch:
 
     def _keep_books(self) -> None:
         """Bring to the disk what is due, and say where it takes nothing."""
+        self._retention.look()
+        self._retention.clean()
         try:
             self._journal.store_held()
+            self._scores.store()
             for worker in self._workers:
                 worker.inspection.count()
         except SemedgeError as error:
@@ -232,6 +246,8 @@ class Watch:
         for worker in self._workers:
             if not worker.is_alive():
                 worker.inspection.finish()
+        with contextlib.suppress(SemedgeError):
+            self._scores.store(ended=True)
 
 
 class _Worker(threading.Thread):

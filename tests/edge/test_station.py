@@ -68,7 +68,7 @@ def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> Non
     assert load_station(written(tmp_path, text)).options() == {}
 
 
-FILE_ONLY = {"station", "cameras", "decision", "sinks", "web"}
+FILE_ONLY = {"station", "cameras", "decision", "retention", "sinks", "web"}
 """Tables whose settings are too many for a command line."""
 
 

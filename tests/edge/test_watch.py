@@ -33,7 +33,7 @@ from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.inspection import Limits
 from semedge.journal import Journal
-from semedge.records import Counters
+from semedge.records import Counters, RetentionSettings
 from semedge.setup import CameraChoice, Line, Setup
 from semedge.sinks import Sink
 from semedge.watch import Watch, WatchSettings, WatchSummary
@@ -108,7 +108,12 @@ class Bench:
             [Line(name, setup) for name, setup in setups.items()],
             journal,
             [Collector()] if sinks is None else sinks,
-            WatchSettings(pictures or self.folder / "pictures", "line 4", Limits(**limits)),
+            WatchSettings(
+                pictures or self.folder / "pictures",
+                "line 4",
+                Limits(**limits),
+                RetentionSettings(least_free_bytes=0),
+            ),
         )
 
     def rows(self, query: str) -> list[tuple]:

@@ -1,0 +1,105 @@
+"""`semedge history`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from semedge.console import print_json, say
+from semedge.event import KINDS, Level, Phase
+from semedge.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
+from semedge.tables import write_table
+
+SHOWN: dict[Subject, tuple[str, ...]] = {
+    "events": ("number", "raised_at", "camera", "kind", "phase", "level", "message"),
+    "scores": ("captured_at", "camera", "sequence", "score", "level", "frames"),
+    "audit": ("at", "who", "camera", "action", "before", "after"),
+    "deliveries": ("number", "sink", "attempts", "delivered_at", "rejected_at", "last_error"),
+    "runs": ("run_id", "started_at", "ended_at", "camera", "frames_inspected", "alerts"),
+}
+"""Columns that fit a terminal."""
+
+
+@click.command()
+@click.argument("subject", type=click.Choice(SUBJECTS), default="events")
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEMEDGE_JOURNAL",
+    default="semedge-journal.sqlite",
+    show_default=True,
+    metavar="FILE",
+    help="The journal; a watch may be writing to it.",
+)
+@click.option("--since", metavar="TIME", help="A date, a date and time, or an age: 90m, 12h, 7d.")
+@click.option("--until", metavar="TIME", help="As --since; rows before it.")
+@click.option("--camera", metavar="NAME", help="Only this camera.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
+@click.option("--level", type=click.Choice(get_args(Level)), help="Only this level.")
+@click.option("--phase", type=click.Choice(get_args(Phase)), help="Only this phase.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    help="Only the newest so many; 100 where nothing is written to a file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a table to FILE.csv or FILE.parquet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def history(
+    subject: Subject,
+    journal: Path,
+    since: str | None,
+    until: str | None,
+    camera: str | None,
+    kind: str | None,
+    level: str | None,
+    phase: str | None,
+    most: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what happened: events, scores, the audit trail, deliveries or runs.
+
+    The audit trail says who changed levels or recipe, from what to what, and when.
+    """
+    question = Question(
+        subject,
+        since and parse_time(since),
+        until and parse_time(until),
+        camera,
+        kind,
+        level,
+        phase,
+        most or (None if out else 100),
+    )
+    with History(journal) as opened:
+        if out is not None:
+            count = write_table(out, COLUMNS[subject], opened.rows(question))
+            say(f"{count:,} rows are in {out}.")
+            if as_json:
+                print_json({"rows": count, "path": str(out)})
+        elif as_json:
+            print_json({subject: list(opened.documents(question))})
+        else:
+            _print(SHOWN[subject], opened.rows(question))
+
+
+def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        shown = ("" if row[name] is None else _short(row[name]) for name in columns)
+        click.echo("  ".join(shown).rstrip())
+    if is_empty:
+        say("Nothing of that is in the journal.")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
