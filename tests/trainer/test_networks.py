@@ -14,7 +14,7 @@ from semedge_trainer import networks as blocks
 from semedge_trainer.detectors import alad, bigan, ganomaly, make_detector, skip_ganomaly
 from semedge_trainer.networks import Network
 from semedge_trainer.spectral import iterate_spectral_vectors, spectral_layers
-from semedge_trainer.twin import flipped_kernel, make_twin, phase_kernel
+from semedge_trainer.twin import flipped_kernel, make_twin, phase_kernel, probe
 
 BUILDERS: dict[str, Callable[[], Network]] = {
     "encoder": lambda: blocks.encoder("encoder"),
@@ -236,6 +236,19 @@ def test_twin_computes_what_the_network_computes(name: str, rewrite: bool) -> No
     kinds = {type(layer).__name__ for layer in twin.layers}
     assert "BatchNormalization" not in kinds
     assert rewrite <= ("DepthToSpace" in kinds or "deconv1" not in NORMALIZED[name])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_probe_gives_what_each_layer_puts_out(count: int) -> None:
+    twin = make_twin(BUILDERS["features_z_bigan"](), batch=4)
+    layers = twin.layers[1 : 1 + count]
+    values = items(twin)
+    outputs = probe(twin, layers)(values)
+    kernel, bias = layers[0].get_weights()
+    linear = values @ kernel + bias
+    expected = [linear, np.where(linear > 0, linear, 0.2 * linear)][:count]
+    for output, wanted in zip(outputs, expected, strict=True):
+        assert output == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("kernel_px", [2, 3, 4, 5, 6, 7])
