@@ -25,7 +25,7 @@ BUFFERS = 8
 
 def list_devices() -> list[Device]:
     """Cameras that answer on the network or are plugged in; it takes a second."""
-    aravis = _library()
+    aravis = load_library()
     aravis.update_device_list()
     return [
         Device(
@@ -47,7 +47,7 @@ class AravisCamera(DeviceCamera):
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         self._name = source.removeprefix(PREFIX)
-        _library()
+        load_library()
         super().__init__(source, settings, timeout_s=timeout_s)
 
     def _open(self) -> Capture:
@@ -58,7 +58,7 @@ class AravisCapture(DeviceCapture):
     """A connection through Aravis."""
 
     def __init__(self, name: str, settings: CameraSettings, source: str) -> None:
-        self._aravis = aravis = _library()
+        self._aravis = aravis = load_library()
         self._lost = threading.Event()
         identifier = _identifier_of(name)
         try:
@@ -126,7 +126,7 @@ class AravisFeatures:
 
     def __init__(self, device: Any) -> None:
         self._device = device
-        self._aravis = _library()
+        self._aravis = load_library()
 
     def is_writable(self, name: str) -> bool:
         """Whether the camera has the feature and lets it be set now."""
@@ -183,7 +183,7 @@ def _identifier_of(name: str) -> str:
     A name that it does not know, Aravis looks for by itself, and then often sends the frames to
     another of the computer's addresses.
     """
-    aravis = _library()
+    aravis = load_library()
     aravis.update_device_list()
     found: list[str] = []
     for index in range(aravis.get_n_devices()):
@@ -201,7 +201,8 @@ def _setter(event: threading.Event) -> Any:
     return lambda *_: event.set()
 
 
-def _library() -> Any:
+def load_library() -> Any:
+    """The library; `SemedgeError` says what to install."""
     try:
         import gi
 

@@ -30,10 +30,16 @@ LOOK_MS = 1_000
 
 
 def list_devices(producers: Sequence[Path] = ()) -> list[Device]:
-    """Cameras that the given producers see, or those of `GENICAM_GENTL64_PATH`."""
-    _require_library()
+    """Cameras that the given producers see, and those of `GENICAM_GENTL64_PATH`."""
+    load_library()
     devices = []
-    for producer in producers or find_producers():
+    known = list(dict.fromkeys([*producers, *find_producers()]))
+    if not known:
+        raise SemedgeError(
+            f"There is no GenTL producer (.cti) in the folders of {PRODUCER_PATH}; install the "
+            "camera vendor's, or name its file."
+        )
+    for producer in known:
         with contextlib.closing(_Producer(producer)) as loaded:
             devices += [
                 Device(
@@ -62,7 +68,7 @@ class GenicamCamera(DeviceCamera):
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         producer, _, self._serial = source.removeprefix(PREFIX).partition("#")
-        _require_library()
+        load_library()
         self._producer = _path_of(producer)
         super().__init__(source, settings, timeout_s=timeout_s)
 
@@ -267,7 +273,8 @@ def _path_of(producer: str) -> Path:
     )
 
 
-def _require_library() -> None:
+def load_library() -> None:
+    """Import what is needed; `SemedgeError` says what to install."""
     for module in ("genicam", "harvesters.core"):
         import_extra(module, "genicam", "A genicam: camera")
     # Whatever it logs, it raises too, and that becomes one sentence.

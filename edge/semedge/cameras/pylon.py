@@ -30,7 +30,7 @@ def list_devices() -> list[Device]:
             info.GetModelName(),
             info.GetSerialNumber(),
         )
-        for info in _library().TlFactory.GetInstance().EnumerateDevices()
+        for info in load_library().TlFactory.GetInstance().EnumerateDevices()
     ]
 
 
@@ -39,7 +39,7 @@ class PylonCamera(DeviceCamera):
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         self._serial = source.removeprefix(PREFIX)
-        _library()
+        load_library()
         super().__init__(source, settings, timeout_s=timeout_s)
 
     def _open(self) -> Capture:
@@ -50,7 +50,7 @@ class PylonCapture(DeviceCapture):
     """A connection through pypylon."""
 
     def __init__(self, serial: str, settings: CameraSettings, source: str) -> None:
-        self._pylon = pylon = _library()
+        self._pylon = pylon = load_library()
         factory = pylon.TlFactory.GetInstance()
         connected = {info.GetSerialNumber(): info for info in factory.EnumerateDevices()}
         if serial not in connected and (serial or len(connected) != 1):
@@ -169,5 +169,6 @@ def _ticks_hz(nodes: Any) -> int:
     return int(node.GetValue()) if node is not None and genicam.IsReadable(node) else 10**9
 
 
-def _library() -> Any:
+def load_library() -> Any:
+    """The library; `SemedgeError` says what to install."""
     return import_extra("pypylon.pylon", "pylon", "A pylon: camera")

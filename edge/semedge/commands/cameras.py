@@ -1,0 +1,61 @@
+"""`semedge cameras`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from semedge.cameras.genicam import PRODUCER_PATH
+from semedge.cameras.listing import Listing, list_cameras
+from semedge.console import print_json, say
+
+TITLES = {
+    "v4l2": "Video4Linux",
+    "genicam": "GenICam (any vendor's GenTL producer)",
+    "pylon": "Basler pylon",
+    "aravis": "Aravis (GigE Vision, USB3 Vision)",
+}
+
+
+@click.command()
+@click.option(
+    "--producer",
+    "producers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help=f"A GenTL producer (.cti) to ask beside those of {PRODUCER_PATH}; repeatable.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="Longest wait for a list.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+def cameras(producers: tuple[Path, ...], timeout_s: float, as_json: bool) -> None:
+    """List the cameras that are connected, and what to install for more.
+
+    Streams (rtsp://, http://) announce themselves nowhere: their address is in the camera's manual.
+    """
+    listings = list_cameras(timeout_s, producers)
+    if as_json:
+        print_json({"ways": [listing.to_document() for listing in listings]})
+        return
+    for listing in listings:
+        _tell(listing)
+    say("Streams are named by their address: rtsp://... or http://... (MJPEG).")
+
+
+def _tell(listing: Listing) -> None:
+    say(f"{TITLES[listing.way]}:")
+    for device in listing.devices:
+        name = " ".join(part for part in (device.vendor, device.model, device.serial) if part)
+        say(f"  {device.source}  {name}".rstrip())
+    if listing.problem:
+        say(f"  {listing.problem}")
+    elif not listing.devices:
+        say("  none connected")
