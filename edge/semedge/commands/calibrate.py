@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from semedge.calibrating import CalibrationRequest, calibrate_detector, check_request
-from semedge.cameras import Camera, open_camera
+from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.sim import SimulatedCamera
+from semedge.commands.camera_options import camera_options
 from semedge.console import print_json, say
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
@@ -82,7 +83,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
 )
 @click.option(
     "--frame-rate",
-    "frame_rate_hz",
+    "line_rate_hz",
     type=float,
     callback=_positive,
     metavar="HZ",
@@ -143,6 +144,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     help="The calibration to write.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration to stdout too.")
+@camera_options
 def calibrate(
     detector_path: Path | None,
     images: str | None,
@@ -150,7 +152,7 @@ def calibrate(
     frames: int | None,
     false_alarm_rate: float | None,
     false_alarms_per_day: float | None,
-    frame_rate_hz: float | None,
+    line_rate_hz: float | None,
     confidence: float,
     method: Method,
     group_by: re.Pattern[str] | None,
@@ -161,6 +163,7 @@ def calibrate(
     allow_training_frames: bool,
     out: Path,
     as_json: bool,
+    camera_settings: CameraSettings,
 ) -> None:
     """Set the threshold from normal frames, with a provable false-alarm rate.
 
@@ -171,12 +174,12 @@ def calibrate(
         raise click.UsageError("Give --group-by or --group-every-s, not both.")
     if group_every_s is not None and camera is None:
         raise click.UsageError("--group-every-s needs --camera; group files with --group-by.")
-    if fields is not None and frame_rate_hz is not None:
+    if fields is not None and line_rate_hz is not None:
         raise click.UsageError(
             "--frame-rate does not go with --fields, because the promise is then for a field."
         )
     request = CalibrationRequest(
-        _rate(false_alarm_rate, false_alarms_per_day, frame_rate_hz),
+        _rate(false_alarm_rate, false_alarms_per_day, line_rate_hz),
         confidence,
         method,
         group_by,
@@ -190,13 +193,13 @@ def calibrate(
     say(f"Scoring normal frames; the promise needs {needed:,} independent {request.unit}.")
     with (
         Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
-        open_camera(source) as opened,
+        open_camera(source, settings=camera_settings) as opened,
     ):
         _check_camera(opened, frames, group_every_s)
         calibration = calibrate_detector(detector, opened, request, max_frames=frames)
     document = calibration.to_json()
     write_atomically(out, document.encode())
-    _report(calibration, frame_rate_hz, out)
+    _report(calibration, line_rate_hz, out)
     if as_json:
         print_json({"path": str(out), **json.loads(document)})
 
@@ -229,28 +232,28 @@ def _check_camera(camera: Camera, frames: int | None, group_every_s: float | Non
 def _rate(
     false_alarm_rate: float | None,
     false_alarms_per_day: float | None,
-    frame_rate_hz: float | None,
+    line_rate_hz: float | None,
 ) -> float:
     if false_alarms_per_day is None:
         return DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
     if false_alarm_rate is not None:
         raise click.UsageError("Give --false-alarm-rate or --false-alarms-per-day, not both.")
-    if frame_rate_hz is None:
+    if line_rate_hz is None:
         raise click.UsageError("--false-alarms-per-day needs --frame-rate.")
-    rate = false_alarms_per_day / (frame_rate_hz * SECONDS_PER_DAY)
+    rate = false_alarms_per_day / (line_rate_hz * SECONDS_PER_DAY)
     if rate >= 1:
         raise click.UsageError(
             f"--false-alarms-per-day must be below the frames of a day, "
-            f"{frame_rate_hz * SECONDS_PER_DAY:,.0f}. Received: {false_alarms_per_day:g}"
+            f"{line_rate_hz * SECONDS_PER_DAY:,.0f}. Received: {false_alarms_per_day:g}"
         )
     return rate
 
 
-def _report(calibration: Calibration, frame_rate_hz: float | None, out: Path) -> None:
+def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> None:
     for warning in calibration.warnings:
         say(f"{warning}.", level="warning", event="calibration-warning")
     say(calibration.guarantee)
-    rate_hz = 1.0 if frame_rate_hz is None else frame_rate_hz
+    rate_hz = 1.0 if line_rate_hz is None else line_rate_hz
     hourly = calibration.false_alarms_per_hour(rate_hz)
     unit = "frame" if calibration.fields is None else "field"
     plural = "" if rate_hz == 1 else "s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +62,8 @@ OPTIONS = (
         "--gain", type=float, envvar="SEMEDGE_GAIN", metavar="DB", help="Gain in its own unit."
     ),
     click.option(
-        "--frame-rate-hz",
+        "--camera-rate-hz",
+        "frame_rate_hz",
         type=click.FloatRange(min=0, min_open=True),
         envvar="SEMEDGE_FRAME_RATE_HZ",
         metavar="HZ",
@@ -118,12 +120,12 @@ NAMES = (
 def camera_options(command: Command) -> Command:
     """Give a command the options of a camera; it gets them as one `camera_settings`."""
 
+    @functools.wraps(command)
     def gather(*arguments: Any, **options: Any) -> Any:
         settings = CameraSettings(**{name: options.pop(name) for name in NAMES})
         return command(*arguments, camera_settings=settings, **options)
 
-    gather.__name__, gather.__doc__ = command.__name__, command.__doc__
-    gather.__dict__.update(command.__dict__)
+    with_options: Command = gather
     for option in reversed(OPTIONS):
-        gather = option(gather)
-    return gather
+        with_options = option(with_options)
+    return with_options
