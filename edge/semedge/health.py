@@ -32,8 +32,8 @@ SENTENCES: Mapping[Problem, str] = {
         "the camera."
     ),
     "dark": (
-        "The picture is dark (99 % of it below {bright_gray:.3f} of the range, and normal frames "
-        "reach {limit:.3f}); check the light, the beam or the lens cap."
+        "The picture is dark (99 % of it is at most {bright_gray:.3f} of the range, and at least "
+        "{limit:.3f} is expected); check the light, the beam or the lens cap."
     ),
     "saturated": (
         "{saturated:.0%} of the picture is white, and at most {limit:.0%} should be; lower the "
@@ -137,14 +137,14 @@ class Observation:
 
     Attributes
     ----------
-    fit
-        Whether the frame can be inspected.
     changes
         Problems that start or end with it.
+    reason
+        Why the frame cannot be inspected; empty where it can.
     """
 
-    fit: bool
     changes: tuple[HealthChange, ...] = ()
+    reason: str = ""
 
 
 class CameraHealth:
@@ -177,22 +177,19 @@ class CameraHealth:
         """The starts of the problems that last."""
         return tuple(self._open.values())
 
-    @property
-    def fit(self) -> bool:
-        """Whether no problem lasts that spoils the inspection."""
-        return not any(change.spoils for change in self._open.values())
-
     def observe(self, frame: Frame, at_s: float) -> Observation:
         """Look at the next frame, which came `at_s` by the monotonic clock."""
         look = look_at(frame)
         frozen_s = self._still.observe(frame, at_s) if self._live else 0.0
         changes: list[HealthChange] = []
-        spoilt = False
+        reasons: list[str] = []
         for problem, is_bad, details in self._findings(look, frozen_s):
             changes += self._count(problem, is_bad, details, at_s)
-            if is_bad and problem in AT_ONCE and problem not in self._settings.inspect_during:
-                spoilt = True
-        return Observation(self.fit and not spoilt, tuple(changes))
+            # A frame that is here can be inspected, however long the next one takes.
+            spoils = problem != "no-frame" and problem not in self._settings.inspect_during
+            if spoils and (problem in self._open or (is_bad and problem in AT_ONCE)):
+                reasons.append(SENTENCES[problem].format(**details))
+        return Observation(tuple(changes), reasons[0] if reasons else "")
 
     def silent(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
         """Take note that no frame came in time; `reason` is the camera's own sentence."""
@@ -202,9 +199,9 @@ class CameraHealth:
             return ()
         return (self._start("no-frame", {}, at_s, reason),)
 
-    def close(self, at_s: float) -> tuple[HealthChange, ...]:
-        """End what lasts, because no more frames are looked at."""
-        return tuple(self._end(problem, at_s, "The watch ended") for problem in [*self._open])
+    def close(self, why: str, at_s: float) -> tuple[HealthChange, ...]:
+        """End what lasts, because no more frames are looked at; `why` without a full stop."""
+        return tuple(self._end(problem, at_s, why) for problem in [*self._open])
 
     def _findings(
         self, look: Look, frozen_s: float

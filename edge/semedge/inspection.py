@@ -14,6 +14,7 @@ from semedge.defects import DefectTeller
 from semedge.errors import SemedgeError
 from semedge.event import Level
 from semedge.frame import Frame
+from semedge.health_teller import HealthTeller
 from semedge.recording import Happening, Recorder, one_message
 from semedge.records import Counters, Run
 from semedge.score_log import ScoreLog
@@ -83,11 +84,13 @@ class Inspection:
         self._next: Setup | None = None
         self._decision = Decision(line.setup.levels, line.setup.decision)
         self._teller = DefectTeller(recorder, self.name)
+        self._health = HealthTeller(recorder, self.name)
         self._failure = Happening(recorder, "health", "camera-failed", self.name)
         self._stopping = threading.Event()
         self._camera: Camera | None = None
+        self._is_unfit = False
         self._closed_skipped = self._closed_lost = 0
-        self._inspected = self._warned = self._alarmed = 0
+        self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
         self._run = self._start_run()
         self._state.change(self.name, in_force=line.setup.in_force)
@@ -128,6 +131,7 @@ class Inspection:
     def finish(self) -> None:
         """End what goes on, and close a detector that was switched to; after `run`."""
         self._end_defect(" because the watch ended")
+        self._health.close("The watch ended")
         if self._setup.detector is not self._given_detector:
             self._setup.detector.close()
         self._state.change(self.name, activity="stopped", reason="the watch ended")
@@ -161,7 +165,8 @@ class Inspection:
     def counters(self) -> Counters:
         """Frames and alerts so far."""
         camera = self._camera
-        skipped = self._closed_skipped + (0 if camera is None else len(camera.skipped))
+        skipped = self._unfit + self._closed_skipped
+        skipped += 0 if camera is None else len(camera.skipped)
         lost = self._closed_lost + (0 if camera is None else camera.lost)
         return Counters(
             frames_seen=self._inspected + skipped + lost,
@@ -179,11 +184,15 @@ class Inspection:
             self._camera = camera
             self._state.change(self.name, source=camera.source)
             self._say_start(camera)
+            self._health.begin(self._setup, live=camera.live)
             try:
                 while not self._is_over() and (frame := self._take_frame(camera)) is not None:
-                    self._take_setup(camera_stays=True)
-                    self._inspect(frame)
+                    if self._take_setup(camera_stays=True):
+                        self._health.begin(self._setup, live=camera.live)
+                    if self._is_fit(frame):
+                        self._inspect(frame)
             finally:
+                self._health.close("The camera was closed")
                 self._closed_skipped += len(camera.skipped)
                 self._closed_lost += camera.lost
                 self._camera = None
@@ -227,6 +236,19 @@ class Inspection:
             event="watching",
         )
 
+    def _is_fit(self, frame: Frame) -> bool:
+        """Whether the frame's picture can be inspected; a person is told where it begins not to."""
+        reason = self._health.observe(frame)
+        if not reason:
+            if self._is_unfit:
+                say("Inspecting again.")
+            self._is_unfit = False
+            return True
+        self._unfit += 1
+        self._not_inspecting(reason, say_it=not self._is_unfit)
+        self._is_unfit = True
+        return False
+
     def _inspect(self, frame: Frame) -> None:
         arrived_s = time.perf_counter()
         setup = self._setup
@@ -255,12 +277,15 @@ class Inspection:
         if not self._recorder.scores_stopped:
             self._scores.add(self._run, frame, score, level)
 
-    def _take_setup(self, *, camera_stays: bool = False) -> None:
-        """Go over to the setup that `switch` left, if any, or only if its camera is this one."""
+    def _take_setup(self, *, camera_stays: bool = False) -> bool:
+        """Go over to the setup that `switch` left; whether there was one to go over to.
+
+        Where the camera stays, only to one with this camera.
+        """
         with self._lock:
             before, setup = self._setup, self._next
             if setup is None or (camera_stays and setup.camera != before.camera):
-                return
+                return False
             self._setup, self._next = setup, None
         if before.detector is setup.detector and before.decision == setup.decision:
             self._decision.levels = setup.levels
@@ -275,6 +300,7 @@ class Inspection:
             with contextlib.suppress(SemedgeError):
                 self.count(ended=True)
                 self._run = self._start_run()
+        return True
 
     def _start_run(self) -> Run:
         in_force = self._setup.in_force
@@ -301,6 +327,7 @@ class Inspection:
                 frame = next(camera, None)
             except CameraStalledError as error:
                 self._give_up_on_stall(camera, error, time.monotonic() - asked_s)
+                self._health.silent(str(error))
                 self._not_inspecting(str(error), say_it=said_s is None or _is_old(said_s))
                 said_s = time.monotonic() if said_s is None or _is_old(said_s) else said_s
                 self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semedge.calibration_file import load_calibration
+from semedge.camera_section import HealthSection
+from semedge.cameras import CameraSettings
+from semedge.cameras.settings import AS_IT_IS
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.recipe import read_recipe
 from semedge.setup import Line, Setup, SourceChoice
 from semedge.station import DecisionSection, Station
+
+USUAL_HEALTH = HealthSection()
 
 ONLY_CAMERA = "camera"
 """Name of the camera of a station that has one."""
@@ -33,6 +38,8 @@ class LineChoice:
         The calibration; None where a recipe holds it.
     decision
         Levels and the rest of the decision.
+    health
+        When a picture is too bad to inspect.
     stride_px, workers
         As of `Detector`.
     recipe
@@ -44,6 +51,7 @@ class LineChoice:
     detector: Path | None
     calibration: Path | None
     decision: DecisionSection
+    health: HealthSection = USUAL_HEALTH
     stride_px: int | None = None
     workers: int | None = None
     recipe: Path | None = None
@@ -65,6 +73,7 @@ class LineChoice:
             calibration,
             decision.levels(calibration.threshold),
             decision.settings(),
+            self.health.settings(),
             recipe.identity,
         )
 
@@ -79,6 +88,7 @@ class LineChoice:
                 calibration,
                 self.decision.levels(calibration.threshold),
                 self.decision.settings(),
+                self.health.settings(),
             )
         except BaseException:
             detector.close()
@@ -97,6 +107,7 @@ class Defaults:
     workers: int | None
     calibration: Path | None
     recipe: Path | None = None
+    camera_settings: CameraSettings = AS_IT_IS
 
 
 def choose_lines(station: Station, defaults: Defaults) -> list[LineChoice]:
@@ -133,10 +144,13 @@ def _only_line(station: Station, defaults: Defaults) -> LineChoice:
     recipe = _only_recipe(defaults.recipe, defaults.detector, defaults.calibration)
     return LineChoice(
         name=ONLY_CAMERA,
-        camera=SourceChoice(defaults.camera, defaults.timeout_s, defaults.loop),
+        camera=SourceChoice(
+            defaults.camera, defaults.timeout_s, defaults.loop, defaults.camera_settings
+        ),
         detector=defaults.detector,
         calibration=None if recipe else _required(defaults.calibration, defaults.detector),
         decision=station.decision,
+        health=station.health,
         stride_px=defaults.stride_px,
         workers=defaults.workers,
         recipe=recipe,
@@ -162,10 +176,12 @@ def _one_of_several(station: Station, name: str, defaults: Defaults) -> LineChoi
             section.source,
             defaults.timeout_s if section.timeout_s is None else section.timeout_s,
             defaults.loop if section.loop is None else section.loop,
+            section.settings(),
         ),
         detector=defaults.detector if own is None else own.file,
         calibration=None if recipe else _required(calibration, detector),
         decision=station.decision if section.decision is None else section.decision,
+        health=station.health if section.health is None else section.health,
         stride_px=defaults.stride_px if own is None else own.stride_px,
         workers=defaults.workers if own is None else own.workers,
         recipe=recipe,

@@ -18,7 +18,7 @@ class Counters:
     frames_inspected
         Frames scored.
     frames_skipped
-        Files that could not be decoded.
+        Files that could not be decoded, and frames whose picture was not fit to be inspected.
     frames_lost
         Frames passed over because newer ones were there.
     alerts

@@ -11,6 +11,7 @@ from semedge.cameras.settings import AS_IT_IS
 from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
+from semedge.health import HealthSettings
 from semedge.state import InForce
 from semedge_calibration import Calibration
 
@@ -56,6 +57,9 @@ class SourceChoice:
         return replace(self, settings=replace(self.settings, **changes))
 
 
+USUAL_HEALTH = HealthSettings()
+
+
 @dataclass(frozen=True)
 class RecipeIdentity:
     """Which recipe a setup came from."""
@@ -79,6 +83,8 @@ class Setup:
         The scores that warn and alarm.
     decision
         When frames above a level are a defect.
+    health
+        When a picture is too bad to inspect.
     recipe
         Where all this came from; None where it was put together from files.
     """
@@ -88,6 +94,7 @@ class Setup:
     calibration: Calibration
     levels: Levels
     decision: DecisionSettings
+    health: HealthSettings = USUAL_HEALTH
     recipe: RecipeIdentity | None = None
 
     @property

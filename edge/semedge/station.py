@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from semedge.camera_section import CameraSettingsSection, HealthSection
 from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
 from semedge.errors import SemedgeError
@@ -34,8 +35,8 @@ class StationSection(Section):
     )
 
 
-class CameraSection(Section):
-    """`[camera]`: where the frames come from."""
+class CameraSection(CameraSettingsSection):
+    """`[camera]`: where the frames come from, and what the camera is told."""
 
     source: str | None = Field(
         default=None,
@@ -145,6 +146,9 @@ class LineSection(CameraSection):
     decision: DecisionSection | None = Field(
         default=None, description="As `[decision]`, for this camera."
     )
+    health: HealthSection | None = Field(
+        default=None, description="As `[health]`, for this camera."
+    )
 
 
 class JournalSection(Section):
@@ -227,6 +231,7 @@ class Station(Section):
     detector: DetectorSection = DetectorSection()
     calibration: CalibrationSection = CalibrationSection()
     decision: DecisionSection = DecisionSection()
+    health: HealthSection = HealthSection()
     journal: JournalSection = JournalSection()
     retention: RetentionSection = RetentionSection()
     watch: WatchSection = WatchSection()
@@ -250,6 +255,14 @@ class Station(Section):
             "camera": self.camera.source,
             "timeout_s": self.camera.timeout_s,
             "loop": self.camera.loop,
+            "exposure_us": self.camera.exposure_us,
+            "gain": self.camera.gain,
+            "frame_rate_hz": self.camera.frame_rate_hz,
+            "region_px": self.camera.region_px,
+            "pixel_format": self.camera.pixel_format,
+            "trigger": self.camera.trigger,
+            "features": self.camera.settings().features or None,
+            "crop_bottom_px": self.camera.crop_bottom_px,
             "recipe": self.recipe.file,
             "detector": self.detector.file,
             "stride": self.detector.stride_px,

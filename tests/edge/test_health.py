@@ -66,7 +66,7 @@ class Bench:
         for image in images:
             self.at_s += PERIOD_S
             seen = self.health.observe(Frame(image, self.number, 0.0, "test"), self.at_s)
-            self.fit.append(seen.fit)
+            self.fit.append(not seen.reason)
             told += seen.changes
         self.changes += told
         return [(change.phase, change.problem) for change in told]
@@ -88,7 +88,7 @@ def test_normal_frames_and_defects_are_no_problem(depth: Change) -> None:
 @pytest.mark.parametrize(
     ("spoil", "problem", "fit", "said"),
     [
-        (dark, "dark", [False] * 3, "The picture is dark .99 % of it below 0.0"),
+        (dark, "dark", [False] * 3, "The picture is dark .99 % of it is at most 0.0"),
         (saturated, "saturated", [False] * 3, "of the picture is white, and at most 2"),
         (blurred, "out-of-focus", [True, True, False], "out of focus .sharpness 0.0"),
         (darker, "brightness", [True, True, False], "mean gray of 0.1.. .* outside 0.2"),
@@ -175,11 +175,10 @@ def test_silence_is_a_problem_until_frames_come_again() -> None:
     said = "The camera x gave no frame for 4 s; it is being reconnected."
     (start,) = bench.health.silent(said, bench.at_s + 4)
     assert (start.phase, start.problem, start.message) == ("start", "no-frame", said)
-    assert not bench.health.fit
     assert bench.health.silent(said, bench.at_s + 8) == ()
     bench.at_s += 60
     assert bench.show(bench.normal(3)) == [("end", "no-frame")]
-    assert bench.fit == [False, False, True]
+    assert bench.fit == [True, True, True]
     assert bench.changes[-1].message == "The camera gives frames again, after 57.5 s."
 
 
@@ -204,13 +203,13 @@ def test_closing_ends_what_lasts() -> None:
     bench = Bench()
     bench.show(dark(image) for image in bench.normal(3))
     bench.health.silent("No frame.", bench.at_s)
-    ended = bench.health.close(bench.at_s + 1)
+    ended = bench.health.close("The watch ended", bench.at_s + 1)
     assert [(change.phase, change.problem) for change in ended] == [
         ("end", "dark"),
         ("end", "no-frame"),
     ]
-    assert bench.health.close(bench.at_s + 2) == ()
-    assert bench.health.fit
+    assert ended[0].message == "The watch ended, after 1.0 s."
+    assert bench.health.close("The watch ended", bench.at_s + 2) == ()
 
 
 def test_a_picture_without_contrast_is_handled() -> None:

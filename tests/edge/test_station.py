@@ -68,7 +68,7 @@ def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> Non
     assert load_station(written(tmp_path, text)).options() == {}
 
 
-FILE_ONLY = {"station", "cameras", "decision", "retention", "sinks", "web"}
+FILE_ONLY = {"station", "cameras", "decision", "health", "retention", "sinks", "web"}
 """Tables whose settings are too many for a command line."""
 
 
@@ -78,7 +78,19 @@ def test_every_other_setting_is_an_option_of_watch_and_has_a_variable() -> None:
     settings = sum(len(type(table).model_fields) for table in tables)
     whole = Station.model_validate(
         {
-            "camera": {"source": "sim:1", "timeout_s": 1, "loop": True},
+            "camera": {
+                "source": "sim:1",
+                "timeout_s": 1,
+                "loop": True,
+                "exposure_us": 100,
+                "gain": 0,
+                "frame_rate_hz": 5,
+                "region_px": [0, 0, 64, 48],
+                "pixel_format": "Mono12",
+                "trigger": "Line1",
+                "features": {"BlackLevel": 4, "ReverseX": True},
+                "crop_bottom_px": 40,
+            },
             "recipe": {"file": "r"},
             "detector": {"file": "d", "stride_px": 1, "workers": 1},
             "calibration": {"file": "c"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -105,16 +105,22 @@ OPTIONS = (
         help="Rows cut off at the lower edge of every frame: an information bar.",
     ),
 )
-NAMES = (
-    "exposure_us",
-    "gain",
-    "frame_rate_hz",
-    "region_px",
-    "pixel_format",
-    "trigger",
-    "features",
-    "crop_bottom_px",
-)
+UNSAID: Mapping[str, Any] = {
+    "exposure_us": None,
+    "gain": None,
+    "frame_rate_hz": None,
+    "region_px": None,
+    "pixel_format": None,
+    "trigger": None,
+    "features": (),
+    "crop_bottom_px": 0,
+}
+"""The options by name, with what they are where nothing is said."""
+
+
+def settings_from(options: Mapping[str, Any]) -> CameraSettings:
+    """The settings that the options say."""
+    return CameraSettings(**{name: options[name] for name in UNSAID})
 
 
 def camera_options(command: Command) -> Command:
@@ -122,8 +128,9 @@ def camera_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def gather(*arguments: Any, **options: Any) -> Any:
-        settings = CameraSettings(**{name: options.pop(name) for name in NAMES})
-        return command(*arguments, camera_settings=settings, **options)
+        settings = settings_from(options)
+        others = {name: value for name, value in options.items() if name not in UNSAID}
+        return command(*arguments, camera_settings=settings, **others)
 
     with_options: Command = gather
     for option in reversed(OPTIONS):

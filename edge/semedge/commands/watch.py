@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from semedge.cameras import CameraSettings
+from semedge.commands.camera_options import UNSAID, camera_options, settings_from
 from semedge.console import say
 from semedge.errors import SemedgeError
 from semedge.files import held_alone
@@ -36,6 +38,7 @@ FROM_THE_FILE: Mapping[str, Any] = {
     "stride": None,
     "workers": None,
     "calibration": None,
+    **UNSAID,
 }
 """Options that a reload can change, with what they are where nothing is said."""
 
@@ -153,6 +156,7 @@ def _read_station(
     help="Start a folder or a video file again at its end.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line an event to stdout.")
+@camera_options
 @click.pass_context
 def watch(
     ctx: click.Context,
@@ -170,6 +174,7 @@ def watch(
     max_frames: int | None,
     loop: bool,
     as_json: bool,
+    camera_settings: CameraSettings,
 ) -> None:
     """Watch cameras and raise alerts.
 
@@ -210,6 +215,7 @@ def _plan(ctx: click.Context, station: Station) -> Plan:
         workers=options["workers"],
         calibration=options["calibration"],
         recipe=options["recipe"],
+        camera_settings=settings_from(options),
     )
     choices = {choice.name: choice for choice in choose_lines(station, defaults)}
     path = ctx.params["station"]
