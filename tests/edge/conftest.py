@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import pytest
 from bundles import normal_frames, tiny_bundle, tiny_calibration, with_film
+from camera_servers import Server, skip_without_rtsp
 from commandcall import Call, Result
 
 from semedge.cli import main
@@ -75,3 +76,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True, timeout=10)
+
+
+@pytest.fixture(scope="session")
+def rtsp_available() -> None:
+    """Skips where the system's Python cannot serve RTSP."""
+    skip_without_rtsp()
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts cameras' servers, which end with the test."""
+    servers: list[Server] = []
+
+    def start(kind: str, credentials: str = "", folder: Path | None = None) -> Server:
+        if kind == "rtsp":
+            request.getfixturevalue("rtsp_available")
+        servers.append(Server(kind, tmp_path / f"server{len(servers)}.log", credentials, folder))
+        return servers[-1]
+
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.kill()

@@ -16,6 +16,10 @@ SHORTEST_OPEN_S = 5.5
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000"
 """They hold for every video of the process: `nobuffer`, too, would lose a file's first frames."""
 
+UNDECODED = -1
+"""OpenCV's format of a packet as it came."""
+JPEGS = cv2.VideoWriter_fourcc(*"MJPG")  # type: ignore[attr-defined]
+
 HOST = r"(?:\[[^\]]*\]|[\w.-]+)(?::\d*)?(?:[/?#]|$)"
 SECRETS = r"(?i)([?&](?:pass|passwd|password|pwd|token|key|secret|auth)=)[^&#]*"
 
@@ -63,18 +67,32 @@ class StreamCamera(LiveCamera):
 
 
 class OpenCvCapture(Capture):
-    """OpenCV's connection; it waits for a frame by itself, and its failures have no reason."""
+    """OpenCV's connection; it waits for a frame by itself, and its failures have no reason.
+
+    Of a stream of JPEGs the pictures are decoded here: OpenCV would scale those of another size to
+    the size of the first, without a word.
+    """
 
     def __init__(self, video: cv2.VideoCapture) -> None:
         self._video = video
+        self._is_jpeg = _is_jpeg_stream(video) and video.set(cv2.CAP_PROP_FORMAT, UNDECODED)
 
     def read(self) -> Shot:
         """The next frame."""
         ok, image = self._video.read()
         if not ok:
             raise CaptureLostError
-        return Shot(to_gray(image))
+        if not self._is_jpeg:
+            return Shot(to_gray(image))
+        picture = cv2.imdecode(image.reshape(-1), cv2.IMREAD_UNCHANGED)
+        return Shot(None if picture is None else to_gray(picture))
 
     def close(self) -> None:
         """Release the device or the stream."""
         self._video.release()
+
+
+def _is_jpeg_stream(video: cv2.VideoCapture) -> bool:
+    """Whether FFMPEG receives JPEGs; V4L2 tells of a changed size by itself."""
+    code = int(video.get(cv2.CAP_PROP_FOURCC))
+    return video.isOpened() and video.getBackendName() == "FFMPEG" and code == JPEGS
