@@ -17,7 +17,7 @@ from bundles import FRAME_SHAPE, TRAINING_SEED, with_film
 from camera_servers import Server
 from numpy.typing import NDArray
 
-from semedge.calibrating import load_calibration
+from semedge.calibration_file import load_calibration
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
 from semedge.event import Event
