@@ -1,9 +1,10 @@
 """Thresholds from normal scores, with what they promise proved; NumPy only."""
 
 from semedge_calibration.appearance import Appearance
+from semedge_calibration.binomial import binomial_tail
 from semedge_calibration.calibration import Calibration, ScoredGrid
 from semedge_calibration.errors import CalibrationError, CalibrationRefused
-from semedge_calibration.groups import correlation_warning, group_maxima
+from semedge_calibration.groups import correlation_warning, group_maxima, lag_1_correlation
 from semedge_calibration.limits import (
     METHODS,
     Method,
@@ -23,10 +24,12 @@ __all__ = [
     "ScoredGrid",
     "ThresholdResult",
     "best_provable_rate",
+    "binomial_tail",
     "calibrate_threshold",
     "correlation_warning",
     "frames_needed",
     "group_maxima",
+    "lag_1_correlation",
     "p_value",
     "percent",
 ]

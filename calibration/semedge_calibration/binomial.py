@@ -21,3 +21,13 @@ def log_binomial_cdf(trials: int, rate: float, upto: int | None = None) -> NDArr
     log_terms = trials * math.log1p(-rate) + np.concatenate([[0.0], np.cumsum(log_ratios)])
     tails: NDArray[np.float64] = np.minimum(np.logaddexp.accumulate(log_terms), 0.0)
     return tails
+
+
+def binomial_tail(trials: int, rate: float, least: int) -> float:
+    """P(Bin(trials, rate) >= least), exact where it is small."""
+    if least <= 0:
+        return 1.0
+    if least > trials:
+        return 0.0
+    # The failures are binomial too, and their lower tail has no cancellation.
+    return float(math.exp(min(0.0, log_binomial_cdf(trials, 1 - rate, trials - least)[-1])))

@@ -14,6 +14,7 @@ from semedge.errors import SemedgeError
 EDGE_COMMANDS = {
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
     "cameras": "List the cameras that are connected, and what to install for more.",
+    "check": "Judge samples of known quality, and arm the station if that is done rightly.",
     "demo": "Show the whole path on a simulated line, in a minute or two.",
     "history": "Show events, scores and the audit trail of a journal, or export them.",
     "inspect": "Show what a detector bundle holds.",

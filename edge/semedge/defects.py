@@ -45,6 +45,11 @@ class DefectTeller:
         self._event: Event | None = None
         self._peak: _Peak | None = None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a defect was told of that is not over."""
+        return self._event is not None
+
     def tell(
         self,
         judgement: Judgement,

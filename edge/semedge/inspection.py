@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semedge.cameras import Camera, CameraStalledError
 from semedge.console import say
 from semedge.decision import Decision
 from semedge.defects import DefectTeller
+from semedge.drift import DriftSettings
 from semedge.errors import SemedgeError
 from semedge.event import Level
 from semedge.frame import Frame
@@ -19,7 +20,8 @@ from semedge.recording import Happening, Recorder, one_message
 from semedge.records import Counters, Run
 from semedge.score_log import ScoreLog
 from semedge.setup import Line, Setup
-from semedge.state import Inspected
+from semedge.state import InForce, Inspected
+from semedge.trust import UNARMED, DriftTeller
 
 REMIND_EVERY_S = 60.0
 """Time between two lines that say that a camera is still silent."""
@@ -40,10 +42,16 @@ class Limits:
         After so many inspected frames; None for no limit.
     stop_after_stalled_s
         When a live camera is silent so long; None for never.
+    require_check
+        Whether a camera judges only once its challenge set was passed with what is in force.
+    drift
+        When a difference from the calibration is called drift.
     """
 
     max_frames: int | None = None
     stop_after_stalled_s: float | None = None
+    require_check: bool = False
+    drift: DriftSettings = DriftSettings()  # noqa: RUF009
 
 
 class Inspection:
@@ -92,6 +100,10 @@ class Inspection:
         self._closed_skipped = self._closed_lost = 0
         self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
+        self.armed_for: InForce | None = None
+        self._in_force = line.setup.in_force
+        self._drift = DriftTeller(recorder, self.name, limits.drift)
+        self._drift.take(line.setup)
         self._run = self._start_run()
         self._state.change(self.name, in_force=line.setup.in_force)
 
@@ -257,6 +269,10 @@ class Inspection:
         scored_s = time.perf_counter()
         at_s = time.monotonic()
         judgement = self._decision.judge(score_map.frame_score, at_s)
+        unarmed = self._limits.require_check and self.armed_for != self._in_force
+        if unarmed:
+            judgement = replace(judgement, phases=())
+        self._drift.add(score_map.frame_score, judgement.level == "alarm")
         self._warned += judgement.level == "warn"
         self._alarmed += judgement.level == "alarm"
         self._teller.tell(judgement, frame, score_map, setup, self._run, at_s)
@@ -269,7 +285,11 @@ class Inspection:
             "total": (ended_s - arrived_s) * 1e3,
         }
         self._failure.end("The camera gives frames again.")
-        self._state.change(self.name, activity="inspecting", reason="")
+        if unarmed:
+            self._end_defect(f" because {UNARMED}")
+            self._not_inspecting(f"{UNARMED}.", say_it=self._inspected == 1)
+        else:
+            self._state.change(self.name, activity="inspecting", reason="")
         last = Inspected(frame, score_map, judgement.level, latency_ms)
         self._state.inspected(self.name, last, self.counters())
 
@@ -294,6 +314,8 @@ class Inspection:
             self._decision = Decision(setup.levels, setup.decision)
         if before.detector is not setup.detector:
             before.detector.close()
+        self._in_force = setup.in_force
+        self._drift.take(setup)
         self._state.change(self.name, in_force=setup.in_force)
         if before.in_force != setup.in_force:
             # A journal that takes nothing now counts on for the run before.
@@ -368,7 +390,7 @@ class Inspection:
 
     def _end_defect(self, reason: str, setup: Setup | None = None) -> None:
         defect = self._decision.end()
-        if defect is not None:
+        if defect is not None and self._teller.goes_on:
             self._teller.end(defect, setup or self._setup, self._run, reason)
 
     def _close_camera(self) -> None:

@@ -90,6 +90,23 @@ class InForce:
     recipe_version: int | None = None
     recipe_sha256: str | None = None
 
+    @property
+    def promised_rate(self) -> float | None:
+        """Share of normal frames that may alarm; None where the level is below the threshold."""
+        return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
+
+    def to_document(self) -> dict[str, Any]:
+        """What a setup is recognized by, as the journal keeps it."""
+        return {
+            "detector_sha256": self.detector_sha256,
+            "calibration_sha256": self.calibration_sha256,
+            "recipe": self.recipe,
+            "recipe_version": self.recipe_version,
+            "recipe_sha256": self.recipe_sha256,
+            "alarm": self.levels.alarm,
+            "warn": self.levels.warn,
+        }
+
 
 @dataclass(frozen=True)
 class AlarmRate:
@@ -139,6 +156,8 @@ class CameraState:
         Frames inspected a second, over the last minutes.
     alarms
         Alarms expected and seen.
+    drift
+        p-values of the last window of frames, by what was tested.
     """
 
     name: str
@@ -154,6 +173,7 @@ class CameraState:
     latency_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     frame_rate_hz: float = 0.0
     alarms: AlarmRate = AlarmRate(None, 0, 0)
+    drift: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -370,9 +390,8 @@ class _Board:
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MINUTES_KEPT)
         in_force = self._state.in_force
-        expected = None
-        if in_force is not None and in_force.levels.alarm >= in_force.threshold:
-            expected = in_force.false_alarm_rate * frame_rate_hz * 3600
+        rate = None if in_force is None else in_force.promised_rate
+        expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from semedge.camera_section import CameraSettingsSection, HealthSection
 from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
+from semedge.drift import DriftSettings
 from semedge.errors import SemedgeError
 from semedge.records import KEEP, RetentionSettings
 from semedge.section import Secret, Section
@@ -149,6 +150,9 @@ class LineSection(CameraSection):
     health: HealthSection | None = Field(
         default=None, description="As `[health]`, for this camera."
     )
+    challenge: ChallengeSection | None = Field(
+        default=None, description="As `[challenge]`, for this camera."
+    )
 
 
 class JournalSection(Section):
@@ -161,6 +165,37 @@ class JournalSection(Section):
         default=None,
         description="The folder of the frames that raised alerts, and of their heat maps.",
     )
+
+
+class ChallengeSection(Section):
+    """`[challenge]`: samples that a camera must judge rightly before it is trusted."""
+
+    golden: Path | None = Field(default=None, description="Folder of good samples.")
+    defects: Path | None = Field(default=None, description="Folder of bad samples.")
+    most_golden_alarms: int = Field(
+        default=0, ge=0, description="Good samples that may alarm all the same."
+    )
+    least_found: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the bad samples that must alarm."
+    )
+
+
+class DriftSection(Section):
+    """`[drift]`: when the scores are no longer those of the calibration."""
+
+    window_frames: int = Field(
+        default=1000, ge=50, le=1_000_000, description="Frames that are tested together."
+    )
+    significance: float = Field(
+        default=1e-4,
+        gt=0,
+        lt=0.01,
+        description="Probability at most that frames of unchanged material are called drift.",
+    )
+
+    def settings(self) -> DriftSettings:
+        """When a difference is called drift."""
+        return DriftSettings(self.window_frames, self.significance)
 
 
 class RetentionSection(Section):
@@ -214,6 +249,10 @@ class WatchSection(Section):
         gt=0,
         description="Give up on a camera that is silent so long; never where absent.",
     )
+    require_check: bool | None = Field(
+        default=None,
+        description="Judge only once `semedge check` was passed with what is in force.",
+    )
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
@@ -233,6 +272,8 @@ class Station(Section):
     decision: DecisionSection = DecisionSection()
     health: HealthSection = HealthSection()
     journal: JournalSection = JournalSection()
+    challenge: ChallengeSection = ChallengeSection()
+    drift: DriftSection = DriftSection()
     retention: RetentionSection = RetentionSection()
     watch: WatchSection = WatchSection()
     sinks: dict[Name, SinkChoice] = Field(
@@ -272,6 +313,7 @@ class Station(Section):
             "pictures": self.journal.pictures,
             "max_frames": self.watch.max_frames,
             "stop_after_stalled_s": self.watch.stop_after_stalled_s,
+            "require_check": self.watch.require_check,
         }
         return {name: value for name, value in settings.items() if value is not None}
 

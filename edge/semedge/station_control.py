@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from semedge.console import say
 from semedge.decision import Levels
 from semedge.errors import SemedgeError
 from semedge.inspection import Inspection
+from semedge.kept import asked_for, keep, take_up
 from semedge.lines import LineChoice, load_lines
 from semedge.recipe import recipes_in
 from semedge.recording import Recorder, one_message
@@ -60,18 +61,28 @@ class StationControl:
         self._journal = recorder.journal
         self._plan = plan
         self._lock = threading.Lock()
-        self._asked = {name: _asked_for(each.setup) for name, each in self._inspections.items()}
+        self._asked = {name: asked_for(each.setup) for name, each in self._inspections.items()}
 
     def restore(self) -> None:
         """Go over to what was set before a restart; called before the inspections run."""
-        for name in self._inspections:
-            kept = self._journal.setting(name, "switched")
-            if kept is None or kept["asked"] != self._asked[name]:
-                continue
+        for name, inspection in self._inspections.items():
+            before = inspection.setup
             try:
-                self._restore(name, kept)
+                taken = take_up(self._journal, self._plan.choices.get(name), name, before)
             except SemedgeError as error:
-                say(f"What was set for {name} is not taken up again: {error}", level="warning")
+                say(
+                    f"What was set for {name} is not taken up again: {error}",
+                    level="warning",
+                    event="not-restored",
+                )
+                continue
+            if taken is not before:
+                say(
+                    f"As before the restart, {name} differs from the station file: "
+                    f"{_difference(before.in_force, taken.in_force)}.",
+                    event="restored",
+                )
+                inspection.switch(taken)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         """Judge the camera's frames by these levels from the next one on, across restarts."""
@@ -119,10 +130,10 @@ class StationControl:
             before, self._plan = self._plan, plan
             for name, setup in setups.items():
                 same_camera = plan.choices[name].camera == before.choices[name].camera
-                if same_camera and _asked_for(setup) == self._asked[name]:
+                if same_camera and asked_for(setup) == self._asked[name]:
                     setup.detector.close()
                 else:
-                    self._asked[name] = _asked_for(setup)
+                    self._asked[name] = asked_for(setup)
                     self._go_over(name, setup, "reload", who)
 
     def _go_over(
@@ -131,8 +142,8 @@ class StationControl:
         """Record who changes what, keep it for a restart, and let the inspection take it."""
         inspection = self._inspection(camera)
         before, after = inspection.setup.in_force, setup.in_force
-        self._journal.add_audit(who, camera, action, _document(before), _document(after))
-        self._keep(camera, setup, path)
+        self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
+        keep(self._journal, camera, setup, self._asked[camera], path)
         inspection.switch(setup)
         self._recorder.tell(
             one_message(
@@ -145,37 +156,6 @@ class StationControl:
             )
         )
 
-    def _keep(self, camera: str, setup: Setup, path: Path | None) -> None:
-        kept: dict[str, Any] | None = None
-        if _asked_for(setup) != self._asked[camera]:
-            before = self._journal.setting(camera, "switched") or {}
-            same_recipe = before.get("recipe_sha256") == setup.in_force.recipe_sha256
-            if path is None and same_recipe and before.get("path"):
-                path = Path(before["path"])
-            kept = {
-                "asked": self._asked[camera],
-                "path": None if path is None else str(path.absolute()),
-                "recipe_sha256": setup.in_force.recipe_sha256,
-                "levels": asdict(setup.levels),
-            }
-        self._journal.keep_setting(camera, "switched", kept)
-
-    def _restore(self, camera: str, kept: Mapping[str, Any]) -> None:
-        inspection = self._inspections[camera]
-        setup = inspection.setup
-        if kept["path"] is not None:
-            setup = self._plan.choices[camera].load_recipe(Path(kept["path"]))
-            if setup.in_force.recipe_sha256 != kept["recipe_sha256"]:
-                setup.detector.close()
-                raise SemedgeError(f"the recipe {kept['path']} is another one now.")
-        setup = replace(setup, levels=Levels(**kept["levels"]))
-        say(
-            f"As before the restart, {camera} differs from the station file: "
-            f"{_difference(inspection.setup.in_force, setup.in_force)}.",
-            event="restored",
-        )
-        inspection.switch(setup)
-
     def _inspection(self, camera: str) -> Inspection:
         if camera not in self._inspections:
             raise SemedgeError(
@@ -184,27 +164,9 @@ class StationControl:
         return self._inspections[camera]
 
 
-def _asked_for(setup: Setup) -> dict[str, Any]:
-    """What a setup that the station file asks for is recognized by."""
-    return _document(setup.in_force) | {"decision": asdict(setup.decision)}
-
-
-def _document(in_force: InForce) -> dict[str, Any]:
-    """What is in force, as the journal keeps it."""
-    return {
-        "detector_sha256": in_force.detector_sha256,
-        "calibration_sha256": in_force.calibration_sha256,
-        "recipe": in_force.recipe,
-        "recipe_version": in_force.recipe_version,
-        "recipe_sha256": in_force.recipe_sha256,
-        "alarm": in_force.levels.alarm,
-        "warn": in_force.levels.warn,
-    }
-
-
 def _difference(before: InForce, after: InForce) -> str:
     """The changes between two, for people."""
-    old, new = _document(before), _document(after)
+    old, new = before.to_document(), after.to_document()
     changes = [
         f"{name} {_short(old[name])} -> {_short(new[name])}"
         for name in old

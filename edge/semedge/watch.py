@@ -24,6 +24,7 @@ from semedge.signals import SignalPipe
 from semedge.sinks import Sink
 from semedge.state import StationState
 from semedge.station_control import Plan, StationControl
+from semedge.trust import Arming
 
 TURN_S = 0.5
 """Longest time between two turns of the housekeeping."""
@@ -142,6 +143,7 @@ class Watch:
             settings.station, journal, self._delivery, self.state, settings.pictures
         )
         self._journal_fails = Happening(recorder, "health", "journal-unwritable")
+        self._limits = settings.limits
         self._scores = ScoreLog(journal, settings.retention.scores_every_s)
         self._retention = Retention(settings.retention, journal, self._scores, recorder)
         self._signals = SignalPipe()
@@ -156,6 +158,7 @@ class Watch:
         ]
         inspections = [worker.inspection for worker in self._workers]
         self.control = StationControl(inspections, recorder, plan)
+        self._arming = Arming(journal, inspections, recorder)
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -167,6 +170,7 @@ class Watch:
         self._end_what_a_kill_left()
         self._retention.look()
         self.control.restore()
+        self._arm()
         self._delivery.start()
         with self._signals:
             for worker in self._workers:
@@ -224,6 +228,10 @@ class Watch:
         else:
             say("The station file was read again.", event="reloaded")
 
+    def _arm(self) -> None:
+        if self._limits.require_check:
+            self._arming.look()
+
     def _keep_books(self) -> None:
         """Bring to the disk what is due, and say where it takes nothing."""
         self._retention.look()
@@ -231,6 +239,7 @@ class Watch:
         try:
             self._journal.store_held()
             self._scores.store()
+            self._arm()
             for worker in self._workers:
                 worker.inspection.count()
         except SemedgeError as error:

@@ -68,7 +68,10 @@ def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> Non
     assert load_station(written(tmp_path, text)).options() == {}
 
 
-FILE_ONLY = {"station", "cameras", "decision", "health", "retention", "sinks", "web"}
+FILE_ONLY = {
+    *("station", "cameras", "challenge", "decision", "drift", "health", "retention"),
+    *("sinks", "web"),
+}
 """Tables whose settings are too many for a command line."""
 
 
@@ -95,7 +98,7 @@ def test_every_other_setting_is_an_option_of_watch_and_has_a_variable() -> None:
             "detector": {"file": "d", "stride_px": 1, "workers": 1},
             "calibration": {"file": "c"},
             "journal": {"file": "j", "pictures": "p"},
-            "watch": {"max_frames": 1, "stop_after_stalled_s": 1},
+            "watch": {"max_frames": 1, "stop_after_stalled_s": 1, "require_check": True},
         }
     ).options()
     assert len(whole) == settings
@@ -130,7 +133,7 @@ def test_every_setting_is_described(name: str, description: str | None) -> None:
         ("[kamera]\nsource = 'sim:1'", "kamera is not a setting; did you mean camera"),
         (
             "[watch]\nzzz = 1",
-            "watch.zzz is not a setting; known are max_frames, stop_after_stalled_s",
+            "watch.zzz is not a setting; known are max_frames, stop_after_stalled_s, require_check",
         ),
         ("camera = 'sim:1'", "camera = 'sim:1' is not allowed"),
         ("[camera]\ntimeout_s = 0", "camera.timeout_s = 0 is not allowed .*greater than 0"),

@@ -29,6 +29,7 @@ from semedge.calibration_file import load_calibration
 from semedge.cameras import Camera, CameraStalledError
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
+from semedge.drift import DriftSettings
 from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.inspection import Limits
@@ -462,6 +463,23 @@ def test_the_state_shows_what_was_inspected(bench: Bench) -> None:
     assert [event.phase for event in snapshot.events] == ["start", "end"]
     assert snapshot.pending == {}
     assert snapshot.sinks[0].delivered == 2
+
+
+def test_drift_is_told_when_it_begins_and_when_it_is_over(bench: Bench) -> None:
+    collector = Collector()
+    usual = [*normal_frames()] * 10
+    bench.watch(
+        ScriptedCamera(*[NORMAL, FILMED] * 30, *usual),
+        [collector],
+        drift=DriftSettings(window_frames=60),
+    )
+    told = [(e.code, e.phase) for e in collector.events if e.kind == "drift"]
+    assert ("alarm-rate", "start") in told
+    assert ("alarm-rate", "end") in told
+    (start,) = (e for e in collector.events if (e.code, e.phase) == ("alarm-rate", "start"))
+    assert start.level == "warn"
+    assert "30 of the last 60 frames alarmed" in start.message
+    assert start.details["p_value"] < 1e-4
 
 
 def test_several_cameras_are_inspected_side_by_side(bench: Bench) -> None:

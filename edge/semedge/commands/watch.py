@@ -155,6 +155,12 @@ def _read_station(
     envvar="SEMEDGE_LOOP",
     help="Start a folder or a video file again at its end.",
 )
+@click.option(
+    "--require-check",
+    is_flag=True,
+    envvar="SEMEDGE_REQUIRE_CHECK",
+    help="Judge only once `semedge check` was passed with what is in force.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line an event to stdout.")
 @camera_options
 @click.pass_context
@@ -173,6 +179,7 @@ def watch(
     stop_after_stalled_s: float | None,
     max_frames: int | None,
     loop: bool,
+    require_check: bool,
     as_json: bool,
     camera_settings: CameraSettings,
 ) -> None:
@@ -190,7 +197,12 @@ def watch(
     choices = list(plan.choices.values())
     if any(choice.detector is choice.recipe is None for choice in choices):
         say("Using the demo detector; it knows simulated fibres only.")
-    settings = WatchSettings(pictures, read.station.name, Limits(max_frames, stop_after_stalled_s))
+    settings = WatchSettings(
+        pictures,
+        read.station.name,
+        Limits(max_frames, stop_after_stalled_s, require_check, read.drift.settings()),
+        read.retention.settings(),
+    )
     lines = load_lines(choices)
     try:
         with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
