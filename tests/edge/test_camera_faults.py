@@ -33,6 +33,9 @@ from semedge.watch import Watch, WatchSettings
 TIMEOUT_S = 2.0
 """Of the camera: the longest time without a frame."""
 
+LONGEST_REOPENING_S = 50.0
+"""The longest pause between two attempts, with its jitter, and the time to open."""
+
 RIGHTS_SHARE = 0.9
 """Of its frames before, what a camera beside a dying one must still inspect."""
 
@@ -159,8 +162,9 @@ def memory_mb() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
+@pytest.mark.parametrize("away_s", [4.0, pytest.param(60.0, marks=pytest.mark.slow)])
 def test_a_camera_that_stalls_and_dies_is_told_and_inspected_again(
-    serve: Callable[..., Server], start: Callable[..., Station], material: Path
+    away_s: float, serve: Callable[..., Server], start: Callable[..., Station], material: Path
 ) -> None:
     server = serve("mjpeg", folder=material)
     station = start(left=server.address)
@@ -181,9 +185,9 @@ def test_a_camera_that_stalls_and_dies_is_told_and_inspected_again(
 
     server.kill()
     station.wait_for(lambda: len(station.told()) == 3, TIMEOUT_S + 2)
-    time.sleep(4.0)
+    time.sleep(away_s)
     server.start()
-    station.wait_for(lambda: len(station.told()) == 4, 20)
+    station.wait_for(lambda: len(station.told()) == 4, LONGEST_REOPENING_S)
     station.wait_for_frames(20)
     assert [phase for _, phase, _ in station.told()] == ["start", "end", "start", "end"]
     assert station.told("defect") == []
