@@ -99,6 +99,7 @@ class Inspection:
         self._is_unfit = False
         self._closed_skipped = self._closed_lost = 0
         self._inspected = self._unfit = self._warned = self._alarmed = 0
+        self._turned_s = time.monotonic()
         self._shapes_warned: set[tuple[int, int]] = set()
         self.armed_for: InForce | None = None
         self._in_force = line.setup.in_force
@@ -114,6 +115,11 @@ class Inspection:
             return self._next or self._setup
 
     @property
+    def turn_s(self) -> float:
+        """How long the loop has been at the turn at hand: it waits, scores, or hangs."""
+        return time.monotonic() - self._turned_s
+
+    @property
     def failed(self) -> bool:
         """Whether the camera fails and is tried again."""
         return self._failure.goes_on
@@ -126,6 +132,7 @@ class Inspection:
         """
         pause_s = SHORTEST_RETRY_S
         while not self._is_over():
+            self._turned_s = time.monotonic()
             inspected_before = self._inspected
             try:
                 if self._inspect_camera():
@@ -344,7 +351,7 @@ class Inspection:
         asked_s = time.monotonic()
         said_s: float | None = None
         while not self._stopping.is_set():
-            tried_s = time.monotonic()
+            tried_s = self._turned_s = time.monotonic()
             try:
                 frame = next(camera, None)
             except CameraStalledError as error:

@@ -15,6 +15,7 @@ from semedge.delivery import Delivery
 from semedge.errors import SemedgeError
 from semedge.inspection import Inspection, Limits
 from semedge.journal import Journal
+from semedge.outside import Outside
 from semedge.recording import Happening, Recorder
 from semedge.records import KEEP, Counters, RetentionSettings
 from semedge.retention import Retention
@@ -125,6 +126,8 @@ class Watch:
         How long to watch, and where the pictures go.
     plan
         What the cameras are told by the station file, so that it can be read again.
+    outside
+        The page and the other connections; opened and closed here.
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class Watch:
         sinks: Sequence[Sink],
         settings: WatchSettings,
         plan: Plan = NO_PLAN,
+        outside: Outside | None = None,
     ) -> None:
         self.state = StationState(settings.station, [line.name for line in lines])
         self._journal = journal
@@ -159,6 +163,7 @@ class Watch:
         inspections = [worker.inspection for worker in self._workers]
         self.control = StationControl(inspections, recorder, plan)
         self._arming = Arming(journal, inspections, recorder)
+        self._outside = outside or Outside(sinks)
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -171,15 +176,20 @@ class Watch:
         self._retention.look()
         self.control.restore()
         self._arm()
-        self._delivery.start()
-        with self._signals:
-            for worker in self._workers:
-                worker.start()
-            try:
-                self._attend()
-            finally:
-                self._stop_workers()
-                self._delivery.close()
+        try:
+            self._outside.open(self.state, self.control)
+            self._delivery.start()
+            with self._signals:
+                for worker in self._workers:
+                    worker.start()
+                try:
+                    self._attend()
+                finally:
+                    self._outside.stopping()
+                    self._stop_workers()
+                    self._delivery.close()
+        finally:
+            self._outside.close()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
@@ -213,6 +223,8 @@ class Watch:
             signals = self._signals.wait(TURN_S)
             if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
+            turning = [each.inspection.turn_s for each in self._workers if each.is_alive()]
+            self._outside.turn(max(turning, default=0.0))
             if signal.SIGHUP in signals:
                 # Loading a detector takes seconds, in which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
@@ -221,12 +233,15 @@ class Watch:
                 counted_s = time.monotonic()
 
     def _reload(self) -> None:
+        self._outside.reloading()
         try:
             self.control.reload("SIGHUP")
         except SemedgeError as error:
             say(f"Not reloaded: {error}", level="error", event="reload-refused")
         else:
             say("The station file was read again.", event="reloaded")
+        finally:
+            self._outside.reloaded()
 
     def _arm(self) -> None:
         if self._limits.require_check:

@@ -17,6 +17,7 @@ from semedge.files import held_alone
 from semedge.inspection import Limits
 from semedge.journal import Journal
 from semedge.lines import Defaults, choose_lines, load_lines
+from semedge.outside import LEAST_PATIENCE_S, Outside, PagePlan
 from semedge.sinks.choice import open_sinks
 from semedge.sinks.console import ConsoleSink
 from semedge.station import Station, load_station
@@ -207,7 +208,10 @@ def watch(
     try:
         with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
             sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
-            summary = Watch(lines, opened, sinks, settings, plan).run()
+            page = None if read.web is None else PagePlan(read.web, journal, pictures)
+            patience_s = LEAST_PATIENCE_S + 3 * max(each.camera.timeout_s for each in choices)
+            outside = Outside(sinks, page, patience_s)
+            summary = Watch(lines, opened, sinks, settings, plan, outside).run()
     finally:
         for line in lines:
             line.setup.detector.close()

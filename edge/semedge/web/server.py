@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -19,9 +18,6 @@ from semedge.web.section import WebSection
 START_TIMEOUT_S = 10.0
 GRACE_S = 1
 CLOSE_TIMEOUT_S = 2.0
-NICENESS = 10
-"""The page's threads give way to the inspection's."""
-
 BACKLOG = 256
 
 
@@ -85,15 +81,18 @@ class PageServer:
             time.sleep(0.01)
         say(f"The page is at {self.address}.", event="page")
 
-    def close(self) -> None:
-        """End every connection and the thread."""
+    def stop(self) -> None:
+        """Begin to end every connection; returns at once."""
         self._page.broadcast.close()
         self._server.should_exit = True
+
+    def close(self) -> None:
+        """End every connection and the thread."""
+        self.stop()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._socket.close()
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             self._server.run(sockets=[self._socket])
         except BaseException as error:
