@@ -25,6 +25,7 @@ from station_support import remote_of, running_station
 from semedge.errors import SemedgeError
 from semedge.state import DiskState
 from semedge.web.archive import Archive
+from semedge.web.pictures import DRAW_EVERY_S
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 
@@ -82,6 +83,7 @@ def test_the_state(client: httpx.Client) -> None:
 
 
 def test_the_live_frame(client: httpx.Client, station: PageStation) -> None:
+    time.sleep(2 * DRAW_EVERY_S)
     last = station.inspect(14.0)
     frame = client.get("/live/top/frame.jpg")
     heat = client.get("/live/top/heat.jpg")

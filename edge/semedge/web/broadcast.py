@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,8 @@ class Broadcast:
         self._closing = False
         self._events_text = ""
         self._last_sent: dict[str, ScorePoint] = {}
+        self._lock = threading.Lock()
+        self._begin: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -64,6 +67,7 @@ class Broadcast:
         self._loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.every_s)
+            self._begin = None
             if self._clients:
                 message = await asyncio.to_thread(self._news)
                 for queue in self._clients:
@@ -94,12 +98,20 @@ class Broadcast:
             _put(queue, None)
 
     def _history(self) -> bytes:
-        snapshot = self._state.snapshot()
-        return _message("state", self._document(snapshot, {})) + _message("events", self._events())
+        """What a page begins with: put together once between two messages to all."""
+        with self._lock:
+            if self._begin is None:
+                snapshot = self._state.snapshot()
+                self._begin = _message("state", self._document(snapshot, {}))
+                self._begin += _message("events", self._events())
+            return self._begin
 
     def _news(self) -> bytes:
         """The state, the scores since the last message, and the events where they changed."""
-        snapshot = self._state.snapshot()
+        with self._lock:
+            # A page that begins after this message must not lack what it held.
+            self._begin = None
+            snapshot = self._state.snapshot()
         message = _message("state", self._document(snapshot, self._last_sent))
         self._last_sent = {
             name: camera.scores[-1] for name, camera in snapshot.cameras.items() if camera.scores

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -15,10 +17,12 @@ View = Literal["frame", "heat"]
 
 LONGEST_SIDE_PX = 1280
 JPEG_QUALITY = 80
+DRAW_EVERY_S = 0.5
+"""Shortest time between two drawings of a camera, whatever its rate and whoever looks."""
 
 
 class LivePictures:
-    """Draws each frame once, however many look at it.
+    """Draws a frame now and then, as often for many viewers as for one.
 
     Parameters
     ----------
@@ -29,22 +33,31 @@ class LivePictures:
     def __init__(self, state: StationState) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._drawn: dict[tuple[str, View], tuple[int, bytes]] = {}
+        self._drawn: dict[tuple[str, View], _Drawn] = {}
 
     def jpeg(self, camera: str, view: View) -> tuple[int, bytes] | None:
         """Sequence and JPEG of the camera's last frame; None where there is none."""
         # One at a time: whoever waits here is given what was drawn meanwhile.
         with self._lock:
-            state = self._state.snapshot().cameras.get(camera)
-            if state is None or state.last is None:
-                return None
-            sequence = state.last.frame.sequence
             drawn = self._drawn.get((camera, view))
-            if drawn is None or drawn[0] != sequence:
-                alarm = float("inf") if state.in_force is None else state.in_force.levels.alarm
-                drawn = (sequence, _encoded(_picture(state.last, alarm, view)))
-                self._drawn[camera, view] = drawn
-            return drawn
+            if drawn is None or time.monotonic() - drawn.at_s > DRAW_EVERY_S:
+                state = self._state.snapshot().cameras.get(camera)
+                if state is None or state.last is None:
+                    return None
+                sequence = state.last.frame.sequence
+                if drawn is None or drawn.sequence != sequence:
+                    alarm = float("inf") if state.in_force is None else state.in_force.levels.alarm
+                    content = _encoded(_picture(state.last, alarm, view))
+                    drawn = _Drawn(time.monotonic(), sequence, content)
+                    self._drawn[camera, view] = drawn
+            return drawn.sequence, drawn.content
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    at_s: float
+    sequence: int
+    content: bytes
 
 
 def _picture(last: Inspected, alarm_level: float, view: View) -> ColourImage:
