@@ -18,6 +18,9 @@ from semedge.state import DiskState
 
 DAY_S = 86_400.0
 CLEAN_EVERY_S = 600.0
+LARGEST_JUMP_S = 3600.0
+"""Jump of the wall clock since the start beyond which no age is believed."""
+
 SCORES_SHARE = 0.25
 """Share of the free bytes for pictures below which scores stop as well."""
 
@@ -49,6 +52,7 @@ class Retention:
         self._recorder = recorder
         self._full = Happening(recorder, "health", "disk-full")
         self._clean_at_s = 0.0
+        self._clock_s = _clock_s()
 
     def look(self) -> None:
         """See how much room there is, and what has to be left out."""
@@ -78,6 +82,15 @@ class Retention:
         if time.monotonic() < self._clean_at_s:
             return
         self._clean_at_s = time.monotonic() + CLEAN_EVERY_S
+        if abs(_clock_s() - self._clock_s) > LARGEST_JUMP_S:
+            # What is new would be old by a clock that runs ahead.
+            say(
+                "Nothing is forgotten, because the clock has jumped since the start; check the "
+                "time, and restart.",
+                level="warning",
+                event="clock-jumped",
+            )
+            return
         try:
             pictures_bytes = self._drop_pictures()
             now_s = time.time()
@@ -109,6 +122,11 @@ class Retention:
         folders = (self._journal.path.parent, _existing(self._recorder.pictures))
         found = [os.statvfs(folder) for folder in folders]
         return min(each.f_bavail * each.f_frsize for each in found)
+
+
+def _clock_s() -> float:
+    """How far the wall clock is ahead of the monotonic one."""
+    return time.time() - time.monotonic()
 
 
 def _pictures_in(folder: Path) -> Iterator[tuple[float, int, Path]]:

@@ -1,0 +1,62 @@
+"""Watches so many simulated frames and prints the resident memory after 1,000 and at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+
+from semedge.inspection import Limits
+from semedge.journal import Journal
+from semedge.lines import LineChoice, load_lines
+from semedge.records import RetentionSettings
+from semedge.setup import SourceChoice
+from semedge.station import DecisionSection
+from semedge.watch import Watch, WatchSettings
+
+SETTLED_FRAMES = 1_000
+
+
+def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
+    choice = LineChoice(
+        "left",
+        SourceChoice(f"sim:1?size=64x64&defects=0.01&frames={frames}"),
+        detector,
+        calibration,
+        DecisionSection(),
+        workers=1,
+    )
+    settings = WatchSettings(
+        folder / "pictures", "line 4", Limits(), RetentionSettings(least_free_bytes=0)
+    )
+    process = psutil.Process()
+    rss_bytes: list[int] = []
+    with Journal(folder / "journal.sqlite") as journal:
+        watch = Watch(load_lines([choice]), journal, [], settings)
+
+        def note() -> None:
+            version = 0
+            while watch.state.snapshot().cameras["left"].counters.frames_seen < SETTLED_FRAMES:
+                version = watch.state.wait(version, 1.0)
+            rss_bytes.append(process.memory_info().rss)
+
+        noter = threading.Thread(target=note, daemon=True)
+        noter.start()
+        summary = watch.run()
+        noter.join(10)
+    print(
+        json.dumps(
+            {
+                "frames": summary.counters.frames_seen,
+                "settled_bytes": rss_bytes[0],
+                "ended_bytes": process.memory_info().rss,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
