@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
+
+UNREADABLE = (
+    *(zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError),
+    *(struct.error, OverflowError),
+)
+"""What Python's reader raises on damaged archives."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def unpack(
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _members(archive, kind, damaged)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except UNREADABLE as error:
         raise damaged("not a whole zip archive") from error
 
 
