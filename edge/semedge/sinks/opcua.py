@@ -1,0 +1,332 @@
+"""Events, state and settings as nodes of an OPC UA server."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from semedge.errors import SemedgeError
+from semedge.event import Event
+from semedge.extras import import_extra
+from semedge.remote import Remote
+from semedge.section import Secret
+from semedge.sinks import DeliveryError, Sink
+from semedge.sinks.base import SinkSection
+from semedge.sinks.loops import LoopThread
+from semedge.sinks.opcua_nodes import (
+    CAMERA_NODES,
+    NAMESPACE,
+    SEVERITY,
+    STATION_NODES,
+    NodeRow,
+    camera_values,
+    event_values,
+    station_values,
+)
+from semedge.state import StationState
+
+REFRESH_EVERY_S = 0.2
+START_TIMEOUT_S = 20.0
+WRITE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.5
+LOOK_EVERY_S = 0.02
+EVENTS_KEPT = 1_000
+DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
+
+
+class OpcUaSection(SinkSection):
+    """`[sinks.NAME]` with `kind = "opcua"`: an OPC UA server."""
+
+    kind: Literal["opcua"] = Field(description="The word `opcua`.")
+    host: str = Field(default="127.0.0.1", description="Address that it listens on.")
+    port: int = Field(default=4840, ge=1, le=65535, description="Port that it listens on.")
+    certificate: Path | None = Field(
+        default=None,
+        description="The server's certificate, a PEM file; with it, connections are encrypted.",
+    )
+    private_key: Path | None = Field(default=None, description="The key of that certificate.")
+    username: str | None = Field(
+        default=None, description="The only user; anyone may connect where absent."
+    )
+    password: Secret | None = Field(default=None, description="The password of that user.")
+    handshake: bool = Field(
+        default=False,
+        description="An event is delivered when a client has called `TakeEvent` with its number;"
+        " without, as soon as the server has told those that listen.",
+    )
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for a client to take an event."
+    )
+    accept_settings: bool = Field(
+        default=False, description="Let clients move levels, switch recipes and acknowledge."
+    )
+
+    def open(self, name: str) -> Sink:
+        """The sink."""
+        return OpcUaSink(name, self)
+
+
+class OpcUaSink:
+    """Shows the state in nodes, and tells each event to those that subscribe."""
+
+    def __init__(self, name: str, section: OpcUaSection) -> None:
+        self.name = name
+        self._section = section
+        self._asyncua = import_extra("asyncua", "opcua", "An OPC UA sink")
+        _check(name, section)
+        self._password = section.password.read() if section.password else None
+        self._cameras: list[str] = []
+        self._state: StationState | None = None
+        self._remote: Remote | None = None
+        self._loop: LoopThread | None = None
+        self._server: Any = None
+        self._generator: Any = None
+        self._index = 0
+        self._nodes: dict[tuple[str, str], Any] = {}
+        self._written: dict[tuple[str, str], Any] = {}
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._taken = 0
+        self._closing = threading.Event()
+        self._worker = threading.Thread(target=self._work, name=f"opcua-{name}", daemon=True)
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Listen, and show the state from now on."""
+        self._state, self._remote = state, remote
+        self._cameras = list(state.snapshot().cameras)
+        self._listen(state.name)
+        self._worker.start()
+
+    def deliver(self, event: Event) -> None:
+        """Tell the event to those that subscribe, and with the handshake wait for the receipt."""
+        if self._loop is None:
+            self._listen(event.station)
+        assert self._loop is not None
+        if not self._events or self._events[-1].key != event.key:
+            self._events.append(event)
+            self._loop.run(self._tell(event), WRITE_TIMEOUT_S)
+        if not self._section.handshake:
+            return
+        ends_s = time.monotonic() + self._section.timeout_s
+        while self._taken != event.number:
+            if time.monotonic() > ends_s or self._closing.is_set():
+                raise DeliveryError(
+                    f"no client took event {event.number} within {self._section.timeout_s:g} s"
+                )
+            time.sleep(LOOK_EVERY_S)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closing.set()
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            if self._server is not None:
+                loop.run(self._server.stop(), CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            # Clients that are slow to go; what is left of it ends with its loop.
+            pass
+        finally:
+            loop.close(CLOSE_TIMEOUT_S)
+
+    def get_user(
+        self,
+        _server: Any,
+        username: str | None = None,
+        password: str | None = None,
+        certificate: Any = None,
+    ) -> Any:
+        """asyncua's question whom a client is; None turns it away."""
+        rules = import_extra("asyncua.crypto.permission_rules", "opcua", "An OPC UA sink")
+        if self._section.username is not None:
+            known = hmac.compare_digest((password or "").encode(), (self._password or "").encode())
+            if username != self._section.username or not known:
+                return None
+        return rules.User(role=rules.UserRole.User, name=username)
+
+    def _listen(self, station: str) -> None:
+        self._loop = LoopThread(f"opcua-{self.name}-server")
+        try:
+            self._loop.run(self._start(station), START_TIMEOUT_S)
+        except (OSError, ValueError, TimeoutError, self._asyncua.ua.UaError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise SemedgeError(
+                f"The OPC UA sink {self.name} cannot listen on {self._section.host} port "
+                f"{self._section.port} ({reason}); choose a free port and give PEM files."
+            ) from error
+
+    async def _start(self, station: str) -> None:
+        ua, section = self._asyncua.ua, self._section
+        server = self._asyncua.Server(user_manager=self)
+        await server.init()
+        server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
+        server.set_server_name(f"semedge {station}")
+        if section.certificate is not None and section.private_key is not None:
+            # Told, since asyncua goes by the ending alone, and takes any but .pem for DER.
+            await server.load_certificate(str(section.certificate), "pem")
+            await server.load_private_key(str(section.private_key), format="pem")
+            server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        else:
+            server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        if section.username is not None:
+            server.set_identity_tokens([ua.UserNameIdentityToken])
+        self._index = await server.register_namespace(NAMESPACE)
+        await self._build(server, station)
+        await server.start()
+        self._server = server
+
+    async def _build(self, server: Any, station: str) -> None:
+        root = await server.nodes.objects.add_object(self._index, "Station")
+        await root.add_property(self._index, "Name", station)
+        await self._add_variables(root, "", STATION_NODES)
+        systems = await root.add_folder(self._index, "VisionSystems")
+        for camera in self._cameras:
+            system = await systems.add_object(self._index, camera)
+            await self._add_variables(system, camera, CAMERA_NODES)
+        await self._add_methods(root)
+        ua = self._asyncua.ua
+        kind = await server.create_custom_event_type(
+            self._index,
+            "StationEventType",
+            ua.ObjectIds.BaseEventType,
+            [
+                ("Number", ua.VariantType.UInt32),
+                ("Kind", ua.VariantType.String),
+                ("Phase", ua.VariantType.String),
+                ("Level", ua.VariantType.String),
+                ("Camera", ua.VariantType.String),
+                ("Document", ua.VariantType.String),
+            ],
+        )
+        self._generator = await server.get_event_generator(kind, root)
+
+    async def _add_variables(self, root: Any, owner: str, rows: tuple[NodeRow, ...]) -> None:
+        folders = {"": root}
+        for row in rows:
+            *parents, name = row.path.split("/")
+            path = ""
+            for parent in parents:
+                above, path = path, f"{path}/{parent}"
+                if path not in folders:
+                    folders[path] = await folders[above].add_object(self._index, parent)
+            kind = self._variant(row)
+            initial = DEFAULTS.get(row.type, 0)
+            self._nodes[owner, row.path] = await folders[path].add_variable(
+                self._index, name, initial, kind
+            )
+
+    def _variant(self, row: NodeRow) -> Any:
+        return self._asyncua.ua.VariantType[row.type.removesuffix("[]")]
+
+    async def _add_methods(self, root: Any) -> None:
+        types = self._asyncua.ua.VariantType
+        answer = [types.Boolean, types.String]
+        uamethod = self._asyncua.uamethod
+
+        async def set_levels(_node: Any, camera: str, alarm: float, warn: float) -> Any:
+            levels = {"alarm": alarm, "warn": None if math.isnan(warn) else warn}
+            return await self._ask({"action": "levels", "camera": camera, **levels})
+
+        async def prepare_recipe(_node: Any, camera: str, recipe: str) -> Any:
+            return await self._ask({"action": "recipe", "camera": camera, "recipe": recipe})
+
+        async def acknowledge(_node: Any, event_id: str) -> Any:
+            return await self._ask({"action": "acknowledge", "event_id": event_id})
+
+        async def take_event(_node: Any, number: int) -> None:
+            self._taken = number
+
+        async def events_after(_node: Any, number: int) -> list[str]:
+            return [
+                event_values(event)["LatestEvent/Document"]
+                for event in list(self._events)
+                if event.number > number
+            ]
+
+        text, real = types.String, types.Double
+        for name, method, inputs, outputs in (
+            ("SetLevels", set_levels, [text, real, real], answer),
+            ("PrepareRecipe", prepare_recipe, [text, text], answer),
+            ("Acknowledge", acknowledge, [text], answer),
+            ("TakeEvent", take_event, [types.UInt32], []),
+            ("EventsAfter", events_after, [types.UInt32], [text]),
+        ):
+            await root.add_method(self._index, name, uamethod(method), inputs, outputs)
+
+    async def _ask(self, request: dict[str, Any]) -> tuple[bool, str]:
+        """Carry a request out in another thread: it may load a detector."""
+        if not self._section.accept_settings or self._remote is None:
+            return False, "This server accepts no settings; the station file decides that."
+        try:
+            said = await asyncio.to_thread(self._remote.ask, request, f"opcua {self.name}")
+        except SemedgeError as error:
+            return False, str(error)
+        return True, said
+
+    async def _tell(self, event: Event) -> None:
+        values = event_values(event)
+        await self._write("", STATION_NODES, values)
+        told = self._generator.event
+        for name in ("Number", "Kind", "Phase", "Level", "Camera", "Document"):
+            setattr(told, name, values[f"LatestEvent/{name}"])
+        told.Severity = SEVERITY[event.level]
+        await self._generator.trigger(message=event.message)
+
+    async def _write(self, owner: str, rows: tuple[NodeRow, ...], values: Any) -> None:
+        """Write what has changed."""
+        for row in rows:
+            if row.path not in values:
+                continue
+            value = values[row.path]
+            key = (owner, row.path)
+            if repr(value) != repr(self._written.get(key)):
+                self._written[key] = value
+                await self._nodes[key].write_value(value, self._variant(row))
+
+    def _work(self) -> None:
+        while not self._closing.wait(REFRESH_EVERY_S):
+            loop = self._loop
+            if loop is None:
+                return
+            try:
+                loop.run(self._refresh(), WRITE_TIMEOUT_S)
+            except (TimeoutError, RuntimeError, asyncio.CancelledError):
+                continue
+
+    async def _refresh(self) -> None:
+        """Bring the nodes up to the state."""
+        assert self._state is not None
+        assert self._remote is not None
+        snapshot, recipes = await asyncio.to_thread(self._look)
+        await self._write("", STATION_NODES, station_values(snapshot, self.name))
+        for name in self._cameras:
+            values = camera_values(snapshot.cameras[name], recipes)
+            await self._write(name, CAMERA_NODES, values)
+
+    def _look(self) -> Any:
+        assert self._state is not None
+        assert self._remote is not None
+        return self._state.snapshot(), self._remote.recipes()
+
+
+def _check(name: str, section: OpcUaSection) -> None:
+    if (section.certificate is None) != (section.private_key is None):
+        raise SemedgeError(
+            f"The OPC UA sink {name} has only one of certificate and private_key; give both."
+        )
+    if (section.username is None) != (section.password is None):
+        raise SemedgeError(
+            f"The OPC UA sink {name} has only one of username and password; give both."
+        )
+    if section.password is not None and section.certificate is None:
+        raise SemedgeError(
+            f"The OPC UA sink {name} would be sent its password unencrypted; give a certificate."
+        )

@@ -1,0 +1,139 @@
+"""The nodes of a station's OPC UA server, as `docs/wiring.md` lists them.
+
+Names are those of OPC 40100-1 (machine vision) where it has one for the thing. The server is no
+certified instance of that specification: it loads none of its types.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from semedge.clock import utc_text
+from semedge.event import Event
+from semedge.state import CameraState, StationSnapshot
+from semedge.state_document import camera_verdict, station_verdict
+
+NAMESPACE = "urn:semedge:station"
+
+NodeType = Literal["String", "String[]", "Boolean", "Double", "UInt32", "Int32"]
+
+VISION_STATES = {
+    "starting": "Preoperational",
+    "learning": "Preoperational",
+    "inspecting": "Operational",
+    "not inspecting": "Error",
+    "stopped": "Halted",
+}
+SEVERITY = {"alarm": 800, "warn": 500, None: 300}
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A variable: its path below its object, its type, its meaning."""
+
+    path: str
+    type: NodeType
+    meaning: str
+
+
+STATION_NODES = (
+    NodeRow("Verdict", "String", "the worst of the cameras: good, warn, alarm, not inspecting"),
+    NodeRow("Armed", "Boolean", "whether alerts count"),
+    NodeRow("Pending", "UInt32", "events that wait for this receiver"),
+    NodeRow("LatestEvent/Number", "UInt32", "the newest event's place in the journal"),
+    NodeRow("LatestEvent/EventId", "String", "the same from the event's start to its end"),
+    NodeRow("LatestEvent/Kind", "String", "defect, health, drift, check, recipe or test"),
+    NodeRow("LatestEvent/Phase", "String", "start, update or end"),
+    NodeRow("LatestEvent/Level", "String", "warn, alarm, or empty"),
+    NodeRow("LatestEvent/Camera", "String", "the camera; empty for the whole station"),
+    NodeRow("LatestEvent/Message", "String", "a sentence for people"),
+    NodeRow("LatestEvent/Document", "String", "the whole event, JSON"),
+)
+CAMERA_NODES = (
+    NodeRow(
+        "VisionStateMachine/CurrentState", "String", "Preoperational, Operational, Error or Halted"
+    ),
+    NodeRow("VisionStateMachine/Reason", "String", "why it does not inspect"),
+    NodeRow("RecipeManagement/ActiveRecipe/ExternalId", "String", "the recipe's name"),
+    NodeRow("RecipeManagement/ActiveRecipe/InternalId", "String", "its digest (SHA-256)"),
+    NodeRow("RecipeManagement/Recipes", "String[]", "names that can be switched to"),
+    NodeRow(
+        "ConfigurationManagement/ActiveConfiguration/InternalId",
+        "String",
+        "digest of the calibration (SHA-256)",
+    ),
+    NodeRow("ConfigurationManagement/AlarmLevel", "Double", "in force; NaN where none is"),
+    NodeRow("ConfigurationManagement/WarnLevel", "Double", "in force; NaN where none is"),
+    NodeRow("ResultManagement/LatestResult/ResultId", "String", "the frame and its sequence"),
+    NodeRow("ResultManagement/LatestResult/ResultState", "Int32", "1 completed, 0 none yet"),
+    NodeRow("ResultManagement/LatestResult/CreationTime", "String", "capture, ISO-8601, UTC"),
+    NodeRow("ResultManagement/LatestResult/Verdict", "String", "good, warn, alarm, not inspecting"),
+    NodeRow("ResultManagement/LatestResult/Score", "Double", "the frame's score"),
+    NodeRow("ResultManagement/LatestResult/ProcessingTime", "Double", "ms, arrival to record"),
+    NodeRow("FramesInspected", "UInt32", "since the start"),
+    NodeRow("FramesLost", "UInt32", "passed over, since the start"),
+)
+METHODS = (
+    ("SetLevels(Camera, AlarmLevel, WarnLevel)", "moves the levels; NaN for no warn level"),
+    ("PrepareRecipe(Camera, ExternalId)", "switches to a recipe"),
+    ("Acknowledge(EventId)", "notes that somebody has seen the event"),
+    ("TakeEvent(Number)", "the receipt, where `handshake = true`"),
+    ("EventsAfter(Number)", "JSON documents of the newest events after that number"),
+)
+"""Methods of the station; the first three give (Done, Message), if settings are accepted."""
+
+
+def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
+    """What the nodes of the station hold, but for the latest event."""
+    return {
+        "Verdict": station_verdict(snapshot),
+        "Armed": snapshot.armed,
+        "Pending": snapshot.pending.get(sink, 0),
+    }
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """What the nodes of the latest event hold."""
+    return {
+        "LatestEvent/Number": event.number,
+        "LatestEvent/EventId": event.event_id,
+        "LatestEvent/Kind": event.kind,
+        "LatestEvent/Phase": event.phase,
+        "LatestEvent/Level": event.level or "",
+        "LatestEvent/Camera": event.camera,
+        "LatestEvent/Message": event.message,
+        "LatestEvent/Document": json.dumps(event.to_document(), allow_nan=False),
+    }
+
+
+def camera_values(camera: CameraState, recipes: Sequence[str]) -> Mapping[str, Any]:
+    """What the nodes of a camera hold."""
+    nan = float("nan")
+    last, in_force = camera.last, camera.in_force
+    result = "ResultManagement/LatestResult"
+    values: dict[str, Any] = {
+        "VisionStateMachine/CurrentState": VISION_STATES[camera.activity],
+        "VisionStateMachine/Reason": camera.reason,
+        "RecipeManagement/Recipes": list(recipes),
+        "FramesInspected": camera.counters.frames_inspected,
+        "FramesLost": camera.counters.frames_lost,
+        f"{result}/Verdict": camera_verdict(camera),
+        f"{result}/ResultState": 0 if last is None else 1,
+        f"{result}/ResultId": "" if last is None else f"{last.frame.source} {last.frame.sequence}",
+        f"{result}/CreationTime": "" if last is None else utc_text(last.frame.captured_at_s),
+        f"{result}/Score": nan if last is None else last.score_map.frame_score,
+        f"{result}/ProcessingTime": nan if last is None else last.latency_ms.get("total", nan),
+    }
+    if in_force is not None:
+        warn = in_force.levels.warn
+        values |= {
+            "RecipeManagement/ActiveRecipe/ExternalId": in_force.recipe or "",
+            "RecipeManagement/ActiveRecipe/InternalId": in_force.recipe_sha256 or "",
+            "ConfigurationManagement/ActiveConfiguration/InternalId": in_force.calibration_sha256,
+            "ConfigurationManagement/AlarmLevel": in_force.levels.alarm,
+            "ConfigurationManagement/WarnLevel": nan if warn is None else warn,
+        }
+    return values
