@@ -14,7 +14,8 @@ from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.recipe import read_recipe
 from semedge.setup import Line, Setup, SourceChoice
-from semedge.station import DecisionSection, Station
+from semedge.station import Station
+from semedge.station_sections import DecisionSection
 
 USUAL_HEALTH = HealthSection()
 

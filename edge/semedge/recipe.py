@@ -21,7 +21,7 @@ from semedge.errors import SemedgeError
 from semedge.files import read_bounded, write_atomically
 from semedge.manifest import Record
 from semedge.setup import RecipeIdentity
-from semedge.station import DecisionSection
+from semedge.station_sections import DecisionSection
 from semedge_calibration import Calibration
 
 FORMAT_VERSION = 1

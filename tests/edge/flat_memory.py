@@ -14,7 +14,7 @@ from semedge.journal import Journal
 from semedge.lines import LineChoice, load_lines
 from semedge.records import RetentionSettings
 from semedge.setup import SourceChoice
-from semedge.station import DecisionSection
+from semedge.station_sections import DecisionSection
 from semedge.watch import Watch, WatchSettings
 
 SETTLED_FRAMES = 1_000

@@ -16,7 +16,7 @@ from semedge.journal import Journal
 from semedge.kept import asked_for, keep
 from semedge.lines import LineChoice
 from semedge.setup import SourceChoice
-from semedge.station import DecisionSection
+from semedge.station_sections import DecisionSection
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from semedge.decision import DecisionSettings, Levels
 from semedge.errors import SemedgeError
 from semedge.lines import Defaults, LineChoice, choose_lines, load_lines
 from semedge.setup import SourceChoice
-from semedge.station import DecisionSection, Station
+from semedge.station import Station
+from semedge.station_sections import DecisionSection
 
 NOTHING = Defaults(None, 10.0, False, None, None, None, None)
 ONE = replace(NOTHING, camera="sim:1", calibration=Path("c.json"))

@@ -20,8 +20,8 @@ from semedge.errors import SemedgeError
 from semedge.journal import Journal
 from semedge.lines import LineChoice, load_lines
 from semedge.setup import SourceChoice
-from semedge.station import DecisionSection
 from semedge.station_control import Plan
+from semedge.station_sections import DecisionSection
 from semedge.watch import Watch, WatchSettings
 
 NORMAL = normal_frames()[0]

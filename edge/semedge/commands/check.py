@@ -15,7 +15,8 @@ from semedge.kept import setup_in_force
 from semedge.lines import Defaults, LineChoice, choose_lines
 from semedge.recording import one_message
 from semedge.setup import Setup
-from semedge.station import ChallengeSection, Station, load_station
+from semedge.station import Station, load_station
+from semedge.station_sections import ChallengeSection
 from semedge.trust import note_passed
 
 

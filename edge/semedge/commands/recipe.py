@@ -17,7 +17,8 @@ from semedge.console import print_json, say
 from semedge.errors import SemedgeError
 from semedge.files import read_bounded
 from semedge.recipe import Recipe, RecipeManifest, read_recipe, write_recipe
-from semedge.station import DecisionSection, load_station
+from semedge.station import load_station
+from semedge.station_sections import DecisionSection
 from semedge_calibration import Calibration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
