@@ -25,6 +25,7 @@ EDGE_COMMANDS = {
     "watch": "Watch a camera and raise alerts.",
 }
 TRAINER_COMMANDS = {
+    "ablate": "Fill the thesis's tables 51-55: stabilizations against detectors.",
     "detectors": "List the detectors, their scores, and which of them the edge can run.",
     "evaluate": "Measure a detector on frames with defect masks.",
     "export": "Turn a training run into a detector bundle (TFLite).",

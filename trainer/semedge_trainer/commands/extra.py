@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from semedge.errors import SemedgeError
 
 
-def need_package(module: str, name: str) -> None:
+def need_package(module: str, name: str, extra: str = "train") -> None:
     """Say which extra to install where a package of the trainer is missing."""
     if importlib.util.find_spec(module) is None:
         raise SemedgeError(
             f"This command needs {name}, which is not installed here; install it with "
-            "pip install 'semedge[train]'."
+            f"pip install 'semedge[{extra}]'."
         )
 
 

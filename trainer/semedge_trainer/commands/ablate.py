@@ -1,0 +1,191 @@
+"""`semedge ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from semedge.console import print_json, say
+from semedge.errors import SemedgeError
+from semedge.manifest import Quantization
+from semedge_trainer.ablation import TABLES, AblationRequest
+from semedge_trainer.commands.extra import need_package, need_tensorflow
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in value.split(",")))
+
+
+def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    try:
+        seeds = [int(text) for text in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"must read such as 0,1. Received: {value!r}") from None
+    if min(seeds) < 0:
+        raise click.BadParameter(f"must not be negative. Received: {value!r}")
+    return list(dict.fromkeys(seeds))
+
+
+@click.command()
+@click.option(
+    "--images", required=True, metavar="SOURCE", help="Normal frames to train on, as in `train`."
+)
+@click.option(
+    "--test-images",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Frames to measure on.",
+)
+@click.option(
+    "--masks",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A mask for each of them, as in `evaluate`.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Cells, logs and tables; what is finished there is not computed again.",
+)
+@click.option(
+    "--detectors",
+    callback=_names,
+    default=",".join(TABLES),
+    show_default=True,
+    metavar="LIST",
+    help="Any detector with the three stabilizations.",
+)
+@click.option(
+    "--seeds", callback=_seeds, default="0", show_default=True, metavar="LIST", help="Such as 0,1."
+)
+@click.option("--schedule", default="fast", show_default=True, help="As in `train`.")
+@click.option("--steps", type=click.IntRange(1), help="Shorten each training to so many steps.")
+@click.option(
+    "--quantization", type=click.Choice(get_args(Quantization)), default="int8", show_default=True
+)
+@click.option(
+    "--test-frames",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Measure on so many of the frames, evenly spread; default: all.",
+)
+@click.option(
+    "--patches",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Measure a seeded sample of about N patches; default: all.",
+)
+@click.option(
+    "--anogan-patches",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="The same for AnoGAN, whose every patch takes a search.",
+)
+@click.option(
+    "--anogan-steps",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Steps of that search.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at a time."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Cores of each cell; default: all divided by --jobs, or one on a cluster.",
+)
+@click.option(
+    "--ray", "cluster", metavar="ADDRESS", help="Compute on this Ray cluster (extra: cluster)."
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=86400.0,
+    show_default=True,
+    help="A cell that takes longer is ended.",
+)
+@click.option("--keep-runs", is_flag=True, help="Keep the run folders of finished cells.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
+def ablate(
+    images: str,
+    test_images: Path,
+    masks: Path,
+    out: Path,
+    detectors: list[str],
+    seeds: list[int],
+    schedule: str,
+    steps: int | None,
+    quantization: Quantization,
+    test_frames: int | None,
+    patches: int | None,
+    anogan_patches: int,
+    anogan_steps: int,
+    jobs: int,
+    threads: int | None,
+    cluster: str | None,
+    timeout_s: float,
+    keep_runs: bool,
+    as_json: bool,
+) -> None:
+    """Fill the thesis's tables 51-55.
+
+    Trains each detector with each of the 8 subsets of instance noise (IN), soft labels (SL) and
+    label flipping (LF), measures it by the thesis's protocol, and writes the tables as Markdown,
+    CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
+    """
+    need_tensorflow()
+    if cluster is not None:
+        need_package("ray", "Ray", "cluster")
+    from semedge_trainer.ablating import Execution
+    from semedge_trainer.ablating import ablate as run_ablation
+    from semedge_trainer.ablation_tables import as_markdown
+
+    request = AblationRequest(
+        detectors,
+        seeds,
+        schedule,
+        steps,
+        quantization,
+        images,
+        test_images,
+        masks,
+        test_frames,
+        patches,
+        anogan_patches,
+        anogan_steps,
+    )
+    execution = Execution(out, jobs, threads, cluster, timeout_s, keep_runs)
+    try:
+        ablation = run_ablation(request, execution)
+    except KeyboardInterrupt as error:
+        say(f"Stopped; what is finished is in {out}, and the same command goes on from there.")
+        raise click.Abort from error
+    if as_json:
+        print_json(
+            {
+                "cells": [
+                    {"settings": settings.model_dump(), "result": result.model_dump()}
+                    for settings, result in ablation.results.items()
+                ],
+                "failures": ablation.failures,
+            }
+        )
+    else:
+        click.echo(as_markdown(detectors, ablation.results), nl=False)
+    if ablation.failures:
+        raise SemedgeError(
+            f"{len(ablation.failures)} of {ablation.cells} cells failed "
+            f"({', '.join(ablation.failures)}); see {out / 'logs'}, then give the same command "
+            "again."
+        )
