@@ -18,7 +18,7 @@ BATCH_EVENTS = 50
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
-FLUSH_TIMEOUT_S = 2.0
+FLUSH_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)

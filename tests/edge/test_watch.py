@@ -673,6 +673,32 @@ def test_a_signal_breaks_off_the_wait_for_a_frame(
     assert " frames seen, " in process.err.read_text().splitlines()[-1]
 
 
+def test_sighup_reads_the_station_file_again_and_a_bad_one_changes_nothing(
+    start_watch: Callable[..., Process], images: Path, tmp_path: Path
+) -> None:
+    station = tmp_path / "semedge.toml"
+    station.write_text("[sinks.hung]\nkind = 'command'\nargv = ['sleep', '60']\n")
+    process = start_watch(str(images), "--loop", "--station", str(station))
+    process.wait_for('"defect"', process.out)
+    station.write_text(station.read_text() + "[decision]\nalarm = 1e6\n")
+    process.popen.send_signal(signal.SIGHUP)
+    process.wait_for("The station file was read again.", process.err)
+    process.wait_for('"reload-changed"', process.out)
+    station.write_text("[decision]\nalarm = 'high'\n")
+    process.popen.send_signal(signal.SIGHUP)
+    process.wait_for("Not reloaded: ", process.err)
+    assert "decision.alarm = 'high' is not allowed" in process.err.read_text()
+    time.sleep(0.5)
+    later = process.out.read_text().partition('"reload-changed"')[2]
+    assert later.count('"phase": "start"') <= 1, "only the frame at hand was judged as before"
+    assert process.popen.poll() is None
+    started_s = time.monotonic()
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.popen.wait(10) == 0, process.err.read_text()
+    took_s = time.monotonic() - started_s
+    assert took_s < 3, "a hanging sink does not hold up the end"
+
+
 def test_a_second_watch_on_the_journal_is_refused_until_the_first_has_died(
     start_watch: Callable[..., Process],
 ) -> None:
