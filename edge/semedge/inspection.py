@@ -260,7 +260,7 @@ class Inspection:
         reason = self._health.observe(frame)
         if not reason:
             if self._is_unfit:
-                say("Inspecting again.")
+                say("Inspecting again.", event="inspecting-again")
             self._is_unfit = False
             return True
         self._unfit += 1
@@ -362,14 +362,17 @@ class Inspection:
                 self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
                 continue
             if frame is not None and said_s is not None:
-                say(f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.")
+                say(
+                    f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.",
+                    event="inspecting-again",
+                )
             return frame
         return None
 
     def _not_inspecting(self, reason: str, *, say_it: bool = True) -> None:
         self._state.change(self.name, activity="not inspecting", reason=reason)
         if say_it:
-            say(f"Not inspecting: {reason}")
+            say(f"Not inspecting: {reason}", event="not-inspecting")
 
     def _give_up_on_stall(self, camera: Camera, error: CameraStalledError, silent_s: float) -> None:
         limit_s = self._limits.stop_after_stalled_s
@@ -389,10 +392,12 @@ class Inspection:
         self._shapes_warned.add(frame.shape)
         (height, width), (made_height, made_width) = frame.shape, calibrated
         say(
-            f"Warning: frames have {width}x{height} px, and the calibration's promise counts areas "
+            f"frames have {width}x{height} px, and the calibration's promise counts areas "
             f"of {made_width}x{made_height} px; a frame is "
             f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
-            "alarms differs accordingly."
+            "alarms differs accordingly.",
+            level="warning",
+            event="frame-size",
         )
 
     def _end_defect(self, reason: str, setup: Setup | None = None) -> None:

@@ -43,7 +43,7 @@ class FolderCamera(Camera):
             except SemedgeError as error:
                 del self._paths[self._at]
                 self.skipped.append(str(error))
-                say(f"Skipped: {error}")
+                say(f"Skipped: {error}", event="file-skipped")
                 continue
             self._at += 1
             self._read += 1

@@ -59,7 +59,9 @@ class VideoCamera(Camera):
         if not self._loop and self._read < promised - LARGEST_MISCOUNT:
             say(
                 f"The video {self.source} ended after {self._read} of about {promised} frames; it "
-                "may be damaged or cut off, so record or copy it again."
+                "may be damaged or cut off, so record or copy it again.",
+                level="warning",
+                event="video-cut-off",
             )
 
     def _open(self) -> cv2.VideoCapture:

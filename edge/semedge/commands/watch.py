@@ -197,7 +197,7 @@ def watch(
         raise click.UsageError(str(error)) from error
     choices = list(plan.choices.values())
     if any(choice.detector is choice.recipe is None for choice in choices):
-        say("Using the demo detector; it knows simulated fibres only.")
+        say("Using the demo detector; it knows simulated fibres only.", event="demo-detector")
     settings = WatchSettings(
         pictures,
         read.station.name,
@@ -216,7 +216,7 @@ def watch(
         for line in lines:
             line.setup.detector.close()
     for sentence in summary.sentences():
-        say(sentence)
+        say(sentence, event="summary")
 
 
 def _plan(ctx: click.Context, station: Station) -> Plan:

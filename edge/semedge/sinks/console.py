@@ -29,7 +29,7 @@ class ConsoleSink:
         if self.as_json:
             print_json(event.to_document())
         else:
-            say(event_line(event))
+            say(event_line(event), event="event")
 
     def close(self) -> None:
         """Nothing is held."""

@@ -254,7 +254,11 @@ class MqttSink:
         try:
             self._requests.put_nowait((message.topic, message.payload))
         except queue.Full:
-            say(f"{self.name}: too many requests at once; one was left out.", level="warning")
+            say(
+                f"{self.name}: too many requests at once; one was left out.",
+                level="warning",
+                event="request-dropped",
+            )
 
     def _work(self) -> None:
         """Carry out requests, and tell the state where it changed."""

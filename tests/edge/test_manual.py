@@ -1,0 +1,45 @@
+"""The manual says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from wiring_tables import PAGE, filled, kind_of
+
+from semedge.drift import SIGNS
+from semedge.event import KINDS
+from semedge.health import Problem
+from semedge.sinks.choice import AnySection
+
+ROOT = Path(__file__).parents[2]
+OPERATION = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
+WIRING = PAGE.read_text(encoding="utf-8")
+
+
+def test_the_tables_of_wiring_are_those_of_the_code() -> None:
+    assert filled(WIRING) == WIRING, "run tests/edge/wiring_tables.py"
+
+
+def test_every_kind_of_sink_is_told_of() -> None:
+    for section in get_args(AnySection):
+        assert f"| `{kind_of(section)}` |" in WIRING
+
+
+def log_words() -> set[str]:
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "edge" / "semedge").rglob("*.py")
+    )
+    return set(re.findall(r'\bevent(?:: str)? ?= ?"([a-z-]+)"', code))
+
+
+def test_every_word_of_the_log_is_told_of_and_no_other() -> None:
+    told = set(re.findall(r"^\| `([a-z-]+)` \|", OPERATION.split("## Logs")[1], re.MULTILINE))
+    assert told - set(KINDS) - {"event"} == log_words() - {"event"}
+
+
+@pytest.mark.parametrize("code", [*get_args(Problem), *SIGNS, *KINDS])
+def test_every_code_of_health_and_drift_is_told_of(code: str) -> None:
+    assert f"`{code}`" in OPERATION or code == "defect"
