@@ -8,14 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import get_args
 
-from semedge.section import Section
-from semedge.sinks.base import SinkSection
-from semedge.sinks.choice import AnySection
 from semedge.sinks.modbus_map import CAMERA, SETTINGS, STATION, Register
 from semedge.sinks.opcua_nodes import CAMERA_NODES, METHODS, STATION_NODES, NodeRow
-from semedge.web.section import WebSection
 
 END = "<!-- end -->"
 PAGE = Path(__file__).parents[2] / "docs" / "wiring.md"
@@ -24,9 +19,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "wiring.md"
 def tables() -> dict[str, str]:
     """The tables by the name in their marks."""
     return {
-        "every sink": settings(SinkSection),
-        **{kind_of(each): settings(each) for each in get_args(AnySection)},
-        "web": settings(WebSection),
         "modbus station": registers(STATION),
         "modbus settings": registers(SETTINGS),
         "modbus camera": registers(CAMERA),
@@ -34,33 +26,6 @@ def tables() -> dict[str, str]:
         "opcua camera": nodes(CAMERA_NODES),
         "opcua methods": table(("method", "what it does"), METHODS),
     }
-
-
-def kind_of(section: type[SinkSection]) -> str:
-    """The word of a kind of sink."""
-    kind: str = get_args(section.model_fields["kind"].annotation)[0]
-    return kind
-
-
-def settings(section: type[Section]) -> str:
-    """The settings of a table of the station file that not every sink has."""
-    common = set() if section is SinkSection else set(SinkSection.model_fields)
-    rows = []
-    for name, field in section.model_fields.items():
-        if name in common | {"kind"}:
-            continue
-        default = "needed" if field.is_required() else shown(field.default)
-        rows.append((f"`{name}`", default, (field.description or "").rstrip(".")))
-    return table(("setting", "where absent", "what it is"), rows)
-
-
-def shown(value: object) -> str:
-    """A default for people."""
-    if value is None or value == ():
-        return "–"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def registers(rows: Sequence[Register]) -> str:
