@@ -18,7 +18,7 @@ from semedge.archive import ArchiveKind, pack, unpack
 from semedge.errors import SemedgeError
 from semedge.files import read_bounded, write_atomically
 from semedge.frame import GrayImage
-from semedge.manifest import FORMAT_VERSION, Manifest, Member
+from semedge.manifest import FORMAT_VERSIONS, Manifest, Member
 
 MANIFEST = "manifest.json"
 BUNDLE = ArchiveKind(
@@ -140,7 +140,8 @@ def _parse_manifest(text: bytes | None, name: str) -> Manifest:
         if where == "format_version" and first["type"] == "literal_error":
             raise SemedgeError(
                 f"The detector {name} has format version {first['input']!r}, and this semedge "
-                f"reads version {FORMAT_VERSION}; export it with this version of semedge."
+                f"reads versions {' and '.join(map(str, FORMAT_VERSIONS))}; export it with this "
+                "version of semedge."
             ) from error
         raise _damaged(name, f"manifest {where}: {first['msg']}") from error
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.interpreter import find_runtime
-from semedge.patch_scorer import PatchScorer
+from semedge.scorer import make_scorer
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Detector:
     stride_px
         Distance between patches; the bundle's own where None.
     workers
-        Threads that score batches in parallel; the usable cores where None.
+        Threads that score; the usable cores where None.
     score_name
         A score of the manifest's `scores`; the bundle's choice where None.
     """
@@ -83,7 +82,7 @@ class Detector:
         self.stride_px = manifest.stride_px if stride_px is None else stride_px
         self.score_name = manifest.score.name if score_name is None else score_name
         self.runtime, _ = find_runtime()
-        self._scorer = PatchScorer(bundle, {self.score_name: self._find_score()}, workers)
+        self._scorer = make_scorer(bundle, {self.score_name: self._find_score()}, workers)
         self._grid: PatchGrid | None = None
         self._check_graphs()
 
@@ -101,22 +100,19 @@ class Detector:
         return cls(bundle, stride_px=stride_px, workers=workers, score_name=score_name)
 
     def score(self, frame: Frame) -> ScoreMap:
-        """Cut the frame, run the graphs on every patch, and lay the scores out.
+        """Run the graphs on every patch, or on the whole, and lay the scores out.
 
         Raises `SemedgeError` where the frame is smaller than a patch, or a score is no number.
         """
-        started = time.perf_counter()
         grid = self._grid_for(frame.shape)
-        patches = grid.cut(frame.image)
-        cut_s = time.perf_counter() - started
-        scores, spent_ms = self._scorer.run(patches)
+        scores, stage_ms = self._scorer.score_image(frame.image, grid)
         patch_scores = scores[self.score_name]
         if not np.isfinite(patch_scores).all():
             raise SemedgeError(
                 f"{self.bundle.name} gives patches of {frame.source} a score that is no number; "
                 "export the detector again."
             )
-        return ScoreMap(grid, patch_scores, {"cut": cut_s * 1e3, **spent_ms})
+        return ScoreMap(grid, patch_scores, stage_ms)
 
     def close(self) -> None:
         """End the worker threads."""
@@ -147,10 +143,11 @@ class Detector:
         return manifest.scores[self.score_name]
 
     def _check_graphs(self) -> None:
-        """Score a blank patch, so that graphs and arrays that do not fit are refused at once."""
-        blank = np.zeros((1, self.patch_px, self.patch_px, 1), np.uint8)
+        """Score a blank frame, so that graphs and arrays that do not fit are refused at once."""
+        blank = np.zeros((self.patch_px, self.patch_px), np.uint8)
         try:
-            scores, _ = self._scorer.run(blank)
+            grid = PatchGrid((self.patch_px, self.patch_px), self.patch_px, self.patch_px)
+            scores, _ = self._scorer.score_image(blank, grid)
             fits = scores[self.score_name].shape == (1,)
         except (ValueError, RuntimeError):
             fits = False

@@ -71,14 +71,15 @@ class Graph:
     """One TFLite graph with one input, one output and a fixed batch, run on one thread.
 
     The runtime's own threads spin while they wait, and slow each other down when another process
-    takes a core; parallel work is therefore several graphs, one a worker.
+    takes a core; parallel work is therefore several graphs, one a worker, wherever there is more
+    than one batch. `threads` is for the others.
     """
 
-    def __init__(self, content: bytes, name: str) -> None:
+    def __init__(self, content: bytes, name: str, *, threads: int = 1) -> None:
         _, interpreter_class = find_runtime()
         try:
             with without_information():
-                self._interpreter = interpreter_class(model_content=content, num_threads=1)
+                self._interpreter = interpreter_class(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()

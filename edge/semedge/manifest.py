@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from semedge.scaling import Scaling
 from semedge.scores import SCORES, tensors_needed
 
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)
+"""1: a detector of patches; 2: one of whole frames, which readers of version 1 do not know."""
 
 Name = str
 Sha256 = str
@@ -50,6 +51,49 @@ class PatchInput(Record):
     patch_px: int = Field(ge=1, le=1024)
     channels: Literal[1] = 1
     scaling: Scaling = "range"
+
+
+class FrameInput(Record):
+    """What a network of whole frames expects: a tile of the frame, gray values in [-1, 1].
+
+    Lengths of the tile, the overlap and the margin are in the network's pixels, of which a pixel
+    of the frame has `magnification`; the others are in pixels of the frame.
+
+    Attributes
+    ----------
+    tile_height_px, tile_width_px
+        What the graph takes.
+    overlap_px
+        How far a value looks around itself: what is thrown away where tiles meet.
+    feature_stride_px
+        Distance between neighbouring values of the graph's output.
+    margin_px
+        How far the frame is continued by reflection on every side.
+    cell_px
+        Side of the cells that have one score each.
+    smoothing_px
+        Standard deviation of the Gaussian that the score map is smoothed with.
+    """
+
+    tile_height_px: int = Field(ge=16, le=8192)
+    tile_width_px: int = Field(ge=16, le=8192)
+    overlap_px: int = Field(ge=0, le=4096)
+    feature_stride_px: int = Field(ge=1, le=64)
+    magnification: float = Field(default=1.0, ge=0.1, le=8.0)
+    margin_px: int = Field(default=0, ge=0, le=512)
+    cell_px: int = Field(ge=1, le=64)
+    smoothing_px: float = Field(default=0.0, ge=0, le=256)
+    scaling: Literal["range"] = "range"
+
+    @property
+    def patch_px(self) -> int:
+        """Side of what has one score."""
+        return self.cell_px
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of a tile."""
+        return self.tile_height_px, self.tile_width_px
 
 
 class ScoreChoice(Record):
@@ -101,9 +145,9 @@ class Parity(Record):
 class Manifest(Record):
     """The whole manifest, `manifest.json` in the bundle."""
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     detector: str
-    input: PatchInput
+    input: PatchInput | FrameInput
     stride_px: int = Field(ge=1)
     quantization: Quantization
     nodes: tuple[Node, ...]
@@ -131,6 +175,8 @@ class Manifest(Record):
                 raise ValueError(f"score {name!r} has unknown terms {sorted(unknown)}")
             if missing := tensors_needed(weights) - known:
                 raise ValueError(f"score {name!r} needs {sorted(missing)}, which nothing computes")
+        if (self.format_version == 2) != isinstance(self.input, FrameInput):
+            raise ValueError("the input is not one of the format version")
         if self.stride_px > self.input.patch_px:
             raise ValueError("the stride is larger than a patch")
         return self

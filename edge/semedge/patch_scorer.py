@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -15,10 +14,13 @@ from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
 from semedge.errors import SemedgeError
+from semedge.frame import GrayImage
+from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
 from semedge.scores import Tensor, tensors_needed, weighted_score
+from semedge.stopwatch import Stopwatch
 
 BATCH = 32
 """Patches a batch where no graph sets it."""
@@ -59,6 +61,16 @@ class PatchScorer:
             self._graph_sets.put(graphs)
         self._batch = min((graph.batch for graph in graphs.values()), default=BATCH)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+
+    def score_image(
+        self, image: GrayImage, grid: PatchGrid
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage."""
+        watch = Stopwatch()
+        patches = grid.cut(image)
+        watch.lap("cut")
+        scores, spent_ms = self.run(patches)
+        return scores, watch.stage_ms | spent_ms
 
     def run(self, patches: NDArray) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of patches `(n, patch_px, patch_px, 1)` by name, and the milliseconds by stage.
@@ -103,23 +115,15 @@ class PatchScorer:
     def _run_nodes(
         self, graphs: Mapping[str, Graph], patches: NDArray
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        stage_ms: dict[str, float] = {}
-        clock = time.perf_counter()
-
-        def spent(stage: str) -> None:
-            nonlocal clock
-            now = time.perf_counter()
-            stage_ms[stage] = stage_ms.get(stage, 0.0) + (now - clock) * 1e3
-            clock = now
-
+        watch = Stopwatch()
         scaled = scale_patches(patches, self.bundle.manifest.input.scaling)
         tensors = {**self._constants, "x": scaled}
-        spent("scale")
+        watch.lap("scale")
         for node in self._nodes:
             tensors[node.output] = run_node(
                 node, tensors, lambda name, values: graphs[name].run(values)
             )
-            spent(node.graph)
+            watch.lap(node.graph)
         scores = {name: weighted_score(weights, tensors) for name, weights in self._scores.items()}
-        spent("score")
-        return scores, stage_ms
+        watch.lap("score")
+        return scores, watch.stage_ms

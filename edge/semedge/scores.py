@@ -57,6 +57,12 @@ def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Ten
     return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
 
 
+def relative_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Squared Mahalanobis distance by the number of its dimensions, shape `(n,)`."""
+    whitened = (values - mean) @ whitening
+    return np.einsum("ij,ij->i", whitened, whitened) / np.float32(whitening.shape[1])
+
+
 def im1(x: Tensor, y: Tensor) -> Tensor:
     """Residual of the reconstruction, ||x - G(E(x))||."""
     return l2_distance(x, y)
@@ -241,6 +247,26 @@ def code_statistics(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor
     return np.log(code_indicators(x, dictionary_mean, dictionary_atoms) + LOG_FLOOR)
 
 
+def texture_6(f6: Tensor, f6_mean: Tensor, f6_whitening: Tensor) -> Tensor:
+    """How far features of a network's 6th block are from those of normal texture.
+
+    The squared Mahalanobis distance by the number of dimensions, so that normal texture has 1 on
+    average. `f6` has shape `(positions, d)`, `f6_mean` `(d,)`; `f6_whitening` `(d, k)` maps centred
+    features to unit covariance.
+    """
+    return relative_distance(f6, f6_mean, f6_whitening)
+
+
+def texture_9(f9: Tensor, f9_mean: Tensor, f9_whitening: Tensor) -> Tensor:
+    """As `texture_6`, of the 9th block."""
+    return relative_distance(f9, f9_mean, f9_whitening)
+
+
+def texture_12(f12: Tensor, f12_mean: Tensor, f12_whitening: Tensor) -> Tensor:
+    """As `texture_6`, of the 12th block's expansion."""
+    return relative_distance(f12, f12_mean, f12_whitening)
+
+
 def patch_statistics(x: Tensor) -> Tensor:
     """Brightness, contrast and sharpness of each patch and of its middle, shape `(n, 5)`.
 
@@ -335,6 +361,9 @@ SCORES: dict[str, ScoreFunction] = {
         dictionary_l1,
         dictionary_surprise,
         statistics_gaussian,
+        texture_6,
+        texture_9,
+        texture_12,
         statistics_surprise,
         residual_surprise,
     )

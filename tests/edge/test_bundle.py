@@ -116,8 +116,8 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "manifest a list": (lambda: packed(b"[]", tiny_members()), "manifest .*object"),
     "manifest empty": (lambda: packed(b"{}", tiny_members()), "format_version.*[Ff]ield required"),
     "later version": (
-        lambda: edited(lambda document: document.update(format_version=2)),
-        "has format version 2, and this semedge reads version 1",
+        lambda: edited(lambda document: document.update(format_version=3)),
+        "has format version 3, and this semedge reads versions 1 and 2",
     ),
     "unknown field": (
         lambda: edited(lambda document: document.update(hook="run.sh")),

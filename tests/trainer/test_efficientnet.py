@@ -11,7 +11,14 @@ from sklearn.datasets import load_sample_image
 
 from semedge.errors import SemedgeError
 from semedge_trainer import efficientnet
-from semedge_trainer.efficientnet import build_trunk, find_checkpoint, reach_px, read_weights
+from semedge_trainer.efficientnet import (
+    build_segment,
+    build_trunk,
+    find_checkpoint,
+    reach_px,
+    read_weights,
+    stage_of,
+)
 
 DAISY = 985
 CLASSIFIER_PX = 224
@@ -62,13 +69,11 @@ def test_the_gray_stem_is_the_colour_stem_on_equal_channels(
     np.testing.assert_allclose(ours[1, 1], theirs, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("taps", [(2,), (2, 3), (5,)])
-def test_nothing_beyond_the_reach_takes_part(
-    weights: efficientnet.Weights, taps: tuple[int, ...]
-) -> None:
-    trunk = build_trunk(taps, weights=weights)
-    stride_px = efficientnet.STAGES[taps[-1] - 1].stride_px
-    side_px, reach = 512, reach_px(taps)
+@pytest.mark.parametrize("blocks", [3, 5, 9])
+def test_nothing_beyond_the_reach_takes_part(weights: efficientnet.Weights, blocks: int) -> None:
+    trunk = build_segment(1, blocks, weights=weights)
+    stride_px = stage_of(blocks).stride_px
+    side_px, reach = 512, reach_px(blocks)
     random = np.random.default_rng(1)
     frame = random.uniform(-1, 1, (1, side_px, side_px, 1)).astype(np.float32)
     column = side_px // 2 // stride_px
@@ -77,10 +82,33 @@ def test_nothing_beyond_the_reach_takes_part(
     outside[:, :, (column + 1) * stride_px + reach :] = 1.0
 
     def last(values: np.ndarray) -> np.ndarray:
-        outputs = trunk(values)
-        return np.asarray(outputs[-1] if len(taps) > 1 else outputs)[0, :, column]
+        return np.asarray(trunk(values))[0, :, column]
 
     np.testing.assert_allclose(last(outside), last(frame), atol=1e-4)
+
+
+def test_segments_in_a_row_are_the_trunk(weights: efficientnet.Weights) -> None:
+    frame = np.random.default_rng(2).uniform(-1, 1, (1, 32, 64, 1)).astype(np.float32)
+    values = frame
+    for first, last in ((1, 6), (7, 9), (10, 11)):
+        values = np.asarray(build_segment(first, last, weights=weights)(values))
+    whole = np.asarray(build_trunk((5,), weights=weights)(frame))
+    np.testing.assert_allclose(values, whole, rtol=1e-4, atol=1e-3)
+
+
+def test_a_segment_can_end_with_an_expansion(weights: efficientnet.Weights) -> None:
+    segment = build_segment(10, 12, (4, 6), expanded=True, weights=weights)
+    assert segment.input_shape == (None, 4, 6, 112)
+    assert segment.output_shape == (None, 4, 6, 672)
+    values = np.asarray(segment(np.ones((1, 4, 6, 112), np.float32)))
+    assert values.min() == 0
+    assert values.max() <= 6
+
+
+def test_blocks_that_are_not_there_are_refused(weights: efficientnet.Weights) -> None:
+    for first, last in ((0, 3), (3, 17), (4, 3)):
+        with pytest.raises(SemedgeError, match="Blocks must be between 1 and 16"):
+            build_segment(first, last, weights=weights)
 
 
 def test_taps_out_of_order_are_refused(weights: efficientnet.Weights) -> None:

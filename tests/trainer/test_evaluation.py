@@ -131,7 +131,8 @@ def test_all_scores_in_one_pass_are_those_of_the_edge(bundle_file: Path) -> None
     names = score_names(bundle)
     assert names == ["gaussian", "doubled"]
     with MultiScorer(bundle, names, workers=2) as scorer:
-        scores = scorer.score(PatchGrid(FRAME_SHAPE, 32, STRIDE_PX).cut(image))
+        grid = PatchGrid(FRAME_SHAPE, 32, STRIDE_PX)
+        scores = scorer.score_chosen(image, grid, np.arange(len(grid)))
     for name in names:
         with Detector(bundle, workers=1, score_name=name) as detector:
             expected = detector.score(Frame(image, 0, 0.0, "frame")).patch_scores
@@ -372,12 +373,14 @@ def test_a_search_gives_its_default_score_and_knows_no_other_detectors(anogan_ru
 
 def test_a_search_is_seeded_and_batched(anogan_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "BATCH", 4)
-    patches = PatchGrid(FRAME_SHAPE, 32, 32).cut(normal_frames()[0])[:6]
+    image, grid = normal_frames()[0], PatchGrid(FRAME_SHAPE, 32, 32)
     scorer = searching.SearchingScorer(Run.open(anogan_run), steps=2, seed=3)
-    first, again = (scorer.score(patches)["inversion"] for _ in range(2))
+    first, again = (scorer.score_chosen(image, grid, np.arange(6))["inversion"] for _ in range(2))
     assert first.shape == (6,)
     np.testing.assert_array_equal(first, again)
-    np.testing.assert_array_equal(first[:4], scorer.score(patches[:4])["inversion"])
+    np.testing.assert_array_equal(
+        first[:4], scorer.score_chosen(image, grid, np.arange(4))["inversion"]
+    )
 
 
 def test_a_run_of_an_exportable_detector_is_sent_to_the_export(

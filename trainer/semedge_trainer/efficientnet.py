@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,9 @@ STAGES = (
     Stage(4, 6, 5, 2, 192, stride_px=32),
     Stage(1, 6, 3, 1, 320, stride_px=32),
 )
+
+
+BLOCKS = sum(stage.blocks for stage in STAGES)
 
 
 def find_checkpoint() -> Path:
@@ -125,24 +128,72 @@ def build_trunk(
     frame = Input((*frame_shape, 1), name="frame")
     values = _stem(frame, weights)
     outputs = []
-    block = 0
-    for number, stage in enumerate(STAGES[: taps[-1]], start=1):
-        for index in range(stage.blocks):
-            values = _block(values, weights, block, stage, first=index == 0)
-            block += 1
-        if number in taps:
-            outputs.append(values)
-    return Model(frame, outputs if len(outputs) > 1 else outputs[0], name="trunk")
+    first = 1
+    for stage in STAGES[: taps[-1]]:
+        values = _blocks(values, weights, first, first + stage.blocks - 1)
+        first += stage.blocks
+        outputs.append(values)
+    wanted = [outputs[tap - 1] for tap in taps]
+    return Model(frame, wanted if len(wanted) > 1 else wanted[0], name="trunk")
 
 
-def reach_px(taps: tuple[int, ...]) -> int:
+def build_segment(
+    first: int,
+    last: int,
+    shape: tuple[int | None, int | None] = (None, None),
+    *,
+    expanded: bool = False,
+    weights: Weights | None = None,
+) -> Network:
+    """Some blocks of the network in a row, of 16 in all, with their pretrained weights.
+
+    Parameters
+    ----------
+    first, last
+        The blocks, counted from 1; with the first block comes the stem.
+    shape
+        Rows and columns of the input, or None for any.
+    expanded
+        Whether the last block ends with its expansion, of six times its input's channels.
+    weights
+        What `read_weights` gave; read anew where None.
+
+    Returns
+    -------
+    Network
+        From gray frames `(n, height, width, 1)` in [-1, 1], or the output of block `first - 1`.
+    """
+    if not 1 <= first <= last <= BLOCKS:
+        raise SemedgeError(f"Blocks must be between 1 and {BLOCKS}. Received: {first} to {last}")
+    weights = read_weights() if weights is None else weights
+    source = Input((*shape, 1 if first == 1 else stage_of(first - 1).filters), name="source")
+    values = _stem(source, weights) if first == 1 else source
+    values = _blocks(values, weights, first, last - expanded)
+    if expanded:
+        values = _expand(values, weights, last)
+    return Model(source, values, name=f"blocks_{first}_to_{last}")
+
+
+def stage_of(block: int) -> Stage:
+    """Stage of a block, counted from 1."""
+    stages = [stage for stage in STAGES for _ in range(stage.blocks)]
+    return stages[block - 1]
+
+
+def reach_px(blocks: int) -> int:
     """How far from a value's own stride a pixel can lie and still take part in it."""
     reach, stride_px = 1, 2
-    for stage in STAGES[: taps[-1]]:
-        for index in range(stage.blocks):
-            reach += stage.kernel_px // 2 * stride_px
-            stride_px *= stage.stride if index == 0 else 1
+    for block in range(1, blocks + 1):
+        stage = stage_of(block)
+        reach += stage.kernel_px // 2 * stride_px
+        stride_px = stage.stride_px
     return reach
+
+
+def _blocks(values: LayerOutput, weights: Weights, first: int, last: int) -> LayerOutput:
+    for block in range(first, last + 1):
+        values = _block(values, weights, block)
+    return values
 
 
 def _stem(frame: LayerOutput, weights: Weights) -> LayerOutput:
@@ -155,25 +206,34 @@ def _stem(frame: LayerOutput, weights: Weights) -> LayerOutput:
     return layers.ReLU(6.0, name="stem_relu6")(values)
 
 
-def _block(
-    values: LayerOutput, weights: Weights, block: int, stage: Stage, *, first: bool
-) -> LayerOutput:
-    """Expand, filter channel by channel, project; added to its input where the shapes agree."""
-    source, prefix, name = values, f"_blocks.{block}.", f"block{block}"
+def _block(values: LayerOutput, weights: Weights, block: int) -> LayerOutput:
+    """Expand, filter channel by channel, project; added to its input but where a stage begins."""
+    stage, name = stage_of(block), f"block{block}"
+    begins = block == 1 or stage_of(block - 1) is not stage
+    source = values
     if stage.expansion > 1:
-        kernel, bias = _folded(weights, f"{prefix}_expand_conv", f"{prefix}_bn0")
-        values = _convolve(f"{name}_expand", values, kernel, bias)
-        values = layers.ReLU(6.0, name=f"{name}_expand_relu6")(values)
-    kernel, bias = _folded(weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1")
+        values = _expand(values, weights, block)
+    kernel, bias = _folded(weights, *_names(block, "depthwise_conv", "bn1"))
     layer = layers.DepthwiseConv2D(
-        stage.kernel_px, stage.stride if first else 1, padding="same", name=f"{name}_depthwise"
+        stage.kernel_px, stage.stride if begins else 1, padding="same", name=f"{name}_depthwise"
     )
     values = layer(values)
     layer.set_weights([kernel.transpose(0, 1, 3, 2), bias])
     values = layers.ReLU(6.0, name=f"{name}_depthwise_relu6")(values)
-    kernel, bias = _folded(weights, f"{prefix}_project_conv", f"{prefix}_bn2")
+    kernel, bias = _folded(weights, *_names(block, "project_conv", "bn2"))
     values = _convolve(f"{name}_project", values, kernel, bias)
-    return values if first else layers.Add(name=f"{name}_add")([source, values])
+    return values if begins else layers.Add(name=f"{name}_add")([source, values])
+
+
+def _expand(values: LayerOutput, weights: Weights, block: int) -> LayerOutput:
+    kernel, bias = _folded(weights, *_names(block, "expand_conv", "bn0"))
+    values = _convolve(f"block{block}_expand", values, kernel, bias)
+    return layers.ReLU(6.0, name=f"block{block}_expand_relu6")(values)
+
+
+def _names(block: int, *parts: str) -> Iterator[str]:
+    """What the checkpoint calls parts of a block, which it counts from 0."""
+    return (f"_blocks.{block - 1}._{part}" for part in parts)
 
 
 def _convolve(name: str, values: LayerOutput, kernel: Array, bias: Array) -> LayerOutput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol
 
 import cv2
@@ -15,6 +16,7 @@ from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.patch_scorer import PatchScorer
+from semedge.scorer import make_scorer
 from semedge_trainer.floors import Floors
 from semedge_trainer.items import FrameItems, frame_items
 from semedge_trainer.masks import MaskedFrame
@@ -23,6 +25,7 @@ from semedge_trainer.metrics import Measures, measure
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+THESIS_PATCH_PX = 32
 THESIS_STRIDE_PX = 16
 THESIS_MOST_NORMAL_PX = 20
 """A patch with more anomalous pixels than this is anomalous."""
@@ -47,11 +50,17 @@ class AnyScorer(Protocol):
     def trained_on(self) -> Collection[str]:
         """Digests of the frames that it was trained on."""
 
-    def score(self, patches: GrayImage) -> dict[str, Scores]:
-        """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
+    @property
+    def thesis_patch_px(self) -> int:
+        """Side of the patches that the thesis protocol asks for."""
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Scores]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part."""
 
 
-class MultiScorer(PatchScorer):
+class MultiScorer:
     """Several scores of a bundle by their names.
 
     Parameters
@@ -67,8 +76,11 @@ class MultiScorer(PatchScorer):
     def __init__(
         self, bundle: Bundle, score_names: Sequence[str], workers: int | None = None
     ) -> None:
-        super().__init__(bundle, {name: _weights(bundle, name) for name in score_names}, workers)
+        self.bundle = bundle
         self.score_names = tuple(score_names)
+        self._scorer = make_scorer(
+            bundle, {name: _weights(bundle, name) for name in score_names}, workers
+        )
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -95,9 +107,22 @@ class MultiScorer(PatchScorer):
         """Side of a patch."""
         return self.bundle.manifest.input.patch_px
 
-    def score(self, patches: GrayImage) -> dict[str, Scores]:
-        """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
-        scores, _ = self.run(patches)
+    @property
+    def thesis_patch_px(self) -> int:
+        """Its own patch; of a whole-frame detector, which has none, the thesis's."""
+        return self.patch_px if isinstance(self._scorer, PatchScorer) else THESIS_PATCH_PX
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Scores]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part.
+
+        A whole-frame detector's score of a patch is the highest of the cells that lie in it.
+        """
+        if isinstance(self._scorer, PatchScorer):
+            scores, _ = self._scorer.run(grid.cut(cropped(image, grid))[chosen])
+        else:
+            scores = self._score_cells(image, grid, chosen)
         for name, values in scores.items():
             if not np.isfinite(values).all():
                 raise SemedgeError(
@@ -105,6 +130,36 @@ class MultiScorer(PatchScorer):
                     "the detector again."
                 )
         return scores
+
+    def _score_cells(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Scores]:
+        height, width = image.shape
+        cells = PatchGrid((height, width), self.patch_px, min(self.patch_px, grid.stride_px))
+        by_cell, _ = self._scorer.score_image(image, cells)
+        if grid == cells:
+            return {name: values[chosen] for name, values in by_cell.items()}
+        scores = {}
+        for name, values in by_cell.items():
+            pixels = cells.to_pixels(values)
+            patches = grid.cut(cropped(pixels, grid))
+            scores[name] = patches[chosen].max(axis=(1, 2, 3))
+        return scores
+
+    def close(self) -> None:
+        """End the worker threads."""
+        self._scorer.close()
+
+    def __enter__(self) -> MultiScorer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def score_names(bundle: Bundle) -> list[str]:
@@ -131,6 +186,9 @@ class EvaluationProtocol(Protocol):
     def stride_px(self) -> int:
         """Distance between patches."""
 
+    def patch_px(self, scorer: AnyScorer) -> int:
+        """Side of the patches that a scorer is asked for."""
+
     def grid(self, frame_shape: tuple[int, int], patch_px: int) -> PatchGrid:
         """Patches of a frame; they may lie in a part of it that starts at its upper left."""
 
@@ -150,6 +208,10 @@ class ThesisProtocol:
 
     name: str = "thesis"
     stride_px: int = THESIS_STRIDE_PX
+
+    def patch_px(self, scorer: AnyScorer) -> int:
+        """Side of the patches that a scorer is asked for."""
+        return scorer.thesis_patch_px
 
     def grid(self, frame_shape: tuple[int, int], patch_px: int) -> PatchGrid:
         """Patches of the frame cut down to whole patches, none snapped to the border.
@@ -186,6 +248,10 @@ class PixelProtocol:
 
     stride_px: int
     name: str = "pixel"
+
+    def patch_px(self, scorer: AnyScorer) -> int:
+        """The scorer's own."""
+        return scorer.patch_px
 
     def grid(self, frame_shape: tuple[int, int], patch_px: int) -> PatchGrid:
         """The grid of the edge."""
@@ -316,15 +382,15 @@ def score_frames(
         image, mask = files.read(scorer.patch_px)
         height, width = image.shape
         for protocol in protocols:
-            grid = protocol.grid((height, width), scorer.patch_px)
-            patches, labels = grid.cut(cropped(image, grid)), protocol.labels(grid, mask)
+            grid = protocol.grid((height, width), protocol.patch_px(scorer))
+            labels = protocol.labels(grid, mask)
             chosen = np.arange(len(grid))
             if sample is not None:
                 chosen = sample.choose(number, len(grid))
-                patches, labels = patches[chosen], labels[chosen]
-            scores = scorer.score(patches)
+                labels = labels[chosen]
+            scores = scorer.score_chosen(image, grid, chosen)
             if floors is not None:
-                scores |= floors.floor_scores(patches)
+                scores |= floors.floor_scores(grid.cut(cropped(image, grid))[chosen])
             parts = () if sample else tuple(parts_of(grid, mask, fields_px))
             regions = protocol.regions(labels)
             scored[protocol.name].append(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
-from semedge.errors import SemedgeError, unknown_name
-from semedge.manifest import Manifest, Node, PatchInput, Quantization, ScoreChoice, Training
+from semedge.errors import SemedgeError
+from semedge.manifest import Manifest, Node, PatchInput, Quantization, ScoreChoice
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
-from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
+from semedge_trainer.detectors.whole_frame import FrameDetector
+from semedge_trainer.frame_export import export_frames
 from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     Array,
@@ -22,7 +23,7 @@ from semedge_trainer.quantization import (
     plain_twins,
     quantization_aware_twins,
 )
-from semedge_trainer.run import Run, RunRecord
+from semedge_trainer.run import Run
 from semedge_trainer.statistics import normal_statistics
 
 
@@ -34,6 +35,7 @@ def export_run(
     score_name: str | None = None,
     only_score: bool = False,
     stride_px: int | None = None,
+    tile_shape: tuple[int, int] | None = None,
 ) -> Manifest:
     """Export the networks of a run, compare them with the Keras networks, write the bundle.
 
@@ -52,11 +54,28 @@ def export_run(
         Leave out the graphs and arrays that this score does not need.
     stride_px
         Distance between patches that the bundle asks for; a whole patch where None.
+    tile_shape
+        Height and width of the tiles of a whole-frame detector, in the network's pixels; what
+        suits the training frames best where None.
     """
     detector, networks = run.load()
     if detector.edge_refusal is not None:
         raise SemedgeError(detector.edge_refusal)
-    plan = _choose_scores(detector, score_name, only_score)
+    if isinstance(detector, FrameDetector):
+        return export_frames(
+            run,
+            path,
+            quantization,
+            score_name=score_name,
+            only_score=only_score,
+            stride_px=stride_px,
+            tile_shape=tile_shape,
+        )
+    if tile_shape is not None:
+        raise SemedgeError(
+            f"{detector.name} scores patches and has no tiles; leave out the size of tiles."
+        )
+    plan = detector.chosen_plan(score_name, only=only_score)
     if not plan.graphs:
         quantization = "float32"
     patches = scale_patches(run.patches(), run.record.scaling)
@@ -100,21 +119,11 @@ def export_run(
         score=ScoreChoice(name=plan.default, weights=dict(plan.scores[plan.default])),
         scores={name: dict(weights) for name, weights in plan.scores.items()},
         members=members_of(contents),
-        training=_training(run.record, detector.thesis_section),
+        training=run.record.provenance(detector.thesis_section),
         parity=parity,
     )
     write_bundle(path, manifest, contents)
     return manifest
-
-
-def _choose_scores(
-    detector: TrainableDetector, score_name: str | None, only_score: bool
-) -> ScorePlan:
-    plan = detector.score_plan()
-    name = score_name or plan.default
-    if name not in plan.scores:
-        raise unknown_name(f"{detector.name} has no score", name, "it has", plan.scores)
-    return plan.chosen(name, only=only_score)
 
 
 def _scaled_nodes(
@@ -132,20 +141,3 @@ def _scaled_nodes(
                 scales[named[end]] = array
         scaled.append(node.model_copy(update=named))
     return tuple(scaled), scales
-
-
-def _training(record: RunRecord, thesis_section: str) -> Training:
-    return Training(
-        detector=record.detector,
-        thesis_section=thesis_section,
-        schedule=record.schedule,
-        seed=record.seed,
-        steps=record.steps,
-        learning_rates=record.learning_rates,
-        options=record.options,
-        frame_sha256=record.frame_sha256,
-        frames=len(record.frame_sha256),
-        intensity=record.intensity,
-        packages=record.packages,
-        created_at=record.created_at,
-    )

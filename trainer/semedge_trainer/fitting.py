@@ -1,4 +1,4 @@
-"""What is fitted to normal patches without gradients, after the stages of a training.
+"""What is fitted to normal patches or frames without gradients, after the stages of a training.
 
 A fit keeps no checkpoint: it takes minutes at most, and one that was interrupted starts again. The
 batches are those of the training's pipeline, so that the same record and frames give the same
@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from semedge.errors import SemedgeError
-from semedge_trainer.detectors.base import Arrays, Networks
+from semedge_trainer.detectors.base import Arrays, Networks, TrainableDetector
+from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.frames import TrainingFrames
 from semedge_trainer.patches import patch_dataset
 from semedge_trainer.progress import StageLog
@@ -33,6 +34,26 @@ def fit(
     Raises `SemedgeError` where an array holds a value that is no number.
     """
     detector = run.detector()
+    if isinstance(detector, FrameDetector):
+        arrays = detector.fit_frames(networks, frames.images)
+    else:
+        arrays = _fit_patches(run, detector, networks, frames, make_log)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise SemedgeError(
+                f"The fit of {detector.name} ended with {name} that is no number; train on frames "
+                "that are not all of one gray."
+            )
+    return arrays
+
+
+def _fit_patches(
+    run: Run,
+    detector: TrainableDetector,
+    networks: Networks,
+    frames: TrainingFrames,
+    make_log: Callable[[Run, str, int], StageLog],
+) -> Arrays:
     fitting = detector.fitting(networks, run.record.seed)
     if fitting is None:
         return {}
@@ -49,11 +70,4 @@ def fit(
         log.start(0)
         for index, patches in enumerate(dataset.take(batches)):
             log.record(index + 1, fitting.take(patches.numpy()))
-    arrays = fitting.arrays()
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise SemedgeError(
-                f"The fit of {detector.name} ended with {name} that is no number; train on frames "
-                "that are not all of one gray."
-            )
-    return arrays
+    return fitting.arrays()

@@ -47,6 +47,15 @@ class TrainingFrames:
             percentile_99=float(high),
         )
 
+    def some(self, count: int) -> tuple[GrayImage, ...]:
+        """At most `count` frames, evenly chosen, the tallest and the widest first."""
+        chosen = [
+            max(self.images, key=lambda image: image.shape[0]),
+            max(self.images, key=lambda image: image.shape[1]),
+            *self.images[:: -(-len(self.images) // count)],
+        ]
+        return tuple({id(image): image for image in chosen}.values())[:count]
+
     def sample(self, count: int, patch_px: int, seed: int) -> NDArray:
         """`count` random patches, shape `(count, patch_px, patch_px, 1)`, pixel type kept."""
         random = np.random.default_rng(seed)

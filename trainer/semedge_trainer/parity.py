@@ -37,9 +37,15 @@ def parity_patches(patches: Array) -> tuple[Array, NDArray[np.bool_]]:
     return chosen, blurred
 
 
-def keras_tensors(plan: ScorePlan, networks: Networks, patches: Array) -> dict[str, Array]:
+def keras_tensors(
+    plan: ScorePlan, networks: Networks, patches: Array, batch: int = KERAS_BATCH
+) -> dict[str, Array]:
     """Every tensor of the plan, by the Keras networks in inference mode."""
-    return _run(plan.nodes, {"x": patches}, lambda name, values: _predict(networks[name], values))
+
+    def run(name: str, values: Array) -> Array:
+        return _predict(networks[name], values, batch)
+
+    return _run(plan.nodes, {"x": patches}, run)
 
 
 def exported_tensors(
@@ -81,10 +87,10 @@ def compare(
     return parity
 
 
-def _predict(network: Network, values: Array) -> Array:
+def _predict(network: Network, values: Array, batch: int) -> Array:
     batches = [
-        np.asarray(network(values[at : at + KERAS_BATCH], training=False))
-        for at in range(0, len(values), KERAS_BATCH)
+        np.asarray(network(values[at : at + batch], training=False))
+        for at in range(0, len(values), batch)
     ]
     return np.concatenate(batches)
 

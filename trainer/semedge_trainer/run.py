@@ -4,6 +4,7 @@
 
     run.json            detector, options, schedule, seed, frames, versions; written first
     patches.npy         a sample of the training patches, for quantization and parity
+    frames.npz          instead of it, some training frames, for a detector of whole frames
     checkpoints/STAGE/  the last checkpoints of each stage
     logs/STAGE.csv      losses
     tensorboard/        the same for TensorBoard
@@ -18,7 +19,7 @@ import dataclasses
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -30,7 +31,8 @@ from pydantic import ValidationError
 
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
-from semedge.manifest import Intensity, Record
+from semedge.frame import GrayImage
+from semedge.manifest import Intensity, Record, Training
 from semedge.scaling import Scaling
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Schedule, TrainableDetector
@@ -61,6 +63,23 @@ class RunRecord(Record):
     packages: dict[str, str]
     created_at: str
 
+    def provenance(self, thesis_section: str) -> Training:
+        """What a bundle's manifest says of the training."""
+        return Training(
+            detector=self.detector,
+            thesis_section=thesis_section,
+            schedule=self.schedule,
+            seed=self.seed,
+            steps=self.steps,
+            learning_rates=self.learning_rates,
+            options=self.options,
+            frame_sha256=self.frame_sha256,
+            frames=len(self.frame_sha256),
+            intensity=self.intensity,
+            packages=self.packages,
+            created_at=self.created_at,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -70,14 +89,20 @@ class Run:
     record: RunRecord
 
     @classmethod
-    def create(cls, folder: Path, record: RunRecord, patches: NDArray) -> Run:
-        """Start a folder; one that holds a run already is refused."""
+    def create(cls, folder: Path, record: RunRecord, sample: NDArray | Sequence[NDArray]) -> Run:
+        """Start a folder; one that holds a run already is refused.
+
+        `sample` is an array of training patches, or a sequence of training frames.
+        """
         if (folder / "run.json").exists():
             raise SemedgeError(
                 f"{folder} holds a training already; continue it with --resume, or choose another "
                 "folder with --out."
             )
-        write_atomically(folder / "patches.npy", _npy(patches))
+        if isinstance(sample, np.ndarray):
+            write_atomically(folder / "patches.npy", _npy(sample))
+        else:
+            write_atomically(folder / "frames.npz", _npz(sample))
         write_atomically(folder / "run.json", record.model_dump_json(indent=1).encode())
         return cls(folder, record)
 
@@ -115,6 +140,11 @@ class Run:
         """Sample of the training patches `(n, 32, 32, 1)`, pixel type of the frames."""
         patches: NDArray = np.load(self.folder / "patches.npy", allow_pickle=False)
         return patches
+
+    def frames(self) -> tuple[GrayImage, ...]:
+        """Some of the training frames, of a detector of whole frames."""
+        with np.load(self.folder / "frames.npz", allow_pickle=False) as saved:
+            return tuple(saved[name] for name in saved.files)
 
     def write_weights(
         self, networks: Mapping[str, Network], fitted: Mapping[str, NDArray] | None = None
@@ -172,8 +202,13 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def _npy(array: NDArray) -> bytes:
+def _npz(arrays: Sequence[NDArray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{f"frame{i}": array for i, array in enumerate(arrays)})
+    return buffer.getvalue()
 
+
+def _npy(array: NDArray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

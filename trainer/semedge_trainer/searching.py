@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from semedge.console import progress
 from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import GrayImage
+from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch
+from semedge_trainer.evaluation import cropped
 from semedge_trainer.run import Run
 
 BATCH = 50
@@ -52,7 +54,7 @@ class SearchingScorer:
             "seed": run.record.seed,
             "options": dict(run.record.options),
         }
-        self.patch_px = self.stride_px = detector.patch_px
+        self.patch_px = self.stride_px = self.thesis_patch_px = detector.patch_px
         self.trained_on = run.record.frame_sha256
         self.score_names = tuple(score_names) or detector.searched_scores[:1]
         self._scaling = run.record.scaling
@@ -61,9 +63,11 @@ class SearchingScorer:
         self._detector, self._networks = detector, networks
         self._searches: dict[tuple[str, int], LatentSearch] = {}
 
-    def score(self, patches: GrayImage) -> dict[str, NDArray[np.float32]]:
-        """Scores of patches `(n, patch_px, patch_px, 1)`, each `(n,)`, by name."""
-        scaled = scale_patches(patches, self._scaling)
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part."""
+        scaled = scale_patches(grid.cut(cropped(image, grid))[chosen], self._scaling)
         return {name: self._score(name, scaled) for name in self.score_names}
 
     def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:

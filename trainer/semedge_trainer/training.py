@@ -13,6 +13,7 @@ import tensorflow as tf
 from semedge.errors import SemedgeError
 from semedge.scaling import Scaling
 from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.fitting import fit
 from semedge_trainer.frames import TrainingFrames, read_training_frames
 from semedge_trainer.loop import train
@@ -20,6 +21,7 @@ from semedge_trainer.progress import StageLog
 from semedge_trainer.run import SAMPLE_PATCHES, Run, RunRecord, package_versions
 
 PICTURES_A_STAGE = 8
+SAMPLE_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         packages=package_versions(),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+    if isinstance(detector, FrameDetector):
+        if request.scaling != "range":
+            raise SemedgeError(
+                f"{detector.name} takes frames as they are; leave out --scaling {request.scaling}."
+            )
+        return Run.create(folder, record, frames.some(SAMPLE_FRAMES)), frames
     patches = frames.sample(SAMPLE_PATCHES, detector.patch_px, request.seed)
     return Run.create(folder, record, patches), frames
 

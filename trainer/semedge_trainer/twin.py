@@ -101,11 +101,21 @@ def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool, wrap: W
                 layer.filters, layer.kernel_size, layer.strides, layer.padding, **config
             )
             return _with_weights(new, values[0], _folded(layer, norm, channel_axis=3))
+        case keras.layers.DepthwiseConv2D():
+            new = tf_keras.layers.DepthwiseConv2D(
+                layer.kernel_size, layer.strides, layer.padding, **config
+            )
+            kernel, bias = layer.get_weights()
+            return _with_weights(new, values[0], Weights(kernel, bias))
         case keras.layers.Dense():
             new = tf_keras.layers.Dense(layer.units, **config)
             return _with_weights(new, values[0], _folded(layer, norm, channel_axis=1))
         case keras.layers.LeakyReLU():
             return tf_keras.layers.LeakyReLU(float(layer.negative_slope), **config)(values[0])
+        case keras.layers.ReLU():
+            return tf_keras.layers.ReLU(layer.max_value, **config)(values[0])
+        case keras.layers.Add():
+            return tf_keras.layers.Add(**config)(values)
         case keras.layers.Activation():
             return tf_keras.layers.Activation(layer.activation.__name__, **config)(values[0])
         case keras.layers.Reshape():

@@ -9,6 +9,7 @@ import click
 
 from semedge.bundle import Bundle, read_bundle
 from semedge.console import print_json, say
+from semedge.manifest import FrameInput, Manifest
 
 
 def _weighted(weights: dict[str, float]) -> str:
@@ -16,19 +17,35 @@ def _weighted(weights: dict[str, float]) -> str:
     return " + ".join(f"{weight:g} {term}" for term, weight in weights.items())
 
 
+def _input(manifest: Manifest) -> tuple[str, str]:
+    """What the graphs take."""
+    taken = manifest.input
+    if isinstance(taken, FrameInput):
+        return (
+            "Frame",
+            (
+                f"tiles of {taken.tile_width_px}x{taken.tile_height_px} px, overlap "
+                f"{taken.overlap_px} px, magnified {taken.magnification:g} times; a score every "
+                f"{manifest.stride_px} px"
+            ),
+        )
+    return (
+        "Patch",
+        (
+            f"{taken.patch_px}x{taken.patch_px} px, stride {manifest.stride_px} px, scaled by "
+            f"{taken.scaling}"
+        ),
+    )
+
+
 def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     """What a person asks of a detector, as pairs of a name and a value."""
     manifest = bundle.manifest
     training = manifest.training
-    side_px = manifest.input.patch_px
     yield "Bundle", f"{bundle.name} (format {manifest.format_version})"
     yield "sha256", bundle.sha256
     yield "Detector", f"{manifest.detector}; thesis section {training.thesis_section}"
-    yield (
-        "Patch",
-        f"{side_px}x{side_px} px, stride {manifest.stride_px} px, scaled by "
-        + (manifest.input.scaling),
-    )
+    yield _input(manifest)
     yield "Quantization", manifest.quantization
     yield "Score", f"{manifest.score.name} = {_weighted(manifest.score.weights)}"
     for name, weights in sorted(manifest.scores.items()):

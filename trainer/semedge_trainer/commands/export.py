@@ -8,8 +8,23 @@ from typing import get_args
 import click
 
 from semedge.console import print_json, say
+from semedge.errors import SemedgeError
+from semedge.fields import parse_fields
 from semedge.manifest import Quantization
 from semedge_trainer.commands.extra import need_tensorflow
+
+
+def _tile(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Height and width."""
+    try:
+        width, height = (0, 0) if value is None else parse_fields(value)
+    except SemedgeError as error:
+        raise click.BadParameter(
+            f"must read WIDTHxHEIGHT, such as 640x480. Received: {value!r}"
+        ) from error
+    return None if value is None else (height, width)
 
 
 @click.command()
@@ -32,6 +47,14 @@ from semedge_trainer.commands.extra import need_tensorflow
     metavar="PX",
     help="Distance between patches; a whole patch where absent.",
 )
+@click.option(
+    "--tile",
+    "tile",
+    callback=_tile,
+    metavar="WxH",
+    help="Size of the tiles of a whole-frame detector, in the network's pixels and multiples of "
+    "16; what suits the training frames best where absent.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON document.")
 def export(
     run: Path,
@@ -40,6 +63,7 @@ def export(
     score: str | None,
     only_score: bool,
     stride: int | None,
+    tile: tuple[int, int] | None,
     as_json: bool,
 ) -> None:
     """Turn a training run into a detector bundle (TFLite).
@@ -57,6 +81,7 @@ def export(
         score_name=score,
         only_score=only_score,
         stride_px=stride,
+        tile_shape=tile,
     )
     chosen = manifest.parity[manifest.score.name]
     say(

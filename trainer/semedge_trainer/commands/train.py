@@ -104,10 +104,10 @@ def train(
         run, frames = start_run(out, request)
     record = run.record
     if not run.finished:
-        say(
-            f"Training {record.detector} on {len(frames.images)} frames, "
-            f"{sum(record.steps.values())} steps of {record.batch} patches."
-        )
+        work = f"{sum(record.steps.values())} steps of {record.batch} patches"
+        if not record.learning_rates:
+            work = "a fit"
+        say(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
         try:
             finish_run(run, frames, strategy)
         except KeyboardInterrupt as error:

@@ -20,6 +20,7 @@ from semedge_trainer.detectors.patch_statistics import PatchStatistics
 from semedge_trainer.detectors.pca import Pca
 from semedge_trainer.detectors.sencebgan import Sencebgan
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
+from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 
 DETECTORS: dict[str, type[TrainableDetector]] = {
     detector.name: detector
@@ -38,6 +39,7 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         Pca,
         Sencebgan,
         SkipGanomaly,
+        TextureGaussian,
     )
 }
 

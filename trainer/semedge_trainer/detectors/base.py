@@ -202,6 +202,14 @@ class TrainableDetector(ABC):
     def score_plan(self) -> ScorePlan:
         """How the edge computes the scores; empty where it cannot."""
 
+    def chosen_plan(self, name: str | None, *, only: bool) -> ScorePlan:
+        """The plan with `name`, or its own default, as its default; see `ScorePlan.chosen`."""
+        plan = self.score_plan()
+        name = name or plan.default
+        if name not in plan.scores:
+            raise unknown_name(f"{self.name} has no score", name, "it has", plan.scores)
+        return plan.chosen(name, only=only)
+
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """A searched score, for batches of `batch` patches."""
         raise NotImplementedError(f"{self.name} makes no search")

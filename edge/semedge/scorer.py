@@ -1,0 +1,47 @@
+"""What scores an image: patch by patch, or as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from semedge.bundle import Bundle
+from semedge.frame import GrayImage
+from semedge.frame_scorer import FrameScorer
+from semedge.grid import PatchGrid
+from semedge.manifest import FrameInput
+from semedge.patch_scorer import PatchScorer
+from semedge.scores import Tensor
+
+
+class Scorer(Protocol):
+    """A bundle's graphs and arrays, ready to run."""
+
+    def score_image(
+        self, image: GrayImage, grid: PatchGrid
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage."""
+        ...
+
+    def close(self) -> None:
+        """End what runs."""
+        ...
+
+
+def make_scorer(
+    bundle: Bundle, scores: Mapping[str, Mapping[str, float]], workers: int | None = None
+) -> Scorer:
+    """The scorer that the bundle's input asks for.
+
+    Parameters
+    ----------
+    bundle
+        What to run.
+    scores
+        Weights of each wanted score, by its name.
+    workers
+        Threads to score with; the usable cores where None.
+    """
+    if isinstance(bundle.manifest.input, FrameInput):
+        return FrameScorer(bundle, scores, workers)
+    return PatchScorer(bundle, scores, workers)
