@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
@@ -20,6 +21,7 @@ from semedge_trainer.parity import compare, exported_tensors, keras_tensors, par
 from semedge_trainer.quantization import (
     BATCH,
     Twin,
+    _disagreement,
     convert,
     even_twins,
     inputs_of,
@@ -144,6 +146,17 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
         floats, ends = float_tensors(content)
         assert floats == ends
         assert converted_error(trained, name, twin, content) <= LARGEST_ERROR["int8"]
+
+
+def test_disagreement_is_the_share_of_the_variance_that_the_twins_miss(trained: Trained) -> None:
+    expected = {
+        name: tf.constant(values[:BATCH], tf.float32) for name, values in trained.tensors.items()
+    }
+    assert float(_disagreement(trained.plan.nodes, trained.even, expected)) < 1e-6
+    shift = 3.0 * np.asarray(expected["z_y"]).std()
+    expected["z_y"] += shift
+    missed = float(_disagreement(trained.plan.nodes, trained.even, expected))
+    assert missed == pytest.approx(9.0, rel=1e-2)
 
 
 def kernels_of(model: tf_keras.Model) -> dict[str, Array]:
