@@ -21,15 +21,6 @@ TRY_DISK_EVERY_S = 1.0
 """Pause between two attempts to write to a disk that takes nothing, which may take long."""
 
 
-LOT_ROWS = 2_000
-"""Rows that are forgotten in one transaction."""
-
-SETTLED = (
-    "NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.number = events.number"
-    " AND delivered_at IS NULL AND rejected_at IS NULL)"
-)
-
-
 class Journal(Database):
     """The journal at `path`, made where it is absent; usable from several threads.
 
@@ -211,30 +202,6 @@ class Journal(Database):
                 ],
             )
 
-    def used_bytes(self) -> int:
-        """Size of what the journal holds; room that it has given up is used again."""
-        with self.reading() as connection:
-            pages, unused, page_bytes = (
-                connection.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-        return int((pages - unused) * page_bytes)
-
-    def drop_scores(self, before_s: float) -> None:
-        """Forget the scores of frames captured before a time."""
-        self._drop("scores", "captured_at < ?", utc_text(max(0.0, before_s)))
-
-    def drop_events(self, before_s: float) -> None:
-        """Forget events raised before a time, once no sink waits for them."""
-        old = f"raised_at < ? AND {SETTLED}"
-        self._drop("events", old, utc_text(max(0.0, before_s)))
-
-    def shrink_to(self, most_bytes: int) -> None:
-        """Forget the oldest scores, then the oldest settled events, while there is too much."""
-        for table, condition in (("scores", "1"), ("events", SETTLED)):
-            while self.used_bytes() > most_bytes and self._drop_lot(table, condition):
-                pass
-
     def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
         """Record who changed what, from what to what; both are anything that JSON can hold."""
         with self.transaction() as connection:
@@ -287,27 +254,6 @@ class Journal(Database):
                     "INSERT OR REPLACE INTO settings (camera, name, value) VALUES (?, ?, ?)",
                     (camera, name, json.dumps(value)),
                 )
-
-    def _drop(self, table: str, condition: str, *values: str) -> None:
-        while self._drop_lot(table, condition, *values):
-            pass
-
-    def _drop_lot(self, table: str, condition: str, *values: str) -> bool:
-        """Forget some of the oldest rows, so that nobody waits long; whether there may be more."""
-        key = "number" if table == "events" else "rowid"
-        chosen = f"SELECT {key} FROM {table} WHERE {condition} ORDER BY {key} LIMIT {LOT_ROWS}"
-        with self.transaction() as connection:
-            if table == "events":
-                connection.execute(f"DELETE FROM deliveries WHERE number IN ({chosen})", values)
-                connection.execute(
-                    "DELETE FROM acknowledgements WHERE event_id IN"
-                    f" (SELECT event_id FROM events WHERE number IN ({chosen}))",
-                    values,
-                )
-            gone = connection.execute(
-                f"DELETE FROM {table} WHERE {key} IN ({chosen})", values
-            ).rowcount
-        return bool(gone == LOT_ROWS)
 
     def _insert(self, event: Event, run_id: int | None, sinks: list[str]) -> Event:
         """Store an event with the number after the last, which another process may have taken."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from semedge.console import say
 from semedge.errors import SemedgeError
+from semedge.forgetting import drop_events, drop_scores, shrink_to, used_bytes
 from semedge.journal import Journal
 from semedge.recording import Happening, Recorder
 from semedge.records import RetentionSettings
@@ -94,9 +95,9 @@ class Retention:
         try:
             pictures_bytes = self._drop_pictures()
             now_s = time.time()
-            self._journal.drop_scores(now_s - self._settings.scores_days * DAY_S)
-            self._journal.drop_events(now_s - self._settings.events_days * DAY_S)
-            self._journal.shrink_to(self._settings.most_bytes - pictures_bytes)
+            drop_scores(self._journal, now_s - self._settings.scores_days * DAY_S)
+            drop_events(self._journal, now_s - self._settings.events_days * DAY_S)
+            shrink_to(self._journal, self._settings.most_bytes - pictures_bytes)
         except (SemedgeError, OSError) as error:
             say(f"The store could not be cleaned: {error}", level="warning", event="not-cleaned")
 
@@ -106,7 +107,7 @@ class Retention:
         kept = sorted(_pictures_in(folder))
         oldest_s = time.time() - self._settings.pictures_days * DAY_S
         total_bytes = sum(size for _, size, _ in kept)
-        over_bytes = total_bytes + self._journal.used_bytes() - self._settings.most_bytes
+        over_bytes = total_bytes + used_bytes(self._journal) - self._settings.most_bytes
         for changed_s, size_bytes, path in kept:
             if changed_s >= oldest_s and over_bytes <= 0:
                 break
