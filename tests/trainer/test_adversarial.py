@@ -108,7 +108,7 @@ def test_instance_noise_is_on_images_and_on_no_latent(context: StepContext) -> N
     assert deviations == [[0, 0], [pytest.approx(0.75, rel=0.05), 0]]
 
 
-def test_feature_matching_is_equation_2_91(context: StepContext) -> None:
+def test_feature_matching_is_equation_2_96(context: StepContext) -> None:
     real, generated = pair(4), pair(5)
     difference = features_by_numpy(context, real) - features_by_numpy(context, generated)
     expected = np.linalg.norm(difference, axis=1).mean()
