@@ -50,11 +50,15 @@ SHAPES = {
     "c_factors": (3, 2, 2),
     "c_weights": (3,),
     "n_y": (COUNT, 8, 8, 1),
+    **{f"f{depth}": (COUNT, 6) for depth in (6, 9, 12)},
+    **{f"f{depth}_mean": (6,) for depth in (6, 9, 12)},
+    **{f"f{depth}_whitening": (6, 4) for depth in (6, 9, 12)},
 }
 CONSTANTS = {
     name
     for name in SHAPES
-    if name.startswith(("h_mean", "h_whitening", "s_", "r_", "pca_", "dictionary_", "c_"))
+    if name.endswith(("_mean", "_whitening"))
+    or name.startswith(("s_", "r_", "pca_", "dictionary_", "c_"))
 }
 
 
@@ -84,7 +88,7 @@ def mean_square(a: Tensor, b: Tensor) -> float:
 
 def whitened_norm(h: Tensor, mean: Tensor, whitening: Tensor) -> float:
     total = 0.0
-    for column in range(len(mean)):
+    for column in range(whitening.shape[1]):
         value = math.fsum(
             (float(h[row]) - float(mean[row])) * float(whitening[row, column])
             for row in range(len(mean))
@@ -200,6 +204,12 @@ def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
         ]
     if name == "embedding_gaussian":
         return [whitened_norm(h, tensors["h_mean"], tensors["h_whitening"]) for h in tensors["h_x"]]
+    if name.startswith("texture_"):
+        f = f"f{name.removeprefix('texture_')}"
+        mean, whitening = tensors[f"{f}_mean"], tensors[f"{f}_whitening"]
+        return [
+            whitened_norm(item, mean, whitening) ** 2 / whitening.shape[1] for item in tensors[f]
+        ]
     if name in CROSS_ENTROPIES:
         logits, sign = CROSS_ENTROPIES[name]
         return [-math.log(1 / (1 + math.exp(-sign * value))) for value in tensors[logits][:, 0]]
