@@ -21,6 +21,7 @@ from semedge.manifest import Node, Quantization
 from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
 from semedge_trainer.equalization import NO_SCALES, LatentScales, equalize
 from semedge_trainer.networks import Network
+from semedge_trainer.silence import stderr_closed
 from semedge_trainer.twin import DepthToSpace, make_twin, probe
 
 BATCH = 32
@@ -88,7 +89,8 @@ def convert(twin: tf_keras.Model, quantization: Quantization, representative: Ar
     if quantization == "int8":
         converter.representative_dataset = lambda: _batches(representative, batch)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    graph: bytes = converter.convert()
+    with stderr_closed():
+        graph: bytes = converter.convert()
     return graph
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from semedge.errors import SemedgeError
+from semedge_trainer.silence import stderr_closed
 
 
 def need_package(module: str, name: str, extra: str = "train") -> None:
@@ -30,22 +30,8 @@ def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
     need_package("tensorflow", "TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with _stderr_closed():
+    with stderr_closed():
         tensorflow = importlib.import_module("tensorflow")
         if configure is not None:
             configure()
         tensorflow.config.list_logical_devices()
-
-
-@contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """Keep off the screen what TensorFlow's C++ side says before its log level counts."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
