@@ -293,7 +293,7 @@ def test_load_refuses_another_runtime(saved: Path, fresh: Detector) -> None:
         (b"", "is damaged: it is not a JSON document"),
         (b"{}", "is damaged: format_version is missing"),
         (b"\xff\xfe", "is damaged: not UTF-8"),
-        (b" " * (2**20 + 1), "is larger than a calibration can be"),
+        (b" " * (2**20 + 1), "is larger than one can be"),
     ],
 )
 def test_load_refuses_a_damaged_file(
