@@ -164,7 +164,8 @@ def cells_of(
 ) -> NDArray[np.float32]:
     """Scores of the grid's cells `(rows, columns)` from a map with a value every stride."""
     rows, columns = (
-        _positions(starts + grid.patch_px / 2, frame_input) for starts in (grid.tops, grid.lefts)
+        _positions(_judged_at(starts + grid.patch_px / 2, side_px, frame_input), frame_input)
+        for starts, side_px in zip((grid.tops, grid.lefts), grid.frame_shape, strict=True)
     )
     across = np.broadcast_to(columns, grid.shape)
     down = np.broadcast_to(rows[:, None], grid.shape)
@@ -180,6 +181,14 @@ def cells_of(
         cells = cv2.GaussianBlur(cells, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     smoothed: NDArray[np.float32] = cells
     return smoothed
+
+
+def _judged_at(
+    centres_px: NDArray[np.floating], side_px: int, frame_input: FrameInput
+) -> NDArray[np.floating]:
+    """Where along a side of the frame the scores of places are taken from."""
+    border_px = min(frame_input.border_px, side_px / 2)
+    return np.clip(centres_px, border_px, side_px - border_px)
 
 
 def _positions(centres_px: NDArray[np.floating], frame_input: FrameInput) -> NDArray[np.float32]:

@@ -73,6 +73,9 @@ class FrameInput(Record):
         Side of the cells that have one score each.
     smoothing_px
         Standard deviation of the Gaussian that the score map is smoothed with.
+    border_px
+        Places nearer to the frame's border than this have the score of the nearest place that is
+        not: a network that sees a texture mirrored at the border finds it odd.
     """
 
     tile_height_px: int = Field(ge=16, le=8192)
@@ -83,6 +86,7 @@ class FrameInput(Record):
     margin_px: int = Field(default=0, ge=0, le=512)
     cell_px: int = Field(ge=1, le=64)
     smoothing_px: float = Field(default=0.0, ge=0, le=256)
+    border_px: float = Field(default=0.0, ge=0, le=256)
     scaling: Literal["range"] = "range"
 
     @property

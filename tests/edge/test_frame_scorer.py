@@ -136,6 +136,16 @@ def test_smoothing_lowers_the_peak_and_keeps_the_mean(tmp_path: Path, tiled: Det
     assert smoothed.mean() == pytest.approx(plain.mean(), rel=0.05)
 
 
+def test_the_border_has_the_scores_of_the_places_beside_it(tmp_path: Path, tiled: Detector) -> None:
+    image = small_frames()[0]
+    rows = FRAME_SHAPE[0] // CELL_PX
+    plain = scores_of(tiled, image).reshape(rows, -1)
+    with Detector.load(frame_bundle(tmp_path / "tiny.semedge", border_px=1.5 * CELL_PX)) as inner:
+        scores = scores_of(inner, image).reshape(rows, -1)
+    np.testing.assert_allclose(scores[1:-1, 1:-1], plain[1:-1, 1:-1], rtol=1e-5)
+    np.testing.assert_allclose(scores, np.pad(plain[1:-1, 1:-1], 1, mode="edge"), rtol=1e-5)
+
+
 def test_a_finer_map_is_a_smaller_stride(tmp_path: Path) -> None:
     path = frame_bundle(tmp_path / "tiny.semedge")
     with Detector.load(path, stride_px=4) as fine, Detector.load(path) as coarse:

@@ -58,6 +58,8 @@ class TextureGaussianOptions:
         Share of the mean variance that is added to every variance.
     smoothing_px
         Standard deviation of the Gaussian that smooths the score map.
+    border_px
+        Width of the strip along the frame's border that is judged by the places beside it.
     """
 
     depths: str = field(default="6+9", metadata={"choices": ("6+9", "6+9+12", "9", "6")})
@@ -65,6 +67,7 @@ class TextureGaussianOptions:
     kept: float = 0.75
     ridge: float = 1e-3
     smoothing_px: float = 6.0
+    border_px: float = 20.0
 
 
 class TextureGaussian(FrameDetector):
@@ -82,6 +85,7 @@ class TextureGaussian(FrameDetector):
             ("kept", 0.01, 1),
             ("ridge", 1e-9, 10),
             ("smoothing_px", 0, 256),
+            ("border_px", 0, 256),
         ):
             if not low <= getattr(options, name) <= high:
                 raise SemedgeError(
@@ -141,6 +145,7 @@ class TextureGaussian(FrameDetector):
             margin_px=self.margin_px,
             cell_px=self.cell_px,
             smoothing_px=self.options.smoothing_px,
+            border_px=self.options.border_px,
         )
 
     def fit_frames(
