@@ -1,0 +1,209 @@
+"""Every detector trained, exported and measured alike, row by row; and the rows as Markdown.
+
+::
+
+    python benchmarks/comparison.py run --normal DIR --images DIR --masks DIR --out ROWS
+    python benchmarks/comparison.py table ROWS --page docs/results.md
+
+A row is one JSON file, written when it is whole: an interrupted run goes on with the next row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from table import insert
+
+from semedge.bundle import read_bundle
+from semedge.cameras import open_camera
+from semedge.detector import Detector
+from semedge.files import write_atomically
+
+STEPS = 300
+STRIDE_PX = 16
+TIMED_FRAMES = 5
+SEARCHED_PATCHES = 200
+SEARCH_STEPS = 100
+TIMEOUT_S = 3 * 3600.0
+NOT_MEASURED = "–"
+
+Row = dict[str, Any]
+
+
+def semedge(*arguments: object) -> str:
+    """What a command of `semedge` prints."""
+    command = [sys.executable, "-m", "semedge", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S, check=True)
+    return done.stdout
+
+
+def run_rows(options: argparse.Namespace) -> None:
+    """Measure every detector that has no row yet."""
+    entries = json.loads(semedge("detectors", "--json"))
+    wanted = options.detectors.split(",") if options.detectors else [e["name"] for e in entries]
+    for entry in entries:
+        path = options.out / f"{entry['name']}.json"
+        if entry["name"] in wanted and not path.exists():
+            row = measure_row(entry, options)
+            write_atomically(path, (json.dumps(row, indent=1) + "\n").encode())
+
+
+def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
+    """Train, export and measure one detector."""
+    run = options.out / "runs" / entry["name"]
+    bundle = run.with_suffix(".semedge")
+    if not (run / "weights").exists():
+        resumed = ["--resume"] if (run / "run.json").exists() else []
+        fresh = ["--images", options.normal, "--steps", options.steps, "--seed", options.seed]
+        semedge(
+            *("train", "--detector", entry["name"], "--out", run, "--mixed-precision"),
+            *(resumed or fresh),
+        )
+    row: Row = {
+        "detector": entry["name"],
+        "thesis_section": entry["thesis_section"],
+        "steps": options.steps,
+        "seed": options.seed,
+        "train_s": _training_time_s(run),
+        "machine": f"{platform.machine()}, {options.machine}",
+        "measured_on": datetime.now(timezone.utc).date().isoformat(),
+    }
+    frames = ("--images", options.images, "--masks", options.masks, "--json")
+    if entry["edge"]:
+        semedge("export", run, "--out", bundle, "--quantization", "int8")
+        manifest = read_bundle(bundle).manifest
+        row["parity"] = {name: each.rank_correlation for name, each in manifest.parity.items()}
+        row["frame_ms"] = _frame_time_ms(bundle, options.images)
+        printed = semedge(
+            *("evaluate", "--detector", bundle, *frames, "--all-scores", "--stride", STRIDE_PX)
+        )
+    else:
+        sample = ("--patches", SEARCHED_PATCHES, "--search-steps", SEARCH_STEPS)
+        started_s = time.monotonic()
+        printed = semedge("evaluate", "--run", run, *frames, "--all-scores", *sample)
+        row["search_s"] = time.monotonic() - started_s
+    row["protocols"] = {
+        name: [_measures(score) for score in protocol["scores"]]
+        for name, protocol in json.loads(printed)["protocols"].items()
+    }
+    return row
+
+
+def _training_time_s(run: Path) -> float:
+    """Seconds that the steps took, summed over the stages' logs."""
+    logs = sorted((run / "logs").glob("*.csv"))
+    return sum(float(log.read_text().splitlines()[-1].split(",")[1]) for log in logs)
+
+
+def _frame_time_ms(bundle: Path, images: Path) -> float:
+    """Median time of `Detector.score` over some frames, at the stride of the comparison."""
+    times_ms = []
+    with Detector(read_bundle(bundle), stride_px=STRIDE_PX) as detector:
+        for frame, _ in zip(open_camera(str(images)), range(TIMED_FRAMES), strict=False):
+            started_s = time.perf_counter()
+            detector.score(frame)
+            times_ms.append((time.perf_counter() - started_s) * 1e3)
+    return median(times_ms)
+
+
+def _measures(score: dict[str, Any]) -> Row:
+    items = score["items"]
+    kept = ("auroc", "auroc_interval", "average_precision", "aupro", "oracle", "items")
+    return {"score": score["score"], **{name: items[name] for name in kept}}
+
+
+def render(rows: list[Row]) -> str:
+    """One line a detector and score, by detector and then by patch AUROC."""
+    lines = [
+        "| detector | score | patch AUROC | precision | recall | F1 | pixel AUROC | AUPRO "
+        "| parity |",
+        "|---|---|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for row in rows:
+        pixels = {each["score"]: each for each in row["protocols"].get("pixel", ())}
+        scores = row["protocols"]["thesis"]
+        for each in sorted(scores, key=lambda each: -(each["auroc"] or 0.0)):
+            lines.append(_line(row, each, pixels.get(each["score"], {})))
+    return "\n".join([*lines, "", *_times(rows)])
+
+
+def _line(row: Row, patches: Row, pixels: Row) -> str:
+    point = patches["oracle"] or {}
+    parity = row.get("parity", {}).get(patches["score"])
+    cells = [
+        row["detector"],
+        f"`{patches['score']}`",
+        _with_interval(patches),
+        *(_three(point.get(name)) for name in ("precision", "recall", "f1")),
+        _with_interval(pixels) if pixels else NOT_MEASURED,
+        _three(pixels.get("aupro")),
+        NOT_MEASURED if parity is None else f"{parity:.4f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _times(rows: list[Row]) -> list[str]:
+    lines = [
+        "| detector | thesis | steps | training | a frame at stride 16 |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for row in rows:
+        frame = f"{row['frame_ms']:.0f} ms" if "frame_ms" in row else NOT_MEASURED
+        lines.append(
+            f"| {row['detector']} | {row['thesis_section']} | {row['steps']} | "
+            f"{row['train_s']:.0f} s | {frame} |"
+        )
+    return lines
+
+
+def _with_interval(measures: Row) -> str:
+    interval = measures["auroc_interval"]
+    span = "" if interval is None else f" ({interval[0]:.3f}–{interval[1]:.3f})"
+    return f"{_three(measures['auroc'])}{span}"
+
+
+def _three(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.3f}"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="measure the detectors that have no row yet")
+    for name in ("normal", "images", "masks", "out"):
+        run.add_argument(f"--{name}", type=Path, required=True)
+    run.add_argument("--detectors", help="names, separated by commas; all where absent")
+    run.add_argument("--steps", type=int, default=STEPS)
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--machine", default=platform.processor() or "unknown")
+    run.set_defaults(do=run_rows)
+    table = commands.add_parser("table", help="print the rows, or put them into a page")
+    table.add_argument("rows", type=Path)
+    table.add_argument("--page", type=Path)
+    table.set_defaults(do=print_table)
+    options = parser.parse_args()
+    options.do(options)
+
+
+def print_table(options: argparse.Namespace) -> None:
+    """The rows of a folder as Markdown."""
+    rows = [json.loads(path.read_text()) for path in sorted(options.rows.glob("*.json"))]
+    text = render(rows)
+    print(text)
+    if options.page:
+        page = insert(options.page.read_text(encoding="utf-8"), text)
+        write_atomically(options.page, page.encode())
+
+
+if __name__ == "__main__":
+    main()
