@@ -45,6 +45,8 @@ def test_what_is_finished_stays_and_the_rest_is_computed(tmp_path: Path) -> None
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell without job control starts what runs in the background deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         wait_for(tmp_path / "out" / "logs" / f"{CELL}.log")
