@@ -74,7 +74,8 @@ def test_it_holds_nothing_else(names: set[str]) -> None:
     of_tests = {name for name in names if "test" in name.lower()}
     assert of_tests == {"semedge/commands/test_alert.py"}
     kinds = {Path(name).suffix for name in names if not name.startswith(information)}
-    assert kinds == {".py", ".typed", ".semedge", ".json"}
+    of_the_page = {".html", ".js", ".css", ".svg"}
+    assert kinds == {".py", ".typed", ".semedge", ".json"} | of_the_page
 
 
 def test_its_metadata(wheel: Path) -> None:
@@ -90,7 +91,13 @@ def test_its_metadata(wheel: Path) -> None:
     base = [each for each in metadata.get_all("Requires-Dist") if "extra ==" not in each]
     assert not [each for each in base if each.startswith(("tensorflow", "tf_keras", "scikit"))]
     assert entry_points["console_scripts"]["semedge"] == "semedge.cli:main"
-    assert set(entry_points["semedge.commands"]) == {"train", "export", "evaluate"}
+    assert set(entry_points["semedge.commands"]) == {
+        "ablate",
+        "detectors",
+        "evaluate",
+        "export",
+        "train",
+    }
 
 
 def test_what_it_holds_runs(wheel: Path, tmp_path: Path) -> None:
