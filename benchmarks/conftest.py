@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the commands of the edge do.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import platform
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -33,6 +34,14 @@ TRAINER_COMMANDS = {
 }
 
 
+def _leave_cores_to_graphs() -> None:
+    """Keep OpenBLAS, which reads this when NumPy is imported, on one thread.
+
+    Its threads spin while they wait, and take the cores that the graphs' threads need.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 class LazyGroup(click.Group):
     """Commands by name; `--help` reads the table above and imports none of them."""
 
@@ -43,6 +52,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the module behind `name` and return its command."""
         if name in EDGE_COMMANDS:
+            _leave_cores_to_graphs()
             module_name = name.replace("-", "_")
             module = importlib.import_module(f"semedge.commands.{module_name}")
             command: click.Command = getattr(module, module_name)

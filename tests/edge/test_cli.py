@@ -103,3 +103,14 @@ def test_version_and_unknown_commands() -> None:
     assert unknown.returncode == 2
     assert "No such command 'wach'" in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+def test_a_command_of_the_edge_leaves_the_cores_to_the_graphs() -> None:
+    code = (
+        "import os; from semedge.cli import cli; os.environ.pop('OPENBLAS_NUM_THREADS', None); "
+        "cli(['score', '--help'], standalone_mode=False); print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1"
