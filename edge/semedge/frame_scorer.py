@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -11,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
-from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
-from semedge.interpreter import Graph
+from semedge.interpreter import Graph, worker_count
 from semedge.manifest import FrameInput
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
@@ -61,9 +59,7 @@ class FrameScorer:
         assert isinstance(bundle.manifest.input, FrameInput)
         self.bundle = bundle
         self.input: FrameInput = bundle.manifest.input
-        self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
-        if self.workers < 1:
-            raise SemedgeError(f"workers must be at least 1. Received: {workers}")
+        self.workers = worker_count(workers)
         self._scores = scores
         self._constants = bundle.arrays()
         terms = {term for weights in scores.values() for term in weights}

@@ -67,6 +67,14 @@ def _divert_stderr() -> Callable[[], None]:
     return restore
 
 
+def worker_count(workers: int | None) -> int:
+    """Threads that the graphs may take: `workers`, or the usable cores where it is None."""
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    if count < 1:
+        raise SemedgeError(f"workers must be at least 1. Received: {workers}")
+    return count
+
+
 class Graph:
     """One TFLite graph with one input, one output and a fixed batch, run on one thread.
 
