@@ -24,17 +24,12 @@ from semedge.images import read_gray
 from semedge.scaling import scale_patches
 from semedge.simulation import SimulatedLine
 from semedge_trainer import searching
-from semedge_trainer.evaluation import (
-    MultiScorer,
-    PixelProtocol,
-    ThesisProtocol,
-    parts_of,
-    score_frames,
-    score_names,
-)
+from semedge_trainer.evaluation import parts_of, score_frames
 from semedge_trainer.floors import FLOOR_NAMES, Floors
 from semedge_trainer.masks import match_masks
+from semedge_trainer.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.run import Run
+from semedge_trainer.scoring import MultiScorer, score_names
 
 MASK = (slice(60, 124), slice(90, 154))
 """Where `with_film` puts its film."""

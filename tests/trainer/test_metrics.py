@@ -20,9 +20,9 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from semedge_trainer.evaluation import PixelProtocol
 from semedge_trainer.items import FrameItems, frame_items
 from semedge_trainer.metrics import measure
+from semedge_trainer.protocols import PixelProtocol
 
 TOUCHING = np.ones((3, 3), int)
 """Pixels that touch at a corner belong together."""

@@ -19,10 +19,11 @@ from semedge.simulation import SimulatedLine
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, gaussian_of
 from semedge_trainer.detectors.whole_frame import choose_tile
-from semedge_trainer.evaluation import MultiScorer, PixelProtocol, ThesisProtocol
 from semedge_trainer.export import export_run
 from semedge_trainer.frames import read_training_frames
+from semedge_trainer.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.run import Run
+from semedge_trainer.scoring import MultiScorer
 from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run, start_run
 
 SHAPE = (160, 224)

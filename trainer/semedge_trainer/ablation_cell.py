@@ -20,9 +20,11 @@ from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 from semedge_trainer.ablation import Cell, CellJob, CellResult, chosen_frames
 from semedge_trainer.commands.extra import need_tensorflow
-from semedge_trainer.evaluation import AnyScorer, MultiScorer, PatchSample, ThesisProtocol
+from semedge_trainer.evaluation import PatchSample
 from semedge_trainer.masks import match_masks
+from semedge_trainer.protocols import ThesisProtocol
 from semedge_trainer.results import evaluate_frames
+from semedge_trainer.scoring import AnyScorer, MultiScorer
 
 if TYPE_CHECKING:
     from semedge_trainer.run import Run

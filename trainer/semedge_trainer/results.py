@@ -10,18 +10,12 @@ from rich.table import Table
 
 from semedge_calibration import Calibration
 from semedge_trainer.bootstrap import Interval
-from semedge_trainer.evaluation import (
-    AnyScorer,
-    EvaluationProtocol,
-    PatchSample,
-    Row,
-    ScoredFrame,
-    measure_scores,
-    score_frames,
-)
+from semedge_trainer.evaluation import PatchSample, Row, ScoredFrame, measure_scores, score_frames
 from semedge_trainer.floors import Floors
 from semedge_trainer.masks import MaskedFrame
 from semedge_trainer.metrics import Measures, OperatingPoint
+from semedge_trainer.protocols import EvaluationProtocol
+from semedge_trainer.scoring import AnyScorer
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch
-from semedge_trainer.evaluation import cropped
 from semedge_trainer.run import Run
+from semedge_trainer.scoring import cropped
 
 BATCH = 50
 """Patches that are searched together: those of a frame in a sample of 1,000 on 20 frames."""

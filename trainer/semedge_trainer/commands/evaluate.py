@@ -18,20 +18,14 @@ from semedge.fields import parse_fields
 from semedge.files import write_atomically
 from semedge_calibration import Calibration
 from semedge_trainer.commands.extra import need_package, need_tensorflow
-from semedge_trainer.evaluation import (
-    AnyScorer,
-    EvaluationProtocol,
-    MultiScorer,
-    PatchSample,
-    PixelProtocol,
-    ThesisProtocol,
-    score_names,
-)
+from semedge_trainer.evaluation import PatchSample
 from semedge_trainer.floors import Floors
 from semedge_trainer.frames import read_training_frames
 from semedge_trainer.masks import match_masks, unseen_normal_frames
 from semedge_trainer.pictures import write_pictures
+from semedge_trainer.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
 from semedge_trainer.results import Evaluation, evaluate_frames, rich_table
+from semedge_trainer.scoring import AnyScorer, MultiScorer, score_names
 
 ProtocolChoice = Literal["thesis", "pixel", "both"]
 
