@@ -7,10 +7,14 @@ TFLITE := .venv-tflite
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo test test-slow bench bench-full lint format pictures apt clean
+.PHONY: demo station test test-slow bench bench-full lint format pictures apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
+
+# A whole station of real parts: simulated GenICam camera, broker, webhook, OPC UA, Chromium.
+station: $(DEV)/ready apt
+	$(DEV)/bin/python tests/system/whole_station.py
 
 test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m "not slow"

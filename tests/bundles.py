@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,10 @@ def embed(patches: NDArray) -> NDArray[np.float32]:
     return np.concatenate([graph.run(part) for part in parts])
 
 
-@cache
-def tiny_members() -> dict[str, bytes]:
-    """Files of the tiny bundle: the graph, and the Gaussian of normal embeddings."""
-    grid = PatchGrid(FRAME_SHAPE, PATCH_PX, PATCH_PX // 2)
-    h_x = embed(np.concatenate([grid.cut(image) for image in normal_frames()])).astype(np.float64)
+def fitted_members(images: Sequence[NDArray]) -> dict[str, bytes]:
+    """Files of a tiny bundle: the graph, and the Gaussian of these images' embeddings."""
+    cut = [PatchGrid(each.shape, PATCH_PX, PATCH_PX // 2).cut(each) for each in images]
+    h_x = embed(np.concatenate(cut)).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(h_x, rowvar=False))
     return {
         "embedding.tflite": TINY_GRAPH.read_bytes(),
@@ -58,8 +57,17 @@ def tiny_members() -> dict[str, bytes]:
     }
 
 
-def tiny_manifest(members: Mapping[str, bytes]) -> dict[str, Any]:
-    """The manifest of these members, to be changed by a test."""
+@cache
+def tiny_members() -> dict[str, bytes]:
+    """Files of the tiny bundle, fitted to `normal_frames`."""
+    return fitted_members(normal_frames())
+
+
+def tiny_manifest(
+    members: Mapping[str, bytes], images: Sequence[NDArray] | None = None
+) -> dict[str, Any]:
+    """The manifest of members fitted to these images, or the tiny one's; a test may change it."""
+    images = normal_frames() if images is None else images
     return {
         "format_version": 1,
         "detector": "tiny",
@@ -78,8 +86,8 @@ def tiny_manifest(members: Mapping[str, bytes]) -> dict[str, Any]:
             "steps": {"fit": 1},
             "learning_rates": {},
             "options": {},
-            "frame_sha256": [frame_sha256(image) for image in normal_frames()],
-            "frames": TRAINING_FRAMES,
+            "frame_sha256": [frame_sha256(image) for image in images],
+            "frames": len(images),
             "intensity": {
                 "mean": 0.4,
                 "standard_deviation": 0.1,
@@ -104,6 +112,13 @@ def tiny_bundle(path: Path) -> Path:
     """Write the tiny bundle to `path`, and return it."""
     members = tiny_members()
     write_bundle(path, Manifest.model_validate(tiny_manifest(members)), members)
+    return path
+
+
+def fitted_bundle(path: Path, images: Sequence[NDArray]) -> Path:
+    """Write a bundle like the tiny one, but fitted to these images, and return its path."""
+    members = fitted_members(images)
+    write_bundle(path, Manifest.model_validate(tiny_manifest(members, images)), members)
     return path
 
 

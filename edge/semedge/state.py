@@ -253,6 +253,7 @@ class StationState:
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._sinks: Callable[[], tuple[SinkState, ...]] = tuple
         self._pending: Callable[[], Mapping[str, int]] = dict
+        self._hearers: list[Callable[[], None]] = []
 
     def inspected(self, camera: str, last: Inspected, counters: Counters) -> None:
         """Tell of a frame that was inspected."""
@@ -271,6 +272,12 @@ class StationState:
             if event.kind == "defect" and event.camera in self._boards:
                 going_on = None if event.phase == "end" else event
                 self._boards[event.camera].change({"defect": going_on})
+        for hear in self._hearers:
+            hear()
+
+    def on_event(self, hear: Callable[[], None]) -> None:
+        """Call `hear` after each event, in the thread that tells of it: it must return at once."""
+        self._hearers.append(hear)
 
     def change_station(self, *, armed: bool | None = None, disk: DiskState | None = None) -> None:
         """Replace what is given."""

@@ -10,15 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import free_port
 
 HERE = Path(__file__).parent
 SYSTEM_PYTHON = "/usr/bin/python3"
 START_TIMEOUT_S = 30.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Server:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from camera_servers import Server, free_port
+from camera_servers import Server
 from clock_picture import HEIGHT_PX, WIDTH_PX, age_s
+from processes import free_port
 
 from semedge.cameras import Camera, CameraStalledError, open_camera
 from semedge.cameras.stream import redact

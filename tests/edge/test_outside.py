@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sinks_support import free_port, wait_for
+from processes import free_port, wait_for
 from station_support import running_station
 from test_supervision import heard
 

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sinks_support import EVENT, wait_for
+from processes import wait_for
+from sinks_support import EVENT
 
 from semedge.event import Event
 from semedge.sinks import DeliveryError, Sink

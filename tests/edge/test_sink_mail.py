@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from sinks_support import EVENT, free_port, process, python, server_context
+from processes import free_port, process, python
+from sinks_support import EVENT, server_context
 
 from semedge.errors import SemedgeError
 from semedge.section import Secret

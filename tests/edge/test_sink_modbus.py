@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from processes import free_port, wait_for
 from pymodbus.client import ModbusTcpClient
-from sinks_support import EVENT, free_port, numbered, wait_for
+from sinks_support import EVENT, numbered
 from station_support import RecordingControl, remote_of, running_station
 
 from semedge.errors import SemedgeError

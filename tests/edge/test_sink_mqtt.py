@@ -18,7 +18,8 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from sinks_support import EVENT, certificates, free_port, numbered, process, wait_for
+from processes import free_port, process, wait_for
+from sinks_support import EVENT, certificates, numbered
 from station_support import RecordingControl, remote_of, running_station
 
 from semedge.errors import SemedgeError

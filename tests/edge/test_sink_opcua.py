@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.sync import Client
-from sinks_support import EVENT, free_port, numbered, wait_for
+from processes import free_port, wait_for
+from sinks_support import EVENT, numbered
 from station_support import RecordingControl, remote_of, running_station
 
 from semedge.errors import SemedgeError

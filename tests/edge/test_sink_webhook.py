@@ -14,16 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sinks_support import (
-    EVENT,
-    free_port,
-    in_thread,
-    numbered,
-    process,
-    python,
-    server_context,
-    wait_for,
-)
+from processes import free_port, process, python, wait_for
+from sinks_support import EVENT, in_thread, numbered, server_context
 
 from semedge.errors import SemedgeError
 from semedge.event import Event

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -9,9 +11,11 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+import semedge.sinks
 from semedge.commands.watch import watch
 from semedge.errors import SemedgeError
 from semedge.section import Secret
+from semedge.sinks.base import SinkSection
 from semedge.sinks.choice import AnySection
 from semedge.sinks.webhook import WebhookSection
 from semedge.station import Station, load_station
@@ -198,3 +202,9 @@ def test_files_of_sinks_count_from_the_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(SemedgeError, match=r"absent\.toml cannot be read"):
         load_station(tmp_path / "absent.toml")
+
+
+def test_every_kind_of_sink_can_be_named() -> None:
+    for module in pkgutil.iter_modules(semedge.sinks.__path__, "semedge.sinks."):
+        importlib.import_module(module.name)
+    assert set(SinkSection.__subclasses__()) == set(get_args(AnySection))

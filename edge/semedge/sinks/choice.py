@@ -14,10 +14,17 @@ from semedge.sinks.command import CommandSection
 from semedge.sinks.email import EmailSection
 from semedge.sinks.modbus import ModbusSection
 from semedge.sinks.mqtt import MqttSection
+from semedge.sinks.opcua import OpcUaSection
 from semedge.sinks.webhook import WebhookSection
 
 AnySection = (
-    AppriseSection | CommandSection | EmailSection | ModbusSection | MqttSection | WebhookSection
+    AppriseSection
+    | CommandSection
+    | EmailSection
+    | ModbusSection
+    | MqttSection
+    | OpcUaSection
+    | WebhookSection
 )
 """The tables of the kinds of sinks; a sink's package is imported when it is opened."""
 

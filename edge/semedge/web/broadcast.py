@@ -21,10 +21,15 @@ MOST_CLIENTS = 250
 CLIENTS_A_SECOND = 50
 PICTURES_A_SECOND = 10
 MESSAGES_KEPT = 4
+SOONEST = 0.2
+"""The share of the time between two messages after which an event brings the next one early."""
+
+SETTLE_S = 0.03
+"""What the frame of an event is waited for, so that one message shows both."""
 
 
 class Broadcast:
-    """Sends the state to every client, the less often the more there are.
+    """Sends the state to every client, at once where an event is told, the less often the more.
 
     The work a second stays the same, so that a crowd of viewers does not slow the inspection.
 
@@ -51,6 +56,8 @@ class Broadcast:
         self._lock = threading.Lock()
         self._begin: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
+        state.on_event(self._hurry)
 
     @property
     def clients(self) -> int:
@@ -59,14 +66,14 @@ class Broadcast:
 
     @property
     def every_s(self) -> float:
-        """Time between two messages."""
+        """Time between two messages while no event is told."""
         return max(1.0, self.clients / CLIENTS_A_SECOND)
 
     async def run(self) -> None:
         """Send until cancelled."""
         self._loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self.every_s)
+            await self._until_due()
             self._begin = None
             if self._clients:
                 message = await asyncio.to_thread(self._news)
@@ -76,8 +83,7 @@ class Broadcast:
     def close(self) -> None:
         """End every stream; callable from any thread."""
         self._closing = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end_streams)
+        self._call(self._end_streams)
 
     async def listen(self) -> AsyncIterator[bytes]:
         """Server-sent events for one client, from the whole history on."""
@@ -92,6 +98,22 @@ class Broadcast:
                 yield message
         finally:
             self._clients.discard(queue)
+
+    def _call(self, function: Callable[[], object]) -> None:
+        """Let the loop call it; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
+
+    def _hurry(self) -> None:
+        self._call(self._told.set)
+
+    async def _until_due(self) -> None:
+        soonest_s = SOONEST * self.every_s
+        await asyncio.sleep(soonest_s)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._told.wait(), self.every_s - soonest_s)
+            await asyncio.sleep(SETTLE_S)
+        self._told.clear()
 
     def _end_streams(self) -> None:
         for queue in self._clients:

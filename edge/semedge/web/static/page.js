@@ -204,6 +204,7 @@ function showEvents() {
 
 function eventItem(event) {
   const item = make("li", undefined, `${event.level || ""}${event.seen ? " seen" : ""}`);
+  item.dataset.event = event.event_id;
   item.append(eventPicture(event));
   const text = make("div");
   const what = event.kind === "defect" ? (event.level || "defect").toUpperCase() : `${event.kind}: ${event.code}`;

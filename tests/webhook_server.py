@@ -1,7 +1,6 @@
 """A receiver of webhooks: `webhook_server.py PORT LOG [STATUS]`.
 
-Writes each request's idempotency key, headers and body as a JSON line to LOG, on the disk before
-it answers.
+Writes when each request came, its path, headers and body as a JSON line to LOG before it answers.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -21,7 +21,12 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        line = {"path": self.path, "headers": dict(self.headers), "body": body.decode()}
+        line = {
+            "at_s": time.time(),
+            "path": self.path,
+            "headers": dict(self.headers),
+            "body": body.decode(),
+        }
         os.write(self.log, json.dumps(line).encode() + b"\n")
         self.send_response(self.status)
         self.send_header("Content-Length", "0")
