@@ -104,8 +104,11 @@ class Detector:
 
         Raises `SemedgeError` where the frame is smaller than a patch, or a score is no number.
         """
-        grid = self._grid_for(frame.shape)
-        scores, stage_ms = self._scorer.score_image(frame.image, grid)
+        try:
+            grid = self._grid_for(frame.shape)
+            scores, stage_ms = self._scorer.score_image(frame.image, grid)
+        except SemedgeError as error:
+            raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
         patch_scores = scores[self.score_name]
         if not np.isfinite(patch_scores).all():
             raise SemedgeError(

@@ -161,6 +161,16 @@ def test_frames_of_one_gray_give_finite_scores(tmp_path: Path) -> None:
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
+def test_one_frame_of_the_smallest_size_gives_finite_scores(tmp_path: Path) -> None:
+    """Four places for forty features, the singular covariance of few and tiny frames."""
+    request = TrainingRequest("texture-gaussian", "sim:5?frames=1&size=32x32", {"depths": "6"})
+    started, frames = start_run(tmp_path / "run", request)
+    finish_run(started, frames, choose_strategy(["cpu:0"]))
+    export_run(Run.open(tmp_path / "run"), tmp_path / "tiny.semedge", "int8")
+    for image in (frames.images[0], image_of(0)[:32, :20], np.zeros((32, 32), np.uint8)):
+        assert np.isfinite(scores_of(tmp_path / "tiny.semedge", image)).all()
+
+
 @pytest.mark.parametrize("count", [5, 200])
 def test_the_whitening_holds_for_few_samples_too(count: int) -> None:
     """With fewer samples than dimensions the covariance is singular; distances stay sane."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import frame_sha256
-from semedge.cameras import open_camera
+from semedge.cameras import CameraSettings, open_camera
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
 from semedge.manifest import Intensity
@@ -69,15 +69,18 @@ class TrainingFrames:
 
 
 def read_training_frames(
-    source: str, patch_px: int, max_frames: int | None = None
+    source: str, patch_px: int, max_frames: int | None = None, crop_bottom_px: int = 0
 ) -> TrainingFrames:
     """Read the frames of a folder, glob, file or `sim:SEED?frames=N`.
+
+    `crop_bottom_px` rows are cut off at the lower edge of each.
 
     Raises `SemedgeError` where a frame is smaller than a patch or pixel types are mixed.
     """
     images: list[GrayImage] = []
     names: list[str] = []
-    with open_camera(source) as camera:
+    settings = CameraSettings(crop_bottom_px=crop_bottom_px)
+    with open_camera(source, settings=settings) as camera:
         for frame in camera:
             if min(frame.shape) < patch_px:
                 raise SemedgeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from semedge.bundle import frame_sha256
 from semedge.errors import RefusedError, SemedgeError
 from semedge.frame import GrayImage
 from semedge.images import list_images, read_gray, read_mask
+from semedge.information_bar import LowerEdge
 
 MASK_ENDINGS = ("", "_gt", "_mask")
 """What a mask's name has more than its frame's."""
@@ -20,10 +21,19 @@ MASK_ENDINGS = ("", "_gt", "_mask")
 
 @dataclass(frozen=True)
 class MaskedFrame:
-    """Files of a frame and of the mask of its defects; None where the frame is known as normal."""
+    """Files of a frame and of the mask of its defects.
+
+    Attributes
+    ----------
+    image_path, mask_path
+        The files; no mask where the frame is known as normal.
+    lower_edge
+        What is cut off from the frame, and from a mask that is as large.
+    """
 
     image_path: Path
     mask_path: Path | None
+    lower_edge: LowerEdge = field(default_factory=LowerEdge, compare=False)
 
     @property
     def masked(self) -> bool:
@@ -35,8 +45,11 @@ class MaskedFrame:
 
         Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
         """
-        image = read_gray(self.image_path)
+        whole = read_gray(self.image_path)
+        image = self.lower_edge.crop(whole, str(self.image_path))
         mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
+        if mask.shape == whole.shape:
+            mask = self.lower_edge.cut(mask)
         height, width = image.shape
         if mask.shape != image.shape:
             raise SemedgeError(
@@ -51,7 +64,9 @@ class MaskedFrame:
         return image, mask
 
 
-def match_masks(images_dir: Path, masks_dir: Path) -> list[MaskedFrame]:
+def match_masks(
+    images_dir: Path, masks_dir: Path, lower_edge: LowerEdge | None = None
+) -> list[MaskedFrame]:
     """Every frame of a folder with its mask, in natural order.
 
     The mask of `NAME.tif` is `NAME`, `NAME_gt` or `NAME_mask` with any image suffix; masks without
@@ -70,10 +85,15 @@ def match_masks(images_dir: Path, masks_dir: Path) -> list[MaskedFrame]:
             raise SemedgeError(
                 f"The frames {' and '.join(map(str, paths))} would have the same mask; rename one."
             )
-    return [MaskedFrame(path, _mask_of(path, masks, masks_dir)) for (path,) in frames.values()]
+    edge = LowerEdge() if lower_edge is None else lower_edge
+    return [
+        MaskedFrame(path, _mask_of(path, masks, masks_dir), edge) for (path,) in frames.values()
+    ]
 
 
-def unseen_normal_frames(images_dir: Path, trained_on: Collection[str]) -> list[MaskedFrame]:
+def unseen_normal_frames(
+    images_dir: Path, trained_on: Collection[str], lower_edge: LowerEdge
+) -> list[MaskedFrame]:
     """Normal frames of a folder, in natural order.
 
     Raises `RefusedError` where one is among the frames with the digests `trained_on`: a detector
@@ -84,13 +104,17 @@ def unseen_normal_frames(images_dir: Path, trained_on: Collection[str]) -> list[
             f"{images_dir} is not a folder; give the folder that holds the normal frames."
         )
     paths = list_images(images_dir)
-    seen = [path.name for path in paths if frame_sha256(read_gray(path)) in trained_on]
+    seen = [
+        path.name
+        for path in paths
+        if frame_sha256(lower_edge.crop(read_gray(path), str(path))) in trained_on
+    ]
     if seen:
         raise RefusedError(
             f"The detector was trained on {len(seen)} of the {len(paths)} normal frames in "
             f"{images_dir} ({', '.join(seen)}); give frames that it has not seen."
         )
-    return [MaskedFrame(path, None) for path in paths]
+    return [MaskedFrame(path, None, lower_edge) for path in paths]
 
 
 def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:

@@ -57,6 +57,7 @@ class RunRecord(Record):
     scaling: Scaling
     mixed_precision: bool
     source: str
+    crop_bottom_px: int = 0
     frame_names: tuple[str, ...]
     frame_sha256: tuple[str, ...]
     intensity: Intensity

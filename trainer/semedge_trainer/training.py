@@ -36,12 +36,15 @@ class TrainingRequest:
     seed: int = 0
     scaling: Scaling = "range"
     mixed_precision: bool = False
+    crop_bottom_px: int = 0
 
 
 def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
     """Read the frames and start the run folder."""
     detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
-    frames = read_training_frames(request.source, detector.patch_px)
+    frames = read_training_frames(
+        request.source, detector.patch_px, crop_bottom_px=request.crop_bottom_px
+    )
     record = RunRecord(
         detector=request.detector,
         options=dataclasses.asdict(detector.options),
@@ -53,6 +56,7 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         scaling=request.scaling,
         mixed_precision=request.mixed_precision,
         source=request.source,
+        crop_bottom_px=request.crop_bottom_px,
         frame_names=frames.names,
         frame_sha256=frames.sha256,
         intensity=frames.intensity,
@@ -72,7 +76,11 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
 def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
     """Open a run folder and read its frames again; other frames are refused."""
     run = Run.open(folder)
-    frames = read_training_frames(source or run.record.source, run.detector().patch_px)
+    frames = read_training_frames(
+        source or run.record.source,
+        run.detector().patch_px,
+        crop_bottom_px=run.record.crop_bottom_px,
+    )
     if frames.sha256 != run.record.frame_sha256:
         raise SemedgeError(
             f"The frames of {source or run.record.source} are not those that {folder} was started "

@@ -12,6 +12,7 @@ from semedge.cameras.sim import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.errors import SemedgeError
+from semedge.information_bar import LowerEdge
 
 __all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]
 
@@ -44,15 +45,12 @@ def open_camera(
     """
     if timeout_s <= 0:
         raise SemedgeError(f"timeout_s must be above 0. Received: {timeout_s:g}")
-    if settings.crop_bottom_px < 0:
-        raise SemedgeError(
-            f"crop_bottom_px must not be below 0. Received: {settings.crop_bottom_px}"
-        )
+    lower_edge = LowerEdge(settings.crop_bottom_px)
     camera = _open_device(source, settings, timeout_s)
     if camera is None:
         settings.refuse_for(redact(source))
         camera = _open_other(source, timeout_s, loop)
-    camera.crop_bottom_px = settings.crop_bottom_px
+    camera.lower_edge = lower_edge
     return camera
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
+from semedge.information_bar import LowerEdge
 
 
 class CameraStalledError(SemedgeError):
@@ -30,17 +31,17 @@ class Camera(ABC):
     lost
         Frames that newer ones replaced before they were read, or that the camera numbered and
         that came damaged or never.
-    crop_bottom_px
-        Rows at the lower edge of each frame that are cut off.
+    lower_edge
+        What is cut off at the lower edge of each frame.
     """
 
     live = False
-    crop_bottom_px = 0
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.skipped: list[str] = []
         self.lost = 0
+        self.lower_edge = LowerEdge()
         self._closed = Event()
 
     @abstractmethod
@@ -61,7 +62,8 @@ class Camera(ABC):
     def __next__(self) -> Frame:
         if self._closed.is_set():
             raise StopIteration
-        return self._cropped(self.read())
+        frame = self.read()
+        return replace(frame, image=self.lower_edge.crop(frame.image, frame.source))
 
     def __enter__(self) -> Camera:
         return self
@@ -73,14 +75,3 @@ class Camera(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _cropped(self, frame: Frame) -> Frame:
-        if not self.crop_bottom_px:
-            return frame
-        height, width = frame.shape
-        if self.crop_bottom_px >= height:
-            raise SemedgeError(
-                f"crop_bottom_px = {self.crop_bottom_px} leaves nothing of a frame of "
-                f"{width}x{height} px; give the height of the information bar."
-            )
-        return replace(frame, image=frame.image[: height - self.crop_bottom_px])

@@ -50,6 +50,17 @@ class Feature(click.ParamType):
         return name, text
 
 
+crop_option = click.option(
+    "--crop-bottom-px",
+    type=click.IntRange(min=0),
+    envvar="SEMEDGE_CROP_BOTTOM_PX",
+    default=0,
+    show_default=True,
+    metavar="PX",
+    help="Rows cut off at the lower edge of every frame: an information bar.",
+)
+"""The option of a camera that image files have, too."""
+
 OPTIONS = (
     click.option(
         "--exposure-us",
@@ -95,15 +106,7 @@ OPTIONS = (
         envvar="SEMEDGE_FEATURES",
         help="A further feature by its GenICam name; repeatable.",
     ),
-    click.option(
-        "--crop-bottom-px",
-        type=click.IntRange(min=0),
-        envvar="SEMEDGE_CROP_BOTTOM_PX",
-        default=0,
-        show_default=True,
-        metavar="PX",
-        help="Rows cut off at the lower edge of every frame: an information bar.",
-    ),
+    crop_option,
 )
 UNSAID: Mapping[str, Any] = {
     "exposure_us": None,

@@ -12,12 +12,14 @@ from typing import Any
 import click
 
 from semedge.calibration_file import load_calibration
+from semedge.commands.camera_options import crop_option
 from semedge.console import print_json, progress, say
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 from semedge.frame import Frame, GrayImage
 from semedge.images import list_images, read_gray
+from semedge.information_bar import LowerEdge
 from semedge_calibration import Calibration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -67,6 +69,7 @@ class ScoredFile:
     metavar="N",
     help="Threads that score patches; the usable cores where absent.",
 )
+@crop_option
 @click.option("--out", type=FILE, metavar="FILE", help="Write the scores to this CSV file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores to stdout as JSON.")
 def score(
@@ -75,6 +78,7 @@ def score(
     calibration: Path | None,
     stride: int | None,
     workers: int | None,
+    crop_bottom_px: int,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -91,7 +95,9 @@ def score(
         promise = None if calibration is None else load_calibration(calibration, loaded)
         scored = [
             _score_file(loaded, promise, file, image)
-            for file, image in _decodable(progress(files, "Scoring"), skipped)
+            for file, image in _decodable(
+                progress(files, "Scoring"), LowerEdge(crop_bottom_px), skipped
+            )
         ]
         digest = loaded.bundle.sha256
     if not scored:
@@ -108,11 +114,13 @@ def score(
     say(_summary(scored, skipped, promise))
 
 
-def _decodable(files: Iterator[Path], skipped: list[str]) -> Iterator[tuple[Path, GrayImage]]:
+def _decodable(
+    files: Iterator[Path], lower_edge: LowerEdge, skipped: list[str]
+) -> Iterator[tuple[Path, GrayImage]]:
     """The files that are images; what is wrong with the others is said and added to `skipped`."""
     for file in files:
         try:
-            image = read_gray(file)
+            image = lower_edge.crop(read_gray(file), str(file))
         except SemedgeError as error:
             skipped.append(str(error))
             say(f"Skipped: {error}")
@@ -123,10 +131,7 @@ def _decodable(files: Iterator[Path], skipped: list[str]) -> Iterator[tuple[Path
 def _score_file(
     detector: Detector, calibration: Calibration | None, file: Path, image: GrayImage
 ) -> ScoredFile:
-    try:
-        score_map = detector.score(Frame(image, 0, file.stat().st_mtime, str(file)))
-    except SemedgeError as error:
-        raise SemedgeError(f"{file} cannot be scored: {error}") from error
+    score_map = detector.score(Frame(image, 0, file.stat().st_mtime, str(file)))
     x, y = score_map.peak_px
     above = None if calibration is None else calibration.exceeds(score_map.frame_score)
     return ScoredFile(str(file), score_map.frame_score, x, y, above)

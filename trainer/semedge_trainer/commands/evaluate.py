@@ -11,11 +11,13 @@ import click
 
 from semedge.bundle import read_bundle, read_demo_bundle
 from semedge.calibration_file import load_calibration
+from semedge.commands.camera_options import crop_option
 from semedge.console import print_json, progress, say, table_console
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.fields import parse_fields
 from semedge.files import write_atomically
+from semedge.information_bar import LowerEdge
 from semedge_calibration import Calibration
 from semedge_trainer.commands.extra import need_package, need_tensorflow
 from semedge_trainer.evaluation import PatchSample
@@ -71,6 +73,7 @@ SEARCH_STEPS = 500
     metavar="DIR",
     help="Normal frames that were not trained on, for the AUROC of whole frames.",
 )
+@crop_option
 @click.option(
     "--fields",
     callback=lambda ctx, parameter, value: None if value is None else parse_fields(value),
@@ -138,6 +141,7 @@ def evaluate(
     images: Path,
     masks: Path,
     normal_images: Path | None,
+    crop_bottom_px: int,
     fields: tuple[int, int] | None,
     choice: ProtocolChoice | None,
     scores: tuple[str, ...],
@@ -173,7 +177,8 @@ def evaluate(
         raise click.UsageError(
             "A sample of patches has no pixel protocol and no --normal or --fields."
         )
-    frames = match_masks(images, masks)
+    lower_edge = LowerEdge(crop_bottom_px)
+    frames = match_masks(images, masks, lower_edge)
     sample = None if patches is None else PatchSample(max(1, patches // len(frames)), seed)
     if run_path is not None:
         opened = _run_scorer(run_path, scores, all_scores, search_steps, seed)
@@ -181,14 +186,14 @@ def evaluate(
         opened = _bundle_scorer(detector_path, scores, all_scores, workers)
     with opened as scorer:
         if normal_images is not None:
-            frames += unseen_normal_frames(normal_images, scorer.trained_on)
+            frames += unseen_normal_frames(normal_images, scorer.trained_on, lower_edge)
         calibration = _calibration(calibration_path, scorer, stride_px)
         results = evaluate_frames(
             scorer,
             progress(frames, "Scoring", len(frames)),
             _protocols(choice, stride_px or scorer.stride_px),
             {calibration.score_name: calibration.threshold} if calibration else {},
-            None if floor_source is None else _fit_floors(floor_source, scorer.patch_px),
+            _fit_floors(floor_source, scorer.patch_px, crop_bottom_px),
             sample,
             fields,
         )
@@ -256,5 +261,8 @@ def _calibration(path: Path | None, scorer: AnyScorer, stride_px: int | None) ->
     return calibration
 
 
-def _fit_floors(source: str, patch_px: int) -> Floors:
-    return Floors.fit(read_training_frames(source, patch_px, FLOOR_FRAMES).images, patch_px)
+def _fit_floors(source: str | None, patch_px: int, crop_bottom_px: int) -> Floors | None:
+    if source is None:
+        return None
+    frames = read_training_frames(source, patch_px, FLOOR_FRAMES, crop_bottom_px)
+    return Floors.fit(frames.images, patch_px)

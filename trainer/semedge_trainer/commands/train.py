@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from semedge.commands.camera_options import crop_option
 from semedge.console import print_json, say
 from semedge_trainer.commands.extra import need_tensorflow
 
@@ -23,6 +24,7 @@ def _settings(
 @click.command()
 @click.option("--detector", default="sencebgan", show_default=True, help="Name of the detector.")
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
+@crop_option
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder."
 )
@@ -60,6 +62,7 @@ def _settings(
 def train(
     detector: str,
     images: str | None,
+    crop_bottom_px: int,
     out: Path,
     schedule: str,
     steps: int | None,
@@ -100,6 +103,7 @@ def train(
             seed,
             "patch" if scaling == "patch" else "range",
             mixed_precision,
+            crop_bottom_px,
         )
         run, frames = start_run(out, request)
     record = run.record

@@ -1,0 +1,62 @@
+"""The trainer sees frames without their information bar, and masks that fit what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bundles import normal_frames
+from information_bars import with_bar
+
+from semedge.bundle import frame_sha256
+from semedge.errors import RefusedError
+from semedge.information_bar import LowerEdge
+from semedge_trainer.masks import match_masks, unseen_normal_frames
+from semedge_trainer.training import TrainingRequest, resume_run, start_run
+
+BAR_PX = 40
+DIGESTS = [frame_sha256(image) for image in normal_frames()]
+
+
+@pytest.fixture
+def barred(tmp_path: Path) -> Path:
+    """Normal frames with a bar below."""
+    folder = tmp_path / "barred"
+    folder.mkdir()
+    for number, image in enumerate(normal_frames()):
+        cv2.imwrite(str(folder / f"{number}.png"), with_bar(image, BAR_PX))
+    return folder
+
+
+def test_a_training_keeps_to_its_crop(barred: Path, tmp_path: Path) -> None:
+    request = TrainingRequest("patch-statistics", str(barred), {}, crop_bottom_px=BAR_PX)
+    _, frames = start_run(tmp_path / "run", request)
+    assert list(frames.sha256) == DIGESTS
+    resumed, again = resume_run(tmp_path / "run", None)
+    assert resumed.record.crop_bottom_px == BAR_PX
+    assert again.sha256 == frames.sha256
+
+
+@pytest.mark.parametrize("mask_has_bar", [True, False])
+def test_a_mask_fits_with_the_bar_or_without(
+    barred: Path, tmp_path: Path, mask_has_bar: bool
+) -> None:
+    (tmp_path / "masks").mkdir()
+    truth = np.zeros((192, 256), bool)
+    truth[150:192, 20:60] = True
+    mask = np.pad(truth, ((0, BAR_PX if mask_has_bar else 0), (0, 0)))
+    for path in barred.iterdir():
+        cv2.imwrite(str(tmp_path / "masks" / path.name), mask.astype(np.uint8))
+    frames = match_masks(barred, tmp_path / "masks", LowerEdge(BAR_PX))
+    for frame, normal in zip(frames, normal_frames(), strict=True):
+        image, cropped = frame.read(32)
+        np.testing.assert_array_equal(image, normal)
+        np.testing.assert_array_equal(cropped, truth)
+
+
+def test_frames_of_the_training_are_known_without_their_bar(barred: Path) -> None:
+    with pytest.raises(RefusedError, match="was trained on 6 of the 6 normal frames"):
+        unseen_normal_frames(barred, DIGESTS, LowerEdge(BAR_PX))
+    assert len(unseen_normal_frames(barred, DIGESTS, LowerEdge())) == 6
