@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from semedge.calibration_file import calibration_sha256
@@ -49,12 +49,7 @@ class SourceChoice:
 
     def told(self, settings: CameraSettings) -> SourceChoice:
         """The camera with these settings where they say something, and its own elsewhere."""
-        changes = {
-            each.name: value
-            for each in fields(settings)
-            if (value := getattr(settings, each.name)) != each.default
-        }
-        return replace(self, settings=replace(self.settings, **changes))
+        return replace(self, settings=self.settings.overruled_by(settings))
 
 
 USUAL_HEALTH = HealthSettings()

@@ -8,17 +8,21 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from commandcall import Call
 from processes import free_port, wait_for
+from recipes import make_recipe
 from station_support import running_station
 from test_supervision import heard
 
@@ -59,6 +63,7 @@ def station(
         f"""
         [station]
         name = "line 1"
+        recipes = "recipes"
         [camera]
         source = "{source}"
         [detector]
@@ -140,6 +145,51 @@ def test_a_life_under_systemd(tmp_path: Path, tiny_file: Path, calibration_file:
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     assert {"page", "watching", "reloaded"} <= {line["event"] for line in lines}
     assert "s3cret" not in running.log.read_text()
+
+
+def test_a_command_switches_the_recipe_without_losing_a_frame(
+    tmp_path: Path, tiny_file: Path, calibration_file: Path, call: Call, monkeypatch: Any
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    recipe = make_recipe(tmp_path / "recipes" / "film.recipe", decision={"alarm": 50.0})
+    (tmp_path / "recipes" / "bad.recipe").write_bytes(recipe.read_bytes()[:-900])
+    source = "sim:2?rate=40&size=256x192"
+    monkeypatch.setenv("PAGE_TOKEN", "s3cret")
+    use = ("recipe", "use", "--station", tmp_path / "semedge.toml", "--who", "R. Weiss")
+    with station(tmp_path, tiny_file, calibration_file, source) as running:
+
+        def in_force() -> Any:
+            return running.get("api/state").json()["cameras"]["camera"]
+
+        wait_for(lambda: running.inspected() > 5)
+        done = call(*use, "film")
+        assert done.status == 0, done.err
+        assert done.err == "Camera camera inspects by recipe film.\n"
+        wait_for(lambda: in_force()["recipe"] == "film")
+        assert in_force()["alarm_level"] == 50.0
+        for name, said in (
+            ("bad", "The recipe .* is damaged or not a recipe"),
+            ("../film", "There is no recipe '../film'; in the folder of recipes are: bad, film"),
+        ):
+            refused = call(*use, name)
+            assert refused.status == 1
+            assert re.search(said, refused.err), refused.err
+        monkeypatch.setenv("PAGE_TOKEN", "wrong")
+        assert "The token is not the right one" in call(*use, "film").err
+        before = running.inspected()
+        wait_for(lambda: running.inspected() > before + 5)
+        assert in_force()["recipe"] == "film"
+        running.process.terminate()
+        assert running.process.wait(10) == 0
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal:
+        inspected = [row[0] for row in journal.execute("SELECT sequence FROM scores ORDER BY 1")]
+        who = journal.execute("SELECT who FROM audit WHERE action = 'recipe'").fetchall()
+        runs = journal.execute("SELECT count(*) FROM runs").fetchone()
+    assert inspected == list(range(len(inspected)))
+    assert who == [("page: R. Weiss",)]
+    assert runs == (2,)
+    monkeypatch.setenv("PAGE_TOKEN", "s3cret")
+    assert "No station answers at http://127.0.0.1:" in call(*use, "film").err
 
 
 def test_the_token_is_in_no_list_of_processes(

@@ -171,6 +171,60 @@ def test_the_command_makes_shows_and_checks(
     assert "can be run here" in checked.err
 
 
+def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
+    call: Call, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    station, out = tmp_path / "semedge.toml", tmp_path / "new.recipe"
+    given = [
+        *("recipe", "make", "--name", "fibre", "--detector", tiny_file, "--json"),
+        *("--calibration", calibration_file, "--station", station, "--out", out),
+    ]
+    settings = """
+        exposure_us = 800.0
+        gain = 6.0
+        frame_rate_hz = 20.0
+        region_px = [0, 16, 640, 480]
+        pixel_format = "Mono12"
+        trigger = "Line1"
+        crop_bottom_px = 40
+        features = { BlackLevel = 4 }
+    """
+    everything = {
+        "exposure_us": 800.0,
+        "gain": 6.0,
+        "frame_rate_hz": 20.0,
+        "region_px": [0, 16, 640, 480],
+        "pixel_format": "Mono12",
+        "trigger": "Line1",
+        "crop_bottom_px": 40,
+        "features": [["BlackLevel", "4"]],
+    }
+    station.write_text(f"[camera]\n{settings}")
+    made = call(*given)
+    assert made.status == 0, made.err
+    assert json.loads(made.out)["camera"] == everything
+    assert read_recipe(out).manifest.camera.region_px == (0, 16, 640, 480)
+    shown = call("recipe", "show", out).out
+    assert "exposure_us 800.0, gain 6.0" in shown
+
+    overruled = call(*given, "--exposure-us", 900, "--crop-bottom-px", 8)
+    expected = {**everything, "exposure_us": 900.0, "crop_bottom_px": 8}
+    assert json.loads(overruled.out)["camera"] == expected
+
+    station.write_text(
+        f"[cameras.left]\n{settings}\n[cameras.left.decision]\nof_frames = 9\n[cameras.right]\n"
+    )
+    left = json.loads(call(*given, "--camera", "left").out)
+    assert (left["camera"], left["decision"]["of_frames"]) == (everything, 9)
+    right = json.loads(call(*given, "--camera", "right").out)
+    assert (right["camera"]["gain"], right["decision"]["of_frames"]) == (None, 1)
+    for more, said in (
+        ((), "has the cameras left, right; name one"),
+        (("--camera", "top"), "Received: top."),
+    ):
+        assert said in call(*given, *more).err
+
+
 def test_a_recipe_that_cannot_be_run_is_not_made(
     call: Call, tiny_file: Path, calibration_file: Path, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from semedge.errors import SemedgeError
 
@@ -43,6 +43,15 @@ class CameraSettings:
     trigger: str | None = None
     crop_bottom_px: int = 0
     features: tuple[tuple[str, str], ...] = ()
+
+    def overruled_by(self, others: CameraSettings) -> CameraSettings:
+        """The other settings where they say something, and these elsewhere."""
+        said = {
+            field.name: value
+            for field in fields(others)
+            if (value := getattr(others, field.name)) != field.default
+        }
+        return replace(self, **said)
 
     def refuse_for(self, source: str) -> None:
         """`SemedgeError` where something but the crop is set, which `source` cannot be told."""

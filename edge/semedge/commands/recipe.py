@@ -1,8 +1,10 @@
-"""`semedge recipe make | show | check`."""
+"""`semedge recipe make | show | check | use`."""
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from semedge.asking import ask_station
 from semedge.bundle import MAX_BUNDLE_BYTES
 from semedge.calibration_file import MAX_FILE_BYTES
+from semedge.cameras import CameraSettings
+from semedge.cameras.settings import AS_IT_IS
+from semedge.commands.camera_options import camera_options
 from semedge.console import print_json, say
 from semedge.errors import SemedgeError
 from semedge.files import read_bounded
-from semedge.recipe import Recipe, RecipeManifest, read_recipe, write_recipe
+from semedge.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
 from semedge.station import load_station
 from semedge.station_sections import DecisionSection
 from semedge_calibration import Calibration
@@ -56,12 +62,18 @@ def recipe() -> None:
     "--station",
     type=FILE,
     metavar="FILE",
-    help="A station file whose `[decision]` and camera settings are taken over.",
+    help="A station file whose decision and camera settings are taken over.",
+)
+@click.option(
+    "--camera",
+    metavar="NAME",
+    help="Whose decision and settings, where the station file has several cameras.",
 )
 @click.option("--alarm", type=float, help="Alarm level; the calibration's threshold where absent.")
 @click.option("--warn", type=float, help="Warn level; none where absent.")
 @click.option("--out", type=FILE, required=True, metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@camera_options
 def make(
     name: str,
     recipe_version: int,
@@ -70,15 +82,21 @@ def make(
     calibration: Path,
     stride: int | None,
     station: Path | None,
+    camera: str | None,
     alarm: float | None,
     warn: float | None,
     out: Path,
     as_json: bool,
+    camera_settings: CameraSettings,
 ) -> None:
-    """Make a recipe, and check that it can be run."""
+    """Make a recipe, and check that it can be run.
+
+    What is said here of the camera and the levels wins over the station file; what neither says is
+    left to the station that runs the recipe.
+    """
     bundle = _detector_content(detector)
     calibrated = _content(calibration, MAX_FILE_BYTES)
-    decision = DecisionSection() if station is None else load_station(station).decision
+    decision, settings = _taken_over(station, camera)
     levels = {"alarm": alarm, "warn": warn}
     document: dict[str, Any] = {
         "format_version": 1,
@@ -91,6 +109,7 @@ def make(
         "stride_px": stride,
         "decision": decision.model_dump()
         | {key: value for key, value in levels.items() if value is not None},
+        "camera": asdict(settings.overruled_by(camera_settings)),
     }
     try:
         manifest = RecipeManifest.model_validate(document)
@@ -133,6 +152,64 @@ def check(file: Path, as_json: bool) -> None:
     say(f"{file} can be run here.")
 
 
+@recipe.command()
+@click.argument("name")
+@click.option(
+    "--station",
+    type=FILE,
+    envvar="SEMEDGE_STATION",
+    required=True,
+    metavar="FILE",
+    help="The station file of the running station.",
+)
+@click.option("--camera", metavar="NAME", help="Which camera, where the station has several.")
+@click.option(
+    "--who",
+    default=getpass.getuser,
+    metavar="NAME",
+    help="Whom the audit trail names; the user of this machine where absent.",
+)
+def use(name: str, station: Path, camera: str | None, who: str) -> None:
+    """Switch a running station to the recipe NAME of its folder of recipes.
+
+    The station is asked by its page, with the page's token. It goes on with every frame until the
+    recipe is loaded; a bad one is refused, and the old one keeps running.
+    """
+    read = load_station(station)
+    if read.web is None:
+        raise SemedgeError(
+            f"The station file {station} has no table [web], by which a running station is asked; "
+            "add it, with a token."
+        )
+    request = {"action": "recipe", "recipe": name.removesuffix(SUFFIX), "who": who}
+    if camera is not None:
+        request["camera"] = camera
+    say(ask_station(read.web, request))
+
+
+def _taken_over(station: Path | None, camera: str | None) -> tuple[DecisionSection, CameraSettings]:
+    """Decision and camera settings of a station file, or of one of its cameras."""
+    if station is None:
+        if camera is not None:
+            raise SemedgeError(
+                f"--camera {camera} names a camera of a station file; give --station."
+            )
+        return DecisionSection(), AS_IT_IS
+    read = load_station(station)
+    if not read.cameras and camera is None:
+        return read.decision, read.camera.settings()
+    if camera not in read.cameras:
+        known = (
+            f"the cameras {', '.join(read.cameras)}" if read.cameras else "no camera with a name"
+        )
+        raise SemedgeError(
+            f"The station file {station} has {known}; name one of its cameras with --camera NAME, "
+            f"or none where it names none. Received: {camera or 'none'}."
+        )
+    line = read.cameras[camera]
+    return line.decision or read.decision, line.settings()
+
+
 def _print(read: Recipe, calibration: Calibration | None, as_json: bool) -> None:
     document: dict[str, Any] = {
         "path": str(read.path),
@@ -147,7 +224,9 @@ def _print(read: Recipe, calibration: Calibration | None, as_json: bool) -> None
         return
     for name, value in document.items():
         if isinstance(value, dict):
-            shown = ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
+            shown = ", ".join(
+                f"{key} {each}" for key, each in value.items() if each not in (None, [])
+            )
         else:
             shown = value
         click.echo(f"{name:20} {'none' if shown in (None, '') else shown}")
