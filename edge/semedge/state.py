@@ -20,7 +20,7 @@ from semedge.event import Event, Level
 from semedge.frame import Frame
 from semedge.records import Counters
 
-Activity = Literal["starting", "inspecting", "not inspecting", "learning", "stopped"]
+Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
 
 SCORES_KEPT = 2_000
 EVENTS_KEPT = 100

@@ -19,7 +19,7 @@ FORMATS: Mapping[RegisterType, str] = {"uint16": ">H", "uint32": ">I", "float32"
 LARGEST: Mapping[RegisterType, int] = {"uint16": 0xFFFF, "uint32": 0xFFFFFFFF}
 
 VERDICTS = ("not inspecting", "good", "warn", "alarm")
-ACTIVITIES = ("starting", "inspecting", "not inspecting", "learning", "stopped")
+ACTIVITIES = ("starting", "inspecting", "not inspecting", "stopped")
 PHASES = ("", "start", "update", "end")
 LEVELS = (None, "warn", "alarm")
 ANSWERS = ("none", "done", "refused", "at work")

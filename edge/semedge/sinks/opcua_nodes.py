@@ -22,7 +22,6 @@ NodeType = Literal["String", "String[]", "Boolean", "Double", "UInt32", "Int32"]
 
 VISION_STATES = {
     "starting": "Preoperational",
-    "learning": "Preoperational",
     "inspecting": "Operational",
     "not inspecting": "Error",
     "stopped": "Halted",
