@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from commandcall import Call, Result
+
+from semedge.cli import main
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -20,3 +23,22 @@ def real_data_dir() -> Path:
             "nanotwice/"
         )
     return folder
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Calls the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr("sys.argv", ["semedge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        assert "Traceback" not in captured.err
+        return Result(ended.value.code, captured.out, captured.err)
+
+    return run

@@ -10,9 +10,6 @@ import cv2
 import pytest
 from bundles import normal_frames, tiny_bundle, tiny_calibration, with_film
 from camera_servers import Server, skip_without_rtsp
-from commandcall import Call, Result
-
-from semedge.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -25,25 +22,6 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def calibration_file(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     """A calibration of the tiny detector."""
     return tiny_calibration(tmp_path_factory.mktemp("calibration") / "tiny.json", tiny_file)
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Calls the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr("sys.argv", ["semedge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in captured.err
-        return Result(ended.value.code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import CONTRASTS, chromium, needs_chromium
 from page_support import TOKEN, PageStation, page_station
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 SIZES = {"desk": (1440, 1000), "phone": (390, 844)}
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed: apt install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield opened
-        opened.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -63,33 +54,6 @@ def unlocked(page: Page) -> Page:
     page.click("#token-form button[type=submit]")
     expect(page.locator("#unlock")).to_have_text("Lock (R. Weiss)")
     return page
-
-
-CONTRASTS = """
-() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((value) => value / 255)
-    .map((value) => value <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4)
-    .reduce((sum, value, place) => sum + value * [.2126, .7152, .0722][place], 0);
-  const ground = (element) => {
-    for (let each = element; each; each = each.parentElement) {
-      const colour = parse(getComputedStyle(each).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("main *, header *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || element.disabled || !element.checkVisibility()) continue;
-    if (element.closest(".seen")) continue;
-    const a = luminance(parse(getComputedStyle(element).color)), b = luminance(ground(element));
-    const contrast = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (contrast < 4.5) found.push([element.textContent.trim().slice(0, 40), contrast]);
-  }
-  return found;
-}
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
