@@ -49,6 +49,14 @@ def heat(pixel_scores: NDArray[np.float32], threshold: float) -> NDArray[np.floa
     return scaled
 
 
+def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
+    """The picture under the colours of `warmth`, from 0 to 1; the cold stays visible as it is."""
+    colours = cv2.applyColorMap((warmth * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    tint = (STRONGEST_TINT * warmth)[..., None]
+    mixed: ColourImage = (picture * (1 - tint) + colours * tint).astype(np.uint8)
+    return mixed
+
+
 def draw_overlay(image: GrayImage, score_map: ScoreMap, threshold: float) -> ColourImage:
     """The frame on the left and its heat map on the right, uint8 BGR `(height, 2 * width, 3)`.
 
@@ -57,14 +65,11 @@ def draw_overlay(image: GrayImage, score_map: ScoreMap, threshold: float) -> Col
     map marks the patch with the largest score.
     """
     gray: ColourImage = np.repeat(view_8_bit(image)[..., None], 3, axis=2)
-    warmth = heat(score_map.to_pixels(), threshold)
-    colours = cv2.applyColorMap((warmth * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
-    tint = (STRONGEST_TINT * warmth)[..., None]
-    tinted: ColourImage = (gray * (1 - tint) + colours * tint).astype(np.uint8)
-    for half in (gray, tinted):
+    heated = tinted(gray, heat(score_map.to_pixels(), threshold))
+    for half in (gray, heated):
         _draw_contour(half, score_map, threshold)
-    _draw_peak(tinted, score_map)
-    overlay: ColourImage = np.concatenate([gray, tinted], axis=1)
+    _draw_peak(heated, score_map)
+    overlay: ColourImage = np.concatenate([gray, heated], axis=1)
     return overlay
 
 

@@ -17,7 +17,7 @@ from semedge.scaling import scale_patches
 from semedge_trainer import quantization
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
 from semedge_trainer.networks import Network
-from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
+from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     BATCH,
     Twin,
@@ -29,6 +29,7 @@ from semedge_trainer.quantization import (
     quantization_aware_twins,
 )
 from semedge_trainer.run import Run
+from semedge_trainer.tensors import exported_tensors
 from semedge_trainer.twin import DepthToSpace, make_twin
 
 Array = NDArray[np.float32]

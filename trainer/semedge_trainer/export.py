@@ -13,7 +13,7 @@ from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.frame_export import export_frames
-from semedge_trainer.parity import compare, exported_tensors, keras_tensors, parity_patches
+from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     Array,
     Twin,
@@ -25,6 +25,7 @@ from semedge_trainer.quantization import (
 )
 from semedge_trainer.run import Run
 from semedge_trainer.statistics import normal_statistics
+from semedge_trainer.tensors import exported_tensors
 
 
 def export_run(

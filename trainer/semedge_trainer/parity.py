@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from semedge.interpreter import Graph
-from semedge.manifest import Node, Parity
-from semedge.nodes import run_node
+from semedge.manifest import Parity
 from semedge.scores import weighted_score
 from semedge_trainer.detectors.base import Networks, ScorePlan
 from semedge_trainer.networks import Network
+from semedge_trainer.tensors import run_nodes
 
 Array = NDArray[np.float32]
 
@@ -45,25 +44,7 @@ def keras_tensors(
     def run(name: str, values: Array) -> Array:
         return _predict(networks[name], values, batch)
 
-    return _run(plan.nodes, {"x": patches}, run)
-
-
-def exported_tensors(
-    nodes: tuple[Node, ...],
-    graphs: Mapping[str, bytes],
-    scales: Mapping[str, Array],
-    patches: Array,
-) -> dict[str, Array]:
-    """Every tensor that the nodes give, by the TFLite graphs and their scales, as on the edge."""
-    loaded = {name: Graph(content, name) for name, content in graphs.items()}
-
-    def run(name: str, values: Array) -> Array:
-        graph = loaded[name]
-        return np.concatenate(
-            [graph.run(values[at : at + graph.batch]) for at in range(0, len(values), graph.batch)]
-        )
-
-    return _run(nodes, {**scales, "x": patches}, run)
+    return run_nodes(plan.nodes, {"x": patches}, run)
 
 
 def compare(
@@ -93,12 +74,3 @@ def _predict(network: Network, values: Array, batch: int) -> Array:
         for at in range(0, len(values), batch)
     ]
     return np.concatenate(batches)
-
-
-def _run(
-    nodes: tuple[Node, ...], given: Mapping[str, Array], run: Callable[[str, Array], Array]
-) -> dict[str, Array]:
-    tensors = dict(given)
-    for node in nodes:
-        tensors[node.output] = run_node(node, tensors, run)
-    return tensors
