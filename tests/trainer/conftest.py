@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bundles import tiny_bundle
+from commandcall import Call, Result
+from evaluated import Evaluate, Folders, make_folders
 
 from semedge_trainer.commands.extra import need_tensorflow
 
@@ -84,3 +87,26 @@ def anogan_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartR
     run, frames = start_small_run(folder, TrainingRequest("anogan", "sim:5?frames=2", {}, steps=2))
     training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny detector bundle."""
+    return tiny_bundle(tmp_path_factory.mktemp("evaluated") / "tiny.semedge")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    """Three frames with a film on them and one normal frame."""
+    return make_folders(tmp_path)
+
+
+@pytest.fixture
+def evaluate(call: Call, bundle_file: Path, folders: Folders) -> Evaluate:
+    """Calls `semedge evaluate` on the frames, with the tiny detector unless told otherwise."""
+
+    def run(*arguments: object, detector: bool = True) -> Result:
+        chosen = ("--detector", bundle_file) if detector else ()
+        return call("evaluate", *folders.given, *chosen, *arguments)
+
+    return run

@@ -71,7 +71,7 @@ class Histograms:
     @classmethod
     def of(cls, frames: Sequence[FrameItems], anomalous: Sorted, normal: Sorted) -> Histograms:
         """Bin the items of the frames; the last two are the scores of all frames, ascending."""
-        edges = _edges(anomalous, normal)
+        edges = score_levels(anomalous, normal)
         shares = None
         if all(frame.region_shares is not None for frame in frames):
             shares = np.stack([_share_sums(frame, edges) for frame in frames])
@@ -117,11 +117,9 @@ def _interval(values: Sequence[float] | Counts) -> Interval | None:
     return float(low), float(high)
 
 
-def _edges(anomalous: Sorted, normal: Sorted) -> Sorted:
-    parts = [
-        part[np.linspace(0, len(part) - 1, HALF_BINS).astype(np.intp)]
-        for part in (anomalous, normal)
-    ]
+def score_levels(*kinds: Sorted) -> Sorted:
+    """At most 1,000 quantiles of each of several ascending arrays of scores, ascending."""
+    parts = [kind[np.linspace(0, len(kind) - 1, HALF_BINS).astype(np.intp)] for kind in kinds]
     return np.unique(np.concatenate(parts))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.grid import PatchGrid
+from semedge_trainer.distribution import Distribution
 from semedge_trainer.floors import Floors
-from semedge_trainer.items import FrameItems, frame_items
+from semedge_trainer.items import FrameItems, frame_items, pooled
 from semedge_trainer.masks import MaskedFrame
 from semedge_trainer.metrics import Measures, measure
 from semedge_trainer.protocols import EvaluationProtocol, Mask, PixelProtocol
@@ -175,11 +176,14 @@ class Row:
         pixel of the mask is set. Here normal frames without a mask count too. At the calibrated
         threshold only in the pixel protocol, whose patches are those that the threshold was made
         for.
+    distribution
+        Of the scores of the items.
     """
 
     score: str
     items: Measures
     frames: Measures
+    distribution: Distribution
 
 
 def measure_scores(
@@ -196,6 +200,11 @@ def measure_scores(
         frames = [frame.part_items(score) for frame in scored]
         frame_threshold = threshold if isinstance(protocol, PixelProtocol) else None
         rows.append(
-            Row(score, measure(items, threshold, seed), measure(frames, frame_threshold, seed))
+            Row(
+                score,
+                measure(items, threshold, seed),
+                measure(frames, frame_threshold, seed),
+                Distribution.of(*pooled(items)),
+            )
         )
     return rows

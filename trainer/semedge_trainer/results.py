@@ -14,8 +14,11 @@ from semedge_trainer.evaluation import PatchSample, Row, ScoredFrame, measure_sc
 from semedge_trainer.floors import Floors
 from semedge_trainer.masks import MaskedFrame
 from semedge_trainer.metrics import Measures, OperatingPoint
-from semedge_trainer.protocols import EvaluationProtocol
+from semedge_trainer.protocols import EvaluationProtocol, PixelProtocol
 from semedge_trainer.scoring import AnyScorer
+
+UNDEFINED = "undefined"
+"""What is shown where the frames cannot tell a metric."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,25 @@ class Result:
     part_unit: str = "frames"
 
     @property
+    def by_pixel(self) -> bool:
+        """Whether the items are pixels."""
+        return isinstance(self.protocol, PixelProtocol)
+
+    @property
+    def item(self) -> str:
+        """What an item is."""
+        return "pixel" if self.by_pixel else "patch"
+
+    @property
     def unit(self) -> str:
         """What the items are."""
-        return "patches" if self.protocol.name == "thesis" else "pixels"
+        return "pixels" if self.by_pixel else "patches"
+
+    @property
+    def threshold(self) -> float | None:
+        """The calibrated threshold of the chosen score, or else the oracle's."""
+        point = self.rows[0].items.calibrated or self.rows[0].items.oracle
+        return None if point is None else point.threshold
 
     @property
     def headline(self) -> str:
@@ -51,8 +70,9 @@ class Result:
         masked = sum(frame.files.masked for frame in self.frames)
         normal = len(self.frames) - masked
         share = items.anomalous / items.items
+        name = self.protocol.name.capitalize()
         return (
-            f"{self.protocol.name} protocol: {masked} frame{'s' * (masked > 1)} at stride "
+            f"{name} protocol: {masked} frame{'s' * (masked > 1)} at stride "
             f"{self.protocol.stride_px} px, {items.items:,} {self.unit}, {share:.2%} anomalous"
             + (f"; {normal} normal frame{'s' * (normal > 1)} beside them" if normal else "")
         )
@@ -90,7 +110,7 @@ class Evaluation:
             "protocols": {
                 name: {
                     "stride_px": result.protocol.stride_px,
-                    "scores": [asdict(row) for row in result.rows],
+                    "scores": [_row_facts(row) for row in result.rows],
                     "frames": [_frame_facts(frame) for frame in result.frames],
                 }
                 for name, result in self.results.items()
@@ -136,13 +156,13 @@ def measures_table(result: Result) -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in result.rows:
         measures = row.items
-        cells = [row.score, shown(measures.auroc), _interval(measures.auroc_interval)]
+        cells = [row.score, shown(measures.auroc), shown_interval(measures.auroc_interval)]
         cells += [shown(measures.average_precision)] + [shown(measures.aupro)] * regions
-        cells.append(_point(measures.oracle, "undefined"))
+        cells.append(_point(measures.oracle, UNDEFINED))
         if calibrated:
             cells += [_point(measures.calibrated, "-"), *_alarmed(row.frames)]
         if judged:
-            cells += [shown(row.frames.auroc), _interval(row.frames.auroc_interval)]
+            cells += [shown(row.frames.auroc), shown_interval(row.frames.auroc_interval)]
         rows.append(cells)
     return headings, rows
 
@@ -161,7 +181,16 @@ def rich_table(result: Result) -> Table:
 
 def shown(value: float | None) -> str:
     """A share with three digits, or that it is not defined."""
-    return "undefined" if value is None else f"{value:.3f}"
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def shown_interval(interval: Interval | None, absent: str = UNDEFINED) -> str:
+    """Its ends with three digits, or that it is not defined."""
+    return absent if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"
+
+
+def _row_facts(row: Row) -> dict[str, Any]:
+    return {"score": row.score, "items": asdict(row.items), "frames": asdict(row.frames)}
 
 
 def _frame_facts(frame: ScoredFrame) -> dict[str, Any]:
@@ -191,7 +220,3 @@ def _point(point: OperatingPoint | None, absent: str) -> str:
     if point is None:
         return absent
     return " / ".join(shown(value) for value in (point.precision, point.recall, point.f1))
-
-
-def _interval(interval: Interval | None) -> str:
-    return "undefined" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,6 @@ from semedge.console import print_json, progress, say, table_console
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.fields import parse_fields
-from semedge.files import write_atomically
 from semedge.information_bar import LowerEdge
 from semedge_calibration import Calibration
 from semedge_trainer.commands.extra import need_package, need_tensorflow
@@ -24,7 +24,6 @@ from semedge_trainer.evaluation import PatchSample
 from semedge_trainer.floors import Floors
 from semedge_trainer.frames import read_training_frames
 from semedge_trainer.masks import match_masks, unseen_normal_frames
-from semedge_trainer.pictures import write_pictures
 from semedge_trainer.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
 from semedge_trainer.results import Evaluation, evaluate_frames, rich_table
 from semedge_trainer.scoring import AnyScorer, MultiScorer, score_names
@@ -133,7 +132,8 @@ SEARCH_STEPS = 500
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write a report: index.html, its pictures, and metrics.json.",
+    help="Write a report there: report.html, which needs no other file, its pictures as PNG, and "
+    "metrics.json.",
 )
 def evaluate(
     detector_path: Path | None,
@@ -162,6 +162,9 @@ def evaluate(
     the masks tell; what a line can have is the calibrated one.
     """
     need_package("sklearn", "scikit-learn")
+    if report is not None:
+        need_package("matplotlib", "Matplotlib")
+        need_package("markupsafe", "MarkupSafe")
     if detector_path is not None and run_path is not None:
         raise click.UsageError("Give --detector or --run, not both.")
     if scores and all_scores:
@@ -171,8 +174,8 @@ def evaluate(
     if run_path is not None:
         patches = patches or SEARCHED_PATCHES
     choice = choice or ("both" if patches is None else "thesis")
-    if choice == "thesis" and (report or stride_px):
-        raise click.UsageError("--report and --stride need the pixel protocol.")
+    if choice == "thesis" and stride_px:
+        raise click.UsageError("--stride needs the pixel protocol.")
     if patches is not None and (choice != "thesis" or normal_images or fields):
         raise click.UsageError(
             "A sample of patches has no pixel protocol and no --normal or --fields."
@@ -205,11 +208,11 @@ def evaluate(
     }
     evaluation = Evaluation(scorer.facts, settings, calibration, results)
     if report is not None:
-        pixel = results["pixel"]
-        write_pictures(report, pixel.frames, pixel.rows[0])
-        content = json.dumps(evaluation.document(), indent=1) + "\n"
-        write_atomically(report / "metrics.json", content.encode())
-        say(f"Wrote {len(pixel.frames)} pictures and metrics.json to {report}.")
+        from semedge_trainer.report import PAGE, write_report
+
+        bundle = scorer.bundle if isinstance(scorer, MultiScorer) else None
+        write_report(report, evaluation, bundle, shlex.join(["semedge", *sys.argv[1:]]))
+        say(f"Wrote {report / PAGE}, its pictures and metrics.json.")
     if as_json:
         print_json(evaluation.document())
         return
