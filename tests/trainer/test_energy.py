@@ -64,6 +64,21 @@ def cosines(embeddings: Array) -> Array:
     return (unit @ unit.T)[~np.eye(len(unit), dtype=bool)]
 
 
+@pytest.mark.parametrize("name", ["ebgan", "encebgan", "sencebgan"])
+def test_width_narrows_every_convolution(name: str) -> None:
+    wide, narrow = (make_detector(name, {"width": width}, "fast").build() for width in ("1", "0.5"))
+    for label, network in wide.items():
+        assert narrow[label].input_shape == network.input_shape
+        assert narrow[label].output_shape == network.output_shape
+        assert narrow[label].count_params() < 0.6 * network.count_params()
+
+
+@pytest.mark.parametrize("width", ["0", "0.1", "2.5", "nan", "-1"])
+def test_a_width_that_is_none_is_refused_in_a_sentence(width: str) -> None:
+    with pytest.raises(SemedgeError, match=r"Option width must be between 0.125 and 2.0. Received"):
+        make_detector("sencebgan", {"width": width}, "fast")
+
+
 @pytest.mark.parametrize(
     ("name", "squared", "margin", "matching"),
     [

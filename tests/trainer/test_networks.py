@@ -160,6 +160,31 @@ def test_layers_are_those_of_appendix_a(name: str) -> None:
     assert dropouts == DROPOUTS.get(name, [])
 
 
+@pytest.mark.parametrize("width", [0.5, 0.25])
+@pytest.mark.parametrize("name", ["encoder", "generator", "embedding", "decoder"])
+def test_width_multiplies_the_filters_and_leaves_the_ends(name: str, width: float) -> None:
+    builders = {
+        "encoder": lambda: blocks.encoder("encoder", width=width),
+        "generator": lambda: blocks.generator_ebgan(width=width),
+        "embedding": lambda: blocks.embedding(width=width),
+        "decoder": lambda: blocks.decoder(width=width),
+    }
+    network = builders[name]()
+    shapes = [
+        tuple(layer.output.shape[1:]) for layer in network.layers if isinstance(layer, KERNELS)
+    ]
+    narrow = [(*shape[:-1], int(shape[-1] * width)) for shape in SHAPES[name][:-1]]
+    assert shapes == [*narrow, SHAPES[name][-1]]
+    assert network.input_shape == BUILDERS[name]().input_shape
+
+
+@pytest.mark.parametrize(
+    ("filters", "width", "expected"), [(64, 1.0, 64), (64, 0.3, 16), (32, 0.125, 8), (32, 0.2, 8)]
+)
+def test_narrowed_filters_are_a_multiple_of_8(filters: int, width: float, expected: int) -> None:
+    assert blocks.narrowed(filters, width) == expected
+
+
 @pytest.mark.parametrize("name", KERNEL_WEIGHTS)
 def test_kernels_are_as_large_as_appendix_a_says(name: str) -> None:
     kernels = [variable for variable in BUILDERS[name]().weights if variable.name == "kernel"]

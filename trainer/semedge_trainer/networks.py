@@ -20,6 +20,19 @@ PATCH_PX = 32
 LEAKY_SLOPE = 0.2
 BATCH_NORM_MOMENTUM = 0.8
 INITIALIZER = "glorot_normal"
+LEAST_FILTERS = 8
+"""Narrowed layers keep a multiple of it, which the runtimes' kernels fill their registers with."""
+
+
+def narrowed(filters: int, width: float) -> int:
+    """A layer's filters times `width`, rounded to a multiple of 8.
+
+    Examples
+    --------
+    >>> narrowed(64, 0.5), narrowed(32, 0.1)
+    (32, 8)
+    """
+    return max(LEAST_FILTERS, LEAST_FILTERS * round(filters * width / LEAST_FILTERS))
 
 
 def activate(name: str, values: LayerOutput, *, batch_norm: bool) -> LayerOutput:
@@ -94,40 +107,48 @@ def dense(
     )(values)
 
 
-def encoder(name: str, kernel_px: int = 5, latent: int = LATENT) -> Network:
+def encoder(name: str, kernel_px: int = 5, latent: int = LATENT, *, width: float = 1.0) -> Network:
     """Encoders of tables A4, A6 and A7, and with kernels of 4x4 px of table A2.
 
-    Patches `(n, 32, 32, 1)` to latents `(n, latent)`, 256 values in the tables.
+    Patches `(n, 32, 32, 1)` to latents `(n, latent)`, 256 values in the tables; `width` is what
+    the filters of its convolutions are multiplied by.
     """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
-    values = encoder_convolutions(patches, kernel_px)
+    values = encoder_convolutions(patches, kernel_px, width=width)
     return Model(patches, dense("latent", values, latent), name=name)
 
 
-def encoder_convolutions(patches: LayerOutput, kernel_px: int) -> LayerOutput:
-    """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096)`."""
-    values = convolve("conv1", patches, 64, kernel_px, batch_norm=False)
-    values = convolve("conv2", values, 128, kernel_px, batch_norm=True)
-    values = convolve("conv3", values, 256, kernel_px, batch_norm=True)
+def encoder_convolutions(
+    patches: LayerOutput, kernel_px: int, *, width: float = 1.0
+) -> LayerOutput:
+    """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096 width)`."""
+    values = patches
+    for index, filters in enumerate((64, 128, 256), start=1):
+        values = convolve(
+            f"conv{index}", values, narrowed(filters, width), kernel_px, batch_norm=index > 1
+        )
     return layers.Flatten(name="flatten")(values)
 
 
-def generator_ebgan(name: str = "generator", latent: int = LATENT) -> Network:
+def generator_ebgan(
+    name: str = "generator", latent: int = LATENT, *, width: float = 1.0
+) -> Network:
     """G of tables A6 and A7: latents `(n, latent)` to patches `(n, 32, 32, 1)` in [-1, 1].
 
     The tables' first layer, 4x4x256, cannot reach 32x32 in four doublings; it is 2x2x256 here, as
     in the author's code.
     """
     first = Input((latent,), name="latent")
-    values = dense("dense", first, 2 * 2 * 256, bias=False)
+    start = narrowed(256, width)
+    values = dense("dense", first, 2 * 2 * start, bias=False)
     values = activate("dense", values, batch_norm=True)
-    values = layers.Reshape((2, 2, 256), name="reshape")(values)
+    values = layers.Reshape((2, 2, start), name="reshape")(values)
     for index, filters in enumerate((128, 64, 32), start=1):
-        values = deconvolve(f"deconv{index}", values, filters, 5)
+        values = deconvolve(f"deconv{index}", values, narrowed(filters, width), 5)
     return Model(first, paint("deconv4", values, 5, 2), name=name)
 
 
-def embedding(name: str = "embedding") -> Network:
+def embedding(name: str = "embedding", *, width: float = 1.0) -> Network:
     """h, the encoder half of D of tables A6 and A7: patches to embeddings `(n, 256)`.
 
     Spectral normalization is on this half only, as in the author's code.
@@ -135,12 +156,14 @@ def embedding(name: str = "embedding") -> Network:
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
     values = patches
     for index, filters in enumerate((32, 64, 128), start=1):
-        values = convolve(f"conv{index}", values, filters, 5, batch_norm=True, spectral=True)
+        values = convolve(
+            f"conv{index}", values, narrowed(filters, width), 5, batch_norm=True, spectral=True
+        )
     values = layers.Flatten(name="flatten")(values)
     return Model(patches, dense("embedding", values, LATENT, spectral=True), name=name)
 
 
-def decoder(name: str = "decoder") -> Network:
+def decoder(name: str = "decoder", *, width: float = 1.0) -> Network:
     """The decoder half of D of tables A6 and A7: embeddings `(n, 256)` to patches.
 
     The embedding is taken as 1x1x256 and doubled five times, as in the author's code.
@@ -148,7 +171,7 @@ def decoder(name: str = "decoder") -> Network:
     latent = Input((LATENT,), name="embedding")
     values = layers.Reshape((1, 1, LATENT), name="reshape")(latent)
     for index, filters in enumerate((256, 128, 64, 32), start=1):
-        values = deconvolve(f"deconv{index}", values, filters, 5)
+        values = deconvolve(f"deconv{index}", values, narrowed(filters, width), 5)
     return Model(latent, paint("deconv5", values, 5, 2), name=name)
 
 

@@ -11,7 +11,6 @@ are the author's code's, where the thesis is silent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import tensorflow as tf
@@ -28,6 +27,7 @@ from semedge_trainer.detectors.energy import (
     EPOCH_STEPS,
     RATES_FAST,
     RATES_THESIS,
+    EnergyOptions,
     ebgan_stage,
     energy_networks,
 )
@@ -35,28 +35,21 @@ from semedge_trainer.losses import mean_norm
 from semedge_trainer.networks import Network
 
 
-@dataclass(frozen=True)
-class Options:
-    """Variants of the thesis and its code."""
-
-    pulling_away_squared: bool = True
-
-
 class Ebgan(TrainableDetector):
     """The networks, the stage and the scores of EBGAN."""
 
     name = "ebgan"
     thesis_section = "3.2"
-    options_class = Options
+    options_class = EnergyOptions
     schedules: ClassVar = {
         "thesis": Schedule({"ebgan": 100 * EPOCH_STEPS}, RATES_THESIS),
         "fast": Schedule({"ebgan": 1200}, RATES_FAST),
     }
-    options: Options
+    options: EnergyOptions
 
     def build(self) -> dict[str, Network]:
         """G, and the halves h and Dec of D."""
-        return energy_networks()
+        return energy_networks(self.options.width)
 
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN."""

@@ -11,7 +11,6 @@ The thesis leaves the text of 4.2.3 and 4.2.4 empty: losses, scores, their weigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import tensorflow as tf
@@ -34,6 +33,7 @@ from semedge_trainer.detectors.energy import (
     FEATURE_WEIGHT,
     RATES_FAST,
     RATES_THESIS,
+    EnergyOptions,
     ebgan_stage,
     encoder_terms,
     energy_networks,
@@ -46,19 +46,12 @@ FIRST_WEIGHT = 0.55
 SECOND_WEIGHT = 0.45
 
 
-@dataclass(frozen=True)
-class Options:
-    """Variants of the thesis and its code."""
-
-    pulling_away_squared: bool = True
-
-
 class Encebgan(TrainableDetector):
     """The networks, stages and scores of ENCEBGAN."""
 
     name = "encebgan"
     thesis_section = "4.2.3, A.6"
-    options_class = Options
+    options_class = EnergyOptions
     schedules: ClassVar = {
         "thesis": Schedule(
             {"ebgan": 101 * EPOCH_STEPS, "encoder": 300 * EPOCH_STEPS},
@@ -68,11 +61,12 @@ class Encebgan(TrainableDetector):
             {"ebgan": 1200, "encoder": 2000}, {**RATES_FAST, "encoder": ENCODER_RATE_FAST}
         ),
     }
-    options: Options
+    options: EnergyOptions
 
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, and E."""
-        return energy_networks() | {"encoder": blocks.encoder("encoder")}
+        width = self.options.width
+        return energy_networks(width) | {"encoder": blocks.encoder("encoder", width=width)}
 
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN, encoder."""

@@ -7,10 +7,12 @@ patch and not squared; losses are means over the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import tensorflow as tf
 
+from semedge.errors import SemedgeError
 from semedge_trainer import networks as blocks
 from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext
 from semedge_trainer.losses import mean_norm
@@ -29,14 +31,41 @@ RATES_THESIS = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
 RATES_FAST = {"generator": 2e-4, "embedding": 2e-4, "decoder": 2e-4}
 ENCODER_RATE_THESIS = 5e-5
 ENCODER_RATE_FAST = 5e-4
+LEAST_WIDTH = 0.125
+MOST_WIDTH = 2.0
 
 
-def energy_networks() -> dict[str, Network]:
+@dataclass(frozen=True)
+class EnergyOptions:
+    """Variants of the whole family.
+
+    Attributes
+    ----------
+    pulling_away_squared
+        Whether the pulling-away term squares the cosines, as in eq. 3.8 and not in the author's
+        code.
+    width
+        What the filters of every convolution of G, D and the encoders are multiplied by; the
+        tables have 1. The latents stay as long as they are.
+    """
+
+    pulling_away_squared: bool = True
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not LEAST_WIDTH <= self.width <= MOST_WIDTH:
+            raise SemedgeError(
+                f"Option width must be between {LEAST_WIDTH} and {MOST_WIDTH}. Received: "
+                f"{self.width}"
+            )
+
+
+def energy_networks(width: float) -> dict[str, Network]:
     """G, and the halves h and Dec of D."""
     return {
-        "generator": blocks.generator_ebgan(),
-        "embedding": blocks.embedding(),
-        "decoder": blocks.decoder(),
+        "generator": blocks.generator_ebgan(width=width),
+        "embedding": blocks.embedding(width=width),
+        "decoder": blocks.decoder(width=width),
     }
 
 

@@ -42,6 +42,7 @@ from semedge_trainer.detectors.energy import (
     ENCODER_RATE_THESIS,
     EPOCH_STEPS,
     FEATURE_WEIGHT,
+    EnergyOptions,
     ebgan_stage,
     encoder_terms,
     energy_networks,
@@ -81,7 +82,7 @@ RATES_FAST = {
 
 
 @dataclass(frozen=True)
-class Options(Stabilization):
+class Options(EnergyOptions, Stabilization):
     """Variants of the thesis and its code.
 
     The stabilizations are those of the pair discriminators, the only ones here that tell 0 from 1.
@@ -90,10 +91,10 @@ class Options(Stabilization):
     xx: bool = False
     zz: bool = False
     feature_term: str = field(default="embedding", metadata={"choices": ("embedding", "decoded")})
-    pulling_away_squared: bool = True
     denoiser: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.denoiser and self.zz:
             raise SemedgeError(
                 "zz=true tells latents that the reconstruction encoder finds, and denoiser=true "
@@ -122,13 +123,14 @@ class Sencebgan(TrainableDetector):
 
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, E_G, E_R or N, and the pair discriminators that are on."""
-        networks = energy_networks() | {
-            "encoder": blocks.encoder("encoder"),
-        }
+        width = self.options.width
+        networks = energy_networks(width) | {"encoder": blocks.encoder("encoder", width=width)}
         if self.options.denoiser:
             networks["denoiser"] = denoiser()
         else:
-            networks["reconstruction_encoder"] = blocks.encoder("reconstruction_encoder")
+            networks["reconstruction_encoder"] = blocks.encoder(
+                "reconstruction_encoder", width=width
+            )
         if self.options.xx:
             networks["features_xx"] = blocks.features_pair_images()
             networks["logit_xx"] = blocks.logit(8 * 8 * 128, "logit_xx", spectral=True)
