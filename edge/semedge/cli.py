@@ -13,6 +13,7 @@ from semedge.console import say
 from semedge.errors import SemedgeError
 
 EDGE_COMMANDS = {
+    "bench": "Measure how fast a detector is on this machine, and with how many workers.",
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
     "cameras": "List the cameras that are connected, and what to install for more.",
     "check": "Judge samples of known quality, and arm the station if that is done rightly.",

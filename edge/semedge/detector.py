@@ -117,6 +117,11 @@ class Detector:
             )
         return ScoreMap(grid, patch_scores, stage_ms)
 
+    @property
+    def batch(self) -> int:
+        """Patches that the graphs take at once; 1 where they take the frame as a whole."""
+        return self._scorer.batch
+
     def close(self) -> None:
         """End the worker threads."""
         self._scorer.close()

@@ -11,19 +11,22 @@ from pathlib import Path
 
 from semedge.errors import SemedgeError
 
+USUAL_MODE = 0o644
 
-def write_atomically(path: Path, content: bytes) -> None:
+
+def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
     """Write `content` beside `path`, then rename it there.
 
     A reader sees the old file or the new one, never a part of it, whatever moment the process
-    is killed at. Raises `SemedgeError` where the disk is full or the folder cannot be written.
+    is killed at; `mode` is who may read and write it. Raises `SemedgeError` where the disk is
+    full or the folder cannot be written.
     """
-    with written_whole(path) as temporary:
+    with written_whole(path, mode=mode) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
     """A file beside `path` to write to, which is renamed there at the end of the `with`.
 
     Raises `SemedgeError` where the disk is full or the folder cannot be written.
@@ -38,7 +41,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         raise SemedgeError(

@@ -47,7 +47,14 @@ class FrameScorer:
         Threads of the graphs; the usable cores where None.
     graphs
         What computes in place of the bundle's graphs, by their names.
+
+    Attributes
+    ----------
+    batch
+        Tiles that the graphs take at once.
     """
+
+    batch = 1
 
     def __init__(
         self,

@@ -39,6 +39,11 @@ class PatchScorer:
         Weights of each wanted score, by its name.
     workers
         Threads that score batches in parallel; the usable cores where None.
+
+    Attributes
+    ----------
+    batch
+        Patches that the graphs take at once.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class PatchScorer:
         for _ in range(self.workers):
             graphs = {name: Graph(bundle.graph(name), name) for name in names}
             self._graph_sets.put(graphs)
-        self._batch = min((graph.batch for graph in graphs.values()), default=BATCH)
+        self.batch = min((graph.batch for graph in graphs.values()), default=BATCH)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
 
     def score_image(
@@ -73,9 +78,9 @@ class PatchScorer:
 
         Each score has shape `(n,)`; the time of a stage is summed over the workers.
         """
-        starts = range(0, len(patches), self._batch)
+        starts = range(0, len(patches), self.batch)
         parts = list(
-            self._pool.map(lambda at: self._run_batch(patches[at : at + self._batch]), starts)
+            self._pool.map(lambda at: self._run_batch(patches[at : at + self.batch]), starts)
         )
         stage_ms: dict[str, float] = {}
         for _, batch_ms in parts:

@@ -15,7 +15,15 @@ from semedge.scores import Tensor
 
 
 class Scorer(Protocol):
-    """A bundle's graphs and arrays, ready to run."""
+    """A bundle's graphs and arrays, ready to run.
+
+    Attributes
+    ----------
+    batch
+        Patches or tiles that the graphs take at once.
+    """
+
+    batch: int
 
     def score_image(
         self, image: GrayImage, grid: PatchGrid
