@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from semedge_trainer.detectors import DETECTORS, make_detector
+from semedge_trainer.detectors import known_names, make_detector
 from semedge_trainer.detectors.base import TrainableDetector
 
 
@@ -36,8 +36,8 @@ class CatalogueEntry:
 
 
 def catalogue() -> list[CatalogueEntry]:
-    """Every detector of the registry, in its order."""
-    return [_entry(name) for name in DETECTORS]
+    """Every detector, semedge's own first."""
+    return [_entry(name) for name in known_names()]
 
 
 def scores_of(detector: TrainableDetector) -> tuple[str, ...]:

@@ -192,10 +192,10 @@ class Run:
         return detector, networks
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that shape a training."""
+def package_versions(detector_package: str = "semedge") -> dict[str, str]:
+    """Versions of the packages that shape a training, that of the detector among them."""
     versions = {}
-    for name in PACKAGES:
+    for name in dict.fromkeys((*PACKAGES, detector_package)):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

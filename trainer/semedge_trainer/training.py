@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from semedge.errors import SemedgeError
 from semedge.scaling import Scaling
-from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors import make_detector, package_of
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.fitting import fit
 from semedge_trainer.frames import TrainingFrames, read_training_frames
@@ -60,7 +60,7 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         frame_names=frames.names,
         frame_sha256=frames.sha256,
         intensity=frames.intensity,
-        packages=package_versions(),
+        packages=package_versions(package_of(request.detector)),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     if isinstance(detector, FrameDetector):
