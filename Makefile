@@ -7,7 +7,7 @@ TFLITE := .venv-tflite
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test test-slow bench bench-full lint format pictures apt clean
+.PHONY: demo station test reliability test-slow bench bench-full lint format pictures apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -21,6 +21,15 @@ test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
+
+# Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
+reliability: $(DEV)/ready $(DEV)/aravis apt
+	@mkdir -p runs
+	$(DEV)/bin/python -m pytest tests/edge tests/system -m fault -o junit_family=xunit1 \
+	  --junitxml=runs/reliability.xml; \
+	  status=$$?; \
+	  $(DEV)/bin/python tests/reliability.py runs/reliability.xml > runs/reliability.md && \
+	  mv runs/reliability.md docs/reliability.md; exit $$status
 
 bench: $(DEV)/ready
 	SEMEDGE_BENCH_SHORT=1 $(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/short.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ from commandcall import Call, Result
 from semedge.cli import main
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def fault_in_the_report(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    """Names in pytest's report the fault that a test is about."""
+    marker = request.node.get_closest_marker("fault")
+    if marker is not None:
+        record_property("fault", marker.args[0].name)
 
 
 @pytest.fixture(scope="session")

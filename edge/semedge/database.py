@@ -14,6 +14,9 @@ from semedge.journal_schema import APPLICATION_ID, MIGRATIONS, migrate, schema_v
 
 BUSY_TIMEOUT_S = 2.0
 
+CACHE_KIB = 512
+"""Pages that are kept in memory: a station reads little at a time, and runs for months."""
+
 REMEDY = {
     "opened": "choose a file in a folder that can be written",
     "read": "move it away to start a new one, or choose another file",
@@ -109,6 +112,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         with self.transaction() as connection:
             migrate(connection)
 

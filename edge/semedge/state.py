@@ -30,7 +30,7 @@ MINUTES_KEPT = 60
 NOTHING_COUNTED = Counters()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScorePoint:
     """One frame of the score's history; times in seconds since the Unix epoch."""
 

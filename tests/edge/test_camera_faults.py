@@ -15,6 +15,7 @@ import psutil
 import pytest
 from bundles import FRAME_SHAPE, TRAINING_SEED, with_film
 from camera_servers import Server
+from faults import Fault
 from numpy.typing import NDArray
 
 from semedge.calibration_file import load_calibration
@@ -162,9 +163,14 @@ def memory_mb() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
+@pytest.mark.fault(Fault.CAMERA)
 @pytest.mark.parametrize("away_s", [4.0, pytest.param(60.0, marks=pytest.mark.slow)])
 def test_a_camera_that_stalls_and_dies_is_told_and_inspected_again(
-    away_s: float, serve: Callable[..., Server], start: Callable[..., Station], material: Path
+    away_s: float,
+    serve: Callable[..., Server],
+    start: Callable[..., Station],
+    material: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     server = serve("mjpeg", folder=material)
     station = start(left=server.address)
@@ -187,13 +193,18 @@ def test_a_camera_that_stalls_and_dies_is_told_and_inspected_again(
     station.wait_for(lambda: len(station.told()) == 3, TIMEOUT_S + 2)
     time.sleep(away_s)
     server.start()
-    station.wait_for(lambda: len(station.told()) == 4, LONGEST_REOPENING_S)
+    back_s = station.wait_for(lambda: len(station.told()) == 4, LONGEST_REOPENING_S)
     station.wait_for_frames(20)
     assert [phase for _, phase, _ in station.told()] == ["start", "end", "start", "end"]
     assert station.told("defect") == []
-    assert memory_mb() - before_mb < 20
+    grown_mb = memory_mb() - before_mb
+    assert grown_mb < 20
+    record_property(f"health event after a stall (timeout {TIMEOUT_S:g} s)", f"{waited_s:.2f} s")
+    record_property(f"inspects again, once a camera is back after {away_s:g} s", f"{back_s:.1f} s")
+    record_property("memory grown", f"{grown_mb:.1f} MB")
 
 
+@pytest.mark.fault(Fault.CAMERA)
 def test_a_frame_size_that_changes_in_mid_stream_is_inspected(
     serve: Callable[..., Server],
     start: Callable[..., Station],
@@ -277,8 +288,12 @@ def test_a_defect_is_still_told_beside_all_that(
     assert station.told() == []
 
 
+@pytest.mark.fault(Fault.NEIGHBOUR)
 def test_beside_a_camera_that_dies_the_other_is_not_a_frame_slower(
-    serve: Callable[..., Server], start: Callable[..., Station], material: Path
+    serve: Callable[..., Server],
+    start: Callable[..., Station],
+    material: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     left, right = serve("mjpeg", folder=material), serve("mjpeg", folder=material)
     station = start(left=left.address, right=right.address)
@@ -293,7 +308,9 @@ def test_beside_a_camera_that_dies_the_other_is_not_a_frame_slower(
     before_hz = rate_hz(2.0)
     right.kill()
     station.wait_for(lambda: ("right", "start", "no-frame") in station.told(), TIMEOUT_S + 2)
-    assert rate_hz(2.5) > RIGHTS_SHARE * before_hz
+    share = rate_hz(2.5) / before_hz
+    record_property("rate of the other camera, of its rate before", f"{share:.3f}")
+    assert share > RIGHTS_SHARE
     right.start()
     station.wait_for(lambda: ("right", "end", "no-frame") in station.told(), 20)
     assert all(camera == "right" for camera, _, _ in station.told())

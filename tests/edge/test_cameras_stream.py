@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from camera_servers import Server
 from clock_picture import HEIGHT_PX, WIDTH_PX, age_s
+from faults import Fault
 from processes import free_port
 
 from semedge.cameras import Camera, CameraStalledError, open_camera
@@ -17,8 +19,9 @@ from semedge.cameras.stream import redact
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 
-OPEN_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 20.0
 STALL_TIMEOUT_S = 4.0
+FRAMES_A_SECOND = 25
 
 
 @pytest.fixture(params=["mjpeg", "rtsp"])
@@ -70,6 +73,7 @@ def read_until_stalled(camera: Camera) -> tuple[CameraStalledError, float]:
     pytest.fail("the camera goes on without its server")
 
 
+@pytest.mark.fault(Fault.CAMERA)
 def test_a_slow_reader_gets_the_newest_frame(server: Server) -> None:
     with open_camera(server.address, timeout_s=OPEN_TIMEOUT_S) as camera:
         frames = [next(camera) for _ in range(10)]
@@ -88,18 +92,25 @@ def test_a_slow_reader_gets_the_newest_frame(server: Server) -> None:
     assert list(camera) == []
 
 
-def test_the_newest_frame_is_at_most_a_fifth_of_a_second_old(server: Server) -> None:
-    """But for two of twelve, which a busy computer may have held up before they were sent."""
+@pytest.mark.fault(Fault.CAMERA)
+def test_the_newest_frame_is_at_most_a_fifth_of_a_second_old(
+    server: Server,
+    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
+) -> None:
     with open_camera(server.address, timeout_s=OPEN_TIMEOUT_S) as camera:
         for _ in range(10):
             next(camera)
         ages_s = []
-        for _ in range(12):
-            time.sleep(0.25)
+        for _ in range(20):
+            time.sleep(0.15)
             # The one that waited is as old as the reader let it get; the next one is the newest.
             next(camera)
             ages_s.append(age_of(next(camera)))
-    assert sorted(ages_s)[-3] < 0.2, ages_s
+    kind = request.node.callspec.params["server"]
+    record_property(f"age of the newest frame, {kind}, at most", f"{max(ages_s):.3f} s")
+    assert max(ages_s) < 0.2, ages_s
+    assert statistics.median(ages_s) < 1.6 / FRAMES_A_SECOND, "no decoder holds frames back"
 
 
 def test_a_stall_is_said_in_time_and_ends_with_fresh_frames(server: Server) -> None:

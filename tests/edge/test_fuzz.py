@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from events import EVENT
+from faults import Fault
 from recipes import make_recipe
 
 from semedge.bundle import read_bundle
@@ -21,7 +22,11 @@ from semedge.recipe import read_recipe
 from semedge.records import ScoreRow
 from semedge.station import load_station
 
-MUTATIONS = [pytest.param(60), pytest.param(2000, marks=pytest.mark.slow)]
+pytestmark = pytest.mark.fault(Fault.DAMAGE)
+MUTATIONS = [
+    pytest.param(60),
+    pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+]
 """For each of five kinds of file: a few hundred in CI, and 10,000 in all."""
 
 LONGEST_S = 20.0
@@ -91,18 +96,28 @@ def refuse_or_take(read: Callable[[], object]) -> bool:
     return True
 
 
-def fuzz(path: Path, content: bytes, count: int, read: Callable[[], object]) -> int:
-    """Number of refusals among so many mutations."""
-    rng = random.Random(count)
-    refused = 0
-    for _ in range(count):
-        path.write_bytes(mutated(content, rng))
-        refused += refuse_or_take(read)
-    return refused
+Fuzz = Callable[[Path, bytes, int, Callable[[], object]], int]
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Fuzz:
+    """Number of refusals among so many mutations of a file."""
+
+    def run(path: Path, content: bytes, count: int, read: Callable[[], object]) -> int:
+        rng = random.Random(count)
+        refused = 0
+        for _ in range(count):
+            path.write_bytes(mutated(content, rng))
+            refused += refuse_or_take(read)
+        kind = request.node.originalname.removeprefix("test_").replace("_", " ")
+        record_property(kind, f"{refused:,} of {count:,} refused")
+        return refused
+
+    return run
 
 
 @pytest.mark.parametrize("count", MUTATIONS)
-def test_bundles(tiny_file: Path, tmp_path: Path, count: int) -> None:
+def test_bundles(fuzz: Fuzz, tiny_file: Path, tmp_path: Path, count: int) -> None:
     path = tmp_path / "fuzzed.semedge"
     refused = fuzz(path, tiny_file.read_bytes(), count, lambda: read_bundle(path))
     # What is taken differs in bytes that no digest covers, such as the archive's dates.
@@ -110,7 +125,9 @@ def test_bundles(tiny_file: Path, tmp_path: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", MUTATIONS)
-def test_calibrations(tiny_file: Path, calibration_file: Path, tmp_path: Path, count: int) -> None:
+def test_calibrations(
+    fuzz: Fuzz, tiny_file: Path, calibration_file: Path, tmp_path: Path, count: int
+) -> None:
     path = tmp_path / "fuzzed.json"
     with Detector.load(tiny_file, workers=1) as detector:
         refused = fuzz(
@@ -120,21 +137,21 @@ def test_calibrations(tiny_file: Path, calibration_file: Path, tmp_path: Path, c
 
 
 @pytest.mark.parametrize("count", MUTATIONS)
-def test_recipes(tmp_path: Path, count: int) -> None:
+def test_recipes(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
     path = make_recipe(tmp_path / "fuzzed.recipe")
     refused = fuzz(path, path.read_bytes(), count, lambda: read_recipe(path))
     assert refused > 0.8 * count
 
 
 @pytest.mark.parametrize("count", MUTATIONS)
-def test_station_files(tmp_path: Path, count: int) -> None:
+def test_station_files(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
     path = tmp_path / "semedge.toml"
     refused = fuzz(path, STATION.encode(), count, lambda: load_station(path))
     assert 0 < refused < count
 
 
 @pytest.mark.parametrize("count", MUTATIONS)
-def test_journals(tmp_path: Path, count: int) -> None:
+def test_journals(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)

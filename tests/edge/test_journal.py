@@ -18,6 +18,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from events import EVENT
+from faults import Fault
 
 from semedge.database import UnwritableError
 from semedge.errors import SemedgeError
@@ -288,6 +289,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
+@pytest.mark.fault(Fault.DISK)
 def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path) -> None:
     path = small_disk / "journal.sqlite"
     with Journal(path) as journal:
@@ -319,6 +321,7 @@ def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path)
     ) == [(1, 1)]
 
 
+@pytest.mark.fault(Fault.DISK)
 def test_room_is_reserved_for_events_and_taken_again(small_disk: Path) -> None:
     path = small_disk / "journal.sqlite"
     reserve = small_disk / "journal.sqlite-reserve"

@@ -18,6 +18,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from faults import Fault
 from page_support import TOKEN, PageStation, page_station
 from sinks_support import EVENT
 from station_support import remote_of, running_station
@@ -147,6 +148,7 @@ def test_the_picture_of_an_event(client: httpx.Client, station: PageStation) -> 
     assert client.get(f"/pictures/{event.event_id}/frame.png").status_code == 404
 
 
+@pytest.mark.fault(Fault.PAGE)
 def test_a_picture_outside_of_the_folder_is_not_shown(
     client: httpx.Client, station: PageStation
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_picture_outside_of_the_folder_is_not_shown(
     assert client.get(f"/pictures/{stored.event_id}/overlay.png").status_code == 404
 
 
+@pytest.mark.fault(Fault.PAGE)
 @pytest.mark.parametrize(
     "path",
     [
@@ -190,6 +193,7 @@ def test_a_name_that_is_not_the_pages_is_not_answered(station: PageStation) -> N
 ALARM_13 = {"action": "levels", "camera": "top", "alarm": 13.0}
 
 
+@pytest.mark.fault(Fault.PAGE)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -261,6 +265,7 @@ def test_a_body_that_is_no_request(client: httpx.Client, body: bytes) -> None:
     assert answer.status_code in (400, 422)
 
 
+@pytest.mark.fault(Fault.PAGE)
 def test_a_huge_body_is_refused_before_it_is_read(station: PageStation) -> None:
     parts = urlsplit(station.address)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
@@ -358,6 +363,7 @@ def open_streams(
     return over, threads, read
 
 
+@pytest.mark.fault(Fault.PAGE)
 def test_many_pages_are_served_and_the_many_more_are_told(station: PageStation) -> None:
     over, threads, read = open_streams(station, 260)
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from events import EVENT
+from faults import Fault
 from scripted import Collector
 
 from semedge.delivery import Delivery
@@ -64,6 +65,7 @@ def rooms() -> Iterator[list[House]]:
         house.journal.close()
 
 
+@pytest.mark.fault(Fault.DISK)
 def test_a_disk_that_fills_stops_pictures_then_scores(small_disk: Path, rooms: list[House]) -> None:
     house = House(small_disk, least_free_bytes=3 * MB)
     rooms.append(house)

@@ -9,16 +9,20 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import Fault
 from processes import free_port, process, python, wait_for
 from sinks_support import EVENT, in_thread, numbered, server_context
 
+from semedge.delivery import Delivery
 from semedge.errors import SemedgeError
 from semedge.event import Event
+from semedge.journal import Journal
 from semedge.section import Secret
 from semedge.sinks import DeliveryError, RejectedError, Sink
 from semedge.sinks.webhook import WebhookSection
@@ -68,26 +72,41 @@ def test_an_answer_that_is_no_receipt(tmp_path: Path, status: int, error: type[E
     assert len(requests(log)) == 1, "a redirect is not followed"
 
 
-def test_killed_and_back_everything_arrives_in_order(tmp_path: Path) -> None:
-    log, port, events = tmp_path / "requests", free_port(), numbered(200)
+@pytest.mark.fault(Fault.RECEIVER)
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_down_then_killed_twice_and_back_everything_arrives_in_order(
+    tmp_path: Path, count: int, record_property: Callable[[str, object], None]
+) -> None:
+    """From the journal as outbox, to a server that is down while every event is told."""
+    log, port = tmp_path / "requests", free_port()
+    log.touch()
     argv = python("webhook_server.py", port, log)
-    sink = webhook(port, timeout_s=2)
-    refused = 0
-    with process(argv, tmp_path / "log", port) as server:
-        for event in events[:100]:
-            sink.deliver(event)
-        server.kill()
-        server.wait(10)
-        with pytest.raises(DeliveryError, match=r"127\.0\.0\.1: "):
-            sink.deliver(events[100])
-        refused += 1
-    with process(argv, tmp_path / "log", port):
-        for event in events[100:]:
-            sink.deliver(event)
-    sink.close()
-    assert refused == 1
+
+    def arrived() -> int:
+        return log.read_bytes().count(b"\n")
+
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        delivery = Delivery(journal, [webhook(port, timeout_s=2)])
+        delivery.start()
+        stored = [journal.add_event(event, ["mes"]) for event in numbered(count)]
+        delivery.wake()
+        wait_for(lambda: delivery.states()[0].failures > 0)
+        assert journal.pending_counts() == {"mes": count}
+        for share in (0.3, 0.6):
+            with process(argv, tmp_path / "log", port) as server:
+                wait_for(lambda share=share: arrived() >= share * count, 60)
+                server.kill()
+        with process(argv, tmp_path / "log", port):
+            wait_for(lambda: journal.pending_counts().get("mes", 0) == 0, 60)
+        delivery.close()
     keys = [json.loads(request["body"])["key"] for request in requests(log)]
-    assert keys == [event.key for event in events]
+    once = list(dict.fromkeys(keys))
+    twice = len(keys) - len(once)
+    record_property(
+        "webhook", f"{len(once):,} of {count:,} in order, {twice} twice, after 2 crashes"
+    )
+    assert once == [event.key for event in stored]
+    assert twice <= 2, "at most one a crash"
 
 
 def test_a_server_that_says_nothing_is_left_in_time() -> None:

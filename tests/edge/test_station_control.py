@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from bundles import normal_frames, with_film
+from faults import Fault
 from numpy.typing import NDArray
 from recipes import make_recipe
 from scripted import Collector, ScriptedCamera
@@ -117,6 +118,7 @@ def test_what_was_set_gives_way_when_the_station_file_asks_for_something_new(
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
 
 
+@pytest.mark.fault(Fault.RECIPE)
 def test_a_recipe_is_switched_to_without_losing_a_frame(station: Station) -> None:
     strict = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
 
@@ -146,6 +148,7 @@ def test_a_recipe_is_switched_to_without_losing_a_frame(station: Station) -> Non
     ]
 
 
+@pytest.mark.fault(Fault.RECIPE)
 def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station) -> None:
     bad = station.folder / "bad.recipe"
     bad.write_bytes(b"no recipe")

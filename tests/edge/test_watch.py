@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from bundles import FRAME_SHAPE, normal_frames, with_film
 from events import EVENT
+from faults import Fault
 from numpy.typing import NDArray
 from scripted import CAPTURED_AT_S, Collector, Ready, ScriptedCamera, wait_until
 
@@ -280,6 +281,7 @@ def test_pictures_that_cannot_be_written_are_said_and_the_alert_is_kept(
     assert bench.rows("SELECT count(*) FROM events") == [(2,)]
 
 
+@pytest.mark.fault(Fault.DISK)
 def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
     bench: Bench, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,6 +308,7 @@ def test_a_disk_full_of_pictures_does_not_stop_the_alerts(
     assert [path for path in small_disk.rglob("*") if path.is_file()] == whole
 
 
+@pytest.mark.fault(Fault.DISK)
 def test_a_full_disk_stops_no_alert_and_what_it_missed_is_written_later(
     bench: Bench, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -497,6 +500,7 @@ def test_several_cameras_are_inspected_side_by_side(bench: Bench) -> None:
     assert summary.counters.frames_inspected == 5
 
 
+@pytest.mark.fault(Fault.NEIGHBOUR)
 def test_a_camera_that_dies_is_tried_again_and_costs_the_other_no_frame(bench: Bench) -> None:
     """The good camera runs until the dead one is back, and the dead one after it has failed."""
     gone = SemedgeError("The camera dead lost its cable; plug it in.")
@@ -540,6 +544,7 @@ def test_a_camera_that_dies_is_tried_again_and_costs_the_other_no_frame(bench: B
     assert collector.events[1].duration_s > 0
 
 
+@pytest.mark.fault(Fault.CLOCK)
 def test_a_clock_that_jumps_changes_neither_order_nor_durations(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import whole_station
+from faults import Fault
 
 LONGEST_S = 1.0
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.fault(Fault.WHOLE)
 def test_a_defect_is_everywhere_within_a_second(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -16,6 +16,9 @@ SHORTEST_OPEN_S = 5.5
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000"
 """They hold for every video of the process: `nobuffer`, too, would lose a file's first frames."""
 
+DECODERS = 1
+"""With more, FFMPEG holds back a frame for each: those of eight cores are a third of a second."""
+
 UNDECODED = -1
 """OpenCV's format of a packet as it came."""
 JPEGS = cv2.VideoWriter_fourcc(*"MJPG")  # type: ignore[attr-defined]
@@ -62,7 +65,11 @@ class StreamCamera(LiveCamera):
         return cv2.VideoCapture(
             self._address,
             cv2.CAP_FFMPEG,
-            [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, open_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms],
+            [
+                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, open_ms),
+                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms),
+                *(cv2.CAP_PROP_N_THREADS, DECODERS),
+            ],
         )
 
 

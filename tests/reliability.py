@@ -1,0 +1,114 @@
+"""The page `docs/reliability.md` from pytest's report: `reliability.py REPORT.xml`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from faults import Fault
+
+from semedge import __version__
+
+HEAD = """\
+# Reliability
+
+What a station lives through. `make reliability` runs the tests of every fault below, each with the
+real part (camera servers, brokers, kills, a disk of its own, a browser), and writes this page from
+their report.
+
+semedge {version}, {when} UTC, Python {python}, {machine}, load {load} at the end. {tests} tests in
+{minutes:.0f} min: {outcome}.
+
+| fault | must hold | tests | measured |
+|---|---|---|---|
+"""
+
+TAIL = """
+Times hold for this machine; where others use it too, they are longer. A test's figures are those
+of its long variant. An event that a receiver took, and whose receipt was lost when it was killed,
+comes twice, with the same key.
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a test ended, and what it measured."""
+
+    fault: Fault
+    ended: str
+    measured: dict[str, str]
+
+
+def outcomes(report: Path) -> list[Outcome]:
+    """The tests of faults, in the order in which they ran."""
+    found = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        properties = {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
+        fault = properties.pop("fault", None)
+        if fault is None:
+            continue
+        ended = next(
+            (kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None),
+            "passed",
+        )
+        found.append(Outcome(Fault[fault], ended, properties))
+    return found
+
+
+def page(found: list[Outcome], seconds: float) -> str:
+    """The whole page."""
+    head = HEAD.format(
+        version=__version__,
+        when=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}",
+        python=platform.python_version(),
+        machine=machine(),
+        load=f"{os.getloadavg()[0]:.1f}",
+        tests=len(found),
+        minutes=seconds / 60,
+        outcome=_counted(found),
+    )
+    return head + "".join(_row(fault, found) for fault in Fault) + TAIL
+
+
+def machine() -> str:
+    """The processor and the number of cores that may be used."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+
+
+def _row(fault: Fault, found: list[Outcome]) -> str:
+    mine = [each for each in found if each.fault is fault]
+    # A test's slow variant comes after its quick one, and its figures are the ones that count.
+    measured: dict[str, str] = {}
+    for each in mine:
+        measured.update(each.measured)
+    figures = "; ".join(f"{name}: {value}" for name, value in measured.items())
+    return f"| {fault.what} | {fault.must_hold} | {_counted(mine)} | {figures} |\n"
+
+
+def _counted(found: Iterable[Outcome]) -> str:
+    ended = [each.ended for each in found]
+    if not ended:
+        return "**none ran**"
+    parts = [f"{ended.count('passed')} passed"]
+    for kind, shown in (("failure", "failed"), ("error", "broken"), ("skipped", "skipped")):
+        if count := ended.count(kind):
+            parts.append(f"**{count} {shown}**")
+    return ", ".join(parts)
+
+
+def main(report: Path) -> None:
+    """Print the page."""
+    (suite,) = ElementTree.parse(report).iter("testsuite")
+    print(page(outcomes(report), float(suite.get("time", 0))), end="")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
