@@ -48,13 +48,14 @@ format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-# The pictures of README.md: the demo's first 40 frames, and the heat map of frame 17, a film.
-pictures: $(EDGE)/ready
+# The pictures of README.md: the demo's first 40 frames, the heat map of frame 17, a film, and the page.
+pictures: $(EDGE)/ready $(DEV)/ready apt
 	rm -rf demo-pictures
 	$(EDGE)/bin/semedge demo --frames 40 --pictures demo-pictures
 	mkdir -p docs/pictures
 	cp demo-pictures/overview.png docs/pictures/overview.png
 	cp demo-pictures/*/*-17-*-overlay.png docs/pictures/heat-map.png
+	$(DEV)/bin/python tests/system/page_picture.py docs/pictures/page.png
 
 # What an edge device installs: no TensorFlow.
 $(EDGE)/ready: pyproject.toml

@@ -27,12 +27,13 @@ import numpy as np
 import paho.mqtt.client as paho
 from asyncua.sync import Client as OpcUaClient
 from numpy.typing import NDArray
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS)]
 
 from bundles import fitted_bundle  # noqa: E402
+from chromium import CHROMIUM, chromium  # noqa: E402
 from processes import free_port, process, python, wait_for  # noqa: E402
 
 from semedge.event import Event  # noqa: E402
@@ -51,10 +52,6 @@ RATE_HZ = 100
 DEFECT_WITHIN_S = 20.0
 LOOK_AT_S = 1.2
 """After the start of a defect, while it is still seen, and the page shows its frame."""
-CHROMIUM_FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 NOTE_WHEN_SHOWN = """
 window.shown = {};
 new MutationObserver(() => {
@@ -68,7 +65,7 @@ def what_is_missing() -> str:
     """What must be installed first; empty where nothing must."""
     if shutil.which("mosquitto") is None:
         return "mosquitto is not installed: apt install mosquitto"
-    if shutil.which("chromium") is None:
+    if CHROMIUM is None:
         return "chromium is not installed: apt install chromium"
     try:
         import genicam  # noqa: F401
@@ -313,18 +310,12 @@ def _plant(port: int, receivers: Receivers) -> Iterator[None]:
 
 @contextmanager
 def _browser(address: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS)
-        )
-        try:
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            page.add_init_script(NOTE_WHEN_SHOWN)
-            page.goto(address, wait_until="domcontentloaded")
-            page.wait_for_selector("#live:not([hidden])", timeout=15_000)
-            yield page
-        finally:
-            browser.close()
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.add_init_script(NOTE_WHEN_SHOWN)
+        page.goto(address, wait_until="domcontentloaded")
+        page.wait_for_selector("#live:not([hidden])", timeout=15_000)
+        yield page
 
 
 @click.command()
