@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
+from semedge.closing import Closing
 from semedge.errors import SemedgeError
 from semedge.journal_schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
 
@@ -28,7 +28,7 @@ class UnwritableError(SemedgeError):
     """The disk is full or fails, so that the journal takes nothing for now."""
 
 
-class Database:
+class Database(Closing):
     """The file at `path`, made where it is absent; usable from several threads.
 
     Parameters
@@ -57,14 +57,6 @@ class Database:
         """Close the file."""
         with self._lock:
             self._connection.close()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.closing import Closing
 from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
@@ -53,7 +53,7 @@ class ScoreMap:
         return self.grid.to_pixels(self.patch_scores)
 
 
-class Detector:
+class Detector(Closing):
     """A bundle ready to score frames, with one set of graphs a worker thread.
 
     Parameters
@@ -125,17 +125,6 @@ class Detector:
     def close(self) -> None:
         """End the worker threads."""
         self._scorer.close()
-
-    def __enter__(self) -> Detector:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _find_score(self) -> dict[str, float]:
         manifest = self.bundle.manifest

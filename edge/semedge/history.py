@@ -121,9 +121,6 @@ class History(Database):
     def __init__(self, path: Path) -> None:
         super().__init__(path, read_only=True)
 
-    def __enter__(self) -> History:
-        return self
-
     def rows(self, question: Question) -> Iterator[dict[str, Any]]:
         """Rows by the names of `COLUMNS`, oldest first, read in lots."""
         where, values = _conditions(question)

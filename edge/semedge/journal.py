@@ -38,9 +38,6 @@ class Journal(Database):
             row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
             self._last_number: int = row.fetchone()[0] or 0
 
-    def __enter__(self) -> Journal:
-        return self
-
     def start_run(
         self,
         camera: str,

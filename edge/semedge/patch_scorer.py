@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
+from semedge.closing import Closing
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph, worker_count
@@ -25,10 +24,8 @@ BATCH = 32
 
 WAIT_FOR_GRAPHS_S = 60
 
-Scorer = TypeVar("Scorer", bound="PatchScorer")
 
-
-class PatchScorer:
+class PatchScorer(Closing):
     """Scores of a bundle in one pass over the patches; each tensor is computed once.
 
     Parameters
@@ -94,17 +91,6 @@ class PatchScorer:
     def close(self) -> None:
         """End the worker threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def __enter__(self: Scorer) -> Scorer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run_batch(self, patches: NDArray) -> tuple[dict[str, Tensor], dict[str, float]]:
         graphs = self._graph_sets.get(timeout=WAIT_FOR_GRAPHS_S)

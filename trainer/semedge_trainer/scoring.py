@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.bundle import Bundle
+from semedge.closing import Closing
 from semedge.errors import SemedgeError, unknown_name
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
@@ -50,7 +50,7 @@ class AnyScorer(Protocol):
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
 
 
-class MultiScorer:
+class MultiScorer(Closing):
     """Several scores of a bundle by their names.
 
     Parameters
@@ -139,17 +139,6 @@ class MultiScorer:
     def close(self) -> None:
         """End the worker threads."""
         self._scorer.close()
-
-    def __enter__(self) -> MultiScorer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def score_names(bundle: Bundle) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event
-from types import TracebackType
 
+from semedge.closing import Closing
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.information_bar import LowerEdge
@@ -17,7 +17,7 @@ class CameraStalledError(SemedgeError):
     """No frame came in time; the camera goes on trying, and so may the caller."""
 
 
-class Camera(ABC):
+class Camera(Closing):
     """An iterator of frames that ends when the source ends.
 
     Attributes
@@ -64,14 +64,3 @@ class Camera(ABC):
             raise StopIteration
         frame = self.read()
         return replace(frame, image=self.lower_edge.crop(frame.image, frame.source))
-
-    def __enter__(self) -> Camera:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
