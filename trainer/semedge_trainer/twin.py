@@ -122,8 +122,6 @@ def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool, wrap: W
             return tf_keras.layers.Reshape(layer.target_shape, **config)(values[0])
         case keras.layers.Flatten():
             return tf_keras.layers.Flatten(**config)(values[0])
-        case keras.layers.Add():
-            return tf_keras.layers.Add(**config)(values)
         case keras.layers.Concatenate():
             return tf_keras.layers.Concatenate(axis=layer.axis, **config)(values)
     raise NotImplementedError(f"no twin for layer {layer.name} of {type(layer).__name__}")

@@ -24,7 +24,6 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from semedge.manifest import Node
 from semedge_trainer import networks as blocks
 from semedge_trainer.detectors.base import (
     Losses,
@@ -34,6 +33,7 @@ from semedge_trainer.detectors.base import (
     Stage,
     StepContext,
     TrainableDetector,
+    node,
 )
 from semedge_trainer.losses import gradient_penalty, interpolate, mean_square
 from semedge_trainer.networks import LATENT, Network
@@ -99,10 +99,10 @@ class Fanogan(TrainableDetector):
     def score_plan(self) -> ScorePlan:
         """Eq. 3.4 to 3.6; A_R is the default where the encoder never saw the features."""
         nodes = (
-            Node(output="z", graph="encoder", inputs=("x",)),
-            Node(output="y", graph="generator", inputs=("z",)),
-            Node(output="f_x", graph="features", inputs=("x",)),
-            Node(output="f_y", graph="features", inputs=("y",)),
+            node("z", "encoder", "x"),
+            node("y", "generator", "z"),
+            node("f_x", "features", "x"),
+            node("f_y", "features", "y"),
         )
         scores = {
             "a": {"mean_square_residual": 1.0, "mean_square_features": KAPPA},

@@ -23,7 +23,6 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.manifest import Node
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
@@ -34,6 +33,7 @@ from semedge_trainer.detectors.base import (
     Stage,
     StepContext,
     TrainableDetector,
+    node,
 )
 from semedge_trainer.losses import mean_l1, mean_norm
 from semedge_trainer.networks import LATENT, Network
@@ -94,9 +94,9 @@ class Ganomaly(TrainableDetector):
     def score_plan(self) -> ScorePlan:
         """Eq. 2.95, the same in L2, and the residual."""
         nodes = (
-            Node(output="z", graph="encoder", inputs=("x",)),
-            Node(output="y", graph="generator", inputs=("z",)),
-            Node(output="z_y", graph="second_encoder", inputs=("y",)),
+            node("z", "encoder", "x"),
+            node("y", "generator", "z"),
+            node("z_y", "second_encoder", "y"),
         )
         scores = {
             "a": {"latent_l1": 1.0},

@@ -22,7 +22,6 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.manifest import Node
 from semedge_trainer import networks as blocks
 from semedge_trainer.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
@@ -33,6 +32,7 @@ from semedge_trainer.detectors.base import (
     Stage,
     StepContext,
     TrainableDetector,
+    node,
 )
 from semedge_trainer.detectors.ganomaly import adversarial_loss, objective
 from semedge_trainer.losses import mean_l1, mean_norm
@@ -89,9 +89,9 @@ class SkipGanomaly(TrainableDetector):
     def score_plan(self) -> ScorePlan:
         """Eq. 2.97 and its two terms."""
         nodes = (
-            Node(output="y", graph="generator", inputs=("x",)),
-            Node(output="f_x", graph="features", inputs=("x",)),
-            Node(output="f_y", graph="features", inputs=("y",)),
+            node("y", "generator", "x"),
+            node("f_x", "features", "x"),
+            node("f_y", "features", "y"),
         )
         scores = {
             "a": {"residual_l1": RESIDUAL_SHARE, "features_l2": 1.0 - RESIDUAL_SHARE},
