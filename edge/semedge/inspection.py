@@ -5,53 +5,26 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from semedge.cameras import Camera, CameraStalledError
+from semedge.cameras import Camera
 from semedge.console import say
 from semedge.decision import Decision
 from semedge.defects import DefectTeller
-from semedge.drift import DriftSettings
 from semedge.errors import SemedgeError
 from semedge.event import Level
 from semedge.frame import Frame
 from semedge.health_teller import HealthTeller
+from semedge.intake import SHORTEST_RETRY_S, Intake
+from semedge.limits import Limits
 from semedge.recording import Happening, Recorder, one_message
 from semedge.records import Counters, Run
 from semedge.score_log import ScoreLog
 from semedge.setup import Line, Setup
-from semedge.state import InForce, Inspected
+from semedge.snapshot import InForce, Inspected
 from semedge.trust import UNARMED, DriftTeller
 
-REMIND_EVERY_S = 60.0
-"""Time between two lines that say that a camera is still silent."""
-
-SHORTEST_RETRY_S = 0.5
-"""Pause where a stalled camera fails at once, so that the loop does not spin."""
-
 LONGEST_RETRY_S = 30.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When an inspection ends by itself.
-
-    Attributes
-    ----------
-    max_frames
-        After so many inspected frames; None for no limit.
-    stop_after_stalled_s
-        When a live camera is silent so long; None for never.
-    require_check
-        Whether a camera judges only once its challenge set was passed with what is in force.
-    drift
-        When a difference from the calibration is called drift.
-    """
-
-    max_frames: int | None = None
-    stop_after_stalled_s: float | None = None
-    require_check: bool = False
-    drift: DriftSettings = DriftSettings()  # noqa: RUF009
 
 
 class Inspection:
@@ -94,12 +67,9 @@ class Inspection:
         self._teller = DefectTeller(recorder, self.name)
         self._health = HealthTeller(recorder, self.name)
         self._failure = Happening(recorder, "health", "camera-failed", self.name)
-        self._stopping = threading.Event()
-        self._camera: Camera | None = None
+        self._intake = Intake(limits.stop_after_stalled_s, self._silent)
         self._is_unfit = False
-        self._closed_skipped = self._closed_lost = 0
         self._inspected = self._unfit = self._warned = self._alarmed = 0
-        self._turned_s = time.monotonic()
         self._shapes_warned: set[tuple[int, int]] = set()
         self.armed_for: InForce | None = None
         self._in_force = line.setup.in_force
@@ -117,7 +87,7 @@ class Inspection:
     @property
     def turn_s(self) -> float:
         """How long the loop has been at the turn at hand: it waits, scores, or hangs."""
-        return time.monotonic() - self._turned_s
+        return self._intake.turn_s
 
     @property
     def failed(self) -> bool:
@@ -132,7 +102,7 @@ class Inspection:
         """
         pause_s = SHORTEST_RETRY_S
         while not self._is_over():
-            self._turned_s = time.monotonic()
+            self._intake.turn()
             inspected_before = self._inspected
             try:
                 if self._inspect_camera():
@@ -144,7 +114,7 @@ class Inspection:
                     pause_s = SHORTEST_RETRY_S
                 self._not_inspecting(str(error))
                 self._failure.start(str(error))
-                self._stopping.wait(pause_s)
+                self._intake.wait(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     def finish(self) -> None:
@@ -164,8 +134,7 @@ class Inspection:
 
     def stop(self) -> None:
         """Finish the frame at hand and end `run`; callable from any thread."""
-        self._stopping.set()
-        self._close_camera()
+        self._intake.stop()
 
     def switch(self, setup: Setup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
@@ -179,14 +148,11 @@ class Inspection:
                 dropped.detector.close()
             reopen = setup.camera != self._setup.camera
         if reopen:
-            self._close_camera()
+            self._intake.close()
 
     def counters(self) -> Counters:
         """Frames and alerts so far."""
-        camera = self._camera
-        skipped = self._unfit + self._closed_skipped
-        skipped += 0 if camera is None else len(camera.skipped)
-        lost = self._closed_lost + (0 if camera is None else camera.lost)
+        skipped, lost = self._unfit + self._intake.skipped, self._intake.lost
         return Counters(
             frames_seen=self._inspected + skipped + lost,
             frames_inspected=self._inspected,
@@ -199,22 +165,18 @@ class Inspection:
 
     def _inspect_camera(self) -> bool:
         """Inspect what the camera gives; whether that was all, rather than a switch of cameras."""
-        with self._open_camera() as camera:
-            self._camera = camera
+        with self._intake.taking(self._open_camera()) as camera:
             self._state.change(self.name, source=camera.source)
             self._say_start(camera)
             self._health.begin(self._setup, live=camera.live)
             try:
-                while not self._is_over() and (frame := self._take_frame(camera)) is not None:
+                while not self._is_over() and (frame := self._intake.frame()) is not None:
                     if self._take_setup(camera_stays=True):
                         self._health.begin(self._setup, live=camera.live)
                     if self._is_fit(frame):
                         self._inspect(frame)
             finally:
                 self._health.close("The camera was closed")
-                self._closed_skipped += len(camera.skipped)
-                self._closed_lost += camera.lost
-                self._camera = None
         with self._lock:
             return self._next is None or self._next.camera == self._setup.camera
 
@@ -344,45 +306,16 @@ class Inspection:
 
     def _is_over(self) -> bool:
         limit = self._limits.max_frames
-        return self._stopping.is_set() or (limit is not None and self._inspected >= limit)
+        return self._intake.stopped or (limit is not None and self._inspected >= limit)
 
-    def _take_frame(self, camera: Camera) -> Frame | None:
-        """The camera's next frame, waited for through stalls; None where there will be none."""
-        asked_s = time.monotonic()
-        said_s: float | None = None
-        while not self._stopping.is_set():
-            tried_s = self._turned_s = time.monotonic()
-            try:
-                frame = next(camera, None)
-            except CameraStalledError as error:
-                self._give_up_on_stall(camera, error, time.monotonic() - asked_s)
-                self._health.silent(str(error))
-                self._not_inspecting(str(error), say_it=said_s is None or _is_old(said_s))
-                said_s = time.monotonic() if said_s is None or _is_old(said_s) else said_s
-                self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
-                continue
-            if frame is not None and said_s is not None:
-                say(
-                    f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.",
-                    event="inspecting-again",
-                )
-            return frame
-        return None
+    def _silent(self, reason: str, say_it: bool) -> None:
+        self._health.silent(reason)
+        self._not_inspecting(reason, say_it=say_it)
 
     def _not_inspecting(self, reason: str, *, say_it: bool = True) -> None:
         self._state.change(self.name, activity="not inspecting", reason=reason)
         if say_it:
             say(f"Not inspecting: {reason}", event="not-inspecting")
-
-    def _give_up_on_stall(self, camera: Camera, error: CameraStalledError, silent_s: float) -> None:
-        limit_s = self._limits.stop_after_stalled_s
-        if not camera.live:
-            raise error
-        if limit_s is not None and silent_s >= limit_s:
-            raise SemedgeError(
-                f"The camera {camera.source} gave no frame for {silent_s:.1f} s, and the "
-                f"limit is {limit_s:g} s; check the camera and its cable."
-            ) from error
 
     def _warn_of_shape(self, frame: Frame) -> None:
         """Say once for each size that the promise was made for frames of another one."""
@@ -404,13 +337,3 @@ class Inspection:
         defect = self._decision.end()
         if defect is not None and self._teller.goes_on:
             self._teller.end(defect, setup or self._setup, self._run, reason)
-
-    def _close_camera(self) -> None:
-        camera = self._camera
-        if camera is not None:
-            # Closing may wait for a driver; whoever stops or switches does not.
-            threading.Thread(target=camera.close, name="camera-close", daemon=True).start()
-
-
-def _is_old(said_s: float) -> bool:
-    return time.monotonic() - said_s > REMIND_EVERY_S

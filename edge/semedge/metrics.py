@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from semedge.extras import import_extra
-from semedge.state import CameraState, StationSnapshot, StationState
+from semedge.snapshot import CameraState, StationSnapshot
+from semedge.state import StationState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 QUANTILES = (0.5, 0.95, 1.0)

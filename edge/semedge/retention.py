@@ -15,7 +15,7 @@ from semedge.journal import Journal
 from semedge.recording import Happening, Recorder
 from semedge.records import RetentionSettings
 from semedge.score_log import ScoreLog
-from semedge.state import DiskState
+from semedge.snapshot import DiskState
 
 DAY_S = 86_400.0
 CLEAN_EVERY_S = 600.0

@@ -12,7 +12,7 @@ from semedge.cameras.stream import redact
 from semedge.decision import DecisionSettings, Levels
 from semedge.detector import Detector
 from semedge.health import HealthSettings
-from semedge.state import InForce
+from semedge.snapshot import InForce
 from semedge_calibration import Calibration
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from semedge.clock import utc_text
-from semedge.state import CameraState, StationSnapshot
+from semedge.snapshot import CameraState, StationSnapshot
 
 
 def state_document(snapshot: StationSnapshot) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from semedge.lines import LineChoice, load_lines
 from semedge.recipe import recipes_in
 from semedge.recording import Recorder, one_message
 from semedge.setup import Setup
-from semedge.state import InForce
+from semedge.snapshot import InForce
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from semedge.drift import SIGNS, DriftMonitor, DriftSettings, Finding
 from semedge.journal import Journal
 from semedge.recording import Happening, Recorder
 from semedge.setup import Setup
-from semedge.state import InForce
+from semedge.snapshot import InForce
 
 ARMED = "armed"
 UNARMED = (

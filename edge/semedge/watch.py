@@ -13,8 +13,9 @@ from pathlib import Path
 from semedge.console import say
 from semedge.delivery import Delivery
 from semedge.errors import SemedgeError
-from semedge.inspection import Inspection, Limits
+from semedge.inspection import Inspection
 from semedge.journal import Journal
+from semedge.limits import Limits
 from semedge.outside import Outside
 from semedge.recording import Happening, Recorder
 from semedge.records import KEEP, Counters, RetentionSettings

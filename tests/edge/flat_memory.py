@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from semedge.inspection import Limits
 from semedge.journal import Journal
+from semedge.limits import Limits
 from semedge.lines import LineChoice, load_lines
 from semedge.records import RetentionSettings
 from semedge.setup import SourceChoice

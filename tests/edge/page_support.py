@@ -24,7 +24,8 @@ from semedge.journal import Counters, Journal
 from semedge.overlay import draw_overlay, encode_png
 from semedge.section import Secret
 from semedge.simulation import SimulatedLine
-from semedge.state import Inspected, StationState
+from semedge.snapshot import Inspected
+from semedge.state import StationState
 from semedge.web.archive import Archive
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer

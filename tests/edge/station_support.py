@@ -15,7 +15,8 @@ from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.journal import Counters
 from semedge.remote import Remote
-from semedge.state import InForce, Inspected, StationState
+from semedge.snapshot import InForce, Inspected
+from semedge.state import StationState
 
 GRID = PatchGrid((48, 64), 16, 16)
 LEVELS = Levels(alarm=9.8, warn=8.0)

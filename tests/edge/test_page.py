@@ -24,7 +24,7 @@ from sinks_support import EVENT
 from station_support import remote_of, running_station
 
 from semedge.errors import SemedgeError
-from semedge.state import DiskState
+from semedge.snapshot import DiskState
 from semedge.web.archive import Archive
 from semedge.web.pictures import DRAW_EVERY_S
 from semedge.web.section import WebSection

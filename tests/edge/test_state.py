@@ -18,7 +18,8 @@ from semedge.event import Level
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.records import Counters
-from semedge.state import SCORES_KEPT, DiskState, InForce, Inspected, StationState
+from semedge.snapshot import DiskState, InForce, Inspected
+from semedge.state import SCORES_KEPT, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)
 IN_FORCE = InForce("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a promise", 0.01)

@@ -33,8 +33,8 @@ from semedge.detector import Detector
 from semedge.drift import DriftSettings
 from semedge.errors import SemedgeError
 from semedge.event import Event
-from semedge.inspection import Limits
 from semedge.journal import Journal
+from semedge.limits import Limits
 from semedge.records import Counters, RetentionSettings
 from semedge.setup import CameraChoice, Line, Setup
 from semedge.sinks import Sink

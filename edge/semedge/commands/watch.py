@@ -14,8 +14,8 @@ from semedge.commands.camera_options import UNSAID, camera_options, settings_fro
 from semedge.console import say
 from semedge.errors import SemedgeError
 from semedge.files import held_alone
-from semedge.inspection import Limits
 from semedge.journal import Journal
+from semedge.limits import Limits
 from semedge.lines import Defaults, choose_lines, load_lines
 from semedge.outside import LEAST_PATIENCE_S, Outside, PagePlan
 from semedge.sinks.choice import open_sinks

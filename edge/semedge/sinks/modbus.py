@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import queue
 import threading
-import time
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,10 +12,7 @@ from pydantic import Field
 from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.extras import import_extra
-from semedge.remote import Remote
-from semedge.sinks import DeliveryError, Sink
-from semedge.sinks.base import SinkSection
-from semedge.sinks.loops import LoopThread
+from semedge.sinks import Sink
 from semedge.sinks.modbus_map import (
     ANSWERS,
     CAMERA,
@@ -33,18 +29,14 @@ from semedge.sinks.modbus_map import (
     event_values,
     station_values,
 )
-from semedge.state import StationState
+from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
-REFRESH_EVERY_S = 0.2
-START_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 1.0
-LOOK_EVERY_S = 0.02
 SETTING = {register.name: register for register in SETTINGS}
 READING = (1, 2, 3, 4)
 WRITING = (6, 16)
 
 
-class ModbusSection(SinkSection):
+class ModbusSection(ServerSection):
     """`[sinks.NAME]` with `kind = "modbus"`: a Modbus TCP server that a PLC reads."""
 
     kind: Literal["modbus"] = Field(description="The word `modbus`.")
@@ -62,100 +54,56 @@ class ModbusSection(SinkSection):
         description="An event is delivered when the PLC has written its number to `event_taken`;"
         " without, as soon as it lies in the registers, whether anyone reads it or not.",
     )
-    timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Longest wait for the PLC to take an event."
-    )
-    accept_settings: bool = Field(
-        default=False, description="Do what the register `request` asks for."
-    )
 
     def open(self, name: str) -> Sink:
         """The sink."""
         return ModbusSink(name, self)
 
 
-class ModbusSink:
+class ModbusSink(ServerSink):
     """Lays each event in the registers, and waits until the PLC has taken it."""
 
+    most_cameras = MOST_CAMERAS
+
     def __init__(self, name: str, section: ModbusSection) -> None:
-        self.name = name
+        super().__init__(name, "Modbus", (section.host, section.port))
         self._section = section
         self._server_module = import_extra("pymodbus.server", "modbus", "A Modbus sink")
         self._simulator = import_extra("pymodbus.simulator", "modbus", "A Modbus sink")
         self._refusals = import_extra("pymodbus.constants", "modbus", "A Modbus sink").ExcCodes
         self._image = Image(section.word_order)
         self._lock = threading.Lock()
-        self._cameras: list[str] = []
-        self._state: StationState | None = None
-        self._remote: Remote | None = None
         self._event_id: str | None = None
         self._requests: queue.Queue[str] = queue.Queue(1)
-        self._closing = threading.Event()
-        self._worker = threading.Thread(target=self._work, name=f"modbus-{name}", daemon=True)
-        self._loop: LoopThread | None = None
-        self._server: Any = None
-
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Listen, and show the state from now on."""
-        self._state, self._remote = state, remote
-        self._cameras = list(state.snapshot().cameras)[:MOST_CAMERAS]
-        self._refresh()
-        self._listen()
-        self._worker.start()
 
     def deliver(self, event: Event) -> None:
         """Lay the event in the registers, and wait until the PLC writes its number back."""
-        if self._server is None:
-            self._listen()
+        self._listen(event.station)
         with self._lock:
             self._event_id = event.event_id
             self._image.put(STATION, event_values(event, self._cameras))
         if not self._section.handshake:
             return
-        number = event.number & 0xFFFFFFFF
-        ends_s = time.monotonic() + self._section.timeout_s
-        while self._setting("event_taken") != number:
-            if time.monotonic() > ends_s or self._closing.is_set():
-                raise DeliveryError(
-                    f"the PLC did not take event {number} within {self._section.timeout_s:g} s"
-                )
-            time.sleep(LOOK_EVERY_S)
+        self._await_receipt(
+            event.number & 0xFFFFFFFF,
+            lambda: self._setting("event_taken"),
+            self._section.timeout_s,
+            "the PLC did not take",
+        )
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._closing.set()
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            if self._server is not None:
-                loop.run(self._server.shutdown(), CLOSE_TIMEOUT_S)
-        finally:
-            loop.close(CLOSE_TIMEOUT_S)
-
-    def _listen(self) -> None:
-        """Start the server; `SemedgeError` where the port cannot be had."""
-        if self._loop is None:
-            self._loop = LoopThread(f"modbus-{self.name}-server")
+    async def _start(self, _station: str) -> Any:
+        if self._state is not None:
+            self._refresh()
         data = self._simulator.SimData(
             0, count=REGISTERS, values=0, datatype=self._simulator.DataType.REGISTERS
         )
         device = self._simulator.SimDevice(id=0, simdata=[data], action=self._on_access)
+        server = self._server_module.ModbusTcpServer(device, address=self._address)
+        await server.serve_forever(background=True)
+        return server
 
-        async def start() -> Any:
-            server = self._server_module.ModbusTcpServer(
-                device, address=(self._section.host, self._section.port)
-            )
-            await server.serve_forever(background=True)
-            return server
-
-        try:
-            self._server = self._loop.run(start(), START_TIMEOUT_S)
-        except (RuntimeError, OSError) as error:
-            raise SemedgeError(
-                f"The Modbus sink {self.name} cannot listen on {self._section.host} port "
-                f"{self._section.port} ({error}); choose a free port of this machine."
-            ) from error
+    async def _stop(self, server: Any) -> None:
+        await server.shutdown()
 
     async def _on_access(
         self,

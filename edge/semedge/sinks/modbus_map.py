@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from semedge.event import KINDS, Event
-from semedge.state import CameraState, StationSnapshot
+from semedge.snapshot import CameraState, StationSnapshot
 from semedge.state_document import camera_verdict, station_verdict
 
 RegisterType = Literal["uint16", "uint32", "float32"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
-import threading
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +14,8 @@ from pydantic import Field
 from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.extras import import_extra
-from semedge.remote import Remote
 from semedge.section import Secret
-from semedge.sinks import DeliveryError, Sink
-from semedge.sinks.base import SinkSection
-from semedge.sinks.loops import LoopThread
+from semedge.sinks import Sink
 from semedge.sinks.opcua_nodes import (
     CAMERA_NODES,
     NAMESPACE,
@@ -31,18 +26,14 @@ from semedge.sinks.opcua_nodes import (
     event_values,
     station_values,
 )
-from semedge.state import StationState
+from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
-REFRESH_EVERY_S = 0.2
-START_TIMEOUT_S = 20.0
 WRITE_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 1.5
-LOOK_EVERY_S = 0.02
 EVENTS_KEPT = 1_000
 DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
 
 
-class OpcUaSection(SinkSection):
+class OpcUaSection(ServerSection):
     """`[sinks.NAME]` with `kind = "opcua"`: an OPC UA server."""
 
     kind: Literal["opcua"] = Field(description="The word `opcua`.")
@@ -62,80 +53,38 @@ class OpcUaSection(SinkSection):
         description="An event is delivered when a client has called `TakeEvent` with its number;"
         " without, as soon as the server has told those that listen.",
     )
-    timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Longest wait for a client to take an event."
-    )
-    accept_settings: bool = Field(
-        default=False, description="Let clients move levels, switch recipes and acknowledge."
-    )
 
     def open(self, name: str) -> Sink:
         """The sink."""
         return OpcUaSink(name, self)
 
 
-class OpcUaSink:
+class OpcUaSink(ServerSink):
     """Shows the state in nodes, and tells each event to those that subscribe."""
 
     def __init__(self, name: str, section: OpcUaSection) -> None:
-        self.name = name
+        super().__init__(name, "OPC UA", (section.host, section.port))
         self._section = section
         self._asyncua = import_extra("asyncua", "opcua", "An OPC UA sink")
         _check(name, section)
         self._password = section.password.read() if section.password else None
-        self._cameras: list[str] = []
-        self._state: StationState | None = None
-        self._remote: Remote | None = None
-        self._loop: LoopThread | None = None
-        self._server: Any = None
         self._generator: Any = None
         self._index = 0
         self._nodes: dict[tuple[str, str], Any] = {}
         self._written: dict[tuple[str, str], Any] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._taken = 0
-        self._closing = threading.Event()
-        self._worker = threading.Thread(target=self._work, name=f"opcua-{name}", daemon=True)
-
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Listen, and show the state from now on."""
-        self._state, self._remote = state, remote
-        self._cameras = list(state.snapshot().cameras)
-        self._listen(state.name)
-        self._worker.start()
 
     def deliver(self, event: Event) -> None:
         """Tell the event to those that subscribe, and with the handshake wait for the receipt."""
-        if self._loop is None:
-            self._listen(event.station)
-        assert self._loop is not None
+        loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
-            self._loop.run(self._tell(event), WRITE_TIMEOUT_S)
-        if not self._section.handshake:
-            return
-        ends_s = time.monotonic() + self._section.timeout_s
-        while self._taken != event.number:
-            if time.monotonic() > ends_s or self._closing.is_set():
-                raise DeliveryError(
-                    f"no client took event {event.number} within {self._section.timeout_s:g} s"
-                )
-            time.sleep(LOOK_EVERY_S)
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._closing.set()
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            if self._server is not None:
-                loop.run(self._server.stop(), CLOSE_TIMEOUT_S)
-        except TimeoutError:
-            # Clients that are slow to go; what is left of it ends with its loop.
-            pass
-        finally:
-            loop.close(CLOSE_TIMEOUT_S)
+            loop.run(self._tell(event), WRITE_TIMEOUT_S)
+        if self._section.handshake:
+            self._await_receipt(
+                event.number, lambda: self._taken, self._section.timeout_s, "no client took"
+            )
 
     def get_user(
         self,
@@ -152,18 +101,7 @@ class OpcUaSink:
                 return None
         return rules.User(role=rules.UserRole.User, name=username)
 
-    def _listen(self, station: str) -> None:
-        self._loop = LoopThread(f"opcua-{self.name}-server")
-        try:
-            self._loop.run(self._start(station), START_TIMEOUT_S)
-        except (OSError, ValueError, TimeoutError, self._asyncua.ua.UaError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SemedgeError(
-                f"The OPC UA sink {self.name} cannot listen on {self._section.host} port "
-                f"{self._section.port} ({reason}); choose a free port and give PEM files."
-            ) from error
-
-    async def _start(self, station: str) -> None:
+    async def _start(self, station: str) -> Any:
         ua, section = self._asyncua.ua, self._section
         server = self._asyncua.Server(user_manager=self)
         await server.init()
@@ -181,7 +119,10 @@ class OpcUaSink:
         self._index = await server.register_namespace(NAMESPACE)
         await self._build(server, station)
         await server.start()
-        self._server = server
+        return server
+
+    async def _stop(self, server: Any) -> None:
+        await server.stop()
 
     async def _build(self, server: Any, station: str) -> None:
         root = await server.nodes.objects.add_object(self._index, "Station")

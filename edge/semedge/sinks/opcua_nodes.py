@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from semedge.clock import utc_text
 from semedge.event import Event
-from semedge.state import CameraState, StationSnapshot
+from semedge.snapshot import CameraState, StationSnapshot
 from semedge.state_document import camera_verdict, station_verdict
 
 NAMESPACE = "urn:semedge:station"

@@ -12,7 +12,8 @@ from typing import Any
 
 from semedge.clock import utc_text
 from semedge.event import Event
-from semedge.state import ScorePoint, StationSnapshot, StationState
+from semedge.snapshot import ScorePoint, StationSnapshot
+from semedge.state import StationState
 from semedge.state_document import finite, state_document
 from semedge.web.archive import Acknowledgement, Archive
 

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from semedge.overlay import ColourImage, draw_overlay
-from semedge.state import Inspected, StationState
+from semedge.snapshot import Inspected
+from semedge.state import StationState
 
 View = Literal["frame", "heat"]
 

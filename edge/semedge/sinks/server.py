@@ -1,0 +1,134 @@
+"""What the sinks share that are servers, whose clients read the state and take the events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import Field
+
+from semedge.errors import SemedgeError
+from semedge.event import Event
+from semedge.remote import Remote
+from semedge.sinks import DeliveryError
+from semedge.sinks.base import SinkSection
+from semedge.sinks.loops import LoopThread
+from semedge.state import StationState
+
+REFRESH_EVERY_S = 0.2
+START_TIMEOUT_S = 20.0
+LOOK_EVERY_S = 0.02
+CLOSE_TIMEOUT_S = 1.5
+
+
+class ServerSection(SinkSection):
+    """The part of a server's table that does not depend on its protocol."""
+
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for a client to take an event."
+    )
+    accept_settings: bool = Field(
+        default=False, description="Let clients move levels, switch recipes and acknowledge."
+    )
+
+
+class ServerSink(ABC):
+    """A server in an event loop of its own, and a thread that brings it up to the state.
+
+    Parameters
+    ----------
+    name
+        The sink's name.
+    protocol
+        What people call the protocol.
+    address
+        Host and port.
+    """
+
+    most_cameras: int | None = None
+    """Cameras that the protocol has room for; None where there is no limit."""
+
+    def __init__(self, name: str, protocol: str, address: tuple[str, int]) -> None:
+        self.name = name
+        self._protocol = protocol
+        self._address = address
+        self._cameras: list[str] = []
+        self._state: StationState | None = None
+        self._remote: Remote | None = None
+        self._loop: LoopThread | None = None
+        self._server: Any = None
+        self._closing = threading.Event()
+        self._worker = threading.Thread(target=self._work, name=f"{protocol}-{name}", daemon=True)
+
+    def attach(self, state: StationState, remote: Remote) -> None:
+        """Listen, and show the state from now on."""
+        self._state, self._remote = state, remote
+        self._cameras = list(state.snapshot().cameras)[: self.most_cameras]
+        self._listen(state.name)
+        self._worker.start()
+
+    @abstractmethod
+    def deliver(self, event: Event) -> None:
+        """Show an event; `DeliveryError` where no client took it."""
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closing.set()
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            if self._server is not None:
+                loop.run(self._stop(self._server), CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            # Clients that are slow to go; what is left of it ends with its loop.
+            pass
+        finally:
+            loop.close(CLOSE_TIMEOUT_S)
+
+    @abstractmethod
+    async def _start(self, station: str) -> Any:
+        """The server, listening."""
+
+    @abstractmethod
+    async def _stop(self, server: Any) -> None:
+        """End it."""
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Bring the server up to the state every `REFRESH_EVERY_S`, until closed."""
+
+    def _listen(self, station: str) -> LoopThread:
+        """The loop of the server, which is started where it was not.
+
+        Raises `SemedgeError` where it cannot be.
+        """
+        if self._loop is not None:
+            return self._loop
+        loop = LoopThread(f"{self._protocol}-{self.name}-server")
+        host, port = self._address
+        try:
+            self._server = loop.run(self._start(station), START_TIMEOUT_S)
+        except Exception as error:
+            loop.close(CLOSE_TIMEOUT_S)
+            # Whatever a library raises where it cannot listen, a person can only change the table.
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise SemedgeError(
+                f"The {self._protocol} sink {self.name} cannot listen on {host} port {port} "
+                f"({reason}); choose a free port of this machine, and correct the sink's table."
+            ) from error
+        self._loop = loop
+        return loop
+
+    def _await_receipt(
+        self, number: int, taken: Callable[[], float], timeout_s: float, not_taken: str
+    ) -> None:
+        """Wait until the event of this number is taken; `not_taken` begins what is said if not."""
+        ends_s = time.monotonic() + timeout_s
+        while taken() != number:
+            if time.monotonic() > ends_s or self._closing.is_set():
+                raise DeliveryError(f"{not_taken} event {number} within {timeout_s:g} s")
+            time.sleep(LOOK_EVERY_S)
