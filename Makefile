@@ -19,7 +19,7 @@ station: $(DEV)/ready apt
 test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m "not slow"
 
-test-slow: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
+test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
 
 # Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
@@ -72,6 +72,11 @@ $(DEV)/ready: pyproject.toml
 $(DEV)/aravis: $(DEV)/ready | apt
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[aravis]" || \
 	  echo "PyGObject could not be built; the tests of Aravis are skipped."
+	touch $@
+
+# Ray is large, and only slow tests need it.
+$(DEV)/cluster: $(DEV)/ready
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	touch $@
 
 # The other runtime, which no Python after 3.11 has: its tests are then skipped, with the reason.

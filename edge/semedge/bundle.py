@@ -91,17 +91,25 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     write_atomically(path, pack(files | dict(sorted(contents.items()))))
 
 
+def demo_content() -> bytes:
+    """Bytes of the detector that ships with semedge, which knows simulated fibres."""
+    return package_files("semedge").joinpath("data/demo.semedge").read_bytes()
+
+
 def read_demo_bundle() -> Bundle:
-    """The detector that ships with semedge, trained on simulated fibres."""
-    content = package_files("semedge").joinpath("data/demo.semedge").read_bytes()
-    return parse_bundle(content, "the demo detector")
+    """The detector that ships with semedge."""
+    return parse_bundle(demo_content(), "the demo detector")
 
 
 def read_bundle(path: Path) -> Bundle:
     """Read and verify a bundle; `SemedgeError` says in one sentence what is wrong with it."""
-    path = Path(path)
-    content = read_bounded(
-        path,
+    return parse_bundle(read_content(path), str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """Bytes of a bundle that are not verified yet; `SemedgeError` where they cannot be read."""
+    return read_bounded(
+        Path(path),
         MAX_BUNDLE_BYTES,
         unreadable=lambda reason: (
             f"The detector {path} cannot be read ({reason}); give the path of a bundle that "
@@ -111,7 +119,6 @@ def read_bundle(path: Path) -> Bundle:
             _damaged(str(path), f"{size_bytes} bytes are more than a detector can have")
         ),
     )
-    return parse_bundle(content, str(path))
 
 
 def parse_bundle(content: bytes, name: str) -> Bundle:

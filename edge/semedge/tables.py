@@ -18,9 +18,12 @@ WHOLE_NUMBERS = frozenset(
     {
         *("number", "sequence", "frames", "attempts", "run_id", "alerts", "frames_seen"),
         *("frames_inspected", "frames_skipped", "frames_lost", "frames_warned", "frames_alarmed"),
+        *("peak_x_px", "peak_y_px"),
     }
 )
 NUMBERS = frozenset({"score", "frame_score", "threshold", "duration_s"})
+TRUTHS = frozenset({"above_threshold"})
+SUFFIXES = (".csv", ".parquet")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
@@ -29,14 +32,20 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     `.csv` has a line of names, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
     needs the extra `parquet`.
     """
+    check_table(path)
+    write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
+    return write(path, columns, rows)
+
+
+def check_table(path: Path) -> None:
+    """`SemedgeError` where a table could not be written to `path`, before there is one."""
     suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return _write_csv(path, columns, rows)
+    if suffix not in SUFFIXES:
+        raise SemedgeError(
+            f"A table is written to a file that ends in .csv or .parquet. Received: {path}"
+        )
     if suffix == ".parquet":
-        return _write_parquet(path, columns, rows)
-    raise SemedgeError(
-        f"A table is written to a file that ends in .csv or .parquet. Received: {path}"
-    )
+        import_extra("pyarrow", "parquet", "A Parquet file")
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
@@ -65,6 +74,8 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[st
 def _arrow_type(arrow: Any, name: str) -> Any:
     if name in WHOLE_NUMBERS:
         return arrow.int64()
+    if name in TRUTHS:
+        return arrow.bool_()
     return arrow.float64() if name in NUMBERS else arrow.string()
 
 

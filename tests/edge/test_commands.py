@@ -196,7 +196,7 @@ def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_f
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["images/broken.png"], 1, "None of the 1 files could be decoded"),
+        (["images/broken.png"], 1, "None of the 1 files could be scored"),
         (["images/none*.png"], 1, "There is no file, folder or match for images/none*.png"),
         (["small.png"], 1, "small.png cannot be scored: The frame of 40x20 px is smaller"),
         (["images", "--out", "images/frame1.png/x.csv"], 1, "could not be written"),

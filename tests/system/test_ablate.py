@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ablations import arguments, finish, make_frames, planned
+from clusters import local_cluster
 from commandline import SEMEDGE, environment, succeed
 
 pytestmark = pytest.mark.skipif(
@@ -76,24 +76,8 @@ def test_what_is_finished_stays_and_the_rest_is_computed(tmp_path: Path) -> None
 
 @pytest.fixture
 def ray_cluster() -> Iterator[str]:
-    """Address of a Ray cluster of one machine with two cores."""
-    pytest.importorskip("ray", reason="Ray is not installed; pip install -e '.[cluster]'")
-    ray = (sys.executable, "-m", "ray.scripts.scripts")
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "check": True}
-    usage = environment(RAY_USAGE_STATS_ENABLED="0")
-    subprocess.run(
-        [
-            *(*ray, "start", "--head", "--port=0", "--num-cpus=2", "--node-ip-address=127.0.0.1"),
-            *("--include-dashboard=false", "--object-store-memory=100000000"),
-        ],
-        env=usage,
-        timeout=120,
-        **quiet,
-    )
-    try:
-        yield "auto"
-    finally:
-        subprocess.run([*ray, "stop"], env=usage, timeout=120, **quiet)
+    with local_cluster() as address:
+        yield address
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from semedge import __version__
+from semedge.cluster import joined_cluster
 from semedge.errors import SemedgeError
 from semedge.images import list_images
 from semedge_trainer.ablation import CellJob, CellSettings
@@ -48,36 +49,27 @@ def run_on_cluster(
     """
     if not jobs:
         return
-    import ray
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SemedgeError(
-            f"There is no Ray cluster at {address} ({error}); start one with `ray start --head`, "
-            "or leave --ray out."
-        ) from error
-    try:
-        files = ray.put(packed)
-        pending = {}
-        for job in jobs:
-            compute = ray.remote(num_cpus=job.threads, max_retries=ATTEMPTS - 1)(compute_packed)
-            reference = compute.remote(job.model_dump_json(), files, timeout_s, __version__)
-            pending[reference] = job.settings
-        deadline = time.monotonic() + timeout_s * len(jobs) * ATTEMPTS
-        while pending:
-            ended, _ = ray.wait(list(pending), num_returns=1, timeout=WAIT_S)
-            for reference in ended:
-                yield _end_of(ray, reference, pending.pop(reference))
-            if time.monotonic() > deadline:
-                raise SemedgeError(
-                    f"{len(pending)} cells have no result after the time that --timeout-s gives "
-                    "them all; look at the cluster with `ray status`."
-                )
-    finally:
-        for reference in pending:
-            ray.cancel(reference)
-        ray.shutdown()
+    with joined_cluster(address) as ray:
+        pending: dict[object, CellSettings] = {}
+        try:
+            files = ray.put(packed)
+            for job in jobs:
+                compute = ray.remote(num_cpus=job.threads, max_retries=ATTEMPTS - 1)(compute_packed)
+                reference = compute.remote(job.model_dump_json(), files, timeout_s, __version__)
+                pending[reference] = job.settings
+            deadline = time.monotonic() + timeout_s * len(jobs) * ATTEMPTS
+            while pending:
+                ended, _ = ray.wait(list(pending), num_returns=1, timeout=WAIT_S)
+                for reference in ended:
+                    yield _end_of(ray, reference, pending.pop(reference))
+                if time.monotonic() > deadline:
+                    raise SemedgeError(
+                        f"{len(pending)} cells have no result after the time that --timeout-s "
+                        "gives them all; look at the cluster with `ray status`."
+                    )
+        finally:
+            for reference in pending:
+                ray.cancel(reference)
 
 
 def compute_packed(

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from semedge.bundle import Bundle, demo_content, parse_bundle, read_content
 from semedge.calibration_file import load_calibration
 from semedge.commands.camera_options import crop_option
 from semedge.console import print_json, progress, say
+from semedge.database import storable
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
-from semedge.files import write_atomically
-from semedge.frame import Frame, GrayImage
-from semedge.images import list_images, read_gray
+from semedge.images import list_images
 from semedge.information_bar import LowerEdge
+from semedge.scoring.files import FileResult, ScoredFile, ScoreSettings, SkippedFile
+from semedge.scoring.local import score_locally
+from semedge.scoring.store import ScoreStore
+from semedge.tables import check_table, write_table
 from semedge_calibration import Calibration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True)
-class ScoredFile:
-    """An image file and its score; `above_threshold` is None without a calibration."""
-
-    path: str
-    frame_score: float
-    peak_x_px: int
-    peak_y_px: int
-    above_threshold: bool | None
-
-    def line(self) -> str:
-        """The result for people."""
-        mark = "  ALERT" if self.above_threshold else ""
-        return (
-            f"{self.frame_score:12.5g}  at x={self.peak_x_px} y={self.peak_y_px}  {self.path}{mark}"
-        )
+COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
+KEPT_AT_ONCE = 32
+"""Results that an interruption may cost."""
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--detector",
+    "detector_path",
     type=FILE,
     metavar="FILE",
     help="The detector bundle; the demo detector where absent.",
 )
 @click.option(
     "--calibration",
+    "calibration_path",
     type=FILE,
     metavar="FILE",
     help="A calibration of the detector, to mark what is above its threshold.",
@@ -67,17 +57,29 @@ class ScoredFile:
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads that score patches; the usable cores where absent.",
+    help="Threads that score files; the usable cores where absent.",
+)
+@click.option(
+    "--ray",
+    "cluster",
+    metavar="ADDRESS",
+    help="Score on this Ray cluster, whose machines see the files, too (extra: cluster).",
 )
 @crop_option
-@click.option("--out", type=FILE, metavar="FILE", help="Write the scores to this CSV file.")
+@click.option(
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Write the scores to FILE.csv or FILE.parquet; an interrupted run goes on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the scores to stdout as JSON.")
 def score(
     paths: tuple[str, ...],
-    detector: Path | None,
-    calibration: Path | None,
+    detector_path: Path | None,
+    calibration_path: Path | None,
     stride: int | None,
     workers: int | None,
+    cluster: str | None,
     crop_bottom_px: int,
     out: Path | None,
     as_json: bool,
@@ -85,88 +87,125 @@ def score(
     """Score image files: files, folders or globs.
 
     The score of a frame is the largest of its patches; x and y are that patch's centre. A file
-    that cannot be decoded is named and left out.
+    that cannot be decoded or scored is named and left out.
+
+    With --out, results are kept in FILE.partial until all are there: the same command goes on
+    where one was interrupted.
     """
-    if detector is None:
-        say("Using the demo detector that ships with semedge; choose another with --detector.")
-    files = [file for path in paths for file in list_images(path)]
-    skipped: list[str] = []
-    with Detector.load(detector, stride_px=stride, workers=workers) as loaded:
-        promise = None if calibration is None else load_calibration(calibration, loaded)
-        scored = [
-            _score_file(loaded, promise, file, image)
-            for file, image in _decodable(
-                progress(files, "Scoring"), LowerEdge(crop_bottom_px), skipped
-            )
-        ]
-        digest = loaded.bundle.sha256
-    if not scored:
-        raise SemedgeError(
-            f"None of the {len(files)} files could be decoded; give 8- or 16-bit gray images."
-        )
+    if cluster is not None and workers is not None:
+        raise click.UsageError("--workers is for this machine; leave it out with --ray.")
     if out is not None:
-        write_atomically(out, _table(scored).encode("utf-8", "surrogateescape"))
+        check_table(out)
+    if detector_path is None:
+        say("Using the demo detector that ships with semedge; choose another with --detector.")
+    files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
+    content, bundle = _read_bundle(detector_path)
+    with Detector(bundle, stride_px=stride, workers=1) as loaded:
+        promise = None if calibration_path is None else load_calibration(calibration_path, loaded)
+        settings = ScoreSettings.of(loaded, crop_bottom_px)
+    partial = out and out.with_name(f"{out.name}.partial")
+    skipped: list[str] = []
+    with ScoreStore(partial, settings) as store:
+        missing = store.missing(files)
+        if len(missing) < len(files):
+            say(f"{len(files) - len(missing):,} of {len(files):,} files are scored already.")
+        if cluster is None:
+            edge = LowerEdge(crop_bottom_px)
+            results = score_locally(missing, bundle, settings.stride_px, edge, workers)
+        else:
+            results = _on_cluster(missing, bundle, content, settings, cluster)
+        _keep(store, progress(results, "Scoring", len(missing)), skipped)
+        if len(skipped) == len(files):
+            store.remove()
+            raise SemedgeError(
+                f"None of the {len(files)} files could be scored; give 8- or 16-bit gray images "
+                "that are no smaller than a patch."
+            )
+        _report(store, files, promise, settings, skipped, out, as_json)
+        store.remove()
+
+
+def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:
+    """The detector's bytes, which a cluster is sent, and what they hold."""
+    content = demo_content() if path is None else read_content(path)
+    return content, parse_bundle(content, "the demo detector" if path is None else str(path))
+
+
+def _on_cluster(
+    files: list[str], bundle: Bundle, content: bytes, settings: ScoreSettings, address: str
+) -> Iterator[FileResult]:
+    """Results by the paths as they were given; the cluster's machines need whole ones."""
+    from semedge.scoring.cluster import score_on_cluster
+
+    given = {os.path.abspath(path): path for path in files}  # noqa: PTH100 - links stay as they are
+    for result in score_on_cluster(list(given), bundle, content, settings, address):
+        yield type(result)(**{**asdict(result), "path": given[result.path]})
+
+
+def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
+    """Store the results as they come; what is wrong with a file is said and added to `skipped`."""
+    waiting: list[ScoredFile] = []
+    try:
+        for result in results:
+            if isinstance(result, SkippedFile):
+                skipped.append(result.reason)
+                say(f"Skipped: {result.reason}", event="file-skipped")
+                continue
+            waiting.append(result)
+            if len(waiting) == KEPT_AT_ONCE:
+                store.add(waiting)
+                waiting.clear()
+    except KeyboardInterrupt as error:
+        if store.path is not None:
+            say(f"What is scored is in {store.path}, and the same command goes on from there.")
+        raise click.Abort from error
+    finally:
+        store.add(waiting)
+
+
+def _report(
+    store: ScoreStore,
+    files: list[str],
+    promise: Calibration | None,
+    settings: ScoreSettings,
+    skipped: list[str],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    if out is not None:
+        columns = COLUMNS if promise is None else (*COLUMNS, "above_threshold")
+        write_table(out, columns, _rows(store, files, promise))
     if as_json:
-        print_json(_document(scored, skipped, digest, promise))
-    else:
-        for each in scored:
-            say(each.line())
-    say(_summary(scored, skipped, promise))
+        print_json(
+            {
+                "detector_sha256": settings.detector_sha256,
+                "threshold": None if promise is None else promise.threshold,
+                "files": list(_rows(store, files, promise)),
+                "skipped": skipped,
+            }
+        )
+    elif out is None:
+        for row in _rows(store, files, promise):
+            say(_line(row))
+    above = sum(row.get("above_threshold", False) for row in _rows(store, files, promise))
+    text = f"{len(files) - len(skipped):,} scored, {len(skipped):,} skipped"
+    if promise is not None:
+        text += f", {above:,} above the threshold of {promise.threshold:.5g}"
+    say(f"{text}." if out is None else f"{text}; the scores are in {out}.")
 
 
-def _decodable(
-    files: Iterator[Path], lower_edge: LowerEdge, skipped: list[str]
-) -> Iterator[tuple[Path, GrayImage]]:
-    """The files that are images; what is wrong with the others is said and added to `skipped`."""
-    for file in files:
-        try:
-            image = lower_edge.crop(read_gray(file), str(file))
-        except SemedgeError as error:
-            skipped.append(str(error))
-            say(f"Skipped: {error}")
-            continue
-        yield file, image
+def _rows(
+    store: ScoreStore, files: list[str], promise: Calibration | None
+) -> Iterator[dict[str, Any]]:
+    """The table, in the files' order; `above_threshold` only where there is a calibration."""
+    for scored in store.rows(files):
+        row = asdict(scored) | {"path": storable(scored.path)}
+        if promise is not None:
+            row["above_threshold"] = promise.exceeds(scored.frame_score)
+        yield row
 
 
-def _score_file(
-    detector: Detector, calibration: Calibration | None, file: Path, image: GrayImage
-) -> ScoredFile:
-    score_map = detector.score(Frame(image, 0, file.stat().st_mtime, str(file)))
-    x, y = score_map.peak_px
-    above = None if calibration is None else calibration.exceeds(score_map.frame_score)
-    return ScoredFile(str(file), score_map.frame_score, x, y, above)
-
-
-def _row(scored: ScoredFile) -> dict[str, Any]:
-    row = dict(vars(scored))
-    if scored.above_threshold is None:
-        del row["above_threshold"]
-    return row
-
-
-def _table(scored: list[ScoredFile]) -> str:
-    text = io.StringIO()
-    rows = [_row(each) for each in scored]
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _document(
-    scored: list[ScoredFile], skipped: list[str], sha256: str, calibration: Calibration | None
-) -> dict[str, Any]:
-    return {
-        "detector_sha256": sha256,
-        "threshold": None if calibration is None else calibration.threshold,
-        "files": [_row(each) for each in scored],
-        "skipped": skipped,
-    }
-
-
-def _summary(scored: list[ScoredFile], skipped: list[str], calibration: Calibration | None) -> str:
-    text = f"{len(scored):,} scored, {len(skipped):,} skipped"
-    if calibration is not None:
-        above = sum(bool(each.above_threshold) for each in scored)
-        text += f", {above:,} above the threshold of {calibration.threshold:.5g}"
-    return f"{text}."
+def _line(row: dict[str, Any]) -> str:
+    mark = "  ALERT" if row.get("above_threshold") else ""
+    place = f"x={row['peak_x_px']} y={row['peak_y_px']}"
+    return f"{row['frame_score']:12.5g}  at {place}  {row['path']}{mark}"

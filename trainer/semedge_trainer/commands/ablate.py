@@ -11,7 +11,7 @@ from semedge.console import print_json, say
 from semedge.errors import SemedgeError
 from semedge.manifest import Quantization
 from semedge_trainer.ablation import TABLES, AblationRequest
-from semedge_trainer.commands.extra import need_package, need_tensorflow
+from semedge_trainer.commands.extra import need_tensorflow
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -145,8 +145,6 @@ def ablate(
     CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
     """
     need_tensorflow()
-    if cluster is not None:
-        need_package("ray", "Ray", "cluster")
     from semedge_trainer.ablating import Execution
     from semedge_trainer.ablating import ablate as run_ablation
     from semedge_trainer.ablation_tables import as_markdown

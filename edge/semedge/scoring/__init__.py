@@ -1,0 +1,1 @@
+"""Archives: thousands of image files, scored on this machine's cores or on a cluster."""
