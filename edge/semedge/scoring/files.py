@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from semedge import __version__
 from semedge.bundle import Bundle
+from semedge.closing import Closing
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
@@ -69,7 +69,7 @@ class ScoreSettings:
         )
 
 
-class FileScorer:
+class FileScorer(Closing):
     """Scores files one by one.
 
     Parameters
@@ -105,14 +105,3 @@ class FileScorer:
     def close(self) -> None:
         """End the detector's threads."""
         self.detector.close()
-
-    def __enter__(self) -> FileScorer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 
+from semedge.closing import Closing
 from semedge.errors import SemedgeError
 from semedge.scoring.files import ScoredFile, ScoreSettings
 
@@ -31,7 +31,7 @@ SCHEMA = (
 )
 
 
-class ScoreStore:
+class ScoreStore(Closing):
     """One row a file, whose path is the key; what is kept is kept, even from `kill -9`.
 
     Parameters
@@ -100,17 +100,6 @@ class ScoreStore:
     def close(self) -> None:
         """Close the file; it stays."""
         self._connection.close()
-
-    def __enter__(self) -> ScoreStore:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> sqlite3.Connection:
         if self.path is not None:
