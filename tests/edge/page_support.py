@@ -115,7 +115,13 @@ class PageStation:
 
 @contextmanager
 def page_station(
-    folder: Path, *, port: int = 0, token: bool = True, host: str = "127.0.0.1"
+    folder: Path,
+    *,
+    port: int = 0,
+    token: bool = True,
+    host: str = "127.0.0.1",
+    certificate: Path | None = None,
+    private_key: Path | None = None,
 ) -> Iterator[PageStation]:
     """A running page with a short history."""
     secret = folder / "token"
@@ -129,7 +135,13 @@ def page_station(
     control.journal_file = folder / "journal.sqlite"
     with Journal(control.journal_file) as journal:
         server = PageServer(
-            WebSection(host=host, port=port, token=Secret(file=secret) if token else None),
+            WebSection(
+                host=host,
+                port=port,
+                token=Secret(file=secret) if token else None,
+                certificate=certificate,
+                private_key=private_key,
+            ),
             state,
             remote_of(control),
             Archive(control.journal_file, folder / "pictures"),

@@ -26,6 +26,7 @@ from station_support import remote_of, running_station
 from semedge.errors import SemedgeError
 from semedge.snapshot import DiskState
 from semedge.web.archive import Archive
+from semedge.web.broadcast import Broadcast
 from semedge.web.pictures import DRAW_EVERY_S
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
@@ -135,6 +136,25 @@ def test_the_stream_begins_with_the_history_and_goes_on(
         assert message["state"]["cameras"]["top"]["sequence"] == last.frame.sequence
     finally:
         station.state.change("top", activity="inspecting", reason="")
+        messages.close()  # type: ignore[attr-defined]
+
+
+def test_an_event_does_not_wait_for_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broadcast, "every_s", 60.0)
+    monkeypatch.setattr("semedge.web.broadcast.SOONEST", 0.0)
+    with (
+        page_station(tmp_path) as station,
+        httpx.Client(base_url=station.address, timeout=10, trust_env=False) as viewer,
+    ):
+        messages = stream(viewer)
+        next(messages), next(messages)
+        event = station.raise_event(station.inspect(14.0))
+        kind, state = next(messages)
+        assert (kind, state["state"]["verdict"]) == ("state", "alarm")
+        kind, events = next(messages)
+        assert (kind, events[0]["event_id"]) == ("events", event.event_id)
         messages.close()  # type: ignore[attr-defined]
 
 
