@@ -4,6 +4,7 @@ PYTHON ?= python3
 EDGE := .venv-edge
 DEV := .venv-dev
 TFLITE := .venv-tflite
+ARM := .venv-arm
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
@@ -16,7 +17,7 @@ demo: $(EDGE)/ready
 station: $(DEV)/ready apt
 	$(DEV)/bin/python tests/system/whole_station.py
 
-test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready apt
+test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready $(ARM)/ready apt
 	$(DEV)/bin/python -m pytest tests -m "not slow"
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
@@ -87,6 +88,13 @@ $(TFLITE)/ready: pyproject.toml
 	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check \
 	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" click rich pydantic; \
 	fi
+	touch $@
+
+# Python and the edge's packages for 64-bit Arm, which an emulator runs.
+$(ARM)/ready: $(EDGE)/ready tests/arm/set_up.sh | apt
+	mkdir -p $(ARM)
+	sh tests/arm/set_up.sh $(ARM) $(EDGE)/bin/python || \
+	  echo "Nothing could be set up for Arm; its test is skipped."
 	touch $@
 
 # Debian packages of the tests, where that can be done; the tests that lack one say which.
