@@ -106,9 +106,7 @@ def _figures(run: Run, job: CellJob) -> dict[str, object]:
     frames = chosen_frames(
         match_masks(Path(job.test_images), Path(job.masks)), settings.test_frames
     )
-    sample = None
-    if settings.patches is not None:
-        sample = PatchSample(max(1, settings.patches // len(frames)), SAMPLE_SEED)
+    sample = PatchSample.about(settings.patches, len(frames), SAMPLE_SEED)
     with _scorer(run, job) as scorer:
         results = evaluate_frames(scorer, frames, [ThesisProtocol()], {}, sample=sample)
     row = results["thesis"].rows[0]

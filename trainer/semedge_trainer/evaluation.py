@@ -25,6 +25,11 @@ class PatchSample:
     patches_a_frame: int
     seed: int
 
+    @classmethod
+    def about(cls, patches: int | None, frames: int, seed: int) -> PatchSample | None:
+        """About so many patches, as many of each of the frames; None where all are wanted."""
+        return None if patches is None else cls(max(1, patches // frames), seed)
+
     def choose(self, frame: int, patches: int) -> NDArray[np.intp]:
         """Indices of the patches chosen of a frame, ascending."""
         random = np.random.default_rng([self.seed, frame])

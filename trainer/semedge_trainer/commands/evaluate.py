@@ -182,7 +182,7 @@ def evaluate(
         )
     lower_edge = LowerEdge(crop_bottom_px)
     frames = match_masks(images, masks, lower_edge)
-    sample = None if patches is None else PatchSample(max(1, patches // len(frames)), seed)
+    sample = PatchSample.about(patches, len(frames), seed)
     if run_path is not None:
         opened = _run_scorer(run_path, scores, all_scores, search_steps, seed)
     else:

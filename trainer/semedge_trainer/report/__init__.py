@@ -23,7 +23,9 @@ from semedge_trainer.results import Evaluation, Result
 
 PAGE = "report.html"
 MOST_FRAMES = 40
-"""Frames on the page, which grows by about 0.15 MB with each."""
+"""Frames on the page, which grows by about 0.25 MB with each."""
+MOST_NAME = 48
+"""Characters of a frame's name in that of its picture."""
 
 
 def write_report(folder: Path, evaluation: Evaluation, bundle: Bundle | None, command: str) -> None:
@@ -94,7 +96,8 @@ def _frames(folder: Path, result: Result) -> list[Markup]:
     on_page = set(range(count)) if count <= MOST_FRAMES else on_page
     shown = []
     for index, frame in enumerate(frame_views(result)):
-        write_atomically(folder / "frames" / f"{index:04d}-{Path(frame.name).stem}.png", frame.png)
+        name = f"{index:04d}-{Path(frame.name).stem[:MOST_NAME]}.png"
+        write_atomically(folder / "frames" / name, frame.png)
         if index in on_page:
             shown.append(sections.frame_view(frame))
     return shown

@@ -1,6 +1,7 @@
 """The report's page: its frame, and the few kinds of things that stand on it.
 
-Texts are escaped as they enter; what is `Markup` already is HTML.
+Texts are escaped as they enter; what is `Markup` already is HTML. A byte of a file's name that is
+no text becomes a question mark.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def fill_page(title: str, lead: str, sections: Sequence[Section], colophon: str)
         sections=joined(section.html for section in sections),
         colophon=escape(colophon),
     )
-    return page.encode()
+    return page.encode(errors="replace")
 
 
 def joined(parts: Iterable[Markup]) -> Markup:
