@@ -122,11 +122,12 @@ class Outside:
     def _open(self, state: StationState, control: Control) -> None:
         self._state = state
         remote = Remote(state, control)
-        for sink in self._sinks:
-            if isinstance(sink, TwoWaySink):
-                sink.attach(state, remote)
         if self._plan is not None:
             archive = Archive(self._plan.journal, self._plan.pictures)
             self._page = PageServer(self._plan.section, state, remote, archive)
             self._page.start()
+        # After the page: servers among them take a second or two, and the inspection goes ahead.
+        for sink in self._sinks:
+            if isinstance(sink, TwoWaySink):
+                sink.attach(state, remote)
         self._supervisor.ready("Starting to inspect.")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from processes import free_port, wait_for
+from processes import answers, free_port, wait_for
 from pymodbus.client import ModbusTcpClient
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, remote_of, running_station
@@ -80,6 +80,7 @@ def sink_of(**settings: Any) -> Iterator[tuple[ModbusSink, int, StationState, Re
     state, control = running_station()
     sink.attach(state, remote_of(control))
     try:
+        wait_for(lambda: answers(port))
         yield sink, port, state, control
     finally:
         sink.close()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.sync import Client
-from processes import free_port, wait_for
+from processes import answers, free_port, wait_for
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, remote_of, running_station
 
@@ -66,6 +66,7 @@ def sink_of(**settings: Any) -> Iterator[tuple[OpcUaSink, int, StationState, Rec
     state, control = running_station()
     try:
         sink.attach(state, remote_of(control))
+        wait_for(lambda: answers(port), 60)
         yield sink, port, state, control
     finally:
         sink.close()
@@ -205,6 +206,28 @@ def test_a_password_over_an_encrypted_connection(
 def test_settings_that_do_not_do(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SemedgeError, match=said):
         OpcUaSection(**{"kind": "opcua", **settings}).open("plant")
+
+
+def test_files_that_are_no_certificate_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "c.pem"
+    file.write_text("no certificate")
+    for certificate, said in ((file, "give PEM files"), (tmp_path / "gone", "No such file")):
+        section = OpcUaSection(kind="opcua", certificate=certificate, private_key=file)
+        with pytest.raises(SemedgeError, match=said):
+            section.open("plant")
+
+
+def test_nobody_waits_for_the_server_to_start() -> None:
+    sink = OpcUaSection(kind="opcua", port=free_port()).open("plant")
+    assert isinstance(sink, OpcUaSink)
+    state, control = running_station()
+    try:
+        spent_s = time.thread_time()
+        sink.attach(state, remote_of(control))
+        assert time.thread_time() - spent_s < 0.1
+        sink.deliver(EVENT)
+    finally:
+        sink.close()
 
 
 def test_a_port_that_is_taken_is_said() -> None:

@@ -34,7 +34,7 @@ sys.path[:0] = [str(TESTS)]
 
 from bundles import fitted_bundle  # noqa: E402
 from chromium import CHROMIUM, chromium  # noqa: E402
-from processes import free_port, process, python, wait_for  # noqa: E402
+from processes import answers, free_port, process, python, wait_for  # noqa: E402
 
 from semedge.event import Event  # noqa: E402
 from semedge.sinks.opcua_nodes import NAMESPACE  # noqa: E402
@@ -298,6 +298,7 @@ class _OpcUaListener:
 
 @contextmanager
 def _plant(port: int, receivers: Receivers) -> Iterator[None]:
+    wait_for(lambda: answers(port), 60)
     with OpcUaClient(f"opc.tcp://127.0.0.1:{port}/semedge/", timeout=10) as client:
         index = client.get_namespace_index(NAMESPACE)
         root = client.nodes.objects.get_child([f"{index}:Station"])

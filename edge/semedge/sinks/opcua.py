@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
+import ssl
 from collections import deque
 from pathlib import Path
 from typing import Any, Literal
@@ -263,6 +264,17 @@ def _check(name: str, section: OpcUaSection) -> None:
         raise SemedgeError(
             f"The OPC UA sink {name} has only one of certificate and private_key; give both."
         )
+    if section.certificate is not None and section.private_key is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                section.certificate, section.private_key
+            )
+        except OSError as error:
+            raise SemedgeError(
+                f"The OPC UA sink {name} cannot use the certificate {section.certificate} with "
+                f"the key {section.private_key} ({error.strerror or error}); give PEM files that "
+                "belong together."
+            ) from error
     if (section.username is None) != (section.password is None):
         raise SemedgeError(
             f"The OPC UA sink {name} has only one of username and password; give both."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -10,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from semedge.console import say
 from semedge.errors import SemedgeError
 from semedge.event import Event
 from semedge.remote import Remote
@@ -19,9 +23,10 @@ from semedge.sinks.loops import LoopThread
 from semedge.state import StationState
 
 REFRESH_EVERY_S = 0.2
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.02
 CLOSE_TIMEOUT_S = 1.5
+TRY_AGAIN_S = 10.0
 
 
 class ServerSection(SinkSection):
@@ -60,14 +65,23 @@ class ServerSink(ABC):
         self._remote: Remote | None = None
         self._loop: LoopThread | None = None
         self._server: Any = None
+        self._listening = threading.Lock()
         self._closing = threading.Event()
-        self._worker = threading.Thread(target=self._work, name=f"{protocol}-{name}", daemon=True)
+        self._worker = threading.Thread(target=self._run, name=f"{protocol}-{name}", daemon=True)
 
     def attach(self, state: StationState, remote: Remote) -> None:
-        """Listen, and show the state from now on."""
+        """Listen soon, and show the state from then on; the inspection does not wait for that.
+
+        Raises `SemedgeError` where the port cannot be had.
+        """
         self._state, self._remote = state, remote
         self._cameras = list(state.snapshot().cameras)[: self.most_cameras]
-        self._listen(state.name)
+        host, port = self._address
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            raise self._refusal(error) from error
         self._worker.start()
 
     @abstractmethod
@@ -77,7 +91,13 @@ class ServerSink(ABC):
     def close(self) -> None:
         """Stop listening."""
         self._closing.set()
-        loop, self._loop = self._loop, None
+        # A server that is still starting is left to end with the process.
+        if not self._listening.acquire(timeout=CLOSE_TIMEOUT_S):
+            return
+        try:
+            loop, self._loop = self._loop, None
+        finally:
+            self._listening.release()
         if loop is None:
             return
         try:
@@ -101,27 +121,48 @@ class ServerSink(ABC):
     def _work(self) -> None:
         """Bring the server up to the state every `REFRESH_EVERY_S`, until closed."""
 
+    def _run(self) -> None:
+        assert self._state is not None
+        said = False
+        while not self._closing.is_set():
+            try:
+                self._listen(self._state.name)
+            except SemedgeError as error:
+                if not said:
+                    say(str(error), level="error", event="sink-fails")
+                said = True
+                self._closing.wait(TRY_AGAIN_S)
+            else:
+                self._work()
+
     def _listen(self, station: str) -> LoopThread:
         """The loop of the server, which is started where it was not.
 
         Raises `SemedgeError` where it cannot be.
         """
-        if self._loop is not None:
-            return self._loop
-        loop = LoopThread(f"{self._protocol}-{self.name}-server")
+        with self._listening:
+            if self._loop is not None:
+                return self._loop
+            if self._closing.is_set():
+                raise SemedgeError(f"The {self._protocol} sink {self.name} is closed.")
+            loop = LoopThread(f"{self._protocol}-{self.name}-server")
+            try:
+                self._server = loop.run(self._start(station), START_TIMEOUT_S)
+            except Exception as error:
+                # Whatever a library raises there, a person can only change the table.
+                with contextlib.suppress(concurrent.futures.TimeoutError):
+                    loop.close(CLOSE_TIMEOUT_S)
+                raise self._refusal(error) from error
+            self._loop = loop
+            return loop
+
+    def _refusal(self, error: Exception) -> SemedgeError:
         host, port = self._address
-        try:
-            self._server = loop.run(self._start(station), START_TIMEOUT_S)
-        except Exception as error:
-            loop.close(CLOSE_TIMEOUT_S)
-            # Whatever a library raises where it cannot listen, a person can only change the table.
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SemedgeError(
-                f"The {self._protocol} sink {self.name} cannot listen on {host} port {port} "
-                f"({reason}); choose a free port of this machine, and correct the sink's table."
-            ) from error
-        self._loop = loop
-        return loop
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return SemedgeError(
+            f"The {self._protocol} sink {self.name} cannot listen on {host} port {port} "
+            f"({reason}); choose a free port of this machine, and correct the sink's table."
+        )
 
     def _await_receipt(
         self, number: int, taken: Callable[[], float], timeout_s: float, not_taken: str
