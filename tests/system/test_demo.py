@@ -8,7 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import cv2
-from commandline import call
+from bundles import tiny_bundle
+from commandline import call, succeed
 from conftest import DemoRun
 
 from semedge.demo import DEFECT_RATE, LINE_SEED, SHAPE
@@ -57,6 +58,15 @@ def test_too_few_normal_frames_are_refused(tmp_path: Path) -> None:
     assert result.status == 3
     assert "299" in result.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_detector_can_be_shown(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "tiny.semedge")
+    result = succeed(tmp_path, "demo", "--detector", bundle, "--frames", 12, "--json")
+    assert f"Calibrating {bundle} (tiny, gaussian) on 299 simulated" in result.err
+    (document,) = result.events
+    assert document["frames"] == 12
+    assert document["raised"] + document["missed"] > 0
 
 
 def test_the_detector_that_ships_is_small() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import tiny_bundle
-from commandline import environment
+from commandline import environment, succeed
 from numpy.typing import NDArray
 
 from semedge.simulation import SimulatedLine
@@ -112,6 +113,21 @@ def int8_agreement(frames: Path, tflite_python: str) -> Agreement:
         return compare(bundle, frames, tflite_python)
 
 
+@pytest.fixture(scope="module")
+def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """texture-gaussian in int8, fitted on simulated fibres."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed; pip install -e '.[train]'")
+    folder = tmp_path_factory.mktemp("texture")
+    succeed(
+        folder,
+        *("train", "--detector", "texture-gaussian", "--images", "sim:5?frames=4&size=320x256"),
+        *("--out", "run"),
+    )
+    succeed(folder, "export", "run", "--only-score", "--out", "texture.semedge")
+    return folder / "texture.semedge"
+
+
 def test_float_graphs_score_alike(tmp_path: Path, frames: Path, tflite_python: str) -> None:
     agreement = compare(tiny_bundle(tmp_path / "tiny.semedge"), frames, tflite_python)
     assert agreement.rank_correlation > 0.9999
@@ -124,3 +140,11 @@ def test_int8_graphs_score_nearly_alike(int8_agreement: Agreement) -> None:
     """
     assert int8_agreement.rank_correlation > 0.97
     assert int8_agreement.mean_difference < 0.15
+
+
+def test_whole_frame_graphs_score_alike(
+    texture_bundle: Path, frames: Path, tflite_python: str
+) -> None:
+    agreement = compare(texture_bundle, frames, tflite_python)
+    assert agreement.rank_correlation > 0.98
+    assert agreement.mean_difference < 0.12

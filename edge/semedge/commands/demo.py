@@ -14,6 +14,13 @@ from semedge.errors import SemedgeError
 
 @click.command()
 @click.option(
+    "--detector",
+    "detector_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Another bundle, trained on such simulated frames.",
+)
+@click.option(
     "--pictures",
     type=click.Path(file_okay=False, path_type=Path),
     default="semedge-demo",
@@ -30,7 +37,13 @@ from semedge.errors import SemedgeError
 )
 @click.option("--frames", type=click.IntRange(1), default=120, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def demo(pictures: Path, calibration_frames: int, frames: int, as_json: bool) -> None:
+def demo(
+    detector_path: Path | None,
+    pictures: Path,
+    calibration_frames: int,
+    frames: int,
+    as_json: bool,
+) -> None:
     """Show the whole path on a simulated line, in a minute or two.
 
     Calibrates the demo detector on simulated normal frames, watches a simulated line on which
@@ -38,7 +51,7 @@ def demo(pictures: Path, calibration_frames: int, frames: int, as_json: bool) ->
     """
     for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
         (pictures / name).unlink(missing_ok=True)
-    with Detector.load(None) as detector:
+    with Detector.load(detector_path) as detector:
         say(
             f"Calibrating {detector.bundle.name} ({detector.bundle.manifest.detector}, "
             f"{detector.score_name}) on {calibration_frames} simulated normal frames."
