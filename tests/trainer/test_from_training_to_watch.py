@@ -17,7 +17,7 @@ CALIBRATION_FRAMES = 29
 """Enough to prove a false-alarm rate of 10 % at 95 % confidence."""
 WATCHED_FRAMES = 12
 
-QUICK = ("autoencoder", "patch-statistics", "pca", "texture-gaussian")
+QUICK = ("patch-statistics", "pca", "texture-gaussian")
 EXPORTABLE = [name for name, each in DETECTORS.items() if each.edge_refusal is None]
 
 
