@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from semedge.camera_section import HealthSection
 from semedge.journal import Journal
 from semedge.limits import Limits
 from semedge.lines import LineChoice, load_lines
@@ -18,6 +19,10 @@ from semedge.station_sections import DecisionSection
 from semedge.watch import Watch, WatchSettings
 
 SETTLED_FRAMES = 1_000
+EVERY_PICTURE = HealthSection(
+    dark_share=0.0, saturated_share=1.0, sharpness_share=0.0, brightness_deviations=1e6
+)
+"""Small frames differ more than those of the calibration do, and every one is to be inspected."""
 
 
 def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
@@ -27,6 +32,7 @@ def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
         detector,
         calibration,
         DecisionSection(),
+        EVERY_PICTURE,
         workers=1,
     )
     settings = WatchSettings(
@@ -39,7 +45,7 @@ def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
 
         def note() -> None:
             version = 0
-            while watch.state.snapshot().cameras["left"].counters.frames_seen < SETTLED_FRAMES:
+            while watch.state.snapshot().cameras["left"].counters.frames_inspected < SETTLED_FRAMES:
                 version = watch.state.wait(version, 1.0)
             rss_bytes.append(process.memory_info().rss)
 
@@ -50,7 +56,7 @@ def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
     print(
         json.dumps(
             {
-                "frames": summary.counters.frames_seen,
+                "frames": summary.counters.frames_inspected,
                 "settled_bytes": rss_bytes[0],
                 "ended_bytes": process.memory_info().rss,
             }
