@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +19,6 @@ def joined_cluster(address: str) -> Iterator[Any]:
 
     Raises `SemedgeError` where Ray is not installed or there is no cluster.
     """
-    # Its core writes to stderr what its Python part then raises.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     ray = import_extra("ray", "cluster", "--ray")
     try:
         _reach(address)

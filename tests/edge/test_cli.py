@@ -16,7 +16,7 @@ from semedge.cli import EDGE_COMMANDS, TRAINER_COMMANDS
 HEAVY = {"numpy", "cv2", "tensorflow", "keras", "pydantic", "rich", "ai_edge_litert"}
 TRAINER_ONLY = {
     *("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization"),
-    *("sklearn", "scipy", "matplotlib", "semedge_trainer"),
+    *("sklearn", "scipy", "matplotlib", "semedge_trainer", "ray"),
 }
 
 REPORT = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,11 @@ def _on_cluster(
 
     given = {os.path.abspath(path): path for path in files}  # noqa: PTH100 - links stay as they are
     for result in score_on_cluster(list(given), bundle, content, settings, address):
-        yield type(result)(**{**asdict(result), "path": given[result.path]})
+        path = given[result.path]
+        if isinstance(result, SkippedFile):
+            yield SkippedFile(path, result.reason.replace(result.path, path))
+        else:
+            yield replace(result, path=path)
 
 
 def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
