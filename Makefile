@@ -1,14 +1,15 @@
-# make demo | test | bench | lint: each sets up what it needs in a virtual environment of its own.
+# make demo | test | bench | bench-peers | lint: each sets up what it needs in a virtual environment of its own.
 
 PYTHON ?= python3
 EDGE := .venv-edge
 DEV := .venv-dev
 TFLITE := .venv-tflite
 ARM := .venv-arm
+PEERS := .venv-peers
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full lint format pictures apt clean
+.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint format pictures apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -40,6 +41,11 @@ bench-full: $(DEV)/ready
 	$(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/last.json
 	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --readme benchmarks/README.md
 
+# The same graphs by other runtimes, which need packages that nothing else does.
+bench-peers: $(PEERS)/ready
+	$(PEERS)/bin/python -m pytest benchmarks/test_bench_peers.py -q --benchmark-json=benchmarks/peers.json
+	$(PEERS)/bin/python benchmarks/table.py benchmarks/peers.json --readme benchmarks/README.md --marker peers
+
 lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
@@ -67,6 +73,11 @@ $(EDGE)/ready: pyproject.toml
 $(DEV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[train,bench,dev]"
+	touch $@
+
+$(PEERS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --editable ".[peers]"
 	touch $@
 
 # Compiled against Debian packages; where they are missing, the tests of Aravis are skipped.

@@ -15,12 +15,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from semedge.bundle import Bundle, read_bundle
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
+from semedge.interpreter import Graph
 from semedge.scaling import scale_patches
 from semedge.simulation import SimulatedLine
 
@@ -29,14 +32,17 @@ if TYPE_CHECKING:
 
 FRAME_SHAPE = (700, 1024)
 PATCH_PX = 32
+FIT_FRAMES = "sim:3?frames=3&size=1024x700"
 DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 PACKAGES = (
     "ai-edge-litert",
     "keras",
     "numpy",
+    "onnxruntime",
     "opencv-python-headless",
     "openvino",
     "tensorflow",
+    "tf2onnx",
     "tf_keras",
 )
 
@@ -71,6 +77,48 @@ def detector_path(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("detector") / "benchmark.semedge"
     workshop.write_detector(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def graph_paths(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The encoder's and the generator's int8 graphs as files, for other runtimes."""
+    folder = tmp_path_factory.mktemp("graphs")
+    paths = [folder / f"{name}.tflite" for name in ("encoder", "generator")]
+    for path in paths:
+        path.write_bytes(workshop.content(path.stem, "int8", 32, True))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """texture-gaussian, int8, with the default options, fitted to simulated frames."""
+    pytest.importorskip("tensorflow", reason="the detector is fitted with the extra train")
+    from semedge_trainer.export import export_run
+    from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run, start_run
+
+    folder = tmp_path_factory.mktemp("texture")
+    run, frames = start_run(folder / "run", TrainingRequest("texture-gaussian", FIT_FRAMES, {}))
+    finish_run(run, frames, choose_strategy(None))
+    export_run(run, folder / "texture.semedge", "int8")
+    return read_bundle(folder / "texture.semedge")
+
+
+@pytest.fixture(scope="session")
+def texture_paths(texture_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Its graphs as files, in the order in which each takes what the one before it gives."""
+    folder = tmp_path_factory.mktemp("texture-graphs")
+    paths = [folder / f"{node.graph}.tflite" for node in texture_bundle.manifest.nodes]
+    for path in paths:
+        path.write_bytes(texture_bundle.graph(path.stem))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def tile(texture_paths: list[Path], frame: Frame) -> NDArray[np.float32]:
+    """The frame as its network takes it."""
+    shape = Graph(texture_paths[0].read_bytes(), "benchmark").input_shape
+    values = cv2.resize(frame.image, (shape[2], shape[1])).astype(np.float32)
+    return (values / 127.5 - 1.0).reshape(shape)
 
 
 @pytest.fixture(scope="session")

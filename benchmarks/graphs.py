@@ -6,18 +6,16 @@ on the patches, so that int8 has ranges to quantize.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
-from queue import SimpleQueue
 
 import keras
 import numpy as np
+import tf_keras
+from chains import Chain, litert_chain
 from numpy.typing import NDArray
 
 from semedge.bundle import members_of, write_bundle
-from semedge.interpreter import Graph
 from semedge.manifest import (
     Intensity,
     Manifest,
@@ -35,48 +33,8 @@ from semedge_trainer.twin import make_twin
 Array = NDArray[np.float32]
 BATCH = 32
 SETTLING_STEPS = 20
-GRAPH_TIMEOUT_S = 60
 SCORE = "comb_im"
 """A score that needs three networks: E_G, G and E_R."""
-
-
-class Chain:
-    """Graphs run one after another on all patches, one set of graphs a worker thread.
-
-    Parameters
-    ----------
-    contents
-        TFLite graphs; each takes what the one before it gives.
-    workers
-        Threads that run batches in parallel.
-    """
-
-    def __init__(self, contents: Sequence[bytes], workers: int = 1) -> None:
-        self._sets: SimpleQueue[list[Graph]] = SimpleQueue()
-        for _ in range(workers):
-            graphs = [Graph(content, "benchmark") for content in contents]
-            self._sets.put(graphs)
-        self._batch = graphs[0].batch
-        self._pool = ThreadPoolExecutor(workers)
-
-    def run(self, values: Array) -> Array:
-        """Output of the last graph for `values`, shape `(n, ...)`."""
-        starts = range(0, len(values), self._batch)
-        parts = self._pool.map(lambda at: self._run_batch(values[at : at + self._batch]), starts)
-        return np.concatenate(list(parts))
-
-    def on(self, values: Array) -> Callable[[], Array]:
-        """`run` with its argument, to be timed."""
-        return lambda: self.run(values)
-
-    def _run_batch(self, values: Array) -> Array:
-        graphs = self._sets.get(timeout=GRAPH_TIMEOUT_S)
-        try:
-            for graph in graphs:
-                values = graph.run(values)
-            return values
-        finally:
-            self._sets.put(graphs)
 
 
 class Workshop:
@@ -86,11 +44,13 @@ class Workshop:
     ----------
     patches
         Scaled patches `(n, 32, 32, 1)`, from which the ranges of int8 come.
+    width
+        What the filters of the networks are multiplied by.
     """
 
-    def __init__(self, patches: Array) -> None:
+    def __init__(self, patches: Array, width: float = 1.0) -> None:
         keras.utils.set_random_seed(0)
-        self.detector = make_detector("sencebgan", {}, "fast")
+        self.detector = make_detector("sencebgan", {"width": str(width)}, "fast")
         self.networks = self.detector.build()
         self.patches = patches
         for name in ("encoder", "generator", "embedding", "reconstruction_encoder"):
@@ -109,12 +69,12 @@ class Workshop:
     ) -> Chain:
         """The named networks, one after another."""
         contents = [self.content(name, quantization, batch, rewrite) for name in names]
-        return Chain(contents, workers)
+        return litert_chain(contents, workers=workers)
 
-    def write_detector(self, path: Path) -> None:
-        """A bundle, int8, whose score needs all three networks."""
+    def write_detector(self, path: Path, score: str = SCORE) -> None:
+        """A bundle, int8, with a score and the networks that it needs."""
         plan = self.detector.score_plan()
-        weights = dict(plan.scores[SCORE])
+        weights = dict(plan.scores[score])
         nodes = tuple(nodes_needed(plan.nodes, tensors_needed(weights)))
         contents = {
             f"{name}.tflite": self.content(name, "int8", BATCH, True)
@@ -127,8 +87,8 @@ class Workshop:
             stride_px=self.detector.patch_px,
             quantization="int8",
             nodes=nodes,
-            score=ScoreChoice(name=SCORE, weights=weights),
-            scores={SCORE: weights},
+            score=ScoreChoice(name=score, weights=weights),
+            scores={score: weights},
             members=members_of(contents),
             training=_untrained(self.detector.name, self.detector.thesis_section),
             parity={},
@@ -145,6 +105,24 @@ class Workshop:
         inputs = self.latents if name == "generator" else self.patches
         twin = make_twin(self.networks[name], batch=batch, rewrite=rewrite)
         return convert(twin, quantization, inputs)
+
+
+LARGE_SIDE_PX, LARGE_CHANNELS, LARGE_KERNEL_PX = 32, 512, 3
+LARGE_MULTIPLY_ADDS = LARGE_SIDE_PX**2 * LARGE_CHANNELS**2 * LARGE_KERNEL_PX**2
+
+
+def large_values() -> Array:
+    """What the large convolution takes."""
+    shape = (1, LARGE_SIDE_PX, LARGE_SIDE_PX, LARGE_CHANNELS)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def large_convolution() -> bytes:
+    """An int8 graph of one convolution, which keeps a core's multipliers as busy as can be."""
+    values = large_values()
+    inputs = tf_keras.Input(values.shape[1:], batch_size=1)
+    layer = tf_keras.layers.Conv2D(LARGE_CHANNELS, LARGE_KERNEL_PX, padding="same")
+    return convert(tf_keras.Model(inputs, layer(inputs)), "int8", values)
 
 
 def _untrained(detector: str, thesis_section: str) -> Training:

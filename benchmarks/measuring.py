@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
 SHORT = os.environ.get("SEMEDGE_BENCH_SHORT") == "1"
@@ -38,14 +39,14 @@ def rounds(full: int, short: int = 5) -> int:
     return short if SHORT else full
 
 
-def time_in_turn(
+def times_in_turn(
     benchmark: BenchmarkFixture,
     cases: Mapping[str, Callable[[], Any]],
     *,
     reference: str,
     count: int,
-) -> dict[str, float]:
-    """Median seconds of each case over `count` rounds; each round times every case once.
+) -> dict[str, list[float]]:
+    """Seconds of each case in each of `count` rounds; each round times every case once.
 
     pytest-benchmark times the reference, and the others run in its set-up, between two rounds.
     """
@@ -61,11 +62,35 @@ def time_in_turn(
             spent_s[label].append(time.perf_counter() - started)
 
     benchmark.pedantic(cases[reference], setup=time_others, rounds=count, iterations=1)
-    medians = {label: median(values) for label, values in spent_s.items()}
-    if benchmark.stats is None:
-        return {**medians, reference: float("nan")}
-    medians[reference] = benchmark.stats.stats.median
-    return {label: medians[label] for label in cases}
+    measured = benchmark.stats is not None
+    spent_s[reference] = benchmark.stats.stats.data if measured else [float("nan")]
+    return {label: spent_s[label] for label in cases}
+
+
+def time_in_turn(
+    benchmark: BenchmarkFixture,
+    cases: Mapping[str, Callable[[], Any]],
+    *,
+    reference: str,
+    count: int,
+) -> dict[str, float]:
+    """Median seconds of each case; see `times_in_turn`."""
+    return medians_of(times_in_turn(benchmark, cases, reference=reference, count=count))
+
+
+def medians_of(times_s: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Median of each case's times."""
+    return {label: median(each) for label, each in times_s.items()}
+
+
+def paces(times_s: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Frames a second of each case by its median, and its 99th percentile, as figures."""
+    figures = {}
+    for label, each in times_s.items():
+        middle_s, late_s = np.percentile(each, (50, 99))
+        figures[f"frames/s, {label}"] = f"{1 / middle_s:.1f}"
+        figures[f"99th percentile / median, {label}"] = f"{late_s / middle_s:.2f}"
+    return figures
 
 
 def store(

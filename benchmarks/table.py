@@ -11,8 +11,7 @@ from typing import Any
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
 
-BEGIN = "<!-- table: begin -->"
-END = "<!-- table: end -->"
+TABLE = "table"
 
 
 def format_time(time_s: float) -> str:
@@ -38,13 +37,14 @@ def render(results: dict[str, Any]) -> str:
     return "\n\n".join(sections)
 
 
-def insert(readme: str, table: str) -> str:
-    """The README with what stands between its markers replaced."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SemedgeError(f"The README has no lines {BEGIN} and {END}; put them back.")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+def insert(readme: str, table: str, marker: str = TABLE) -> str:
+    """The README with what stands between its markers of this name replaced."""
+    begin, end = (f"<!-- {marker}: {edge} -->" for edge in ("begin", "end"))
+    before, found_begin, rest = readme.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise SemedgeError(f"The README has no lines {begin} and {end}; put them back.")
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def _render_machine(results: dict[str, Any]) -> str:
@@ -80,15 +80,17 @@ def _three_digits(value: float) -> str:
 
 
 def main() -> None:
-    """Run as `python benchmarks/table.py RESULTS.json [--readme README.md]`."""
+    """Run as `python benchmarks/table.py RESULTS.json [--readme README.md] [--marker NAME]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="What pytest-benchmark wrote.")
     parser.add_argument("--readme", type=Path, help="A file to put the table into, too.")
+    parser.add_argument("--marker", default=TABLE, help="Name of the lines that it goes between.")
     arguments = parser.parse_args()
     try:
         table = render(json.loads(arguments.results.read_text(encoding="utf-8")))
         if arguments.readme is not None:
-            readme = insert(arguments.readme.read_text(encoding="utf-8"), table)
+            page = arguments.readme.read_text(encoding="utf-8")
+            readme = insert(page, table, arguments.marker)
             write_atomically(arguments.readme, readme.encode())
     except (OSError, ValueError, KeyError, SemedgeError) as error:
         sys.exit(f"Error: the table cannot be made from {arguments.results}: {error!r}")

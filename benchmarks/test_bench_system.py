@@ -6,19 +6,30 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from measuring import SHORT, compare, rounds, store, time_in_turn
+from measuring import SHORT, compare, medians_of, paces, rounds, store, times_in_turn
+from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from semedge.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.detector import Detector
 from semedge.frame import Frame
 
+if TYPE_CHECKING:
+    from graphs import Workshop
+
 SEMEDGE = Path(sysconfig.get_path("scripts")) / "semedge"
 MOST_MEMORY_MB = 250
 CHILD_TIMEOUT_S = 120
+WIDTHS = (1, 0.5) if SHORT else (1, 0.5, 0.25)
+LARGEST_RATIO_AT_HALF_WIDTH = 0.7
+"""Of its time to that of the whole width, at a quarter of the multiply-adds."""
 
 
 def _score_frames(benchmark: BenchmarkFixture, bundle: Bundle, frame: Frame, title: str) -> None:
@@ -29,14 +40,8 @@ def _score_frames(benchmark: BenchmarkFixture, bundle: Bundle, frame: Frame, tit
                 labels[1]: lambda: one.score(frame).to_pixels(),
                 labels[2]: lambda: two.score(frame).to_pixels(),
             }
-            medians_s = time_in_turn(benchmark, cases, reference=labels[1], count=rounds(25))
-    store(
-        benchmark,
-        title,
-        medians_s,
-        reference=labels[1],
-        figures={f"frames/s, {label}": f"{1 / value:.1f}" for label, value in medians_s.items()},
-    )
+            times_s = times_in_turn(benchmark, cases, reference=labels[1], count=rounds(40))
+    store(benchmark, title, medians_of(times_s), reference=labels[1], figures=paces(times_s))
 
 
 def test_whole_frame(benchmark: BenchmarkFixture, detector_path: Path, frame: Frame) -> None:
@@ -61,6 +66,42 @@ def test_whole_frame_demo(benchmark: BenchmarkFixture, frame: Frame) -> None:
         f"Whole frame of 1024x700 px, stride 32, demo detector ({manifest.score.name}, "
         f"{manifest.quantization})",
     )
+
+
+def test_widths(
+    benchmark: BenchmarkFixture,
+    workshop: Workshop,
+    patches: NDArray[np.float32],
+    frame: Frame,
+    tmp_path: Path,
+) -> None:
+    """What a frame costs by the patches' distance and the networks' width."""
+    from graphs import Workshop
+
+    cases, figures = {}, {}
+    with ExitStack() as stack:
+        for width in WIDTHS:
+            path = tmp_path / f"width-{width}.semedge"
+            (workshop if width == 1 else Workshop(patches, width)).write_detector(path, "im1")
+            figures[f"bundle, width {width:g}"] = f"{path.stat().st_size / 1e6:.2f} MB"
+            for stride_px in (32, 16):
+                detector = Detector(read_bundle(path), stride_px=stride_px, workers=2)
+                stack.enter_context(detector)
+                cases[f"width {width:g}, stride {stride_px}"] = _scoring(detector, frame)
+        reference = "width 1, stride 32"
+        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
+    ratios = store(
+        benchmark,
+        "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: width and stride",
+        medians_of(times_s),
+        reference=reference,
+        figures={**paces(times_s), **figures},
+    )
+    assert ratios["width 0.5, stride 32"] < LARGEST_RATIO_AT_HALF_WIDTH
+
+
+def _scoring(detector: Detector, frame: Frame) -> Callable[[], NDArray[np.float32]]:
+    return lambda: detector.score(frame).to_pixels()
 
 
 @pytest.fixture
