@@ -15,12 +15,14 @@ from semedge.grid import PatchGrid
 from semedge.interpreter import Graph, worker_count
 from semedge.manifest import FrameInput
 from semedge.nodes import nodes_needed, run_node
-from semedge.scaling import scale_patches
+from semedge.scaling import scale_locally, scale_patches
 from semedge.scores import Tensor, tensors_needed, weighted_score
 from semedge.stopwatch import Stopwatch
 from semedge.tiles import Span, Tiling
 
 Shape = tuple[int, int]
+Prepared = GrayImage | NDArray[np.float32]
+"""A frame as it is cut into tiles: gray values, or already scaled."""
 
 
 class Runs(Protocol):
@@ -96,7 +98,7 @@ class FrameScorer:
     def close(self) -> None:
         """Nothing is held: the graphs' threads end with them."""
 
-    def _score_tiles(self, frame: GrayImage, watch: Stopwatch) -> dict[str, NDArray[np.float32]]:
+    def _score_tiles(self, frame: Prepared, watch: Stopwatch) -> dict[str, NDArray[np.float32]]:
         """Score maps of the prepared frame, one value every stride, by name."""
         stride_px = self.input.feature_stride_px
         height, width = frame.shape
@@ -105,7 +107,7 @@ class FrameScorer:
         maps = {name: np.empty(shape, np.float32) for name in self._scores}
         for rows, columns in tiling:
             tile = cut_tile(frame, rows, columns, self.input.tile_shape)
-            scaled = scale_patches(tile[None, ..., None], self.input.scaling)
+            scaled = tile_values(tile)
             watch.lap("scale")
             tensors = self._run_graphs(scaled, rows, columns, watch)
             target = tuple(_kept(span, stride_px) for span in (rows, columns))
@@ -129,15 +131,42 @@ class FrameScorer:
                 lambda name, values: self._graphs[name].run(values),
             )
             watch.lap(node.graph)
+        shape = tuple(side_px // stride_px for side_px in self.input.tile_shape)
         for node in self._nodes:
-            values = tensors[node.output][0][inner]
+            values = grouped(tensors[node.output][0], (shape[0], shape[1]))[inner]
             tensors[node.output] = values.reshape(-1, values.shape[-1])
         return {**self._constants, **tensors}
 
 
-def prepare_frame(image: GrayImage, frame_input: FrameInput) -> GrayImage:
-    """The frame magnified and continued by reflection on every side; the pixel type stays."""
-    prepared: Any = image
+def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Features of a finer map as those of `shape` places, each with all the finer ones in it.
+
+    Parameters
+    ----------
+    features
+        Shape `(k * rows, k * columns, channels)`.
+    shape
+        Rows and columns.
+
+    Returns
+    -------
+    NDArray
+        Shape `(rows, columns, k * k * channels)`; the same features where k is 1.
+    """
+    rows, columns = shape
+    finer = features.shape[0] // rows
+    if finer == 1:
+        return features
+    blocks = features.reshape(rows, finer, columns, finer, -1).swapaxes(1, 2)
+    return blocks.reshape(rows, columns, -1)
+
+
+def prepare_frame(image: GrayImage, frame_input: FrameInput) -> Prepared:
+    """The frame magnified and continued by reflection on every side.
+
+    The pixel type stays, unless the frame is scaled by what surrounds each pixel.
+    """
+    prepared: Any = scale_locally(image) if frame_input.scaling == "local" else image
     if frame_input.magnification != 1:
         height, width = (max(1, round(side * frame_input.magnification)) for side in image.shape)
         how = cv2.INTER_AREA if frame_input.magnification < 1 else cv2.INTER_LINEAR
@@ -146,7 +175,16 @@ def prepare_frame(image: GrayImage, frame_input: FrameInput) -> GrayImage:
     return continued(prepared, (margin, margin, margin, margin))
 
 
-def continued(image: GrayImage, sides_px: tuple[int, int, int, int]) -> GrayImage:
+def tile_values(tile: Prepared) -> NDArray[np.float32]:
+    """A tile of the prepared frame as a graph takes it, `(1, height, width, 1)`."""
+    batch: Any = tile[None, ..., None]
+    scaled: NDArray[np.float32] = (
+        batch if batch.dtype == np.float32 else scale_patches(batch, "range")
+    )
+    return scaled
+
+
+def continued(image: Prepared, sides_px: tuple[int, int, int, int]) -> Prepared:
     """The image continued by reflection above, below, on the left and on the right."""
     if not any(sides_px):
         return image
@@ -155,7 +193,7 @@ def continued(image: GrayImage, sides_px: tuple[int, int, int, int]) -> GrayImag
     return longer
 
 
-def cut_tile(frame: GrayImage, rows: Span, columns: Span, tile_shape: Shape) -> GrayImage:
+def cut_tile(frame: Prepared, rows: Span, columns: Span, tile_shape: Shape) -> Prepared:
     """A tile of the prepared frame; what lies beyond the frame is its reflection."""
     part = frame[rows.start : rows.stop, columns.start : columns.stop]
     below, right = (side - shown for side, shown in zip(tile_shape, part.shape, strict=True))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from semedge.scaling import Scaling
+from semedge.scaling import FrameScaling, Scaling
 from semedge.scores import SCORES, tensors_needed
 
 FORMAT_VERSIONS = (1, 2)
@@ -76,6 +76,9 @@ class FrameInput(Record):
     border_px
         Places nearer to the frame's border than this have the score of the nearest place that is
         not: a network that sees a texture mirrored at the border finds it odd.
+    scaling
+        `range`: the pixel type's range becomes [-1, 1]; `local`: by the surroundings' mean and
+        standard deviation, see `semedge.scaling.scale_locally`.
     """
 
     tile_height_px: int = Field(ge=16, le=8192)
@@ -87,7 +90,7 @@ class FrameInput(Record):
     cell_px: int = Field(ge=1, le=64)
     smoothing_px: float = Field(default=0.0, ge=0, le=256)
     border_px: float = Field(default=0.0, ge=0, le=256)
-    scaling: Literal["range"] = "range"
+    scaling: FrameScaling = "range"
 
     @property
     def patch_px(self) -> int:

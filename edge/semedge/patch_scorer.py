@@ -14,6 +14,7 @@ from semedge.closing import Closing
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph, worker_count
+from semedge.manifest import PatchInput
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
 from semedge.scores import Tensor, tensors_needed, weighted_score
@@ -49,6 +50,8 @@ class PatchScorer(Closing):
         self.bundle = bundle
         self.workers = worker_count(workers)
         self._scores = scores
+        assert isinstance(bundle.manifest.input, PatchInput)
+        self._scaling = bundle.manifest.input.scaling
         self._constants = bundle.arrays()
         terms = {term for weights in scores.values() for term in weights}
         self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
@@ -103,7 +106,7 @@ class PatchScorer(Closing):
         self, graphs: Mapping[str, Graph], patches: NDArray
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         watch = Stopwatch()
-        scaled = scale_patches(patches, self.bundle.manifest.input.scaling)
+        scaled = scale_patches(patches, self._scaling)
         tensors = {**self._constants, "x": scaled}
         watch.lap("scale")
         for node in self._nodes:

@@ -59,7 +59,8 @@ def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Ten
 
 def relative_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     """Squared Mahalanobis distance by the number of its dimensions, shape `(n,)`."""
-    whitened = (values - mean) @ whitening
+    whitened = values @ whitening
+    whitened -= mean @ whitening
     return np.einsum("ij,ij->i", whitened, whitened) / np.float32(whitening.shape[1])
 
 
@@ -247,6 +248,11 @@ def code_statistics(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor
     return np.log(code_indicators(x, dictionary_mean, dictionary_atoms) + LOG_FLOOR)
 
 
+def texture_5(f5: Tensor, f5_mean: Tensor, f5_whitening: Tensor) -> Tensor:
+    """As `texture_6`, of the four places of the 5th block's output at each place of the 6th's."""
+    return relative_distance(f5, f5_mean, f5_whitening)
+
+
 def texture_6(f6: Tensor, f6_mean: Tensor, f6_whitening: Tensor) -> Tensor:
     """How far features of a network's 6th block are from those of normal texture.
 
@@ -265,6 +271,22 @@ def texture_9(f9: Tensor, f9_mean: Tensor, f9_whitening: Tensor) -> Tensor:
 def texture_12(f12: Tensor, f12_mean: Tensor, f12_whitening: Tensor) -> Tensor:
     """As `texture_6`, of the 12th block's expansion."""
     return relative_distance(f12, f12_mean, f12_whitening)
+
+
+def feature_energy(w: Tensor, d_x: Tensor) -> Tensor:
+    """Energy of a place's whitened features w, ||w - D(w)|| (thesis eq. 3.7)."""
+    return l2_distance(w, d_x)
+
+
+def feature_residual(w: Tensor, y: Tensor) -> Tensor:
+    """Residual of their reconstruction, ||w - G(E(w))||."""
+    return l2_distance(w, y)
+
+
+def feature_norm(w: Tensor) -> Tensor:
+    """How far they are from normal features' mean, ||w||: a floor that no network needs."""
+    norms: Tensor = np.sqrt(np.einsum("ij,ij->i", w, w))
+    return norms
 
 
 def patch_statistics(x: Tensor) -> Tensor:
@@ -361,9 +383,13 @@ SCORES: dict[str, ScoreFunction] = {
         dictionary_l1,
         dictionary_surprise,
         statistics_gaussian,
+        texture_5,
         texture_6,
         texture_9,
         texture_12,
+        feature_energy,
+        feature_residual,
+        feature_norm,
         statistics_surprise,
         residual_surprise,
     )

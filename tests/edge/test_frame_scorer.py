@@ -24,6 +24,7 @@ from semedge.bundle import read_bundle, write_bundle
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
 from semedge.frame import Frame, GrayImage
+from semedge.frame_scorer import grouped
 from semedge.interpreter import Graph
 from semedge.manifest import Manifest
 from semedge.scaling import scale_patches
@@ -62,6 +63,38 @@ def test_scores_are_those_of_the_graph_and_the_formula(whole: Detector) -> None:
     np.testing.assert_allclose(score_map.patch_scores, expected.ravel(), rtol=1e-4, atol=1e-4)
     assert set(score_map.stage_ms) == {"scale", "features", "score"}
     assert np.mean(distances) == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_finer_map_is_grouped_by_place() -> None:
+    fine = np.arange(4 * 6 * 2, dtype=np.float32).reshape(4, 6, 2)
+    places = grouped(fine, (2, 3))
+    assert places.shape == (2, 3, 8)
+    np.testing.assert_array_equal(places[1, 2], fine[2:, 4:].ravel())
+    assert grouped(fine, (4, 6)) is fine
+
+
+def test_tiles_leave_no_seam_where_light_is_evened_out(tmp_path: Path) -> None:
+    """What surrounds a pixel is looked up in the frame, not in the tile."""
+    tiny = frame_bundle(tmp_path / "tiled.semedge", scaling="local")
+    large = frame_bundle(tmp_path / "whole.semedge", "tiny_frame", scaling="local")
+    with Detector.load(tiny) as tiled, Detector.load(large) as whole:
+        image = small_frames()[1]
+        np.testing.assert_array_equal(scores_of(tiled, image), scores_of(whole, image))
+
+
+def test_light_and_exposure_do_not_matter_where_light_is_evened_out(tmp_path: Path) -> None:
+    """Half as bright on the left, and two thirds as bright in all."""
+    image = small_frames()[0].astype(np.uint16) * 200
+    shade = np.linspace(0.5, 1.0, FRAME_SHAPE[1]) * 2 / 3
+    shaded = (image * shade).astype(np.uint16)
+    similarity = {}
+    for scaling in ("local", "range"):
+        path = frame_bundle(tmp_path / f"{scaling}.semedge", "tiny_frame", scaling=scaling)
+        with Detector.load(path) as detector:
+            pair = scores_of(detector, image), scores_of(detector, shaded)
+        similarity[scaling] = np.corrcoef(*pair)[0, 1]
+    assert similarity["local"] > 0.95
+    assert similarity["local"] > similarity["range"]
 
 
 def test_tiles_leave_no_seam(tiled: Detector, whole: Detector) -> None:

@@ -17,7 +17,8 @@ from semedge.grid import PatchGrid
 from semedge.manifest import FrameInput
 from semedge.simulation import SimulatedLine
 from semedge_trainer.detectors import make_detector
-from semedge_trainer.detectors.texture_gaussian import TextureGaussian, gaussian_of
+from semedge_trainer.detectors.texture_features import gaussian_of
+from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 from semedge_trainer.detectors.whole_frame import choose_tile
 from semedge_trainer.export import export_run
 from semedge_trainer.frames import read_training_frames
@@ -67,10 +68,10 @@ def test_the_float_graph_gives_the_scores_of_the_keras_network(
     image = image_of(0)
     arrays = run.fitted()
     total = np.zeros(())
-    for depth, values in zip((6, 9), detector.features(networks, image).values(), strict=True):
+    for depth, values in zip((5, 6, 9), detector.features(networks, image).values(), strict=True):
         centred = values - arrays[f"f{depth}_mean"]
         whitened = centred @ arrays[f"f{depth}_whitening"]
-        total = total + np.square(whitened).mean(axis=-1) / 2
+        total = total + np.square(whitened).mean(axis=-1) / 3
     frame_input = read_bundle(bundles["float32"]).manifest.input
     assert isinstance(frame_input, FrameInput)
     inside = frame_input.model_copy(update={"margin_px": 0})
@@ -86,7 +87,7 @@ def test_int8_ranks_as_float_does(bundles: dict[str, Path]) -> None:
     by_float, by_int8 = (scores_of(bundles[name], image) for name in ("float32", "int8"))
     assert np.corrcoef(by_float, by_int8)[0, 1] > 0.95
     parity = read_bundle(bundles["int8"]).manifest.parity
-    assert set(parity) == {"texture", "texture_6", "texture_9"}
+    assert set(parity) == {"texture", "texture_5", "texture_6", "texture_9"}
     assert parity["texture"].rank_correlation > 0.9
     assert abs(parity["texture"].auroc_keras - parity["texture"].auroc_exported) < 0.02
 
@@ -135,7 +136,12 @@ def test_the_thesis_protocol_takes_the_highest_cell_of_a_patch(bundles: dict[str
 def test_one_depth_alone_leaves_the_others_out(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "small.semedge"
     manifest = export_run(run, path, "float16", score_name="texture_6", only_score=True)
-    assert set(manifest.members) == {"blocks6.tflite", "f6_mean.npy", "f6_whitening.npy"}
+    assert set(manifest.members) == {
+        "blocks5.tflite",
+        "blocks6.tflite",
+        "f6_mean.npy",
+        "f6_whitening.npy",
+    }
     assert np.isfinite(scores_of(path, image_of(0))).all()
 
 
@@ -182,6 +188,13 @@ def test_the_whitening_holds_for_few_samples_too(count: int) -> None:
     distances = np.square((fresh - mean) @ whitening).mean(axis=1)
     assert np.isfinite(whitening).all()
     assert distances.mean() < 10
+
+
+@pytest.mark.parametrize(("setting", "scaling"), [("true", "local"), ("false", "range")])
+def test_even_light_is_an_option(setting: str, scaling: str) -> None:
+    detector = make_detector("texture-gaussian", {"even_light": setting}, "fast")
+    assert isinstance(detector, TextureGaussian)
+    assert detector.frame_input().scaling == scaling
 
 
 def test_options_out_of_range_are_refused() -> None:

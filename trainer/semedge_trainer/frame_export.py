@@ -15,11 +15,10 @@ from sklearn.metrics import roc_auc_score
 from semedge.bundle import Bundle, array_content, members_of, write_bundle
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
-from semedge.frame_scorer import FrameScorer, cut_tile, prepare_frame
+from semedge.frame_scorer import FrameScorer, cut_tile, prepare_frame, tile_values
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
 from semedge.manifest import FrameInput, Manifest, Parity, Quantization, ScoreChoice
-from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge.tiles import Tiling
 from semedge_trainer.detectors.whole_frame import FrameDetector, choose_tile
@@ -73,9 +72,8 @@ def export_frames(
     }
     fitted = run.fitted()
     if quantization == "int8":
-        # What int8 adds in noise, the Gaussian must know, or it outweighs what varies little.
         loaded = {name: Graph(content, name).run for name, content in graphs.items()}
-        fitted = detector.fit_frames(loaded, images, shape)
+        fitted = detector.refit(fitted, loaded, images, shape)
     constants = _members(fitted, needed)
     members = {f"{name}.tflite": content for name, content in graphs.items()}
     contents = {**members, **constants}
@@ -129,7 +127,7 @@ def _tiles(images: tuple[GrayImage, ...], frame_input: FrameInput) -> Array:
         )
         rows, columns = next(iter(tiling))
         tile = cut_tile(prepared, rows, columns, frame_input.tile_shape)
-        tiles.append(scale_patches(tile[None, ..., None], frame_input.scaling))
+        tiles.append(tile_values(tile))
     return np.concatenate(tiles)
 
 

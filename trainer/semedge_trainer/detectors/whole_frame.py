@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -59,6 +59,19 @@ class FrameDetector(TrainableDetector):
 
         Networks that take tiles of one size only are given the first tile of each frame.
         """
+
+    def refit(
+        self,
+        fitted: Mapping[str, Array],
+        graphs: Mapping[str, Any],
+        images: tuple[GrayImage, ...],
+        tile_shape: tuple[int, int],
+    ) -> dict[str, Array]:
+        """The arrays that suit int8 graphs, whose rounding adds noise; `fitted` are the old ones.
+
+        What varies little drowns in that noise, unless the fit knows of it.
+        """
+        return self.fit_frames(graphs, images, tile_shape)
 
     @abstractmethod
     def frame_input(self, tile_shape: tuple[int, int] = (16, 16)) -> FrameInput:

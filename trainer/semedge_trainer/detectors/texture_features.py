@@ -1,0 +1,213 @@
+"""Pretrained features of the frame, at places that all lie alike.
+
+The depths are the places in EfficientNet-Lite0 that tell most on their own: outputs of blocks
+without a shortcut, the 6th and the 9th, and the expansion in the 12th, which doubles the work. The
+5th, which costs next to nothing, tells less alone and adds to the others: its features lie twice as
+close, and the four at each place of the 6th are judged as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from semedge.errors import SemedgeError
+from semedge.frame import GrayImage
+from semedge.frame_scorer import continued, grouped, prepare_frame, tile_values
+from semedge.manifest import FrameInput
+from semedge_trainer.detectors.base import Networks, Schedule
+from semedge_trainer.detectors.whole_frame import FrameDetector
+from semedge_trainer.efficientnet import build_segment, reach_px, stage_of
+from semedge_trainer.networks import Network
+
+Array = NDArray[np.float32]
+
+EXPANDED = 12
+"""The depth that is the expansion in a block, and not its output."""
+FIT_FRAMES = 100
+"""Frames that are looked at in a fit, at most, evenly chosen."""
+FIT_POSITIONS = 20_000
+"""Places that are looked at in a fit, at most."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """How a frame is shown to the network, and what becomes of the score map.
+
+    Attributes
+    ----------
+    magnification
+        Size of the frame as the network sees it; more is slower, and finer.
+    ridge
+        Share of the mean variance that is added to every variance.
+    smoothing_px
+        Standard deviation of the Gaussian that smooths the score map.
+    border_px
+        Width of the strip along the frame's border that is judged by the places beside it.
+    even_light
+        Whether each pixel is scaled by the mean and deviation of what surrounds it, so that
+        shading and exposure do not matter; nor does a wide dark or bright area then.
+    """
+
+    magnification: float = 1.0
+    ridge: float = 1e-3
+    smoothing_px: float = 6.0
+    border_px: float = 20.0
+    even_light: bool = False
+
+
+class TextureFeatures(FrameDetector):
+    """A detector that judges each place of a frame by a pretrained network's features.
+
+    Parameters
+    ----------
+    options, schedule
+        As of every detector.
+    depths
+        Blocks whose features are used, ascending.
+    """
+
+    margin_px: ClassVar[int] = 32
+    cell_px: ClassVar[int] = 8
+    options: TextureOptions
+
+    def __init__(
+        self, options: TextureOptions, schedule: Schedule, depths: tuple[int, ...]
+    ) -> None:
+        for name, low, high in (
+            ("magnification", 0.1, 8),
+            ("ridge", 1e-9, 10),
+            ("smoothing_px", 0, 256),
+            ("border_px", 0, 256),
+        ):
+            check_option(options, name, low, high)
+        super().__init__(options, schedule)
+        self.depths = depths
+        self.stride_px = max(stage_of(min(depth, EXPANDED - 1)).stride_px for depth in depths)
+
+    def build(self) -> dict[str, Network]:
+        """The pretrained network in segments, each up to one depth, for frames of any size."""
+        return self._segments((None, None))
+
+    def networks_for(self, networks: Networks, tile_shape: tuple[int, int]) -> dict[str, Network]:
+        """The same segments for tiles of one size."""
+        fixed = self._segments(tile_shape)
+        for name, network in fixed.items():
+            network.set_weights(networks[name].get_weights())
+        return fixed
+
+    def _segments(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:
+        segments = {}
+        first, shape = 1, tile_shape
+        for depth in self.depths:
+            segments[f"blocks{depth}"] = build_segment(
+                first, depth, shape, expanded=depth == EXPANDED
+            )
+            first = depth + 1
+            rows, columns = segments[f"blocks{depth}"].output_shape[1:3]
+            shape = (rows, columns)
+        return segments
+
+    def frame_input(self, tile_shape: tuple[int, int] = (16, 16)) -> FrameInput:
+        """Magnified, continued on every side, in tiles that overlap by the network's reach."""
+        step_px = self.stride_px
+        return FrameInput(
+            tile_height_px=tile_shape[0],
+            tile_width_px=tile_shape[1],
+            overlap_px=-(-reach_px(min(self.depths[-1], EXPANDED - 1)) // step_px) * step_px,
+            feature_stride_px=step_px,
+            magnification=self.options.magnification,
+            margin_px=self.margin_px,
+            cell_px=self.cell_px,
+            smoothing_px=self.options.smoothing_px,
+            border_px=self.options.border_px,
+            scaling="local" if self.options.even_light else "range",
+        )
+
+    def gather(
+        self,
+        networks: Networks,
+        images: tuple[GrayImage, ...],
+        tile_shape: tuple[int, int] | None = None,
+    ) -> dict[str, Array]:
+        """Features `(places, channels)` of every depth at random places inside normal frames."""
+        chosen = images[:: -(-len(images) // FIT_FRAMES)]
+        share = -(-FIT_POSITIONS // len(chosen))
+        random = np.random.default_rng(SEED)
+        gathered: dict[str, list[Array]] = {}
+        for image in chosen:
+            by_depth = self.features(networks, image, tile_shape)
+            places = None
+            for name, values in by_depth.items():
+                flat = values.reshape(-1, values.shape[-1])
+                if places is None:
+                    places = random.permutation(len(flat))[:share]
+                gathered.setdefault(name, []).append(flat[places])
+        return {name: np.concatenate(parts) for name, parts in gathered.items()}
+
+    def features(
+        self, networks: Networks, image: GrayImage, tile_shape: tuple[int, int] | None = None
+    ) -> dict[str, Array]:
+        """Every depth's features `(rows, columns, channels)` at the places inside the frame.
+
+        Networks that take one size only see the frame's first tile. Depths whose networks are left
+        out have no features.
+        """
+        step_px = self.stride_px
+        prepared = prepare_frame(image, self.frame_input())
+        shape = tile_shape or tuple(-(-side // step_px) * step_px for side in prepared.shape)
+        shown = prepared[: shape[0], : shape[1]]
+        below, right = (side - seen for side, seen in zip(shape, shown.shape, strict=True))
+        tile = continued(shown, (0, below, 0, right))
+        first = self.margin_px // step_px
+        rows, columns = (
+            slice(first, max(first + 1, (seen - self.margin_px) // step_px)) for seen in shown.shape
+        )
+        places = shape[0] // step_px, shape[1] // step_px
+        values = tile_values(tile)
+        inside: dict[str, Array] = {}
+        for depth in self.depths:
+            if f"blocks{depth}" not in networks:
+                break
+            values = np.asarray(networks[f"blocks{depth}"](values))
+            inside[f"f{depth}"] = grouped(values[0], places)[rows, columns]
+        return inside
+
+
+def check_option(options: object, name: str, low: float, high: float) -> None:
+    """Raise `SemedgeError` where a number among the options is out of its range."""
+    value = getattr(options, name)
+    if not low <= value <= high:
+        raise SemedgeError(f"Option {name} must be between {low} and {high}. Received: {value}")
+
+
+def gaussian_of(features: Array, ridge: float, kept: float) -> tuple[Array, Array]:
+    """Mean `(d,)` of features `(n, d)`, and whitening `(d, k)` of the directions of least variance.
+
+    `kept` is k as a share of d.
+
+    The covariance is shrunk towards its mean variance by as much as Ledoit and Wolf (2004) find
+    best, which is next to nothing for many samples and keeps few of them usable; then `ridge` times
+    the mean variance is added to its diagonal.
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = features - mean
+    covariance = centred.T @ centred / len(features)
+    variance = np.trace(covariance) / len(covariance)
+    if not variance > 0:
+        raise SemedgeError(
+            "The training frames have the same features everywhere, as frames of one gray have; "
+            "train on frames that show the material."
+        )
+    shrinkage = ledoit_wolf_shrinkage(centred, assume_centered=True)
+    shrunk = (1 - shrinkage) * covariance
+    shrunk[np.diag_indices_from(shrunk)] += (shrinkage + ridge) * variance
+    values, vectors = np.linalg.eigh(shrunk)
+    count = max(1, round(kept * len(values)))
+    whitening = vectors[:, :count] / np.sqrt(values[:count])
+    return mean.astype(np.float32), whitening.astype(np.float32)
