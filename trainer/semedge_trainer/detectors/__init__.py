@@ -24,6 +24,7 @@ from semedge_trainer.detectors.ganomaly import Ganomaly
 from semedge_trainer.detectors.patch_statistics import PatchStatistics
 from semedge_trainer.detectors.pca import Pca
 from semedge_trainer.detectors.sencebgan import Sencebgan
+from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 
@@ -43,6 +44,7 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         PatchStatistics,
         Pca,
         Sencebgan,
+        SencebganFeatures,
         SkipGanomaly,
         TextureGaussian,
     )

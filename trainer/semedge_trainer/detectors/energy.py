@@ -70,7 +70,12 @@ def energy_networks(width: float) -> dict[str, Network]:
 
 
 def ebgan_stage(
-    rates: Mapping[str, float], *, pulling_away_squared: bool, matching_weight: float = 0.0
+    rates: Mapping[str, float],
+    *,
+    pulling_away_squared: bool,
+    matching_weight: float = 0.0,
+    margin: float = MARGIN,
+    latent_shape: tuple[int, ...] = (LATENT,),
 ) -> Stage:
     """Per step one update of D down L_D, then three of G down L_G (eq. 3.7, with eq. 3.8).
 
@@ -84,11 +89,19 @@ def ebgan_stage(
         Whether PT squares the cosines, as in eq. 3.8.
     matching_weight
         w; 0 leaves the term out.
+    margin
+        m.
+    latent_shape
+        Shape of one z.
     """
     step = partial(
-        _step_ebgan, pulling_away_squared=pulling_away_squared, matching_weight=matching_weight
+        _step_ebgan,
+        pulling_away_squared=pulling_away_squared,
+        matching_weight=matching_weight,
+        margin=margin,
+        latent_shape=latent_shape,
     )
-    return Stage("ebgan", rates, step, _settle_ebgan)
+    return Stage("ebgan", rates, step, partial(_settle_ebgan, latent_shape=latent_shape))
 
 
 def encoder_terms(
@@ -134,9 +147,16 @@ def fine_tuning_terms(
 
 
 def _step_ebgan(
-    context: StepContext, x: tf.Tensor, *, pulling_away_squared: bool, matching_weight: float
+    context: StepContext,
+    x: tf.Tensor,
+    *,
+    pulling_away_squared: bool,
+    matching_weight: float,
+    margin: float,
+    latent_shape: tuple[int, ...],
 ) -> Losses:
     networks, random = context.networks, context.random
+    count = tf.shape(x)[0]
     generator, h, decoder = (networks[name] for name in ("generator", "embedding", "decoder"))
 
     def energy(patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -144,22 +164,24 @@ def _step_ebgan(
         return mean_norm(decoder(embedded, training=True) - patches), embedded
 
     iterate_spectral_vectors(h)
-    fake = tf.stop_gradient(generator(random.normal((tf.shape(x)[0], LATENT)), training=True))
+    fake = tf.stop_gradient(generator(random.normal((count, *latent_shape)), training=True))
     energies: Losses = {}
 
     def loss_d() -> tf.Tensor:
         energies["energy_real"], _ = energy(x)
         energies["energy_fake"], _ = energy(fake)
-        return energies["energy_real"] + tf.nn.relu(MARGIN - energies["energy_fake"])
+        return energies["energy_real"] + tf.nn.relu(margin - energies["energy_fake"])
 
     loss_discriminator = context.descend(("embedding", "decoder"), loss_d)
     h_x = tf.stop_gradient(h(x, training=True)) if matching_weight else None
     terms: Losses = {}
 
     def loss_g() -> tf.Tensor:
-        z = random.normal((tf.shape(x)[0], LATENT))
+        z = random.normal((count, *latent_shape))
         energy_fake, h_fake = energy(generator(z, training=True))
-        terms["pulling_away"] = pulling_away(h_fake, squared=pulling_away_squared)
+        terms["pulling_away"] = pulling_away(
+            tf.reshape(h_fake, (count, -1)), squared=pulling_away_squared
+        )
         loss = energy_fake + PULLING_AWAY_WEIGHT * terms["pulling_away"]
         return loss if h_x is None else loss + matching_weight * mean_norm(h_x - h_fake)
 
@@ -173,6 +195,8 @@ def _step_ebgan(
     }
 
 
-def _settle_ebgan(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
-    networks["generator"](random.normal((tf.shape(x)[0], LATENT)), training=True)
+def _settle_ebgan(
+    networks: Networks, x: tf.Tensor, random: Randomness, *, latent_shape: tuple[int, ...]
+) -> None:
+    networks["generator"](random.normal((tf.shape(x)[0], *latent_shape)), training=True)
     networks["decoder"](networks["embedding"](x, training=True), training=True)
