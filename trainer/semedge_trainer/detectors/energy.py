@@ -74,7 +74,7 @@ def ebgan_stage(
     *,
     pulling_away_squared: bool,
     matching_weight: float = 0.0,
-    margin: float = MARGIN,
+    margin: float | None = None,
     latent_shape: tuple[int, ...] = (LATENT,),
 ) -> Stage:
     """Per step one update of D down L_D, then three of G down L_G (eq. 3.7, with eq. 3.8).
@@ -90,7 +90,7 @@ def ebgan_stage(
     matching_weight
         w; 0 leaves the term out.
     margin
-        m.
+        m; the thesis's where None.
     latent_shape
         Shape of one z.
     """
@@ -98,7 +98,7 @@ def ebgan_stage(
         _step_ebgan,
         pulling_away_squared=pulling_away_squared,
         matching_weight=matching_weight,
-        margin=margin,
+        margin=MARGIN if margin is None else margin,
         latent_shape=latent_shape,
     )
     return Stage("ebgan", rates, step, partial(_settle_ebgan, latent_shape=latent_shape))
