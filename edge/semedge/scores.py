@@ -285,8 +285,7 @@ def feature_residual(w: Tensor, y: Tensor) -> Tensor:
 
 def feature_norm(w: Tensor) -> Tensor:
     """How far they are from normal features' mean, ||w||: a floor that no network needs."""
-    norms: Tensor = np.sqrt(np.einsum("ij,ij->i", w, w))
-    return norms
+    return l2_distance(w, np.zeros_like(w))
 
 
 def patch_statistics(x: Tensor) -> Tensor:

@@ -50,9 +50,10 @@ SHAPES = {
     "c_factors": (3, 2, 2),
     "c_weights": (3,),
     "n_y": (COUNT, 8, 8, 1),
-    **{f"f{depth}": (COUNT, 6) for depth in (6, 9, 12)},
-    **{f"f{depth}_mean": (6,) for depth in (6, 9, 12)},
-    **{f"f{depth}_whitening": (6, 4) for depth in (6, 9, 12)},
+    "w": (COUNT, 8, 8, 1),
+    **{f"f{depth}": (COUNT, 6) for depth in (5, 6, 9, 12)},
+    **{f"f{depth}_mean": (6,) for depth in (5, 6, 9, 12)},
+    **{f"f{depth}_whitening": (6, 4) for depth in (5, 6, 9, 12)},
 }
 CONSTANTS = {
     name
@@ -104,6 +105,8 @@ FORMULAS: dict[str, tuple[Callable[[Tensor, Tensor], float], str, str]] = {
     "final_1": (l2, "z", "z_y"),
     "final_2": (l2, "z", "h_y"),
     "final_3": (l2, "h_x", "h_y"),
+    "feature_energy": (l2, "w", "d_x"),
+    "feature_residual": (l2, "w", "y"),
     "denoised": (l2, "x", "n_y"),
     "denoised_l1": (l1, "x", "n_y"),
     "features_xz": (l1, "f_xz", "f_yz"),
@@ -210,6 +213,8 @@ def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
         return [
             whitened_norm(item, mean, whitening) ** 2 / whitening.shape[1] for item in tensors[f]
         ]
+    if name == "feature_norm":
+        return [l2(item, np.zeros_like(item)) for item in tensors["w"]]
     if name in CROSS_ENTROPIES:
         logits, sign = CROSS_ENTROPIES[name]
         return [-math.log(1 / (1 + math.exp(-sign * value))) for value in tensors[logits][:, 0]]
