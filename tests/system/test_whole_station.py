@@ -26,7 +26,7 @@ def test_a_defect_is_everywhere_within_a_second(
         assert "camera" in shown.inner_text()
         assert shown.locator("img").count() == 1
     for sink, after_s in latency_s.items():
-        record_property(f"seconds from the first frame of a defect to {sink}", round(after_s, 2))
+        record_property(f"from a defect's first frame to {sink}", f"{after_s:.2f} s")
     assert set(latency_s) == {"mqtt", "webhook", "opcua", "page"}
     assert all(0 < after_s < LONGEST_S for after_s in latency_s.values()), latency_s
     assert "Traceback" not in (tmp_path / "watch.log").read_text()

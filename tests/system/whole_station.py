@@ -267,7 +267,7 @@ def _watch(station: Path, log: Path, port: int) -> Iterator[None]:
     with process(argv, log, port, environment=environment, within_s=30) as running:
         yield
         running.terminate()
-        if (status := running.wait(10)) != 0:
+        if (status := running.wait(30)) != 0:
             raise AssertionError(f"the watch ended with {status}: {log.read_text()}")
 
 
