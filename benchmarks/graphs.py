@@ -27,6 +27,7 @@ from semedge.manifest import (
 from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors import make_detector
+from semedge_trainer.int8 import convert_int8
 from semedge_trainer.quantization import convert
 from semedge_trainer.twin import make_twin
 
@@ -104,6 +105,8 @@ class Workshop:
     def _convert(self, name: str, quantization: Quantization, batch: int, rewrite: bool) -> bytes:
         inputs = self.latents if name == "generator" else self.patches
         twin = make_twin(self.networks[name], batch=batch, rewrite=rewrite)
+        if quantization == "int8":
+            return convert_int8(twin, inputs)
         return convert(twin, quantization, inputs)
 
 

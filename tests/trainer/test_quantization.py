@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from semedge.interpreter import Graph, find_runtime
+from semedge.interpreter import Graph
 from semedge.scaling import scale_patches
-from semedge_trainer import quantization
+from semedge_trainer import quantization_aware
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
+from semedge_trainer.int8 import CalibratedGraph, convert_int8
 from semedge_trainer.networks import Network
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     BATCH,
     Twin,
-    _disagreement,
+    calibration_converter,
     convert,
     even_twins,
     inputs_of,
     plain_twins,
-    quantization_aware_twins,
 )
+from semedge_trainer.quantization_aware import _disagreement, quantization_aware_twins
+from semedge_trainer.ranges import Histogram, leaky, least_error_range, rounded, unchanged
 from semedge_trainer.run import Run
 from semedge_trainer.tensors import exported_tensors
-from semedge_trainer.twin import DepthToSpace, make_twin
+from semedge_trainer.twin import DepthToSpace, make_twin, probe
 
 Array = NDArray[np.float32]
 
@@ -63,18 +67,6 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(short_run: Path) -> Trained:
     return Trained(short_run)
-
-
-def float_tensors(graph: bytes) -> tuple[set[int], set[int]]:
-    """Indices of the float tensors of a graph, and of its input and output."""
-    interpreter = find_runtime()[1](model_content=graph)
-    floats = {
-        detail["index"]
-        for detail in interpreter.get_tensor_details()
-        if np.issubdtype(detail["dtype"], np.floating)
-    }
-    ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
-    return floats, {detail["index"] for detail in ends}
 
 
 @pytest.mark.parametrize("rewrite", [True, False])
@@ -121,19 +113,102 @@ def test_a_converted_graph_computes_what_the_network_computes(
     trained: Trained, name: str, kind: str
 ) -> None:
     twin = (trained.even if kind == "int8" else trained.plain)[name]
-    content = convert(twin.model, kind, twin.scaled(trained.inputs(name)))
+    convert_it = convert_int8 if kind == "int8" else partial(convert, quantization=kind)
+    content = convert_it(twin.model, representative=twin.scaled(trained.inputs(name)))
     assert converted_error(trained, name, twin, content) <= LARGEST_ERROR[kind]
     weights = sum(array.size for array in twin.model.get_weights())
     bytes_a_weight = {"float32": 4, "float16": 2, "int8": 1}[kind]
-    assert len(content) == pytest.approx(weights * bytes_a_weight, rel=0.05)
-    floats, ends = float_tensors(content)
-    assert (floats == ends) == (kind == "int8")
+    weights_bytes = weights * bytes_a_weight + (3 * end_weights(twin) if kind == "int8" else 0)
+    assert len(content) == pytest.approx(weights_bytes, rel=0.05)
+
+
+def end_weights(twin: Twin) -> int:
+    """Weights of the first layer and, where the output is an image, of the last."""
+    counts = [layer.count_params() for layer in twin.model.layers if layer.count_params()]
+    return counts[0] + (counts[-1] if len(twin.model.output_shape) == 4 else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_layers_at_the_ends_of_an_int8_graph_and_no_others_are_float(
+    trained: Trained, name: str
+) -> None:
+    twin = trained.even[name]
+    content = convert_int8(twin.model, twin.scaled(trained.inputs(name)))
+    interpreter = Interpreter(model_content=content)
+    kinds = {
+        detail["index"]: np.dtype(detail["dtype"]).kind
+        for detail in interpreter.get_tensor_details()
+    }
+    layers = [
+        "".join(kinds[index] for index in (operator["inputs"][0], operator["outputs"][0]))
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] in ("CONV_2D", "FULLY_CONNECTED")
+    ]
+    assert layers[0] == "ff"
+    assert layers[-1] == ("ff" if name == "generator" else "ii")
+    assert layers[1:-1] == ["ii"] * (len(layers) - 2)
+    assert len(layers) > 3
+
+
+def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
+    trained: Trained,
+) -> None:
+    twin = trained.even["generator"]
+    inputs = twin.scaled(trained.inputs("generator"))
+    converter = calibration_converter(twin.model, inputs)
+    converter._experimental_calibrate_only = True
+    graph = CalibratedGraph.read(converter.convert())
+    assert graph.batch == BATCH
+    histograms = graph.histograms([inputs[:BATCH]])
+    activations = [layer for layer in twin.model.layers if layer.name.endswith("lrelu")]
+    expected = probe(twin.model, activations)(inputs[:BATCH])
+    means = np.array([mean_of(histogram) for histogram in histograms.values()])
+    for output in expected:
+        assert np.abs(means - output.mean()).min() < 0.01 * output.std()
+    graph.set_ranges(histograms)
+    for index, histogram in histograms.items():
+        low, high = graph._range(index)
+        assert histogram.edges[0] <= low <= high <= histogram.edges[-1]
+
+
+def mean_of(histogram: Histogram) -> float:
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    return float(histogram.counts @ centres / histogram.counts.sum())
+
+
+def test_a_range_cuts_off_what_hardly_counts() -> None:
+    values = np.random.default_rng(5).normal(size=20_000).astype(np.float32)
+    values[:2] = -40.0, 40.0
+    histogram = Histogram.between(-40.0, 40.0)
+    histogram.add(values)
+    found = {}
+    for name, function in {"linear": unchanged, "leaky": leaky(0.2)}.items():
+        found[name] = least_error_range(histogram, function)
+        errors = [
+            np.square(function(rounded(values, *limits)) - function(values)).mean()
+            for limits in (found[name], (-40.0, 40.0))
+        ]
+        assert errors[0] < errors[1], name
+    assert found["leaky"][0] > found["linear"][0]
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 3.0), (-2.0, 0.0), (0.5, 2.0)])
+def test_rounding_is_what_int8_does_in_tflite(low: float, high: float) -> None:
+    values = np.linspace(low - 0.5, high + 0.5, 400, dtype=np.float32)
+    held = rounded(values, low, high)
+    assert len(np.unique(held)) <= 256
+    assert 0.0 in held or low > 0
+    step = (max(high, 0.0) - min(low, 0.0)) / 255
+    inside = (values > min(low, 0.0) + step) & (values < max(high, 0.0) - step)
+    assert np.abs(held - values)[inside].max() <= 0.51 * step
+    assert held.min() >= min(low, 0.0) - step
+    assert held.max() <= max(high, 0.0) + step
 
 
 def test_quantization_aware_training_gives_int8_graphs_near_the_network(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(quantization, "FINE_TUNING_STEPS", 2)
+    monkeypatch.setattr(quantization_aware, "FINE_TUNING_STEPS", 2)
     aware = quantization_aware_twins(trained.detector, trained.networks, trained.tensors)
     assert caplog.text == ""
     assert set(aware) == set(trained.plan.graphs)
@@ -143,20 +218,22 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
         assert before.keys() == after.keys()
         for kernel, value in before.items():
             assert 0 < np.abs(after[kernel] - value).max() < 1e-4, (name, kernel)
-        content = convert(twin.model, "qat", twin.scaled(trained.inputs(name)))
-        floats, ends = float_tensors(content)
-        assert floats == ends
+        content = convert_int8(twin.model, twin.scaled(trained.inputs(name)))
         assert converted_error(trained, name, twin, content) <= LARGEST_ERROR["int8"]
 
 
 def test_disagreement_is_the_share_of_the_variance_that_the_twins_miss(trained: Trained) -> None:
-    expected = {
-        name: tf.constant(values[:BATCH], tf.float32) for name, values in trained.tensors.items()
-    }
-    assert float(_disagreement(trained.plan.nodes, trained.even, expected)) < 1e-6
-    shift = 3.0 * np.asarray(expected["z_y"]).std()
-    expected["z_y"] += shift
-    missed = float(_disagreement(trained.plan.nodes, trained.even, expected))
+    patches = tf.constant(trained.patches[:BATCH])
+    nodes = trained.plan.chosen("im1", only=True).nodes
+    assert float(_disagreement(nodes, trained.plain, trained.even, patches)) < 1e-6
+    last = nodes[-1]
+    shift = 3.0 * np.asarray(trained.tensors[last.output][:BATCH]).std()
+
+    def shifted(values: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return trained.even[last.graph](values, training=training) + shift
+
+    missing = {**trained.even, last.graph: shifted}
+    missed = float(_disagreement(nodes, missing, trained.even, patches))
     assert missed == pytest.approx(9.0, rel=1e-2)
 
 

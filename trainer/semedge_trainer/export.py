@@ -13,6 +13,7 @@ from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.frame_export import export_frames
+from semedge_trainer.int8 import convert_int8
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     Array,
@@ -21,8 +22,8 @@ from semedge_trainer.quantization import (
     even_twins,
     inputs_of,
     plain_twins,
-    quantization_aware_twins,
 )
+from semedge_trainer.quantization_aware import quantization_aware_twins
 from semedge_trainer.run import Run
 from semedge_trainer.statistics import normal_statistics
 from semedge_trainer.tensors import exported_tensors
@@ -96,7 +97,11 @@ def export_run(
     for name in progress(plan.graphs, "converting"):
         twin = twins[name]
         representative = twin.scaled(inputs_of(name, plan, tensors))
-        graphs[name] = convert(twin.model, quantization, representative)
+        graphs[name] = (
+            convert_int8(twin.model, representative)
+            if quantization in ("int8", "qat")
+            else convert(twin.model, quantization, representative)
+        )
     nodes, scales = _scaled_nodes(plan.nodes, twins)
     compared, blurred = parity_patches(patches)
     parity = compare(

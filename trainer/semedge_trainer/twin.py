@@ -23,7 +23,6 @@ from semedge_trainer.networks import Network
 from semedge_trainer.spectral import SpectralConv2D, SpectralDense
 
 Array = NDArray[np.float32]
-Wrap = Callable[[Any], Any]
 
 
 @tf_keras.utils.register_keras_serializable("semedge")
@@ -43,9 +42,7 @@ class Weights:
     bias: Array
 
 
-def make_twin(
-    network: Network, *, batch: int, rewrite: bool = True, wrap_depth_to_space: Wrap | None = None
-) -> tf_keras.Model:
+def make_twin(network: Network, *, batch: int, rewrite: bool = True) -> tf_keras.Model:
     """The twin of a network with one input and one output, for a fixed batch.
 
     Parameters
@@ -56,8 +53,6 @@ def make_twin(
         Items that the graph takes at once.
     rewrite
         Whether transposed convolutions become convolutions, of stride 2 with depth-to-space.
-    wrap_depth_to_space
-        Applied to each depth-to-space layer, for the annotation that TFMOT wants.
     """
     norms = {
         layer.name.removesuffix("_bn"): layer
@@ -72,7 +67,7 @@ def make_twin(
             continue
         sources = layer.input if isinstance(layer.input, list) else [layer.input]
         values = [tensors[id(source)] for source in sources]
-        output = _copy_layer(layer, norms.get(layer.name), values, rewrite, wrap_depth_to_space)
+        output = _copy_layer(layer, norms.get(layer.name), values, rewrite)
         tensors[id(layer.output)] = output
     return tf_keras.Model(inputs, tensors[id(network.output)], name=network.name)
 
@@ -88,14 +83,14 @@ def probe(twin: tf_keras.Model, layers: Sequence[Any]) -> Callable[[Array], list
     return run
 
 
-def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool, wrap: Wrap | None) -> Any:
+def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool) -> Any:
     """The output of the twin of one layer."""
     config = {"name": layer.name, "dtype": "float32"}
     match layer:
         case keras.layers.BatchNormalization() | keras.layers.Dropout():
             return values[0]
         case keras.layers.Conv2DTranspose():
-            return _copy_deconvolution(layer, norm, values[0], rewrite, wrap)
+            return _copy_deconvolution(layer, norm, values[0], rewrite)
         case keras.layers.Conv2D():
             new = tf_keras.layers.Conv2D(
                 layer.filters, layer.kernel_size, layer.strides, layer.padding, **config
@@ -127,9 +122,7 @@ def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool, wrap: W
     raise NotImplementedError(f"no twin for layer {layer.name} of {type(layer).__name__}")
 
 
-def _copy_deconvolution(
-    layer: Any, norm: Any, values: Any, rewrite: bool, wrap: Wrap | None
-) -> Any:
+def _copy_deconvolution(layer: Any, norm: Any, values: Any, rewrite: bool) -> Any:
     weights = _folded(layer, norm, channel_axis=2)
     if not rewrite:
         new = tf_keras.layers.Conv2DTranspose(
@@ -155,8 +148,7 @@ def _copy_deconvolution(
         4 * layer.filters, kernel.shape[:2], padding="same", name=f"{layer.name}_phases"
     )
     phases = _with_weights(convolution, values, Weights(kernel, np.tile(weights.bias, 4)))
-    depth_to_space = DepthToSpace(name=f"{layer.name}_pixels")
-    return (wrap(depth_to_space) if wrap else depth_to_space)(phases)
+    return DepthToSpace(name=f"{layer.name}_pixels")(phases)
 
 
 def phase_kernel(kernel: Array) -> Array:

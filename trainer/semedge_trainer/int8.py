@@ -1,0 +1,160 @@
+"""Patch graphs in int8 whose scores keep the order that the float network gives them.
+
+The converter takes the smallest and largest value that a tensor was seen with as its range. Here
+each range is the one that rounds with the least error, in what the operator after it makes of the
+tensor: a leaky ReLU shrinks negatives, so that a range may well cut the largest of them off. And
+the layers at the ends stay float, since gray values and latents suffer most from rounding: the
+first one, and the last where it gives an image. They are a small share of the multiply-adds.
+
+TFLite's calibrated graph, whose tensors carry their ranges, is what both act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tf_keras
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from tensorflow.lite.python.convert import mlir_quantize
+from tensorflow.lite.python.schema_py_generated import BuiltinOperator
+from tensorflow.lite.tools import flatbuffer_utils
+
+from semedge_trainer.quantization import calibration_converter, representative_batches
+from semedge_trainer.ranges import Function, Histogram, leaky, least_error_range, unchanged
+from semedge_trainer.silence import stderr_closed
+
+Array = NDArray[np.float32]
+
+LAYERS = (
+    BuiltinOperator.CONV_2D,
+    BuiltinOperator.DEPTHWISE_CONV_2D,
+    BuiltinOperator.TRANSPOSE_CONV,
+    BuiltinOperator.FULLY_CONNECTED,
+)
+MOVES = (BuiltinOperator.RESHAPE, BuiltinOperator.DEPTH_TO_SPACE)
+"""Operators that compute nothing: what they give has the range of what they take."""
+
+
+def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
+    """int8 graph of a patch twin, with float32 layers at its ends.
+
+    Parameters
+    ----------
+    twin
+        The model of a twin.
+    representative
+        Inputs as the graph will see them, shape `(n, ...)`, n at least the twin's batch.
+    """
+    converter = calibration_converter(twin, representative)
+    converter._experimental_calibrate_only = True
+    with stderr_closed():
+        graph = CalibratedGraph.read(converter.convert())
+    batches = representative_batches(representative, graph.batch)
+    graph.set_ranges(graph.histograms(batches))
+    with stderr_closed():
+        content: bytes = mlir_quantize(graph.content(), denylisted_nodes=graph.float_layers())
+    return content
+
+
+@dataclass(frozen=True)
+class CalibratedGraph:
+    """A float graph whose tensors carry the ranges that they were seen with.
+
+    Attributes
+    ----------
+    model
+        The flatbuffer as objects; `set_ranges` changes it.
+    """
+
+    model: Any
+
+    @classmethod
+    def read(cls, content: bytes) -> CalibratedGraph:
+        """From what the converter gives when it only calibrates."""
+        return cls(flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
+
+    def content(self) -> bytes:
+        """The flatbuffer."""
+        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
+
+    @property
+    def batch(self) -> int:
+        """Items that the graph takes at once."""
+        return int(self._graph.tensors[self._graph.inputs[0]].shape[0])
+
+    def float_layers(self) -> list[str]:
+        """Names of what the first layer gives and, where the output is an image, the last."""
+        kinds = [self._kind(operator) for operator in self._graph.operators]
+        layers = [index for index, kind in enumerate(kinds) if kind in LAYERS]
+        kept = list(range(layers[1] if len(layers) > 1 else len(kinds)))
+        if len(self._graph.tensors[self._graph.outputs[0]].shape) == 4:
+            kept.extend(range(layers[-1], len(kinds)))
+        outputs = [self._graph.operators[index].outputs[0] for index in kept]
+        return [self._graph.tensors[index].name.decode() for index in outputs]
+
+    def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
+        """Of every activation but the output, by the tensor's index."""
+        interpreter = Interpreter(
+            model_content=self.content(), experimental_preserve_all_tensors=True
+        )
+        interpreter.allocate_tensors()
+        shown = {index: Histogram.between(*self._range(index)) for index in self._activations()}
+        for batch in batches:
+            interpreter.set_tensor(self._graph.inputs[0], batch)
+            interpreter.invoke()
+            for index, histogram in shown.items():
+                histogram.add(interpreter.get_tensor(index))
+        return shown
+
+    def set_ranges(self, histograms: Mapping[int, Histogram]) -> None:
+        """Give every activation but the output the range of the least error."""
+        for index in self._activations():
+            moved_from = self._source_of_move(index)
+            limits = (
+                least_error_range(histograms[index], self._next(index))
+                if moved_from is None
+                else self._range(moved_from)
+            )
+            quantization = self._graph.tensors[index].quantization
+            quantization.min, quantization.max = ([limit] for limit in limits)
+
+    def _range(self, index: int) -> tuple[float, float]:
+        quantization = self._graph.tensors[index].quantization
+        return float(quantization.min[0]), float(quantization.max[0])
+
+    @property
+    def _graph(self) -> Any:
+        return self.model.subgraphs[0]
+
+    def _kind(self, operator: Any) -> int:
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+    def _activations(self) -> list[int]:
+        """Indices of the input and of what the operators give but the output, in that order."""
+        given = [int(operator.outputs[0]) for operator in self._graph.operators]
+        return [int(self._graph.inputs[0]), *given[:-1]]
+
+    def _source_of_move(self, index: int) -> int | None:
+        for operator in self._graph.operators:
+            if int(operator.outputs[0]) == index and self._kind(operator) in MOVES:
+                return int(operator.inputs[0])
+        return None
+
+    def _next(self, index: int) -> Function:
+        """What the operator that takes a tensor makes of its values, past moves."""
+        for operator in self._graph.operators:
+            if index not in [int(each) for each in operator.inputs]:
+                continue
+            match self._kind(operator):
+                case BuiltinOperator.RESHAPE | BuiltinOperator.DEPTH_TO_SPACE:
+                    return self._next(int(operator.outputs[0]))
+                case BuiltinOperator.LEAKY_RELU:
+                    return leaky(operator.builtinOptions.alpha)
+                case BuiltinOperator.TANH:
+                    return np.tanh
+        return unchanged
