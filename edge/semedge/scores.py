@@ -26,6 +26,9 @@ ScoreFunction = Callable[..., Tensor]
 LOG_FLOOR = np.float32(1e-3)
 """Added before a logarithm; a thousandth of the range of gray values is below the noise."""
 
+NEAREST_WORDS = 5
+"""Words whose distances are averaged."""
+
 
 def l1_distance(a: Tensor, b: Tensor) -> Tensor:
     """Sum of absolute differences of each item, shape `(n,)`."""
@@ -288,6 +291,21 @@ def feature_norm(w: Tensor) -> Tensor:
     return l2_distance(w, np.zeros_like(w))
 
 
+def self_similarity(
+    f_x: Tensor, words_mean: Tensor, words_projection: Tensor, words: Tensor
+) -> Tensor:
+    """Mean distance of the patch's features to the nearest words of normal patches.
+
+    `words_mean` `(d,)` is taken off the features; `words_projection` `(d, k)` maps them to the
+    space of the words, `words` `(m, k)`.
+    """
+    projected = (f_x - words_mean) @ words_projection
+    differences = projected[:, None, :] - words
+    distances = np.sqrt(np.square(differences).sum(axis=2))
+    nearest = min(NEAREST_WORDS, len(words))
+    return np.partition(distances, nearest - 1, axis=1)[:, :nearest].mean(axis=1)
+
+
 def patch_statistics(x: Tensor) -> Tensor:
     """Brightness, contrast and sharpness of each patch and of its middle, shape `(n, 5)`.
 
@@ -381,6 +399,7 @@ SCORES: dict[str, ScoreFunction] = {
         dictionary_residual,
         dictionary_l1,
         dictionary_surprise,
+        self_similarity,
         statistics_gaussian,
         texture_5,
         texture_6,

@@ -54,12 +54,15 @@ SHAPES = {
     **{f"f{depth}": (COUNT, 6) for depth in (5, 6, 9, 12)},
     **{f"f{depth}_mean": (6,) for depth in (5, 6, 9, 12)},
     **{f"f{depth}_whitening": (6, 4) for depth in (5, 6, 9, 12)},
+    "words_mean": (9,),
+    "words_projection": (9, 4),
+    "words": (7, 4),
 }
 CONSTANTS = {
     name
     for name in SHAPES
     if name.endswith(("_mean", "_whitening"))
-    or name.startswith(("s_", "r_", "pca_", "dictionary_", "c_"))
+    or name.startswith(("s_", "r_", "pca_", "dictionary_", "c_", "words"))
 }
 
 
@@ -204,6 +207,12 @@ def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
         return [
             minus_log_density([*statistics_of(x), log(l2(x, y))], "r", tensors)
             for x, y in zip(tensors["x"], tensors["y"], strict=True)
+        ]
+    if name == "self_similarity":
+        projected = (tensors["f_x"] - tensors["words_mean"]) @ tensors["words_projection"]
+        return [
+            sum(sorted(l2(values, word) for word in tensors["words"])[:5]) / 5
+            for values in projected
         ]
     if name == "embedding_gaussian":
         return [whitened_norm(h, tensors["h_mean"], tensors["h_whitening"]) for h in tensors["h_x"]]

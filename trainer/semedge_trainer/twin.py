@@ -117,6 +117,8 @@ def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool) -> Any:
             return tf_keras.layers.Reshape(layer.target_shape, **config)(values[0])
         case keras.layers.Flatten():
             return tf_keras.layers.Flatten(**config)(values[0])
+        case keras.layers.GlobalAveragePooling2D():
+            return tf_keras.layers.GlobalAveragePooling2D(**config)(values[0])
         case keras.layers.Concatenate():
             return tf_keras.layers.Concatenate(axis=layer.axis, **config)(values)
     raise NotImplementedError(f"no twin for layer {layer.name} of {type(layer).__name__}")

@@ -23,6 +23,7 @@ from semedge_trainer.detectors.fanogan import Fanogan
 from semedge_trainer.detectors.ganomaly import Ganomaly
 from semedge_trainer.detectors.patch_statistics import PatchStatistics
 from semedge_trainer.detectors.pca import Pca
+from semedge_trainer.detectors.self_similarity import SelfSimilarity
 from semedge_trainer.detectors.sencebgan import Sencebgan
 from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
@@ -43,6 +44,7 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         Ganomaly,
         PatchStatistics,
         Pca,
+        SelfSimilarity,
         Sencebgan,
         SencebganFeatures,
         SkipGanomaly,
