@@ -3,8 +3,8 @@
 The converter takes the smallest and largest value that a tensor was seen with as its range. Here
 each range is the one that rounds with the least error, in what the operator after it makes of the
 tensor: a leaky ReLU shrinks negatives, so that a range may well cut the largest of them off. And
-the layers at the ends stay float, since gray values and latents suffer most from rounding: the
-first one, and the last where it gives an image. They are a small share of the multiply-adds.
+the first layer stays float, since its inputs, gray values or latents, suffer most from rounding;
+it is a small share of the multiply-adds.
 
 TFLite's calibrated graph, whose tensors carry their ranges, is what both act on.
 """
@@ -40,7 +40,7 @@ MOVES = (BuiltinOperator.RESHAPE, BuiltinOperator.DEPTH_TO_SPACE)
 
 
 def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
-    """int8 graph of a patch twin, with float32 layers at its ends.
+    """int8 graph of a patch twin, its first layer, inputs and outputs in float32.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
     batches = representative_batches(representative, graph.batch)
     graph.set_ranges(graph.histograms(batches))
     with stderr_closed():
-        content: bytes = mlir_quantize(graph.content(), denylisted_nodes=graph.float_layers())
+        content: bytes = mlir_quantize(graph.content(), denylisted_nodes=graph.first_layer())
     return content
 
 
@@ -86,15 +86,15 @@ class CalibratedGraph:
         """Items that the graph takes at once."""
         return int(self._graph.tensors[self._graph.inputs[0]].shape[0])
 
-    def float_layers(self) -> list[str]:
-        """Names of what the first layer gives and, where the output is an image, the last."""
+    def first_layer(self) -> list[str]:
+        """Names of what the operators give up to the second convolution or dense layer."""
         kinds = [self._kind(operator) for operator in self._graph.operators]
         layers = [index for index, kind in enumerate(kinds) if kind in LAYERS]
-        kept = list(range(layers[1] if len(layers) > 1 else len(kinds)))
-        if len(self._graph.tensors[self._graph.outputs[0]].shape) == 4:
-            kept.extend(range(layers[-1], len(kinds)))
-        outputs = [self._graph.operators[index].outputs[0] for index in kept]
-        return [self._graph.tensors[index].name.decode() for index in outputs]
+        end = layers[1] if len(layers) > 1 else len(kinds)
+        return [
+            self._graph.tensors[operator.outputs[0]].name.decode()
+            for operator in self._graph.operators[:end]
+        ]
 
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
         """Of every activation but the output, by the tensor's index."""

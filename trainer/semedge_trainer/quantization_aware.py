@@ -1,8 +1,8 @@
 """Quantization-aware training: twins whose weights learn while TFMOT rounds as int8 will.
 
 What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
-layers at its ends, in ranges of least error, with a scale for each output of a layer. Afterwards
-the plain twin takes the weights and goes the way of any other to int8.
+first layer, in ranges of least error, with a scale for each output of a layer. Afterwards the
+plain twin takes the weights and goes the way of any other to int8.
 """
 
 from __future__ import annotations
@@ -187,14 +187,11 @@ def _disagreement(
 
 def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
     """Quantization-aware copy of an even twin, which rounds where its int8 graph does."""
-    weighted = [layer for layer in even.layers if layer.weights]
-    exact = {weighted[0].name}
-    if len(even.output_shape) == 4:
-        exact |= {layer.name for layer in even.layers[even.layers.index(weighted[-1]) :]}
+    first = next(layer for layer in even.layers if layer.weights)
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         copy = type(layer).from_config(layer.get_config())
-        if layer.name in exact:
+        if layer is first:
             return copy
         match layer:
             case (
