@@ -216,7 +216,7 @@ def test_two_gaussians_come_apart(monkeypatch: pytest.MonkeyPatch, name: str) ->
     networks = toy_networks()
     detector = make_detector(name.split()[0], dict.fromkeys(name.split()[1:], "true"), "fast")
     for stage in detector.stages():
-        losses = train_on_points(stage, networks, steps=200)
+        losses = train_on_points(stage, networks, steps=300)
         assert all(np.isfinite(value) for value in losses.values())
     aurocs = {score: auroc_on_points(detector, networks, score) for score in THESIS_SCORES[name]}
     assert all(auroc > 0.9 for auroc in aurocs.values()), aurocs

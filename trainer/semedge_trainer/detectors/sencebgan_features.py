@@ -78,7 +78,7 @@ class SencebganFeatures(TextureFeatures):
     """The energy, image and latent scores of SENCEBGAN, of features instead of gray values."""
 
     name: ClassVar[str] = "sencebgan-features"
-    thesis_section: ClassVar[str] = "4.3, on pretrained features"
+    thesis_section: ClassVar[str] = "none: 4.3 on pretrained features"
     options_class: ClassVar[type] = SencebganFeaturesOptions
     schedules: ClassVar[Mapping[str, Schedule]] = {
         "fast": Schedule(
