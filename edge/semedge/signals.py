@@ -7,13 +7,15 @@ import os
 import select
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
+
+from semedge.closing import Closing
 
 TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAKE = 0
 
 
-class SignalPipe:
+class SignalPipe(Closing):
     """Turns signals into bytes of a pipe, which `wait` reads; within a `with`.
 
     A handler that set a lock could meet the main thread holding it, so that it does nothing but
@@ -31,12 +33,8 @@ class SignalPipe:
             self._previous = {each: signal.signal(each, self._on_signal) for each in TAKEN}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take no signals any more."""
         self._restore(*TAKEN)
         write_end, self._write_end = self._write_end, -1
         os.close(write_end)

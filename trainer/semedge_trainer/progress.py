@@ -7,11 +7,11 @@ import io
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import tensorflow as tf
 
+from semedge.closing import Closing
 from semedge.console import say
 from semedge.files import write_atomically
 
@@ -19,7 +19,7 @@ LOG_EVERY = 10
 SAY_EVERY_S = 30.0
 
 
-class StageLog:
+class StageLog(Closing):
     """Losses of one stage: a CSV file, TensorBoard, and a bar on a terminal.
 
     Where stderr is no terminal, a line every half a minute takes the bar's place.
@@ -76,15 +76,8 @@ class StageLog:
             left_s = (self._steps - step) / rate
             say(f"{self._stage_name} {step}/{self._steps}, {left_s:.0f} s left: {text}")
 
-    def __enter__(self) -> StageLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the files, and take the bar off the screen."""
         self._file.close()
         self._writer.close()
         if self._bar is not None:

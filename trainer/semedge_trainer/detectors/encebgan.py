@@ -24,7 +24,6 @@ from semedge_trainer.detectors.base import (
     Stage,
     StepContext,
     TrainableDetector,
-    node,
 )
 from semedge_trainer.detectors.energy import (
     ENCODER_RATE_FAST,
@@ -38,6 +37,7 @@ from semedge_trainer.detectors.energy import (
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
+    image_nodes,
     settle_encoder,
 )
 from semedge_trainer.networks import Network
@@ -84,14 +84,6 @@ class Encebgan(TrainableDetector):
 
     def score_plan(self) -> ScorePlan:
         """The six scores of the thesis's code, in images and in latents."""
-        nodes = (
-            node("z", "encoder", "x"),
-            node("y", "generator", "z"),
-            node("h_x", "embedding", "x"),
-            node("h_y", "embedding", "y"),
-            node("d_x", "decoder", "h_x"),
-            node("d_y", "decoder", "h_y"),
-        )
         scores = {
             "im1": {"im1": 1.0},
             "im2": {"im2": 1.0},
@@ -102,7 +94,7 @@ class Encebgan(TrainableDetector):
             "embedding_gaussian": {"embedding_gaussian": 1.0},
             "residual_surprise": {"residual_surprise": 1.0},
         }
-        return ScorePlan(nodes, scores, default="comb_z")
+        return ScorePlan(image_nodes("x"), scores, default="comb_z")
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the loss of stage 2."""

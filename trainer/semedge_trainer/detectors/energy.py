@@ -13,8 +13,9 @@ from functools import partial
 import tensorflow as tf
 
 from semedge.errors import SemedgeError
+from semedge.manifest import Node
 from semedge_trainer import networks as blocks
-from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext
+from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext, node
 from semedge_trainer.losses import mean_norm
 from semedge_trainer.networks import LATENT, Network
 from semedge_trainer.randomness import Randomness
@@ -67,6 +68,18 @@ def energy_networks(width: float) -> dict[str, Network]:
         "embedding": blocks.embedding(width=width),
         "decoder": blocks.decoder(width=width),
     }
+
+
+def image_nodes(item: str) -> tuple[Node, ...]:
+    """An item's latent and reconstruction, and what D makes of both."""
+    return (
+        node("z", "encoder", item),
+        node("y", "generator", "z"),
+        node("h_x", "embedding", item),
+        node("h_y", "embedding", "y"),
+        node("d_x", "decoder", "h_x"),
+        node("d_y", "decoder", "h_y"),
+    )
 
 
 def ebgan_stage(

@@ -47,6 +47,7 @@ from semedge_trainer.detectors.energy import (
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
+    image_nodes,
     settle_encoder,
 )
 from semedge_trainer.losses import mean_norm
@@ -169,14 +170,7 @@ class Sencebgan(TrainableDetector):
 
     def score_plan(self) -> ScorePlan:
         """Scores of detectors.md: images, latents, embeddings, and pair features where on."""
-        nodes = [
-            node("z", "encoder", "x"),
-            node("y", "generator", "z"),
-            node("h_x", "embedding", "x"),
-            node("h_y", "embedding", "y"),
-            node("d_x", "decoder", "h_x"),
-            node("d_y", "decoder", "h_y"),
-        ]
+        nodes = list(image_nodes("x"))
         scores = {
             "im1": {"im1": 1.0},
             "im2": {"im2": 1.0},

@@ -39,6 +39,7 @@ from semedge_trainer.detectors.energy import (
     FEATURE_WEIGHT,
     ebgan_stage,
     encoder_terms,
+    image_nodes,
     settle_encoder,
 )
 from semedge_trainer.detectors.texture_features import (
@@ -134,12 +135,7 @@ class SencebganFeatures(TextureFeatures):
                 node("f6", "blocks6", "x"),
                 node("f9", "blocks9", "f6"),
                 node("w", "whitening", "f6", "f9"),
-                node("z", "encoder", "w"),
-                node("y", "generator", "z"),
-                node("h_x", "embedding", "w"),
-                node("h_y", "embedding", "y"),
-                node("d_x", "decoder", "h_x"),
-                node("d_y", "decoder", "h_y"),
+                *image_nodes("w"),
                 node("z_y", "reconstruction_encoder", "y"),
             ),
             scores={
