@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,8 @@ def _background(rows: GrayImage) -> tuple[NDArray[np.floating], NDArray[np.float
 class LowerEdge:
     """Cuts rows off at the lower edge of frames, and says once where a bar is left.
 
+    Several threads may share one.
+
     Attributes
     ----------
     crop_px
@@ -79,7 +82,7 @@ class LowerEdge:
     """
 
     crop_px: int = 0
-    _said: bool = field(default=False, init=False)
+    _said: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.crop_px < 0:
@@ -91,8 +94,11 @@ class LowerEdge:
         Raises `SemedgeError` where nothing would be left.
         """
         cropped = self.cut(image)
-        if not self._said and (bar_px := find_information_bar(cropped)):
-            self._said = True
+        if (
+            not self._said.locked()
+            and (bar_px := find_information_bar(cropped))
+            and self._said.acquire(blocking=False)
+        ):
             say(
                 f"{source} seems to have an information bar of {bar_px} px at its lower edge, "
                 "which would be inspected as material; cut it off with --crop-bottom-px "

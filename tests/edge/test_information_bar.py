@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -109,6 +111,20 @@ def test_a_camera_says_it_once_and_crops(barred: Path, capsys: pytest.CaptureFix
 def test_what_is_left_of_a_bar_counts_on_from_the_crop(capsys: pytest.CaptureFixture[str]) -> None:
     LowerEdge(10).crop(with_bar(normal_frames()[0], BAR_PX), "frame")
     assert "--crop-bottom-px 40," in capsys.readouterr().err
+
+
+def test_threads_that_share_an_edge_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+    image = with_bar(normal_frames()[0], BAR_PX)
+    edge = LowerEdge()
+    with ThreadPoolExecutor(16) as pool:
+        together = Barrier(16)
+
+        def crop(number: int) -> None:
+            together.wait(timeout=10)
+            edge.crop(image, f"frame {number}")
+
+        list(pool.map(crop, range(16)))
+    assert capsys.readouterr().err.count("information bar") == 1
 
 
 def test_score_sees_no_bar_that_is_cropped(
