@@ -16,7 +16,8 @@ from semedge.interpreter import Graph, worker_count
 from semedge.manifest import FrameInput
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_locally, scale_patches
-from semedge.scores import Tensor, tensors_needed, weighted_score
+from semedge.scores import tensors_needed, weighted_score
+from semedge.scores.distances import Tensor
 from semedge.stopwatch import Stopwatch
 from semedge.tiles import Span, Tiling
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from semedge.manifest import Node
-from semedge.scores import Tensor
+from semedge.scores.distances import Tensor
 
 
 def nodes_needed(nodes: Iterable[Node], tensor_names: set[str]) -> list[Node]:

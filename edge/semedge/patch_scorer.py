@@ -17,7 +17,8 @@ from semedge.interpreter import Graph, worker_count
 from semedge.manifest import PatchInput
 from semedge.nodes import nodes_needed, run_node
 from semedge.scaling import scale_patches
-from semedge.scores import Tensor, tensors_needed, weighted_score
+from semedge.scores import tensors_needed, weighted_score
+from semedge.scores.distances import Tensor
 from semedge.stopwatch import Stopwatch
 
 BATCH = 32

@@ -11,7 +11,7 @@ from semedge.frame_scorer import FrameScorer
 from semedge.grid import PatchGrid
 from semedge.manifest import FrameInput
 from semedge.patch_scorer import PatchScorer
-from semedge.scores import Tensor
+from semedge.scores.distances import Tensor
 
 
 class Scorer(Protocol):

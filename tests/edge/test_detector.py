@@ -19,7 +19,7 @@ from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
 from semedge.manifest import Manifest, Node
 from semedge.nodes import nodes_needed, run_node
-from semedge.scores import embedding_gaussian
+from semedge.scores.statistics import embedding_gaussian
 from semedge.simulation import SimulatedLine
 
 

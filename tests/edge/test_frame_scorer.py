@@ -28,7 +28,7 @@ from semedge.frame_scorer import grouped
 from semedge.interpreter import Graph
 from semedge.manifest import Manifest
 from semedge.scaling import scale_patches
-from semedge.scores import texture_6
+from semedge.scores.features import texture_6
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from semedge.scores import SCORES, Tensor, tensors_needed, weighted_score
+from semedge.scores import SCORES, tensors_needed, weighted_score
+from semedge.scores.distances import Tensor
 
 COUNT = 5
 SHAPES = {

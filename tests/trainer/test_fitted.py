@@ -19,12 +19,8 @@ from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
-from semedge.scores import (
-    code_indicators,
-    pca_hotelling,
-    pca_residual,
-    weighted_score,
-)
+from semedge.scores import weighted_score
+from semedge.scores.statistics import code_indicators, pca_hotelling, pca_residual
 from semedge.simulation import SimulatedLine
 from semedge.sparse import parts_of, sparse_codes
 from semedge_trainer.detectors import make_detector

@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 
 from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
-from semedge.scores import (
+from semedge.scores.statistics import (
     embedding_gaussian,
     patch_statistics,
     residual_surprise,

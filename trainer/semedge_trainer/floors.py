@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
 from semedge.scaling import scale_patches
-from semedge.scores import deviation, mean_gray, pca_residual
+from semedge.scores.statistics import deviation, mean_gray, pca_residual
 from semedge_trainer.principal import Moments, PrincipalComponents
 
 Array = NDArray[np.float32]

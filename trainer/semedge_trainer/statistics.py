@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
-from semedge.scores import patch_statistics, residual_statistics
+from semedge.scores.statistics import patch_statistics, residual_statistics
 
 Array = NDArray[np.float32]
 

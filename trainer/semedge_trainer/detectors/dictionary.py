@@ -26,7 +26,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
 from semedge.errors import SemedgeError
-from semedge.scores import code_indicators, code_statistics
+from semedge.scores.statistics import code_indicators, code_statistics
 from semedge.sparse import parts_of
 from semedge_trainer.detectors.base import (
     Array,

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from semedge.errors import SemedgeError
-from semedge.scores import patch_statistics
+from semedge.scores.statistics import patch_statistics
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,

@@ -1,0 +1,48 @@
+"""Distances of the items of a batch, which scores are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensor = NDArray[np.float32]
+ScoreFunction = Callable[..., Tensor]
+
+
+def l1_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of absolute differences of each item, shape `(n,)`."""
+    return np.abs(a - b).reshape(len(a), -1).sum(axis=1)
+
+
+def l2_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distance of each item, shape `(n,)`."""
+    difference = (a - b).reshape(len(a), -1)
+    return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+
+def mean_square(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distance of each item divided by its number of values, shape `(n,)`."""
+    difference = (a - b).reshape(len(a), -1)
+    squares: Tensor = np.einsum("ij,ij->i", difference, difference)
+    return squares / np.float32(difference.shape[1])
+
+
+def minus_log_sigmoid(logits: Tensor) -> Tensor:
+    """-log sigmoid of each logit of `(n, 1)`, shape `(n,)`."""
+    values: Tensor = np.logaddexp(np.float32(0.0), -logits)[:, 0]
+    return values
+
+
+def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Norm of values `(n, d)` that were centred and mapped to unit covariance, shape `(n,)`."""
+    whitened = (values - mean) @ whitening
+    return np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
+
+
+def relative_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Squared Mahalanobis distance by the number of its dimensions, shape `(n,)`."""
+    whitened = values @ whitening
+    whitened -= mean @ whitening
+    return np.einsum("ij,ij->i", whitened, whitened) / np.float32(whitening.shape[1])
