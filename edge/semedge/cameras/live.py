@@ -19,7 +19,7 @@ from semedge.errors import SemedgeError
 from semedge.frame import Frame, GrayImage
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 
 POLL_S = 0.2
