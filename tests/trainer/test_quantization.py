@@ -18,7 +18,7 @@ from semedge.interpreter import Graph
 from semedge.scaling import scale_patches
 from semedge_trainer import quantization_aware
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
-from semedge_trainer.int8 import CalibratedGraph, convert_int8
+from semedge_trainer.int8 import CalibratedGraph, convert_int8, hold_weights_in_int8
 from semedge_trainer.networks import Network
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
@@ -30,7 +30,11 @@ from semedge_trainer.quantization import (
     inputs_of,
     plain_twins,
 )
-from semedge_trainer.quantization_aware import _disagreement, quantization_aware_twins
+from semedge_trainer.quantization_aware import (
+    _disagreement,
+    _go_where_graphs_agree,
+    quantization_aware_twins,
+)
 from semedge_trainer.ranges import Histogram, leaky, least_error_range, rounded, unchanged
 from semedge_trainer.run import Run
 from semedge_trainer.tensors import exported_tensors
@@ -128,7 +132,7 @@ def first_layer(twin: Twin) -> int:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_first_layer_of_an_int8_graph_and_no_other_is_float(
+def test_the_ends_of_an_int8_graph_and_no_other_layer_are_float(
     trained: Trained, name: str
 ) -> None:
     twin = trained.even[name]
@@ -139,12 +143,32 @@ def test_the_first_layer_of_an_int8_graph_and_no_other_is_float(
         for detail in interpreter.get_tensor_details()
     }
     layers = [
-        "".join(kinds[index] for index in (operator["inputs"][0], operator["outputs"][0]))
+        "".join(kinds[index] for index in (*operator["inputs"][:2], operator["outputs"][0]))
         for operator in interpreter._get_ops_details()
         if operator["op_name"] in ("CONV_2D", "FULLY_CONNECTED")
     ]
-    assert layers == ["ff", *["ii"] * (len(layers) - 1)]
+    last = "fif" if twin.scales.outputs is not None else "iii"
+    assert layers == ["fff", *["iii"] * (len(layers) - 2), last]
     assert len(layers) > 3
+
+
+def test_weights_that_are_held_in_int8_are_off_by_half_a_step_at_most() -> None:
+    random = np.random.default_rng(4)
+    model = tf_keras.Sequential(
+        [tf_keras.Input((16,), batch_size=BATCH), tf_keras.layers.Dense(8, name="last")]
+    )
+    content = convert(model, "float32", np.zeros((BATCH, 16), np.float32))
+    (output,) = Interpreter(model_content=content).get_output_details()
+    inputs = random.normal(size=(BATCH, 16)).astype(np.float32)
+    held = Graph(hold_weights_in_int8(content, [output["name"]]), "held").run(inputs)
+    exact = Graph(content, "exact").run(inputs)
+    kernel = model.layers[-1].kernel.numpy()
+    rounded = np.abs(inputs).sum(axis=1) * np.abs(kernel).max() / 254
+    inputs_step = (inputs.max(axis=1) - inputs.min(axis=1)) / 255
+    error = np.abs(held - exact).max(axis=1)
+    assert (error <= rounded + inputs_step * np.abs(kernel).sum(axis=0).max()).all()
+    assert error.max() > 0
+    assert Graph(hold_weights_in_int8(content, []), "untouched").run(inputs) == pytest.approx(exact)
 
 
 def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
@@ -206,6 +230,7 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(quantization_aware, "FINE_TUNING_STEPS", 2)
+    monkeypatch.setattr(quantization_aware, "SHARES", (1.0,))
     aware = quantization_aware_twins(trained.detector, trained.networks, trained.tensors)
     assert caplog.text == ""
     assert set(aware) == set(trained.plan.graphs)
@@ -217,6 +242,22 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
             assert 0 < np.abs(after[kernel] - value).max() < 1e-4, (name, kernel)
         content = convert_int8(twin.model, twin.scaled(trained.inputs(name)))
         assert converted_error(trained, name, twin, content) <= LARGEST_ERROR["int8"]
+
+
+def test_weights_that_were_tuned_for_the_worse_are_not_taken(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization_aware, "SHARES", (1.0, 0.0))
+    plan = trained.plan.chosen("im1", only=True)
+    plain, ruined = (even_twins(plan, trained.networks, trained.tensors) for _ in range(2))
+    for twin in ruined.values():
+        for variable in twin.model.trainable_variables:
+            variable.assign(variable * 1.2)
+    _go_where_graphs_agree(plan, plain, ruined, trained.tensors)
+    for name in plan.graphs:
+        before, after = kernels_of(trained.even[name].model), kernels_of(plain[name].model)
+        for kernel, value in before.items():
+            assert np.abs(after[kernel] - value).max() < 1e-6, (name, kernel)
 
 
 def test_disagreement_is_the_share_of_the_variance_that_the_twins_miss(trained: Trained) -> None:

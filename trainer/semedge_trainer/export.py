@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
 from semedge.errors import SemedgeError
-from semedge.manifest import Manifest, Node, PatchInput, Quantization, ScoreChoice
+from semedge.manifest import Manifest, PatchInput, Quantization, ScoreChoice
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.whole_frame import FrameDetector
@@ -16,12 +15,11 @@ from semedge_trainer.frame_export import export_frames
 from semedge_trainer.int8 import convert_int8
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
-    Array,
-    Twin,
     convert,
     even_twins,
     inputs_of,
     plain_twins,
+    scaled_nodes,
 )
 from semedge_trainer.quantization_aware import quantization_aware_twins
 from semedge_trainer.run import Run
@@ -102,7 +100,7 @@ def export_run(
             if quantization in ("int8", "qat")
             else convert(twin.model, quantization, representative)
         )
-    nodes, scales = _scaled_nodes(plan.nodes, twins)
+    nodes, scales = scaled_nodes(plan.nodes, twins)
     compared, blurred = parity_patches(patches)
     parity = compare(
         plan,
@@ -130,20 +128,3 @@ def export_run(
     )
     write_bundle(path, manifest, contents)
     return manifest
-
-
-def _scaled_nodes(
-    nodes: tuple[Node, ...], twins: Mapping[str, Twin]
-) -> tuple[tuple[Node, ...], dict[str, Array]]:
-    """The nodes with the scales of their graphs named, and the scales by name."""
-    scales: dict[str, Array] = {}
-    scaled = []
-    for node in nodes:
-        found = twins[node.graph].scales
-        named = {}
-        for end, array in (("input_scale", found.inputs), ("output_scale", found.outputs)):
-            if array is not None:
-                named[end] = f"{node.graph}_{end}"
-                scales[named[end]] = array
-        scaled.append(node.model_copy(update=named))
-    return tuple(scaled), scales

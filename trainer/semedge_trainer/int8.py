@@ -3,15 +3,16 @@
 The converter takes the smallest and largest value that a tensor was seen with as its range. Here
 each range is the one that rounds with the least error, in what the operator after it makes of the
 tensor: a leaky ReLU shrinks negatives, so that a range may well cut the largest of them off. And
-the first layer stays float, since its inputs, gray values or latents, suffer most from rounding;
-it is a small share of the multiply-adds.
+the ends of a graph are not rounded, for they suffer most: the first layer, whose inputs are gray
+values or latents, stays float, a small share of the multiply-adds; a dense layer that gives
+latents, embeddings or logits holds its weights in int8 and gives float.
 
 TFLite's calibrated graph, whose tensors carry their ranges, is what both act on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,11 @@ import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import mlir_quantize
-from tensorflow.lite.python.schema_py_generated import BuiltinOperator
+from tensorflow.lite.python.schema_py_generated import (
+    BuiltinOperator,
+    QuantizationParametersT,
+    TensorType,
+)
 from tensorflow.lite.tools import flatbuffer_utils
 
 from semedge_trainer.quantization import calibration_converter, representative_batches
@@ -40,7 +45,7 @@ MOVES = (BuiltinOperator.RESHAPE, BuiltinOperator.DEPTH_TO_SPACE)
 
 
 def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
-    """int8 graph of a patch twin, its first layer, inputs and outputs in float32.
+    """int8 graph of a patch twin, whose ends are in float32.
 
     Parameters
     ----------
@@ -55,9 +60,12 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
         graph = CalibratedGraph.read(converter.convert())
     batches = representative_batches(representative, graph.batch)
     graph.set_ranges(graph.histograms(batches))
+    last = graph.last_dense()
     with stderr_closed():
-        content: bytes = mlir_quantize(graph.content(), denylisted_nodes=graph.first_layer())
-    return content
+        content: bytes = mlir_quantize(
+            graph.content(), denylisted_nodes=[*graph.first_layer(), *last]
+        )
+    return hold_weights_in_int8(content, last)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,13 @@ class CalibratedGraph:
             self._graph.tensors[operator.outputs[0]].name.decode()
             for operator in self._graph.operators[:end]
         ]
+
+    def last_dense(self) -> list[str]:
+        """Name of the output, where a dense layer other than the first gives it."""
+        last = self._graph.operators[-1]
+        name: str = self._graph.tensors[last.outputs[0]].name.decode()
+        is_dense = self._kind(last) == BuiltinOperator.FULLY_CONNECTED
+        return [name] if is_dense and name not in self.first_layer() else []
 
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
         """Of every activation but the output, by the tensor's index."""
@@ -158,3 +173,26 @@ class CalibratedGraph:
                 case BuiltinOperator.TANH:
                     return np.tanh
         return unchanged
+
+
+def hold_weights_in_int8(content: bytes, outputs: Collection[str]) -> bytes:
+    """The graph with the weights of these float dense layers in int8, one scale a layer.
+
+    The runtime rounds such a layer's inputs too, item by item in the range of each; its outputs are
+    float.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        if graph.tensors[operator.outputs[0]].name.decode() not in outputs:
+            continue
+        weights = graph.tensors[operator.inputs[1]]
+        buffer = model.buffers[weights.buffer]
+        values = np.frombuffer(buffer.data.tobytes(), np.float32)
+        scale = np.abs(values).max() / 127
+        buffer.data = np.round(values / scale).astype(np.int8).view(np.uint8)
+        weights.type = TensorType.INT8
+        weights.quantization = QuantizationParametersT()
+        weights.quantization.scale, weights.quantization.zeroPoint = [scale], [0]
+        operator.builtinOptions.asymmetricQuantizeInputs = True
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -15,7 +15,7 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
-from semedge.manifest import Quantization
+from semedge.manifest import Node, Quantization
 from semedge_trainer.detectors.base import Networks, ScorePlan
 from semedge_trainer.equalization import NO_SCALES, LatentScales, equalize
 from semedge_trainer.silence import stderr_closed
@@ -110,6 +110,23 @@ def even_twins(
         batches = representative_batches(inputs_of(name, plan, tensors), BATCH)
         twins[name] = Twin(twin.model, equalize(twin.model, batches))
     return twins
+
+
+def scaled_nodes(
+    nodes: tuple[Node, ...], twins: Mapping[str, Twin]
+) -> tuple[tuple[Node, ...], dict[str, Array]]:
+    """The nodes with the scales of their graphs named, and the scales by name."""
+    scales: dict[str, Array] = {}
+    scaled = []
+    for node in nodes:
+        found = twins[node.graph].scales
+        named = {}
+        for end, array in (("input_scale", found.inputs), ("output_scale", found.outputs)):
+            if array is not None:
+                named[end] = f"{node.graph}_{end}"
+                scales[named[end]] = array
+        scaled.append(node.model_copy(update=named))
+    return tuple(scaled), scales
 
 
 def inputs_of(graph: str, plan: ScorePlan, tensors: Mapping[str, Array]) -> Array:

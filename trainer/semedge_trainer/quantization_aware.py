@@ -2,7 +2,8 @@
 
 What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
 first layer, in ranges of least error, with a scale for each output of a layer. Afterwards the
-plain twin takes the weights and goes the way of any other to int8.
+plain twin goes towards the learnt weights, as far as its int8 graph agrees best with the float
+network, and then the way of any other to int8.
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ from tensorflow_model_optimization.quantization.keras import (
 
 from semedge.console import progress
 from semedge.manifest import Node
-from semedge_trainer.detectors.base import Networks, TrainableDetector
+from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
+from semedge_trainer.int8 import convert_int8
 from semedge_trainer.quantization import (
     BATCH,
     Twin,
     even_twins,
     inputs_of,
     representative_batches,
+    scaled_nodes,
 )
 from semedge_trainer.ranges import Function, Histogram, leaky, least_error_range, unchanged
+from semedge_trainer.tensors import exported_tensors
 from semedge_trainer.twin import DepthToSpace, probe
 
 FINE_TUNING_STEPS = 150
@@ -42,6 +46,9 @@ FINE_TUNING_BATCH = 32
 AGREEMENT_WEIGHT = 1e4
 SMALLEST_VARIANCE = 1e-6
 """Keeps a tensor that never varies from dividing by zero."""
+SHARES = (1.0, 0.5, 0.25, 0.0)
+"""Of the way to the learnt weights, of which the best is taken."""
+AGREEMENT_PATCHES = 1024
 
 Array = NDArray[np.float32]
 
@@ -104,7 +111,8 @@ def quantization_aware_twins(
     """Even twins whose weights were fine-tuned on the detector's own losses while int8 rounds.
 
     The losses alone do not hold the ranks of the scores while the weights move, so that the
-    distance from what the float twins compute is added to them.
+    distance from what the float twins compute is added to them; and of the way that the weights
+    went, the twins go the share after which int8 changes that the least.
 
     Parameters
     ----------
@@ -120,8 +128,7 @@ def quantization_aware_twins(
         for name, twin in even.items()
     }
     _fine_tune(detector, aware, even, tensors["x"])
-    for name, twin in even.items():
-        _take_weights(twin.model, aware[name].model)
+    _go_where_graphs_agree(plan, even, aware, tensors)
     return even
 
 
@@ -154,13 +161,48 @@ def _fine_tune(
         step(tf.constant(patches[chosen]))
 
 
-def _take_weights(plain: tf_keras.Model, aware: tf_keras.Model) -> None:
-    """Give a plain twin the kernels and biases of its quantization-aware copy."""
+def _go_where_graphs_agree(
+    plan: ScorePlan,
+    even: Mapping[str, Twin],
+    aware: Mapping[str, Twin],
+    tensors: Mapping[str, Array],
+) -> None:
+    """Move the weights of plain twins the best of `SHARES` towards their aware copies'."""
+    ways = [way for name, twin in even.items() for way in _ways(twin.model, aware[name].model)]
+    representative = {
+        name: twin.scaled(inputs_of(name, plan, tensors)) for name, twin in even.items()
+    }
+    expected = {name: values[-AGREEMENT_PATCHES:] for name, values in tensors.items()}
+    nodes, scales = scaled_nodes(plan.nodes, even)
+
+    def go(share: float) -> None:
+        for variable, start, end in ways:
+            variable.assign(start + share * (end - start))
+
+    def error(share: float) -> float:
+        go(share)
+        graphs = {
+            name: convert_int8(twin.model, representative[name]) for name, twin in even.items()
+        }
+        given = exported_tensors(nodes, graphs, scales, expected["x"])
+        return sum(
+            float(np.square(given[node.output] - expected[node.output]).mean())
+            / (float(expected[node.output].var()) + SMALLEST_VARIANCE)
+            for node in nodes
+        )
+
+    go(min(progress(SHARES, "comparing int8 graphs"), key=error))
+
+
+def _ways(plain: tf_keras.Model, aware: tf_keras.Model) -> list[tuple[tf.Variable, Array, Array]]:
+    """Each kernel and bias of a plain twin, its values, and what its aware copy learnt."""
     learnt = {
         variable.name.removeprefix("quant_"): variable for variable in aware.trainable_variables
     }
-    for variable in plain.trainable_variables:
-        variable.assign(learnt[variable.name])
+    return [
+        (variable, variable.numpy(), learnt[variable.name].numpy())
+        for variable in plain.trainable_variables
+    ]
 
 
 def _disagreement(
