@@ -15,6 +15,7 @@ from semedge_trainer.frame_export import export_frames
 from semedge_trainer.int8 import convert_int8
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
+    REPRESENTATIVE_PATCHES,
     convert,
     even_twins,
     inputs_of,
@@ -23,7 +24,7 @@ from semedge_trainer.quantization import (
 )
 from semedge_trainer.quantization_aware import quantization_aware_twins
 from semedge_trainer.run import Run
-from semedge_trainer.statistics import normal_statistics
+from semedge_trainer.statistics import NORMAL_STATISTICS, normal_statistics
 from semedge_trainer.tensors import exported_tensors
 
 
@@ -79,9 +80,16 @@ def export_run(
     if not plan.graphs:
         quantization = "float32"
     patches = scale_patches(run.patches(), run.record.scaling)
-    shown = detector.score_plan() if quantization == "qat" else plan
-    tensors = keras_tensors(shown, networks, patches)
     needed = set().union(*(tensors_needed(weights) for weights in plan.scores.values()))
+    tensors = (
+        keras_tensors(detector.score_plan(), networks, patches)
+        if quantization == "qat"
+        else keras_tensors(
+            plan,
+            networks,
+            patches if needed & NORMAL_STATISTICS else patches[:REPRESENTATIVE_PATCHES],
+        )
+    )
     fitted = {name: array for name, array in run.fitted().items() if name in needed}
     constants = fitted | normal_statistics(tensors, needed - set(fitted))
     match quantization:

@@ -23,6 +23,7 @@ from semedge_trainer.twin import make_twin
 
 BATCH = 32
 REPRESENTATIVE_BATCHES = 16
+REPRESENTATIVE_PATCHES = BATCH * REPRESENTATIVE_BATCHES
 
 Array = NDArray[np.float32]
 

@@ -17,6 +17,10 @@ COMPONENTS = 16
 SMALLEST_VARIANCE = 1e-4
 
 
+NORMAL_STATISTICS = frozenset({"h_whitening", "s_means", "r_means"})
+"""The arrays of scores that ask for statistics of normal patches."""
+
+
 def normal_statistics(tensors: Mapping[str, Array], needed: set[str]) -> dict[str, Array]:
     """The arrays among `needed` that describe normal patches.
 
