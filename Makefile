@@ -18,13 +18,13 @@ demo: $(EDGE)/ready
 station: $(DEV)/ready apt
 	$(DEV)/bin/python tests/system/whole_station.py
 
-test: $(DEV)/ready $(DEV)/aravis $(EDGE)/ready $(TFLITE)/ready $(ARM)/ready apt
+test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(ARM)/ready apt
 	$(DEV)/bin/python -m pytest tests -m "not slow"
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
 
-# Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
+# Every fault of docs/reliability.md, and the page of their figures; in under ten minutes.
 reliability: $(DEV)/ready $(DEV)/aravis apt
 	@mkdir -p runs
 	$(DEV)/bin/python -m pytest tests/edge tests/system -m fault -o junit_family=xunit1 \
@@ -86,7 +86,7 @@ $(DEV)/aravis: $(DEV)/ready | apt
 	  echo "PyGObject could not be built; the tests of Aravis are skipped."
 	touch $@
 
-# Ray is large, and only slow tests need it.
+# Ray, for archives and ablations on a cluster.
 $(DEV)/cluster: $(DEV)/ready
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	touch $@

@@ -110,7 +110,6 @@ def few(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cluster_gives_the_same_table(
     tmp_path: Path, few: Path, bundle: Path, cluster: str
