@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from semedge.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.commands.scoring_options import stride_option
 from semedge.console import print_json, say, table_console
 from semedge.detector import Detector
 from semedge.grid import PatchGrid
@@ -49,13 +50,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[i
     metavar="WxH",
     help="Width and height of the frames, in pixels.",
 )
-@click.option(
-    "--stride",
-    "stride_px",
-    type=click.IntRange(min=1),
-    metavar="PX",
-    help="Distance between patches; the detector's own where absent.",
-)
+@stride_option()
 @click.option(
     "--seconds",
     "duration_s",

@@ -12,6 +12,7 @@ from semedge.calibrating import CalibrationRequest, calibrate_detector, check_re
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.sim import SimulatedCamera
 from semedge.commands.camera_options import camera_options
+from semedge.commands.scoring_options import stride_option, workers_option
 from semedge.console import print_json, say
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
@@ -123,14 +124,8 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     metavar="WxH",
     help="Split each frame into fields, where these are far enough apart to be independent.",
 )
-@click.option(
-    "--stride",
-    "stride_px",
-    type=click.IntRange(1),
-    metavar="PX",
-    help="Distance between patches; default: the detector's own.",
-)
-@click.option("--workers", type=click.IntRange(1), help="Scoring threads; default: all cores.")
+@stride_option()
+@workers_option()
 @click.option(
     "--allow-training-frames",
     is_flag=True,

@@ -19,6 +19,7 @@ from semedge.calibration_file import MAX_FILE_BYTES
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.camera_options import camera_options
+from semedge.commands.scoring_options import stride_option
 from semedge.console import print_json, say
 from semedge.errors import SemedgeError
 from semedge.files import read_bounded
@@ -52,12 +53,7 @@ def recipe() -> None:
     "--detector", type=FILE, metavar="FILE", help="The bundle; the demo detector where absent."
 )
 @click.option("--calibration", type=FILE, required=True, metavar="FILE")
-@click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    metavar="PX",
-    help="Distance between patches; the detector's own where absent.",
-)
+@stride_option()
 @click.option(
     "--station",
     type=FILE,
@@ -80,7 +76,7 @@ def make(
     note: str,
     detector: Path | None,
     calibration: Path,
-    stride: int | None,
+    stride_px: int | None,
     station: Path | None,
     camera: str | None,
     alarm: float | None,
@@ -106,7 +102,7 @@ def make(
         "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "detector_sha256": hashlib.sha256(bundle).hexdigest(),
         "calibration_sha256": hashlib.sha256(calibrated).hexdigest(),
-        "stride_px": stride,
+        "stride_px": stride_px,
         "decision": decision.model_dump()
         | {key: value for key, value in levels.items() if value is not None},
         "camera": asdict(settings.overruled_by(camera_settings)),

@@ -13,6 +13,7 @@ import click
 from semedge.bundle import Bundle, demo_content, parse_bundle, read_content
 from semedge.calibration_file import load_calibration
 from semedge.commands.camera_options import crop_option
+from semedge.commands.scoring_options import stride_option, workers_option
 from semedge.console import print_json, progress, say
 from semedge.database import storable
 from semedge.detector import Detector
@@ -47,18 +48,8 @@ KEPT_AT_ONCE = 32
     metavar="FILE",
     help="A calibration of the detector, to mark what is above its threshold.",
 )
-@click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    metavar="PX",
-    help="Distance between patches; the detector's own where absent.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that score files; the usable cores where absent.",
-)
+@stride_option()
+@workers_option()
 @click.option(
     "--ray",
     "cluster",
@@ -77,7 +68,7 @@ def score(
     paths: tuple[str, ...],
     detector_path: Path | None,
     calibration_path: Path | None,
-    stride: int | None,
+    stride_px: int | None,
     workers: int | None,
     cluster: str | None,
     crop_bottom_px: int,
@@ -100,7 +91,7 @@ def score(
         say("Using the demo detector that ships with semedge; choose another with --detector.")
     files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
     content, bundle = _read_bundle(detector_path)
-    with Detector(bundle, stride_px=stride, workers=1) as loaded:
+    with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
         promise = None if calibration_path is None else load_calibration(calibration_path, loaded)
         settings = ScoreSettings.of(loaded, crop_bottom_px)
     partial = out and out.with_name(f"{out.name}.partial")

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from semedge.cameras import CameraSettings
 from semedge.commands.camera_options import UNSAID, camera_options, settings_from
+from semedge.commands.scoring_options import stride_option, workers_option
 from semedge.console import say
 from semedge.errors import SemedgeError
 from semedge.files import held_alone
@@ -114,20 +115,8 @@ def _read_station(
     metavar="DIR",
     help="Where the pictures of alerts are kept.",
 )
-@click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    envvar="SEMEDGE_STRIDE",
-    metavar="PX",
-    help="Distance between patches; the detector's own where absent.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    envvar="SEMEDGE_WORKERS",
-    metavar="N",
-    help="Threads that score patches; the usable cores where absent.",
-)
+@stride_option("stride", envvar="SEMEDGE_STRIDE")
+@workers_option(envvar="SEMEDGE_WORKERS")
 @click.option(
     "--timeout-s",
     type=click.FloatRange(min=0, min_open=True),

@@ -13,6 +13,7 @@ import click
 from semedge.bundle import read_bundle, read_demo_bundle
 from semedge.calibration_file import load_calibration
 from semedge.commands.camera_options import crop_option
+from semedge.commands.scoring_options import workers_option
 from semedge.console import print_json, progress, say, table_console
 from semedge.detector import Detector
 from semedge.errors import SemedgeError
@@ -126,7 +127,7 @@ SEARCH_STEPS = 500
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of sample and search."
 )
-@click.option("--workers", type=click.IntRange(1), help="Scoring threads; default: all cores.")
+@workers_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
     "--report",
