@@ -12,7 +12,7 @@ TFLite's calibrated graph, whose tensors carry their ranges, is what both act on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,13 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
     representative
         Inputs as the graph will see them, shape `(n, ...)`, n at least the twin's batch.
     """
-    converter = calibration_converter(twin, representative)
+    batches = representative_batches(representative, twin.inputs[0].shape[0])
+    # One batch makes it a calibrated graph; its ranges are set from all of them, by faster kernels.
+    converter = calibration_converter(twin, batches[0])
     converter._experimental_calibrate_only = True
     with stderr_closed():
         graph = CalibratedGraph.read(converter.convert())
-    batches = representative_batches(representative, graph.batch)
+    graph.see(batches)
     graph.set_ranges(graph.histograms(batches))
     last = graph.last_dense()
     with stderr_closed():
@@ -89,11 +91,6 @@ class CalibratedGraph:
         """The flatbuffer."""
         return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
 
-    @property
-    def batch(self) -> int:
-        """Items that the graph takes at once."""
-        return int(self._graph.tensors[self._graph.inputs[0]].shape[0])
-
     def first_layer(self) -> list[str]:
         """Names of what the operators give up to the second convolution or dense layer."""
         kinds = [self._kind(operator) for operator in self._graph.operators]
@@ -111,19 +108,35 @@ class CalibratedGraph:
         is_dense = self._kind(last) == BuiltinOperator.FULLY_CONNECTED
         return [name] if is_dense and name not in self.first_layer() else []
 
+    def see(self, batches: Sequence[Array]) -> None:
+        """Give every activation and the output the range from its smallest to its largest value."""
+        limits: dict[int, tuple[float, float]] = {}
+        for values_of in self._runs(batches):
+            for index in (*self._activations(), int(self._graph.outputs[0])):
+                values = values_of(index)
+                low, high = limits.get(index, (np.inf, -np.inf))
+                limits[index] = min(low, float(values.min())), max(high, float(values.max()))
+        for index, seen in limits.items():
+            self._set_range(index, seen)
+
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
         """Of every activation but the output, by the tensor's index."""
+        shown = {index: Histogram.between(*self._range(index)) for index in self._activations()}
+        for values_of in self._runs(batches):
+            for index, histogram in shown.items():
+                histogram.add(values_of(index))
+        return shown
+
+    def _runs(self, batches: Sequence[Array]) -> Iterator[Callable[[int], Array]]:
+        """For each batch, the values of a tensor by its index."""
         interpreter = Interpreter(
             model_content=self.content(), experimental_preserve_all_tensors=True
         )
         interpreter.allocate_tensors()
-        shown = {index: Histogram.between(*self._range(index)) for index in self._activations()}
         for batch in batches:
             interpreter.set_tensor(self._graph.inputs[0], batch)
             interpreter.invoke()
-            for index, histogram in shown.items():
-                histogram.add(interpreter.get_tensor(index))
-        return shown
+            yield interpreter.get_tensor
 
     def set_ranges(self, histograms: Mapping[int, Histogram]) -> None:
         """Give every activation but the output the range of the least error."""
@@ -134,12 +147,15 @@ class CalibratedGraph:
                 if moved_from is None
                 else self._range(moved_from)
             )
-            quantization = self._graph.tensors[index].quantization
-            quantization.min, quantization.max = ([limit] for limit in limits)
+            self._set_range(index, limits)
 
     def _range(self, index: int) -> tuple[float, float]:
         quantization = self._graph.tensors[index].quantization
         return float(quantization.min[0]), float(quantization.max[0])
+
+    def _set_range(self, index: int, limits: tuple[float, float]) -> None:
+        quantization = self._graph.tensors[index].quantization
+        quantization.min, quantization.max = ([limit] for limit in limits)
 
     @property
     def _graph(self) -> Any:
