@@ -82,7 +82,7 @@ def measure(
     return Measures(
         items=len(anomalous) + len(normal),
         anomalous=len(anomalous),
-        auroc=_auroc(anomalous, normal),
+        auroc=auroc(anomalous, normal),
         auroc_interval=intervals.auroc,
         average_precision=average_precision,
         average_precision_interval=intervals.average_precision,
@@ -108,7 +108,7 @@ def operating_point(anomalous: Sorted, normal: Sorted, threshold: float) -> Oper
     )
 
 
-def _auroc(anomalous: Sorted, normal: Sorted) -> float | None:
+def auroc(anomalous: Sorted, normal: Sorted) -> float | None:
     """Probability that an anomalous item scores above a normal one; ties count one half."""
     if not len(anomalous) or not len(normal):
         return None
