@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,6 +41,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     started, frames = start_run(folder, request)
     finish_run(started, frames, choose_strategy(["cpu:0"]))
     return Run.open(folder)
+
+
+def test_networks_give_float32_under_mixed_precision() -> None:
+    detector = make_detector("sencebgan-features", {}, "fast")
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        networks = detector.build()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    trained = set(networks) - {name for name in networks if name.startswith("blocks")}
+    assert {"encoder", "generator", "embedding", "decoder", "whitening"} <= trained
+    assert {networks[name].output.dtype for name in trained} == {"float32"}
 
 
 def whitened(run: Run) -> tuple[dict[str, object], np.ndarray]:

@@ -310,6 +310,22 @@ def test_every_stage_steps_in_mixed_precision() -> None:
             assert (kernel != before[name][0]).any()
 
 
+@pytest.mark.usefixtures("mixed_precision")
+@pytest.mark.parametrize(
+    "name",
+    ["alad", "ali", "autoencoder", "bigan", "ebgan", "f-anogan", "ganomaly", "skip-ganomaly"],
+)
+def test_a_detector_steps_in_mixed_precision(name: str) -> None:
+    detector = make_detector(name, {}, "fast")
+    networks = detector.build()
+    for stage in detector.stages():
+        random = Randomness(1, tf.constant(0))
+        context = StepContext(networks, optimizers_of(stage, networks), random, tf.constant(0.0))
+        losses = stage.step(context, some_patches())
+        assert all(value.dtype == tf.float32 for value in losses.values())
+        assert all(np.isfinite(float(value)) for value in losses.values())
+
+
 def test_run_folder_holds_logs_pictures_and_weights(short_run: Path) -> None:
     for stage in ("ebgan", "encoder", "reconstruction"):
         assert (short_run / "logs" / f"{stage}.csv").read_text().startswith("step,seconds,")

@@ -181,7 +181,7 @@ def encoder() -> Network:
         dtype="float32",
         name="latent",
     )(values)
-    return Model(patches, layers.Flatten(name="flatten")(values), name="encoder")
+    return Model(patches, layers.Flatten(dtype="float32", name="flatten")(values), name="encoder")
 
 
 def features_image() -> Network:

@@ -210,14 +210,22 @@ class SencebganFeatures(TextureFeatures):
 
 
 def _chain(name: str, shape: tuple[int | None, int | None], *channels: int) -> Network:
-    """1x1 convolutions from the first number of channels to the last; leaky ReLU in between."""
+    """1x1 convolutions from the first number of channels to the last; leaky ReLU in between.
+
+    The last gives float32 also under mixed precision.
+    """
     source = Input((*shape, channels[0]), name="source")
     values = source
     for index, filters in enumerate(channels[1:]):
         if index:
             values = layers.LeakyReLU(LEAKY_SLOPE, name=f"{name}{index}_lrelu")(values)
+        is_last = index == len(channels) - 2
         values = layers.Conv2D(
-            filters, 1, kernel_initializer=INITIALIZER, name=f"{name}{index + 1}"
+            filters,
+            1,
+            kernel_initializer=INITIALIZER,
+            dtype="float32" if is_last else None,
+            name=f"{name}{index + 1}",
         )(values)
     return Model(source, values, name=name)
 
