@@ -1,7 +1,8 @@
 """Quantization-aware training: twins whose weights learn while TFMOT rounds as int8 will.
 
 What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
-first layer, in ranges of least error, with a scale for each output of a layer. Afterwards the
+first layer, in ranges of least error, with a scale for each output of a layer. The output of a
+dense last layer is rounded here, and float in the graph. Afterwards the
 plain twin goes towards the learnt weights, as far as its int8 graph agrees best with the float
 network, and then the way of any other to int8.
 """
@@ -228,7 +229,7 @@ def _disagreement(
 
 
 def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
-    """Quantization-aware copy of an even twin, which rounds where its int8 graph does."""
+    """Quantization-aware copy of an even twin: rounds where int8 does, and a dense output."""
     first = next(layer for layer in even.layers if layer.weights)
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
