@@ -87,7 +87,7 @@ def export_run(
         else keras_tensors(
             plan,
             networks,
-            patches if needed & NORMAL_STATISTICS else patches[:REPRESENTATIVE_PATCHES],
+            patches if needed & NORMAL_STATISTICS.keys() else patches[:REPRESENTATIVE_PATCHES],
         )
     )
     fitted = {name: array for name, array in run.fitted().items() if name in needed}

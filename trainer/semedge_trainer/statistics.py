@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,6 @@ COMPONENTS = 16
 SMALLEST_VARIANCE = 1e-4
 
 
-NORMAL_STATISTICS = frozenset({"h_whitening", "s_means", "r_means"})
-"""The arrays of scores that ask for statistics of normal patches."""
-
-
 def normal_statistics(tensors: Mapping[str, Array], needed: set[str]) -> dict[str, Array]:
     """The arrays among `needed` that describe normal patches.
 
@@ -32,12 +28,8 @@ def normal_statistics(tensors: Mapping[str, Array], needed: set[str]) -> dict[st
         Names of the tensors and arrays that scores ask for.
     """
     arrays: dict[str, Array] = {}
-    if "h_whitening" in needed:
-        arrays |= gaussian("h", tensors["h_x"])
-    if "s_means" in needed:
-        arrays |= mixture("s", patch_statistics(tensors["x"]))
-    if "r_means" in needed:
-        arrays |= mixture("r", residual_statistics(tensors["x"], tensors["y"]))
+    for name in NORMAL_STATISTICS.keys() & needed:
+        arrays |= NORMAL_STATISTICS[name](tensors)
     return arrays
 
 
@@ -67,3 +59,11 @@ def mixture(prefix: str, statistics: Array) -> dict[str, Array]:
         f"{prefix}_factors": factors.astype(np.float32),
         f"{prefix}_weights": (np.log(model.weights_) + log_determinants).astype(np.float32),
     }
+
+
+NORMAL_STATISTICS: dict[str, Callable[[Mapping[str, Array]], dict[str, Array]]] = {
+    "h_whitening": lambda tensors: gaussian("h", tensors["h_x"]),
+    "s_means": lambda tensors: mixture("s", patch_statistics(tensors["x"])),
+    "r_means": lambda tensors: mixture("r", residual_statistics(tensors["x"], tensors["y"])),
+}
+"""What describes normal patches, by the name of an array that scores ask for."""
