@@ -35,7 +35,14 @@ from semedge_trainer.quantization_aware import (
     _go_where_graphs_agree,
     quantization_aware_twins,
 )
-from semedge_trainer.ranges import Histogram, leaky, least_error_range, rounded, unchanged
+from semedge_trainer.ranges import (
+    LINEAR,
+    Histogram,
+    histograms,
+    leaky,
+    least_error_range,
+    rounded,
+)
 from semedge_trainer.run import Run
 from semedge_trainer.tensors import exported_tensors
 from semedge_trainer.twin import DepthToSpace, make_twin, probe
@@ -180,25 +187,53 @@ def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
     converter._experimental_calibrate_only = True
     graph = CalibratedGraph.read(converter.convert())
     batches = [inputs[:BATCH], inputs[BATCH : 2 * BATCH]]
-    graph.see(batches)
-    histograms = graph.histograms(batches)
+    found = graph.histograms(batches)
     activations = [layer for layer in twin.model.layers if layer.name.endswith("lrelu")]
     run = probe(twin.model, activations)
     expected = [np.concatenate(both) for both in zip(*map(run, batches), strict=True)]
-    means = np.array([mean_of(histogram) for histogram in histograms.values()])
-    highest = np.array([histogram.edges[-1] for histogram in histograms.values()])
+    means = np.array([mean_of(histogram) for histogram in found.values()])
+    highest = np.array([histogram.edges[-1] for histogram in found.values()])
     for output in expected:
         assert np.abs(means - output.mean()).min() < 0.01 * output.std()
         assert np.abs(highest - output.max()).min() < 1e-4 * output.max()
-    graph.set_ranges(histograms)
-    for index, histogram in histograms.items():
+    graph.set_ranges(batches)
+    for index, histogram in found.items():
         low, high = graph._range(index)
-        assert histogram.edges[0] <= low <= high <= histogram.edges[-1]
+        is_leaky = b"lrelu" in graph._graph.tensors[index].name
+        assert is_leaky or histogram.limits[0] <= low
+        assert low <= high <= histogram.limits[1]
 
 
 def mean_of(histogram: Histogram) -> float:
-    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
-    return float(histogram.counts @ centres / histogram.counts.sum())
+    return float(histogram.counts @ histogram.centres / histogram.counts.sum())
+
+
+def test_leaky_relus_leave_positives_in_int8_as_they_are(trained: Trained) -> None:
+    twin = trained.even["encoder"]
+    content = convert_int8(twin.model, twin.scaled(trained.inputs("encoder")))
+    interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    tensors = interpreter.get_tensor_details()
+    quantizations = [
+        [tensors[operator[end][0]]["quantization"] for end in ("inputs", "outputs")]
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] == "LEAKY_RELU"
+    ]
+    rounded_ones = [each for each in quantizations if each[1][0] > 0]
+    assert len(rounded_ones) >= 2
+    for taken, given in rounded_ones:
+        assert given == taken
+
+
+def test_histograms_of_tensors_reach_from_their_smallest_to_their_largest_value() -> None:
+    random = np.random.default_rng(2)
+    batches = [[random.normal(size=(4, 5)), random.uniform(2, 3, size=7)] for _ in range(3)]
+    found = histograms(lambda: iter(batches))
+    for histogram, tensors in zip(found, zip(*batches, strict=True), strict=True):
+        values = np.concatenate([tensor.ravel() for tensor in tensors])
+        assert histogram.limits == (values.min(), values.max())
+        assert histogram.counts.sum() == values.size
+        assert mean_of(histogram) == pytest.approx(values.mean(), abs=1e-3)
 
 
 def test_a_range_cuts_off_what_hardly_counts() -> None:
@@ -207,8 +242,9 @@ def test_a_range_cuts_off_what_hardly_counts() -> None:
     histogram = Histogram.between(-40.0, 40.0)
     histogram.add(values)
     found = {}
-    for name, function in {"linear": unchanged, "leaky": leaky(0.2)}.items():
-        found[name] = least_error_range(histogram, function)
+    for name, following in {"linear": LINEAR, "leaky": leaky(0.2)}.items():
+        found[name] = least_error_range(histogram, following)
+        function = following.function
         errors = [
             np.square(function(rounded(values, *limits)) - function(values)).mean()
             for limits in (found[name], (-40.0, 40.0))

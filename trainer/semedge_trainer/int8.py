@@ -2,17 +2,17 @@
 
 The converter takes the smallest and largest value that a tensor was seen with as its range. Here
 each range is the one that rounds with the least error, in what the operator after it makes of the
-tensor: a leaky ReLU shrinks negatives, so that a range may well cut the largest of them off. And
-the ends of a graph are not rounded, for they suffer most: the first layer, whose inputs are gray
-values or latents, stays float, a small share of the multiply-adds; a dense layer that gives
-latents, embeddings or logits holds its weights in int8 and gives float.
+tensor, and a leaky ReLU gives values in the range of those it takes (`ranges.py`). And the ends of
+a graph are not rounded, for they suffer most: the first layer, whose inputs are gray values or
+latents, stays float, a small share of the multiply-adds; a dense layer that gives latents,
+embeddings or logits holds its weights in int8 and gives float.
 
 TFLite's calibrated graph, whose tensors carry their ranges, is what both act on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,15 @@ from tensorflow.lite.python.schema_py_generated import (
 from tensorflow.lite.tools import flatbuffer_utils
 
 from semedge_trainer.quantization import calibration_converter, representative_batches
-from semedge_trainer.ranges import Function, Histogram, leaky, least_error_range, unchanged
+from semedge_trainer.ranges import (
+    LINEAR,
+    TANH,
+    Following,
+    Histogram,
+    histograms,
+    leaky,
+    least_error_range,
+)
 from semedge_trainer.silence import stderr_closed
 
 Array = NDArray[np.float32]
@@ -60,8 +68,7 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
     converter._experimental_calibrate_only = True
     with stderr_closed():
         graph = CalibratedGraph.read(converter.convert())
-    graph.see(batches)
-    graph.set_ranges(graph.histograms(batches))
+    graph.set_ranges(batches)
     last = graph.last_dense()
     with stderr_closed():
         content: bytes = mlir_quantize(
@@ -108,27 +115,28 @@ class CalibratedGraph:
         is_dense = self._kind(last) == BuiltinOperator.FULLY_CONNECTED
         return [name] if is_dense and name not in self.first_layer() else []
 
-    def see(self, batches: Sequence[Array]) -> None:
-        """Give every activation and the output the range from its smallest to its largest value."""
-        limits: dict[int, tuple[float, float]] = {}
-        for values_of in self._runs(batches):
-            for index in (*self._activations(), int(self._graph.outputs[0])):
-                values = values_of(index)
-                low, high = limits.get(index, (np.inf, -np.inf))
-                limits[index] = min(low, float(values.min())), max(high, float(values.max()))
-        for index, seen in limits.items():
-            self._set_range(index, seen)
-
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
-        """Of every activation but the output, by the tensor's index."""
-        shown = {index: Histogram.between(*self._range(index)) for index in self._activations()}
-        for values_of in self._runs(batches):
-            for index, histogram in shown.items():
-                histogram.add(values_of(index))
-        return shown
+        """Of every activation and the output, by the tensor's index."""
+        shown = [*self._activations(), int(self._graph.outputs[0])]
+        return dict(zip(shown, histograms(lambda: self._runs(batches, shown)), strict=True))
 
-    def _runs(self, batches: Sequence[Array]) -> Iterator[Callable[[int], Array]]:
-        """For each batch, the values of a tensor by its index."""
+    def set_ranges(self, batches: Sequence[Array]) -> None:
+        """Give each activation the range of the least error, and the output all that it takes."""
+        found = self.histograms(batches)
+        in_float = self.first_layer()
+        for index in self._activations():
+            source = self._source_of_range(index, in_float)
+            limits = (
+                least_error_range(found[index], self._next(index))
+                if source is None
+                else self._range(source)
+            )
+            self._set_range(index, limits)
+        output = int(self._graph.outputs[0])
+        self._set_range(output, found[output].limits)
+
+    def _runs(self, batches: Sequence[Array], shown: Sequence[int]) -> Iterator[list[Array]]:
+        """For each batch, the values of the tensors of these indices."""
         interpreter = Interpreter(
             model_content=self.content(), experimental_preserve_all_tensors=True
         )
@@ -136,18 +144,7 @@ class CalibratedGraph:
         for batch in batches:
             interpreter.set_tensor(self._graph.inputs[0], batch)
             interpreter.invoke()
-            yield interpreter.get_tensor
-
-    def set_ranges(self, histograms: Mapping[int, Histogram]) -> None:
-        """Give every activation but the output the range of the least error."""
-        for index in self._activations():
-            moved_from = self._source_of_move(index)
-            limits = (
-                least_error_range(histograms[index], self._next(index))
-                if moved_from is None
-                else self._range(moved_from)
-            )
-            self._set_range(index, limits)
+            yield [interpreter.get_tensor(index) for index in shown]
 
     def _range(self, index: int) -> tuple[float, float]:
         quantization = self._graph.tensors[index].quantization
@@ -170,13 +167,18 @@ class CalibratedGraph:
         given = [int(operator.outputs[0]) for operator in self._graph.operators]
         return [int(self._graph.inputs[0]), *given[:-1]]
 
-    def _source_of_move(self, index: int) -> int | None:
+    def _source_of_range(self, index: int, in_float: Collection[str]) -> int | None:
+        """The tensor whose range a tensor has too, if any; `in_float` are those not rounded."""
         for operator in self._graph.operators:
-            if int(operator.outputs[0]) == index and self._kind(operator) in MOVES:
+            if int(operator.outputs[0]) != index:
+                continue
+            is_leaky = self._kind(operator) == BuiltinOperator.LEAKY_RELU
+            is_rounded = self._graph.tensors[index].name.decode() not in in_float
+            if self._kind(operator) in MOVES or (is_leaky and is_rounded):
                 return int(operator.inputs[0])
         return None
 
-    def _next(self, index: int) -> Function:
+    def _next(self, index: int) -> Following:
         """What the operator that takes a tensor makes of its values, past moves."""
         for operator in self._graph.operators:
             if index not in [int(each) for each in operator.inputs]:
@@ -187,8 +189,8 @@ class CalibratedGraph:
                 case BuiltinOperator.LEAKY_RELU:
                     return leaky(operator.builtinOptions.alpha)
                 case BuiltinOperator.TANH:
-                    return np.tanh
-        return unchanged
+                    return TANH
+        return LINEAR
 
 
 def hold_weights_in_int8(content: bytes, outputs: Collection[str]) -> bytes:

@@ -36,7 +36,14 @@ from semedge_trainer.quantization import (
     representative_batches,
     scaled_nodes,
 )
-from semedge_trainer.ranges import Function, Histogram, leaky, least_error_range, unchanged
+from semedge_trainer.ranges import (
+    LINEAR,
+    TANH,
+    Following,
+    histograms,
+    leaky,
+    least_error_range,
+)
 from semedge_trainer.tensors import exported_tensors
 from semedge_trainer.twin import DepthToSpace, probe
 
@@ -50,6 +57,8 @@ SMALLEST_VARIANCE = 1e-6
 SHARES = (1.0, 0.5, 0.25, 0.0)
 """Of the way to the learnt weights, of which the best is taken."""
 AGREEMENT_PATCHES = 1024
+MOVES = (DepthToSpace, tf_keras.layers.Reshape, tf_keras.layers.Flatten)
+"""Layers that compute nothing."""
 
 Array = NDArray[np.float32]
 
@@ -270,24 +279,28 @@ def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Ar
     layers = [layer for layer in plain.layers[1:] if not isinstance(layer, DepthToSpace)]
     run = probe(plain, layers)
     batches = representative_batches(representative, BATCH)
-    extremes = [
-        [(float(output.min()), float(output.max())) for output in run(values)] for values in batches
-    ]
-    histograms = [
-        Histogram.between(min(low for low, _ in each), max(high for _, high in each))
-        for each in zip(*extremes, strict=True)
-    ]
-    for values in batches:
-        for histogram, output in zip(histograms, run(values), strict=True):
-            histogram.add(output)
-    for layer, histogram in zip(layers, histograms, strict=True):
-        limits = least_error_range(histogram, _after(layer, plain))
-        for wrapper in aware.layers:
-            if wrapper.name == f"quant_{layer.name}":
-                _assign_range(wrapper, limits)
+    found = histograms(lambda: (run(values) for values in batches))
+    first = next(layer for layer in plain.layers if layer.weights)
+    limits: dict[str, tuple[float, float]] = {}
+    for layer, histogram in zip(layers, found, strict=True):
+        is_leaky = isinstance(layer, tf_keras.layers.LeakyReLU)
+        if is_leaky and (before := _before(layer, plain)) is not first:
+            limits[layer.name] = limits[before.name]
+        else:
+            limits[layer.name] = least_error_range(histogram, _after(layer, plain))
+    for wrapper in aware.layers:
+        name = wrapper.name.removeprefix("quant_")
+        if name in limits:
+            _assign_range(wrapper, limits[name])
 
 
-def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Function:
+def _before(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> tf_keras.layers.Layer:
+    """The layer that computed what one takes, past layers that only move values."""
+    (before,) = (other for other in twin.layers if other.output is layer.input)
+    return _before(before, twin) if isinstance(before, MOVES) else before
+
+
+def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Following:
     """What the layer after one makes of its output, past layers that only move values."""
     following = [other for other in twin.layers if other.input is layer.output]
     match following:
@@ -296,10 +309,10 @@ def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Function:
         case [tf_keras.layers.Activation() as activation] if (
             activation.activation.__name__ == "tanh"
         ):
-            return np.tanh
-        case [DepthToSpace() | tf_keras.layers.Reshape() | tf_keras.layers.Flatten() as move]:
+            return TANH
+        case [move] if isinstance(move, MOVES):
             return _after(move, twin)
-    return unchanged
+    return LINEAR
 
 
 def _assign_range(wrapper: tf_keras.layers.Layer, limits: tuple[float, float]) -> None:
