@@ -55,6 +55,9 @@ SHAPES = {
     **{f"f{depth}": (COUNT, 6) for depth in (5, 6, 9, 12)},
     **{f"f{depth}_mean": (6,) for depth in (5, 6, 9, 12)},
     **{f"f{depth}_whitening": (6, 4) for depth in (5, 6, 9, 12)},
+    **{f"s{depth}": (COUNT, 4) for depth in (5, 6, 9)},
+    **{f"e{depth}_mean": (4,) for depth in (5, 6, 9)},
+    **{f"e{depth}_whitening": (4, 4) for depth in (5, 6, 9)},
     "words_mean": (9,),
     "words_projection": (9, 4),
     "words": (7, 4),
@@ -223,6 +226,12 @@ def expected(name: str, tensors: dict[str, Tensor]) -> list[float]:
         return [
             whitened_norm(item, mean, whitening) ** 2 / whitening.shape[1] for item in tensors[f]
         ]
+    if name.startswith("unforeseen_"):
+        depth = name.removeprefix("unforeseen_")
+        mean, whitening = tensors[f"f{depth}_mean"], tensors[f"f{depth}_whitening"]
+        left_over = (tensors[f"f{depth}"] - mean) @ whitening - tensors[f"s{depth}"]
+        mean, whitening = tensors[f"e{depth}_mean"], tensors[f"e{depth}_whitening"]
+        return [whitened_norm(item, mean, whitening) ** 2 / len(mean) for item in left_over]
     if name == "feature_norm":
         return [l2(item, np.zeros_like(item)) for item in tensors["w"]]
     if name in CROSS_ENTROPIES:

@@ -59,7 +59,7 @@ def whitened(run: Run) -> tuple[dict[str, object], np.ndarray]:
     """The trained networks, and the whitened features `(places, 1, 1, directions)` of a frame."""
     detector, networks = run.load()
     assert isinstance(detector, SencebganFeatures)
-    features = detector.gather(networks, run.frames())
+    features = detector.gather(run.frames(), lambda image: detector.features(networks, image))
     joined = np.concatenate([features["f6"], features["f9"]], axis=1)
     return networks, np.asarray(networks["whitening"](joined[:, None, None, :]))
 

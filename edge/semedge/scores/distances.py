@@ -43,6 +43,12 @@ def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Ten
 
 def relative_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     """Squared Mahalanobis distance by the number of its dimensions, shape `(n,)`."""
-    whitened = values @ whitening
-    whitened -= mean @ whitening
-    return np.einsum("ij,ij->i", whitened, whitened) / np.float32(whitening.shape[1])
+    found = whitened(values, mean, whitening)
+    return np.einsum("ij,ij->i", found, found) / np.float32(whitening.shape[1])
+
+
+def whitened(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Values `(n, d)` centred and mapped to unit covariance, `(n, k)`; `whitening` is `(d, k)`."""
+    found = values @ whitening
+    found -= mean @ whitening
+    return found

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from semedge.scores.distances import ScoreFunction, Tensor, l2_distance, relative_distance
+from semedge.scores.distances import (
+    ScoreFunction,
+    Tensor,
+    l2_distance,
+    relative_distance,
+    whitened,
+)
 
 NEAREST_WORDS = 5
 """Words whose distances are averaged."""
@@ -33,6 +39,46 @@ def texture_9(f9: Tensor, f9_mean: Tensor, f9_whitening: Tensor) -> Tensor:
 def texture_12(f12: Tensor, f12_mean: Tensor, f12_whitening: Tensor) -> Tensor:
     """As `texture_6`, of the 12th block's expansion."""
     return relative_distance(f12, f12_mean, f12_whitening)
+
+
+def unforeseen_5(
+    f5: Tensor,
+    s5: Tensor,
+    f5_mean: Tensor,
+    f5_whitening: Tensor,
+    e5_mean: Tensor,
+    e5_whitening: Tensor,
+) -> Tensor:
+    """As `unforeseen_6`, of the four places of the 5th block at each place of the 6th."""
+    return relative_distance(whitened(f5, f5_mean, f5_whitening) - s5, e5_mean, e5_whitening)
+
+
+def unforeseen_6(
+    f6: Tensor,
+    s6: Tensor,
+    f6_mean: Tensor,
+    f6_whitening: Tensor,
+    e6_mean: Tensor,
+    e6_whitening: Tensor,
+) -> Tensor:
+    """How far what a student does not foresee of the 6th block is from that of normal texture.
+
+    The whitened features `(positions, k)` less the student's `s6`, and their squared Mahalanobis
+    distance as in `texture_6`; `e6_mean` `(k,)` and `e6_whitening` `(k, k)` are of normal texture.
+    """
+    return relative_distance(whitened(f6, f6_mean, f6_whitening) - s6, e6_mean, e6_whitening)
+
+
+def unforeseen_9(
+    f9: Tensor,
+    s9: Tensor,
+    f9_mean: Tensor,
+    f9_whitening: Tensor,
+    e9_mean: Tensor,
+    e9_whitening: Tensor,
+) -> Tensor:
+    """As `unforeseen_6`, of the 9th block."""
+    return relative_distance(whitened(f9, f9_mean, f9_whitening) - s9, e9_mean, e9_whitening)
 
 
 def feature_energy(w: Tensor, d_x: Tensor) -> Tensor:
@@ -71,6 +117,9 @@ SCORES: tuple[ScoreFunction, ...] = (
     texture_6,
     texture_9,
     texture_12,
+    unforeseen_5,
+    unforeseen_6,
+    unforeseen_9,
     feature_energy,
     feature_residual,
     feature_norm,

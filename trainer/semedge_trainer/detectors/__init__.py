@@ -28,6 +28,7 @@ from semedge_trainer.detectors.sencebgan import Sencebgan
 from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
+from semedge_trainer.detectors.texture_student import TextureStudent
 
 DETECTORS: dict[str, type[TrainableDetector]] = {
     detector.name: detector
@@ -49,6 +50,7 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
         SencebganFeatures,
         SkipGanomaly,
         TextureGaussian,
+        TextureStudent,
     )
 }
 

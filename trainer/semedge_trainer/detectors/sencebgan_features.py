@@ -159,7 +159,7 @@ class SencebganFeatures(TextureFeatures):
         tile_shape: tuple[int, int] | None = None,
     ) -> dict[str, Array]:
         """Set the whitening and train the networks, in place; no array comes of it."""
-        features = self.gather(networks, images, tile_shape)
+        features = self.gather(images, lambda image: self.features(networks, image, tile_shape))
         whitened = self._whiten(networks["whitening"], list(features.values()))
         for stage in self._stages():
             _train(stage, networks, whitened, self.schedule)

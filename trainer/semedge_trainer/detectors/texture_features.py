@@ -8,6 +8,7 @@ close, and the four at each place of the 6th are judged as one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,6 +60,30 @@ class TextureOptions:
     smoothing_px: float = 6.0
     border_px: float = 20.0
     even_light: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame, or its first tile, as the networks see it.
+
+    Attributes
+    ----------
+    values
+        Shape `(1, height, width, 1)`, in [-1, 1].
+    places
+        Rows and columns of places in it.
+    rows, columns
+        Those that lie inside the frame.
+    """
+
+    values: Array
+    places: tuple[int, int]
+    rows: slice
+    columns: slice
+
+    def inside(self, output: Array) -> Array:
+        """What a network gives for the places inside the frame, `(rows, columns, channels)`."""
+        return grouped(np.asarray(output)[0], self.places)[self.rows, self.columns]
 
 
 class TextureFeatures(FrameDetector):
@@ -130,20 +155,19 @@ class TextureFeatures(FrameDetector):
         )
 
     def gather(
-        self,
-        networks: Networks,
-        images: tuple[GrayImage, ...],
-        tile_shape: tuple[int, int] | None = None,
+        self, images: tuple[GrayImage, ...], look: Callable[[GrayImage], dict[str, Array]]
     ) -> dict[str, Array]:
-        """Features `(places, channels)` of every depth at random places inside normal frames."""
+        """What `look` sees at random places of normal frames, `(places, channels)`.
+
+        `look` gives maps `(rows, columns, channels)` by name, all of the same places.
+        """
         chosen = images[:: -(-len(images) // FIT_FRAMES)]
         share = -(-FIT_POSITIONS // len(chosen))
         random = np.random.default_rng(SEED)
         gathered: dict[str, list[Array]] = {}
         for image in chosen:
-            by_depth = self.features(networks, image, tile_shape)
             places = None
-            for name, values in by_depth.items():
+            for name, values in look(image).items():
                 flat = values.reshape(-1, values.shape[-1])
                 if places is None:
                     places = random.permutation(len(flat))[:share]
@@ -158,25 +182,34 @@ class TextureFeatures(FrameDetector):
         Networks that take one size only see the frame's first tile. Depths whose networks are left
         out have no features.
         """
-        step_px = self.stride_px
-        prepared = prepare_frame(image, self.frame_input())
-        shape = tile_shape or tuple(-(-side // step_px) * step_px for side in prepared.shape)
-        shown = prepared[: shape[0], : shape[1]]
-        below, right = (side - seen for side, seen in zip(shape, shown.shape, strict=True))
-        tile = continued(shown, (0, below, 0, right))
-        first = self.margin_px // step_px
-        rows, columns = (
-            slice(first, max(first + 1, (seen - self.margin_px) // step_px)) for seen in shown.shape
-        )
-        places = shape[0] // step_px, shape[1] // step_px
-        values = tile_values(tile)
+        shown = self.shown(image, tile_shape)
+        values = shown.values
         inside: dict[str, Array] = {}
         for depth in self.depths:
             if f"blocks{depth}" not in networks:
                 break
             values = np.asarray(networks[f"blocks{depth}"](values))
-            inside[f"f{depth}"] = grouped(values[0], places)[rows, columns]
+            inside[f"f{depth}"] = shown.inside(values)
         return inside
+
+    def shown(self, image: GrayImage, tile_shape: tuple[int, int] | None = None) -> Shown:
+        """The frame as the networks see it, or its first tile."""
+        step_px = self.stride_px
+        prepared = prepare_frame(image, self.frame_input())
+        shape = tile_shape or tuple(-(-side // step_px) * step_px for side in prepared.shape)
+        seen = prepared[: shape[0], : shape[1]]
+        below, right = (side - there for side, there in zip(shape, seen.shape, strict=True))
+        first = self.margin_px // step_px
+        rows, columns = (
+            slice(first, max(first + 1, (there - self.margin_px) // step_px))
+            for there in seen.shape
+        )
+        return Shown(
+            tile_values(continued(seen, (0, below, 0, right))),
+            (shape[0] // step_px, shape[1] // step_px),
+            rows,
+            columns,
+        )
 
 
 def check_option(options: object, name: str, low: float, high: float) -> None:

@@ -77,7 +77,9 @@ class TextureGaussian(TextureFeatures):
     ) -> dict[str, Array]:
         """Mean and whitening of every depth's features over normal frames."""
         arrays: dict[str, Array] = {}
-        for name, values in self.gather(networks, images, tile_shape).items():
+        for name, values in self.gather(
+            images, lambda image: self.features(networks, image, tile_shape)
+        ).items():
             mean, whitening = gaussian_of(values, self.options.ridge, self.options.kept)
             arrays |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
         return arrays

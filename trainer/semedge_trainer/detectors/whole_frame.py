@@ -24,7 +24,7 @@ MOST_TILES_A_SIDE = 16
 
 
 class FrameDetector(TrainableDetector):
-    """A detector whose network takes the frame as a whole; it is fitted, without a gradient.
+    """A detector whose network takes the frame as a whole; it is fitted in one go, in minutes.
 
     Everything that it needs to know of a frame is `frame_input`: how the frame becomes the
     network's input, and the network's output a score map.
