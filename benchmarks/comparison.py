@@ -100,9 +100,11 @@ def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
     return row
 
 
-def _training_time_s(run: Path) -> float:
-    """Seconds that the steps took, summed over the stages' logs."""
+def _training_time_s(run: Path) -> float | None:
+    """Seconds that the steps took, summed over the stages' logs; None where a fit kept none."""
     logs = sorted((run / "logs").glob("*.csv"))
+    if not logs:
+        return None
     return sum(float(log.read_text().splitlines()[-1].split(",")[1]) for log in logs)
 
 
@@ -160,10 +162,9 @@ def _times(rows: list[Row]) -> list[str]:
     ]
     for row in rows:
         frame = f"{row['frame_ms']:.0f} ms" if "frame_ms" in row else NOT_MEASURED
-        lines.append(
-            f"| {row['detector']} | {row['thesis_section']} | {row['steps']} | "
-            f"{row['train_s']:.0f} s | {frame} |"
-        )
+        training = NOT_MEASURED if row["train_s"] is None else f"{row['train_s']:.0f} s"
+        cells = (row["detector"], row["thesis_section"], row["steps"], training, frame)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
