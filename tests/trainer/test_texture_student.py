@@ -16,26 +16,29 @@ from semedge.frame_scorer import cells_of
 from semedge.grid import PatchGrid
 from semedge.manifest import FrameInput
 from semedge.simulation import SimulatedLine
-from semedge_trainer.detectors.texture_student import DEPTHS, MOST_VIEWS, TextureStudent, _shifted
+from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors.base import Networks
+from semedge_trainer.detectors.texture_student import (
+    DEPTHS,
+    MOST_VIEWS,
+    WIDTHS,
+    TextureStudent,
+    _shifted,
+)
 from semedge_trainer.export import export_run
 from semedge_trainer.run import Run
 from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run, start_run
 
 SHAPE = (160, 224)
-FRAMES = "sim:5?frames=4&size=224x160"
-STEPS = 200
-
-
-def train(folder: Path, steps: int, **options: str) -> Run:
-    request = TrainingRequest("texture-student", FRAMES, options, steps=steps)
-    started, frames = start_run(folder, request)
-    finish_run(started, frames, choose_strategy(["cpu:0"]))
-    return Run.open(folder)
+REQUEST = TrainingRequest("texture-student", "sim:5?frames=3&size=224x160", {}, steps=200)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(tmp_path_factory.mktemp("runs") / "student", STEPS)
+    folder = tmp_path_factory.mktemp("runs") / "student"
+    started, frames = start_run(folder, REQUEST)
+    finish_run(started, frames, choose_strategy(["cpu:0"]))
+    return Run.open(folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +60,9 @@ def scores_of(path: Path, image: GrayImage) -> np.ndarray:
         return detector.score(Frame(image, 0, 0.0, "frame")).patch_scores
 
 
-def left_over(run: Run, image: GrayImage) -> float:
-    """Mean square of what the student leaves over, as a share of that of the whitened features."""
-    detector, networks = run.load()
+def left_over(run: Run, networks: Networks, image: GrayImage) -> float:
+    """Mean square of what a student leaves over, as a share of that of the whitened features."""
+    detector = run.detector()
     assert isinstance(detector, TextureStudent)
     arrays, shown = run.fitted(), detector.shown(image)
     values = networks["student"](shown.values)
@@ -73,11 +76,12 @@ def left_over(run: Run, image: GrayImage) -> float:
     return missed / everything
 
 
-def test_the_student_learns_to_foresee_features(run: Run, tmp_path: Path) -> None:
-    hardly_taught = train(tmp_path / "run", steps=1)
+def test_the_student_learns_to_foresee_features(run: Run) -> None:
+    _, networks = run.load()
+    untaught = run.detector().build()
     for image in run.frames():
-        assert left_over(run, image) < 0.97
-        assert left_over(hardly_taught, image) > 0.98
+        assert left_over(run, networks, image) < 0.97
+        assert left_over(run, untaught, image) > 0.98
 
 
 def test_the_float_graph_gives_the_formula_of_the_keras_networks(
@@ -130,9 +134,10 @@ def test_defects_stand_out(bundles: dict[str, Path]) -> None:
     assert 52 <= y < 116
 
 
-def test_a_narrow_student_has_fewer_filters(run: Run, tmp_path: Path) -> None:
-    _, wide = run.load()
-    _, narrow = train(tmp_path / "run", steps=1, width="32").load()
+def test_a_narrow_student_has_fewer_filters() -> None:
+    wide, narrow = (
+        make_detector("texture-student", {"width": width}, "fast").build() for width in WIDTHS
+    )
     assert narrow["student"].output_shape[-1] == 32
     assert narrow["student"].count_params() < wide["student"].count_params() / 2
 
