@@ -239,7 +239,7 @@ def _disagreement(
 
 def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
     """Quantization-aware copy of an even twin: rounds where int8 does, and a dense output."""
-    first = next(layer for layer in even.layers if layer.weights)
+    first = _first_layer(even)
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         copy = type(layer).from_config(layer.get_config())
@@ -280,7 +280,7 @@ def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Ar
     run = probe(plain, layers)
     batches = representative_batches(representative, BATCH)
     found = histograms(lambda: (run(values) for values in batches))
-    first = next(layer for layer in plain.layers if layer.weights)
+    first = _first_layer(plain)
     limits: dict[str, tuple[float, float]] = {}
     for layer, histogram in zip(layers, found, strict=True):
         is_leaky = isinstance(layer, tf_keras.layers.LeakyReLU)
@@ -292,6 +292,11 @@ def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Ar
         name = wrapper.name.removeprefix("quant_")
         if name in limits:
             _assign_range(wrapper, limits[name])
+
+
+def _first_layer(twin: tf_keras.Model) -> tf_keras.layers.Layer:
+    """The first that computes, which int8 leaves in float."""
+    return next(layer for layer in twin.layers if layer.weights)
 
 
 def _before(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> tf_keras.layers.Layer:

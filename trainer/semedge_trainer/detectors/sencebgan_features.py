@@ -102,18 +102,10 @@ class SencebganFeatures(TextureFeatures):
         self.channels = tuple(stage_of(depth).filters for depth in DEPTHS)
         self.directions = sum(round(KEPT * channels) for channels in self.channels)
 
-    def build(self) -> dict[str, Network]:
+    def networks_of(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:
         """The pretrained segments, the whitening, G, the halves h and Dec of D, E_G and E_R."""
-        return super().build() | self._places((None, None))
-
-    def networks_for(self, networks: Networks, tile_shape: tuple[int, int]) -> dict[str, Network]:
-        """All of them for tiles of one size."""
-        fixed = super().networks_for(networks, tile_shape)
-        rows, columns = (side_px // self.stride_px for side_px in tile_shape)
-        for name, network in self._places((rows, columns)).items():
-            network.set_weights(networks[name].get_weights())
-            fixed[name] = network
-        return fixed
+        rows, columns = (side_px and side_px // self.stride_px for side_px in tile_shape)
+        return super().networks_of(tile_shape) | self._places((rows, columns))
 
     def _places(self, shape: tuple[int | None, int | None]) -> dict[str, Network]:
         latent, directions = self.options.latent, self.directions
@@ -132,8 +124,7 @@ class SencebganFeatures(TextureFeatures):
         """The scores of SENCEBGAN, the energy of D, and what they are worth without any network."""
         return ScorePlan(
             nodes=(
-                node("f6", "blocks6", "x"),
-                node("f9", "blocks9", "f6"),
+                *self.feature_nodes(),
                 node("w", "whitening", "f6", "f9"),
                 *image_nodes("w"),
                 node("z_y", "reconstruction_encoder", "y"),

@@ -8,7 +8,7 @@ close, and the four at each place of the 6th are judged as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from semedge.errors import SemedgeError
 from semedge.frame import GrayImage
 from semedge.frame_scorer import continued, grouped, prepare_frame, tile_values
-from semedge.manifest import FrameInput
-from semedge_trainer.detectors.base import Networks, Schedule
+from semedge.manifest import FrameInput, Node
+from semedge_trainer.detectors.base import Networks, Schedule, node
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.efficientnet import build_segment, reach_px, stage_of
 from semedge_trainer.networks import Network
@@ -116,17 +116,18 @@ class TextureFeatures(FrameDetector):
         self.stride_px = max(stage_of(min(depth, EXPANDED - 1)).stride_px for depth in depths)
 
     def build(self) -> dict[str, Network]:
-        """The pretrained network in segments, each up to one depth, for frames of any size."""
-        return self._segments((None, None))
+        """The networks for frames of any size."""
+        return self.networks_of((None, None))
 
     def networks_for(self, networks: Networks, tile_shape: tuple[int, int]) -> dict[str, Network]:
-        """The same segments for tiles of one size."""
-        fixed = self._segments(tile_shape)
+        """The same networks for tiles of one size."""
+        fixed = self.networks_of(tile_shape)
         for name, network in fixed.items():
             network.set_weights(networks[name].get_weights())
         return fixed
 
-    def _segments(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:
+    def networks_of(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:
+        """The pretrained network in segments, each up to one depth, for tiles of a size."""
         segments = {}
         first, shape = 1, tile_shape
         for depth in self.depths:
@@ -152,6 +153,14 @@ class TextureFeatures(FrameDetector):
             smoothing_px=self.options.smoothing_px,
             border_px=self.options.border_px,
             scaling="local" if self.options.even_light else "range",
+        )
+
+    def feature_nodes(self) -> tuple[Node, ...]:
+        """Each segment after the one before it: the features of every depth, as `f6`."""
+        inputs = ("x", *(f"f{depth}" for depth in self.depths))
+        return tuple(
+            node(f"f{depth}", f"blocks{depth}", source)
+            for depth, source in zip(self.depths, inputs, strict=False)
         )
 
     def gather(
@@ -182,7 +191,10 @@ class TextureFeatures(FrameDetector):
         Networks that take one size only see the frame's first tile. Depths whose networks are left
         out have no features.
         """
-        shown = self.shown(image, tile_shape)
+        return self.features_of(networks, self.shown(image, tile_shape))
+
+    def features_of(self, networks: Networks, shown: Shown) -> dict[str, Array]:
+        """The same of a frame as the networks see it."""
         values = shown.values
         inside: dict[str, Array] = {}
         for depth in self.depths:
@@ -217,6 +229,15 @@ def check_option(options: object, name: str, low: float, high: float) -> None:
     value = getattr(options, name)
     if not low <= value <= high:
         raise SemedgeError(f"Option {name} must be between {low} and {high}. Received: {value}")
+
+
+def gaussians_of(features: Mapping[str, Array], ridge: float, kept: float) -> dict[str, Array]:
+    """Mean and whitening of each of the features `(n, d)`, as `f6_mean` and `f6_whitening`."""
+    arrays: dict[str, Array] = {}
+    for name, values in features.items():
+        mean, whitening = gaussian_of(values, ridge, kept)
+        arrays |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
+    return arrays
 
 
 def gaussian_of(features: Array, ridge: float, kept: float) -> tuple[Array, Array]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from semedge.frame import GrayImage
-from semedge_trainer.detectors.base import Networks, Schedule, ScorePlan, node
+from semedge_trainer.detectors.base import Networks, Schedule, ScorePlan
 from semedge_trainer.detectors.texture_features import (
     Array,
     TextureFeatures,
     TextureOptions,
     check_option,
-    gaussian_of,
+    gaussians_of,
 )
 
 DEPTHS = ("5+6+9", "6+9", "5+6+9+12", "6+9+12", "9", "6")
@@ -57,14 +57,10 @@ class TextureGaussian(TextureFeatures):
 
     def score_plan(self) -> ScorePlan:
         """The mean of the depths' distances, and each alone."""
-        inputs = ("x", *(f"f{depth}" for depth in self.depths))
         alone = {f"texture_{depth}": 1.0 for depth in self.depths}
         together = {name: 1.0 / len(alone) for name in alone}
         return ScorePlan(
-            nodes=tuple(
-                node(f"f{depth}", f"blocks{depth}", source)
-                for depth, source in zip(self.depths, inputs, strict=False)
-            ),
+            nodes=self.feature_nodes(),
             scores={"texture": together, **{name: {name: 1.0} for name in alone}},
             default="texture",
         )
@@ -76,10 +72,5 @@ class TextureGaussian(TextureFeatures):
         tile_shape: tuple[int, int] | None = None,
     ) -> dict[str, Array]:
         """Mean and whitening of every depth's features over normal frames."""
-        arrays: dict[str, Array] = {}
-        for name, values in self.gather(
-            images, lambda image: self.features(networks, image, tile_shape)
-        ).items():
-            mean, whitening = gaussian_of(values, self.options.ridge, self.options.kept)
-            arrays |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
-        return arrays
+        features = self.gather(images, lambda image: self.features(networks, image, tile_shape))
+        return gaussians_of(features, self.options.ridge, self.options.kept)

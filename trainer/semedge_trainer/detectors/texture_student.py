@@ -31,7 +31,7 @@ from semedge_trainer.detectors.texture_features import (
     Array,
     TextureFeatures,
     TextureOptions,
-    gaussian_of,
+    gaussians_of,
 )
 from semedge_trainer.efficientnet import stage_of
 from semedge_trainer.networks import Network
@@ -90,17 +90,9 @@ class TextureStudent(TextureFeatures):
     def __init__(self, options: TextureStudentOptions, schedule: Schedule) -> None:
         super().__init__(options, schedule, DEPTHS)
 
-    def build(self) -> dict[str, Network]:
+    def networks_of(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:
         """The pretrained segments, the student, and its last layer for each depth."""
-        return super().build() | self._students((None, None))
-
-    def networks_for(self, networks: Networks, tile_shape: tuple[int, int]) -> dict[str, Network]:
-        """All of them for tiles of one size."""
-        fixed = super().networks_for(networks, tile_shape)
-        for name, network in self._students(tile_shape).items():
-            network.set_weights(networks[name].get_weights())
-            fixed[name] = network
-        return fixed
+        return super().networks_of(tile_shape) | self._students(tile_shape)
 
     def score_plan(self) -> ScorePlan:
         """The mean of the depths' distances, and each alone."""
@@ -108,9 +100,7 @@ class TextureStudent(TextureFeatures):
         together = {name: 1.0 / len(alone) for name in alone}
         return ScorePlan(
             nodes=(
-                node("f5", "blocks5", "x"),
-                node("f6", "blocks6", "f5"),
-                node("f9", "blocks9", "f6"),
+                *self.feature_nodes(),
                 node("s", "student", "x"),
                 *(node(f"s{depth}", f"foreseen{depth}", "s") for depth in DEPTHS),
             ),
@@ -125,11 +115,8 @@ class TextureStudent(TextureFeatures):
         tile_shape: tuple[int, int] | None = None,
     ) -> dict[str, Array]:
         """Whiten the features, train the student in place, and fit the Gaussian of its errors."""
-        fitted: dict[str, Array] = {}
-        gathered = self.gather(images, lambda image: self.features(networks, image, tile_shape))
-        for name, values in gathered.items():
-            mean, whitening = gaussian_of(values, self.options.ridge, KEPT)
-            fitted |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
+        features = self.gather(images, lambda image: self.features(networks, image, tile_shape))
+        fitted = gaussians_of(features, self.options.ridge, KEPT)
         views = [self._view(networks, fitted, image) for image in _shifted(images)]
         self._teach(networks, views)
         return fitted | self._gaussians(fitted, networks, images, tile_shape)
@@ -161,8 +148,9 @@ class TextureStudent(TextureFeatures):
         return round(KEPT * stage_of(depth).filters * finer**2)
 
     def _view(self, networks: Networks, fitted: Mapping[str, Array], image: GrayImage) -> _View:
-        features = _whitened(self.features(networks, image), fitted)
-        return _View(self.shown(image).values[0], np.concatenate(list(features.values()), axis=-1))
+        shown = self.shown(image)
+        features = _whitened(self.features_of(networks, shown), fitted)
+        return _View(shown.values[0], np.concatenate(list(features.values()), axis=-1))
 
     def _teach(self, networks: Networks, views: list[_View]) -> None:
         """Descend the mean squared error of the whitened features on crops of the views."""
@@ -213,18 +201,14 @@ class TextureStudent(TextureFeatures):
         def errors(image: GrayImage) -> dict[str, Array]:
             shown = self.shown(image, tile_shape)
             student = networks["student"](shown.values)
-            features = _whitened(self.features(networks, image, tile_shape), fitted)
+            features = _whitened(self.features_of(networks, shown), fitted)
             return {
                 f"e{depth}": features[f"f{depth}"]
                 - shown.inside(networks[f"foreseen{depth}"](student))
                 for depth in DEPTHS
             }
 
-        arrays: dict[str, Array] = {}
-        for name, values in self.gather(images, errors).items():
-            mean, whitening = gaussian_of(values, self.options.ridge, kept=1.0)
-            arrays |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
-        return arrays
+        return gaussians_of(self.gather(images, errors), self.options.ridge, kept=1.0)
 
 
 def _whitened(features: Mapping[str, Array], fitted: Mapping[str, Array]) -> dict[str, Array]:
