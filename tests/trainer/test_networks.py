@@ -14,7 +14,7 @@ from semedge_trainer import networks as blocks
 from semedge_trainer.detectors import alad, bigan, ganomaly, make_detector, skip_ganomaly
 from semedge_trainer.networks import Network
 from semedge_trainer.spectral import iterate_spectral_vectors, spectral_layers
-from semedge_trainer.twin import flipped_kernel, make_twin, phase_kernel, probe
+from semedge_trainer.twin import doubling_kernel, flipped_kernel, make_twin, phase_kernel, probe
 
 BUILDERS: dict[str, Callable[[], Network]] = {
     "encoder": lambda: blocks.encoder("encoder"),
@@ -284,6 +284,17 @@ def test_phase_kernel_is_exact_for_every_size(kernel_px: int) -> None:
     expected = tf.nn.conv2d_transpose(values, kernel, (2, 12, 10, 4), 2)
     phases = tf.nn.conv2d(values, phase_kernel(kernel), 1, "SAME")
     assert tf.nn.depth_to_space(phases, 2).numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("side_px", [1, 2, 3])
+@pytest.mark.parametrize("kernel_px", [2, 3, 4, 5, 6, 7])
+def test_doubling_kernel_is_exact_for_every_size(kernel_px: int, side_px: int) -> None:
+    random = np.random.default_rng(kernel_px)
+    values = random.normal(size=(2, side_px, side_px, 3)).astype("f4")
+    kernel = random.normal(size=(kernel_px, kernel_px, 4, 3)).astype("f4")
+    expected = tf.nn.conv2d_transpose(values, kernel, (2, 2 * side_px, 2 * side_px, 4), 2)
+    outputs = values.reshape(2, -1) @ doubling_kernel(kernel, side_px)
+    assert outputs == pytest.approx(expected.numpy().reshape(2, -1), abs=1e-4)
 
 
 @pytest.mark.parametrize("kernel_px", [1, 2, 3, 4, 5, 6])

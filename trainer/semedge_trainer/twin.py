@@ -3,8 +3,9 @@
 A twin computes what the trained network computes in inference mode, with fewer kinds of layers:
 batch normalization is folded into the layer before it, spectrally normalized kernels come divided,
 dropout is gone, and transposed convolutions are convolutions, followed by depth-to-space where
-their stride is 2, which every runtime accelerates. TFMOT accepts no Keras 3 model, hence
-`tf_keras`; nothing else in the trainer knows of it.
+their stride is 2, which every runtime accelerates; those of 2x2 px are dense, since half of what
+a convolution would multiply there is zeros. TFMOT accepts no Keras 3 model, hence `tf_keras`;
+nothing else in the trainer knows of it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def make_twin(network: Network, *, batch: int, rewrite: bool = True) -> tf_keras
     batch
         Items that the graph takes at once.
     rewrite
-        Whether transposed convolutions become convolutions, of stride 2 with depth-to-space.
+        Whether transposed convolutions become convolutions, of stride 2 with depth-to-space, and
+        dense layers where they double 2x2 px.
     """
     norms = {
         layer.name.removesuffix("_bn"): layer
@@ -142,6 +144,12 @@ def _copy_deconvolution(layer: Any, norm: Any, values: Any, rewrite: bool) -> An
             layer.filters, kernel.shape[:2], padding="same", name=layer.name, dtype="float32"
         )
         return _with_weights(new, values, Weights(kernel, weights.bias))
+    if tuple(values.shape[1:3]) == (2, 2):
+        flat = tf_keras.layers.Flatten(name=f"{layer.name}_flat")(values)
+        new = tf_keras.layers.Dense(16 * layer.filters, name=f"{layer.name}_dense", dtype="float32")
+        dense = Weights(doubling_kernel(weights.kernel, 2), np.tile(weights.bias, 16))
+        pixels = _with_weights(new, flat, dense)
+        return tf_keras.layers.Reshape((4, 4, layer.filters), name=f"{layer.name}_pixels")(pixels)
     kernel = phase_kernel(weights.kernel)
     if values.shape[1] == values.shape[2] == 1:
         middle = len(kernel) // 2
@@ -185,6 +193,38 @@ def phase_kernel(kernel: Array) -> Array:
         for column, phase_x, tap_x in taps:
             phases[row, column, :, phase_y, phase_x] = kernel[tap_y, tap_x].T
     return phases.reshape(2 * reach + 1, 2 * reach + 1, inputs, 4 * outputs)
+
+
+def doubling_kernel(kernel: Array, side_px: int) -> Array:
+    """Kernel of the dense layer that is a transposed convolution of stride 2 on square images.
+
+    See `phase_kernel` for which tap writes what.
+
+    Parameters
+    ----------
+    kernel
+        Shape `(k, k, outputs, inputs)`.
+    side_px
+        s, the side of the images that it takes.
+
+    Returns
+    -------
+    Array
+        Shape `(s * s * inputs, 2 s * 2 s * outputs)`, both in the order of flattened pixels.
+    """
+    size, _, outputs, inputs = kernel.shape
+    offset = (size - 2) // 2
+    dense = np.zeros((side_px, side_px, inputs, 2 * side_px, 2 * side_px, outputs), np.float32)
+    taps = [
+        (taken, written, written - 2 * taken + offset)
+        for taken in range(side_px)
+        for written in range(2 * side_px)
+        if 0 <= written - 2 * taken + offset < size
+    ]
+    for row, row_out, tap_y in taps:
+        for column, column_out, tap_x in taps:
+            dense[row, column, :, row_out, column_out] = kernel[tap_y, tap_x].T
+    return dense.reshape(side_px * side_px * inputs, -1)
 
 
 def flipped_kernel(kernel: Array) -> Array:
