@@ -79,6 +79,22 @@ def test_a_width_that_is_none_is_refused_in_a_sentence(width: str) -> None:
         make_detector("sencebgan", {"width": width}, "fast")
 
 
+@pytest.mark.parametrize("name", ["encebgan", "sencebgan"])
+def test_encoders_without_padding_give_the_same_latents_for_less(name: str) -> None:
+    padded, bare = (
+        make_detector(name, {"encoder_padding": padding}, "fast").build()
+        for padding in ("same", "valid")
+    )
+    for label, network in padded.items():
+        assert bare[label].output_shape == network.output_shape
+        assert (bare[label].count_params() < network.count_params()) == ("encoder" in label)
+
+
+def test_a_padding_that_is_none_is_refused_in_a_sentence() -> None:
+    with pytest.raises(SemedgeError, match=r"encoder_padding must be one of same, valid. Received"):
+        make_detector("sencebgan", {"encoder_padding": "zeros"}, "fast")
+
+
 @pytest.mark.parametrize(
     ("name", "squared", "margin", "matching"),
     [

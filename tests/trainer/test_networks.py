@@ -178,6 +178,20 @@ def test_width_multiplies_the_filters_and_leaves_the_ends(name: str, width: floa
     assert network.input_shape == BUILDERS[name]().input_shape
 
 
+def test_an_encoder_without_padding_sees_29_px_and_no_zeros() -> None:
+    network = blocks.encoder("encoder", padding="valid")
+    kernels = [layer for layer in network.layers if isinstance(layer, KERNELS)]
+    shapes = [tuple(layer.output.shape[1:]) for layer in kernels]
+    assert shapes == [(14, 14, 64), (5, 5, 128), (1, 1, 256), (256,)]
+    patches = items(network)
+    latents = np.asarray(network(patches, training=False))
+    for far, seen in ((29, False), (28, True)):
+        changed = patches.copy()
+        changed[:, far:] = changed[:, :, far:] = 0
+        again = np.asarray(network(changed, training=False))
+        assert (np.abs(again - latents).max() > 0) == seen
+
+
 @pytest.mark.parametrize(
     ("filters", "width", "expected"), [(64, 1.0, 64), (64, 0.3, 16), (32, 0.125, 8), (32, 0.2, 8)]
 )

@@ -6,7 +6,7 @@ folds it into that layer, which therefore has no bias of its own. Kernels start 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from keras import Input, Model, layers
 
@@ -14,6 +14,8 @@ from semedge_trainer.spectral import SpectralConv2D, SpectralDense
 
 Network = Any
 LayerOutput = Any
+Padding = Literal["same", "valid"]
+"""Whether a convolution sees zeros beyond its input, or nothing beyond it."""
 
 LATENT = 256
 PATCH_PX = 32
@@ -50,6 +52,7 @@ def convolve(
     *,
     batch_norm: bool,
     spectral: bool = False,
+    padding: Padding = "same",
 ) -> LayerOutput:
     """Convolution of stride 2, batch normalization where wanted, leaky ReLU."""
     layer_class = SpectralConv2D if spectral else layers.Conv2D
@@ -57,7 +60,7 @@ def convolve(
         filters,
         kernel_px,
         strides=2,
-        padding="same",
+        padding=padding,
         use_bias=not batch_norm,
         kernel_initializer=INITIALIZER,
         name=name,
@@ -107,25 +110,41 @@ def dense(
     )(values)
 
 
-def encoder(name: str, kernel_px: int = 5, latent: int = LATENT, *, width: float = 1.0) -> Network:
+def encoder(
+    name: str,
+    kernel_px: int = 5,
+    latent: int = LATENT,
+    *,
+    width: float = 1.0,
+    padding: Padding = "same",
+) -> Network:
     """Encoders of tables A4, A6 and A7, and with kernels of 4x4 px of table A2.
 
     Patches `(n, 32, 32, 1)` to latents `(n, latent)`, 256 values in the tables; `width` is what
     the filters of its convolutions are multiplied by.
     """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
-    values = encoder_convolutions(patches, kernel_px, width=width)
+    values = encoder_convolutions(patches, kernel_px, width=width, padding=padding)
     return Model(patches, dense("latent", values, latent), name=name)
 
 
 def encoder_convolutions(
-    patches: LayerOutput, kernel_px: int, *, width: float = 1.0
+    patches: LayerOutput, kernel_px: int, *, width: float = 1.0, padding: Padding = "same"
 ) -> LayerOutput:
-    """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096 width)`."""
+    """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096 width)`.
+
+    Without padding, kernels of 5 px give `(n, 256 width)`, which see the first 29 px of either
+    side, wherever in a frame the patch lies.
+    """
     values = patches
     for index, filters in enumerate((64, 128, 256), start=1):
         values = convolve(
-            f"conv{index}", values, narrowed(filters, width), kernel_px, batch_norm=index > 1
+            f"conv{index}",
+            values,
+            narrowed(filters, width),
+            kernel_px,
+            batch_norm=index > 1,
+            padding=padding,
         )
     return layers.Flatten(name="flatten")(values)
 

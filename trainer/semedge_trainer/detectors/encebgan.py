@@ -15,7 +15,6 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from semedge_trainer import networks as blocks
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -32,7 +31,7 @@ from semedge_trainer.detectors.energy import (
     FEATURE_WEIGHT,
     RATES_FAST,
     RATES_THESIS,
-    EnergyOptions,
+    EncodedOptions,
     ebgan_stage,
     encoder_terms,
     energy_networks,
@@ -51,7 +50,7 @@ class Encebgan(TrainableDetector):
 
     name = "encebgan"
     thesis_section = "4.2.3, A.6"
-    options_class = EnergyOptions
+    options_class = EncodedOptions
     schedules: ClassVar = {
         "thesis": Schedule(
             {"ebgan": 101 * EPOCH_STEPS, "encoder": 300 * EPOCH_STEPS},
@@ -61,12 +60,12 @@ class Encebgan(TrainableDetector):
             {"ebgan": 1200, "encoder": 2000}, {**RATES_FAST, "encoder": ENCODER_RATE_FAST}
         ),
     }
-    options: EnergyOptions
+    options: EncodedOptions
 
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, and E."""
-        width = self.options.width
-        return energy_networks(width) | {"encoder": blocks.encoder("encoder", width=width)}
+        options = self.options
+        return energy_networks(options.width) | {"encoder": options.encoder("encoder")}
 
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN, encoder."""

@@ -7,7 +7,7 @@ patch and not squared; losses are means over the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ from semedge.manifest import Node
 from semedge_trainer import networks as blocks
 from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext, node
 from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import LATENT, Network
+from semedge_trainer.networks import LATENT, Network, Padding
 from semedge_trainer.randomness import Randomness
 from semedge_trainer.spectral import iterate_spectral_vectors
 from semedge_trainer.stabilization import pulling_away
@@ -59,6 +59,24 @@ class EnergyOptions:
                 f"Option width must be between {LEAST_WIDTH} and {MOST_WIDTH}. Received: "
                 f"{self.width}"
             )
+
+
+@dataclass(frozen=True)
+class EncodedOptions(EnergyOptions):
+    """Variants of those with encoders.
+
+    Attributes
+    ----------
+    encoder_padding
+        Padding of the encoders' convolutions: `same`, as in the tables, or `valid`, with which
+        they take a fraction of the multiply-adds, and a frame's patches can share them.
+    """
+
+    encoder_padding: Padding = field(default="same", metadata={"choices": ("same", "valid")})
+
+    def encoder(self, name: str) -> Network:
+        """An encoder of this width and padding."""
+        return blocks.encoder(name, width=self.width, padding=self.encoder_padding)
 
 
 def energy_networks(width: float) -> dict[str, Network]:

@@ -42,7 +42,7 @@ from semedge_trainer.detectors.energy import (
     ENCODER_RATE_THESIS,
     EPOCH_STEPS,
     FEATURE_WEIGHT,
-    EnergyOptions,
+    EncodedOptions,
     ebgan_stage,
     encoder_terms,
     energy_networks,
@@ -83,7 +83,7 @@ RATES_FAST = {
 
 
 @dataclass(frozen=True)
-class Options(EnergyOptions, Stabilization):
+class Options(EncodedOptions, Stabilization):
     """Variants of the thesis and its code.
 
     The stabilizations are those of the pair discriminators, the only ones here that tell 0 from 1.
@@ -124,18 +124,16 @@ class Sencebgan(TrainableDetector):
 
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, E_G, E_R or N, and the pair discriminators that are on."""
-        width = self.options.width
-        networks = energy_networks(width) | {"encoder": blocks.encoder("encoder", width=width)}
-        if self.options.denoiser:
+        options = self.options
+        networks = energy_networks(options.width) | {"encoder": options.encoder("encoder")}
+        if options.denoiser:
             networks["denoiser"] = denoiser()
         else:
-            networks["reconstruction_encoder"] = blocks.encoder(
-                "reconstruction_encoder", width=width
-            )
-        if self.options.xx:
+            networks["reconstruction_encoder"] = options.encoder("reconstruction_encoder")
+        if options.xx:
             networks["features_xx"] = blocks.features_pair_images()
             networks["logit_xx"] = blocks.logit(8 * 8 * 128, "logit_xx", spectral=True)
-        if self.options.zz:
+        if options.zz:
             networks["features_zz"] = blocks.features_pair_latents()
             networks["logit_zz"] = blocks.logit(32, "logit_zz")
         return networks
