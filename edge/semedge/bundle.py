@@ -87,7 +87,7 @@ def members_of(contents: Mapping[str, bytes]) -> dict[str, Member]:
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle; the same content gives the same bytes."""
-    files = {MANIFEST: manifest.model_dump_json(indent=1).encode()}
+    files = {MANIFEST: manifest.model_dump_json(indent=1, exclude_none=True).encode()}
     write_atomically(path, pack(files | dict(sorted(contents.items()))))
 
 
@@ -147,7 +147,7 @@ def _parse_manifest(text: bytes | None, name: str) -> Manifest:
         if where == "format_version" and first["type"] == "literal_error":
             raise SemedgeError(
                 f"The detector {name} has format version {first['input']!r}, and this semedge "
-                f"reads versions {' and '.join(map(str, FORMAT_VERSIONS))}; export it with this "
+                f"reads versions {', '.join(map(str, FORMAT_VERSIONS))}; export it with this "
                 "version of semedge."
             ) from error
         raise _damaged(name, f"manifest {where}: {first['msg']}") from error

@@ -142,12 +142,17 @@ class Detector(Closing):
     def _check_graphs(self) -> None:
         """Score a blank frame, so that graphs and arrays that do not fit are refused at once."""
         blank = np.zeros((self.patch_px, self.patch_px), np.uint8)
+        fits = True
         try:
-            grid = PatchGrid((self.patch_px, self.patch_px), self.patch_px, self.patch_px)
-            scores, _ = self._scorer.score_image(blank, grid)
-            fits = scores[self.score_name].shape == (1,)
+            for stride_px in {self.patch_px, self.stride_px}:
+                grid = PatchGrid((self.patch_px, self.patch_px), self.patch_px, stride_px)
+                scores, _ = self._scorer.score_image(blank, grid)
+                fits &= scores[self.score_name].shape == (1,)
         except (ValueError, RuntimeError):
             fits = False
+        except SemedgeError:
+            self.close()
+            raise
         if not fits:
             self.close()
             raise SemedgeError(

@@ -104,14 +104,18 @@ class Graph:
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Output for `values`, float32 `(n, ...)` with `n` at most the batch.
 
-        A batch that is not full is filled up with zeros, and the filling is cut off again.
+        A batch that is not full is filled up with zeros, and the filling is cut off again. A whole
+        batch may give more items than it has, as the patches of a tile.
         """
         count = len(values)
-        if count < self.batch:
-            full = np.zeros(self.input_shape, np.float32)
-            full[:count] = values
-            values = full
+        if count == self.batch:
+            return self._run_whole(values)
+        full = np.zeros(self.input_shape, np.float32)
+        full[:count] = values
+        return self._run_whole(full)[:count]
+
+    def _run_whole(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input["index"], values)
         self._interpreter.invoke()
         output: NDArray[np.float32] = self._interpreter.get_tensor(self._output["index"])
-        return output[:count]
+        return output

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from semedge.scaling import FrameScaling, Scaling
 from semedge.scores import SCORES, tensors_needed
 
-FORMAT_VERSIONS = (1, 2)
-"""1: a detector of patches; 2: one of whole frames, which readers of version 1 do not know."""
+FORMAT_VERSIONS = (1, 2, 3)
+"""1: a detector of patches; 2: one of whole frames; 3: one of patches, with a network that runs
+over the frame too. Readers know no later version than their own."""
 
 Name = str
 Sha256 = str
@@ -30,12 +31,36 @@ class Member(Record):
     size_bytes: int = Field(ge=1)
 
 
+class OverFrame(Record):
+    """The network of a node for tiles of the frame, of which it gives every patch's output.
+
+    The patches of a tile are those at multiples of the manifest's stride, row by row.
+
+    Attributes
+    ----------
+    graph
+        Takes one tile and gives `(patches, ...)`.
+    tile_height_px, tile_width_px
+        Size of a tile.
+    """
+
+    graph: Name
+    tile_height_px: int = Field(ge=1, le=8192)
+    tile_width_px: int = Field(ge=1, le=8192)
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of a tile."""
+        return self.tile_height_px, self.tile_width_px
+
+
 class Node(Record):
     """One step of the computation: a graph run on tensors gives another tensor.
 
     Several inputs are concatenated along the last axis. Where the arrays are named, the input is
     divided by `input_scale` and the output multiplied by `output_scale`, both `(features,)`: what
-    an int8 graph needs for its latents to use the whole of its range.
+    an int8 graph needs for its latents to use the whole of its range. A node with `over_frame` has
+    a second graph, which computes the same of all patches of a tile.
     """
 
     output: Name
@@ -43,6 +68,12 @@ class Node(Record):
     inputs: tuple[Name, ...] = Field(min_length=1)
     input_scale: Name | None = None
     output_scale: Name | None = None
+    over_frame: OverFrame | None = None
+
+    @property
+    def graphs(self) -> tuple[Name, ...]:
+        """The graphs that it has."""
+        return (self.graph,) if self.over_frame is None else (self.graph, self.over_frame.graph)
 
 
 class PatchInput(Record):
@@ -152,7 +183,7 @@ class Parity(Record):
 class Manifest(Record):
     """The whole manifest, `manifest.json` in the bundle."""
 
-    format_version: Literal[1, 2]
+    format_version: Literal[1, 2, 3]
     detector: str
     input: PatchInput | FrameInput
     stride_px: int = Field(ge=1)
@@ -169,7 +200,7 @@ class Manifest(Record):
         arrays = {name.removesuffix(".npy") for name in self.members if name.endswith(".npy")}
         known = {"x"} | arrays
         for node in self.nodes:
-            if f"{node.graph}.tflite" not in self.members:
+            if any(f"{name}.tflite" not in self.members for name in node.graphs):
                 raise ValueError(f"node {node.output!r} runs a graph that is not in the bundle")
             if missing := set(node.inputs) - known:
                 raise ValueError(f"node {node.output!r} needs {sorted(missing)}, not computed yet")
@@ -184,6 +215,22 @@ class Manifest(Record):
                 raise ValueError(f"score {name!r} needs {sorted(missing)}, which nothing computes")
         if (self.format_version == 2) != isinstance(self.input, FrameInput):
             raise ValueError("the input is not one of the format version")
+        over_frame = [node for node in self.nodes if node.over_frame is not None]
+        if (self.format_version == 3) != bool(over_frame):
+            raise ValueError("networks over the frame are not those of the format version")
+        for node in over_frame:
+            self._check_over_frame(node)
         if self.stride_px > self.input.patch_px:
             raise ValueError("the stride is larger than a patch")
         return self
+
+    def _check_over_frame(self, node: Node) -> None:
+        assert node.over_frame is not None
+        if node.inputs != ("x",):
+            raise ValueError(f"node {node.output!r} runs over the frame, but not on patches")
+        if self.input.scaling != "range":
+            raise ValueError(
+                f"node {node.output!r} runs over the frame, but each patch is scaled by itself"
+            )
+        if min(node.over_frame.tile_shape) < self.input.patch_px:
+            raise ValueError(f"node {node.output!r} has tiles that are smaller than a patch")

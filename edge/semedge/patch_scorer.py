@@ -1,10 +1,8 @@
-"""Patches to scores: the graphs of a bundle, one set a worker thread."""
+"""Patches to scores: the graphs of a bundle, batch by batch on its worker threads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +11,17 @@ from semedge.bundle import Bundle
 from semedge.closing import Closing
 from semedge.frame import GrayImage
 from semedge.grid import PatchGrid
-from semedge.interpreter import Graph, worker_count
 from semedge.manifest import PatchInput
 from semedge.nodes import nodes_needed, run_node
+from semedge.over_frame import FrameNode
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed, weighted_score
 from semedge.scores.distances import Tensor
 from semedge.stopwatch import Stopwatch
+from semedge.workers import Graphs, Workers
 
 BATCH = 32
 """Patches a batch where no graph sets it."""
-
-WAIT_FOR_GRAPHS_S = 60
 
 
 class PatchScorer(Closing):
@@ -49,40 +46,61 @@ class PatchScorer(Closing):
         self, bundle: Bundle, scores: Mapping[str, Mapping[str, float]], workers: int | None = None
     ) -> None:
         self.bundle = bundle
-        self.workers = worker_count(workers)
         self._scores = scores
         assert isinstance(bundle.manifest.input, PatchInput)
         self._scaling = bundle.manifest.input.scaling
         self._constants = bundle.arrays()
         terms = {term for weights in scores.values() for term in weights}
         self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
-        names = sorted({node.graph for node in self._nodes})
-        self._graph_sets: SimpleQueue[dict[str, Graph]] = SimpleQueue()
-        for _ in range(self.workers):
-            graphs = {name: Graph(bundle.graph(name), name) for name in names}
-            self._graph_sets.put(graphs)
-        self.batch = min((graph.batch for graph in graphs.values()), default=BATCH)
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+        names = {name for node in self._nodes for name in node.graphs}
+        self._workers = Workers(bundle, names, workers)
+        self.workers = self._workers.count
+        batches = (self._workers.batch(node.graph) for node in self._nodes)
+        self.batch = min(batches, default=BATCH)
 
     def score_image(
         self, image: GrayImage, grid: PatchGrid
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage."""
+        """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage.
+
+        Where the grid's stride is the bundle's, networks that can run over the frame.
+        """
         watch = Stopwatch()
         patches = grid.cut(image)
         watch.lap("cut")
-        scores, spent_ms = self.run(patches)
-        return scores, watch.stage_ms | spent_ms
+        given: dict[str, Tensor] = {}
+        over_frame_ms: dict[str, float] = {}
+        for node in self._nodes:
+            if node.over_frame is not None and grid.stride_px == self.bundle.manifest.stride_px:
+                over_frame = FrameNode(node, node.over_frame, self._constants, grid)
+                values, spent_ms = over_frame.run(self._workers, image, patches)
+                given[node.output] = values
+                over_frame_ms[node.over_frame.graph] = spent_ms
+        scores, stage_ms = self.run(patches, given)
+        return scores, watch.stage_ms | over_frame_ms | stage_ms
 
-    def run(self, patches: NDArray) -> tuple[dict[str, Tensor], dict[str, float]]:
+    def run(
+        self, patches: NDArray, given: Mapping[str, Tensor] | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of patches `(n, patch_px, patch_px, 1)` by name, and the milliseconds by stage.
 
         Each score has shape `(n,)`; the time of a stage is summed over the workers.
+
+        Parameters
+        ----------
+        patches
+            What to score.
+        given
+            Tensors that are computed already, `(n, ...)`.
         """
-        starts = range(0, len(patches), self.batch)
-        parts = list(
-            self._pool.map(lambda at: self._run_batch(patches[at : at + self.batch]), starts)
-        )
+        known = given or {}
+
+        def run_batch(graphs: Graphs, start: int) -> tuple[dict[str, Tensor], dict[str, float]]:
+            part = slice(start, start + self.batch)
+            tensors = {name: values[part] for name, values in known.items()}
+            return self._run_nodes(graphs, patches[part], tensors)
+
+        parts = list(self._workers.map(run_batch, range(0, len(patches), self.batch)))
         stage_ms: dict[str, float] = {}
         for _, batch_ms in parts:
             for stage, spent_ms in batch_ms.items():
@@ -94,23 +112,18 @@ class PatchScorer(Closing):
 
     def close(self) -> None:
         """End the worker threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _run_batch(self, patches: NDArray) -> tuple[dict[str, Tensor], dict[str, float]]:
-        graphs = self._graph_sets.get(timeout=WAIT_FOR_GRAPHS_S)
-        try:
-            return self._run_nodes(graphs, patches)
-        finally:
-            self._graph_sets.put(graphs)
+        self._workers.close()
 
     def _run_nodes(
-        self, graphs: Mapping[str, Graph], patches: NDArray
+        self, graphs: Graphs, patches: NDArray, given: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         watch = Stopwatch()
         scaled = scale_patches(patches, self._scaling)
-        tensors = {**self._constants, "x": scaled}
+        tensors = {**self._constants, "x": scaled, **given}
         watch.lap("scale")
         for node in self._nodes:
+            if node.output in given:
+                continue
             tensors[node.output] = run_node(
                 node, tensors, lambda name, values: graphs[name].run(values)
             )

@@ -116,8 +116,8 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "manifest a list": (lambda: packed(b"[]", tiny_members()), "manifest .*object"),
     "manifest empty": (lambda: packed(b"{}", tiny_members()), "format_version.*[Ff]ield required"),
     "later version": (
-        lambda: edited(lambda document: document.update(format_version=3)),
-        "has format version 3, and this semedge reads versions 1 and 2",
+        lambda: edited(lambda document: document.update(format_version=4)),
+        "has format version 4, and this semedge reads versions 1, 2, 3",
     ),
     "unknown field": (
         lambda: edited(lambda document: document.update(hook="run.sh")),

@@ -13,6 +13,7 @@ from semedge.scores import tensors_needed
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.frame_export import export_frames
 from semedge_trainer.int8 import convert_int8
+from semedge_trainer.over_frame import nodes_over_frame
 from semedge_trainer.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import (
     REPRESENTATIVE_PATCHES,
@@ -117,15 +118,20 @@ def export_run(
         constants,
         blurred,
     )
-    contents = {f"{name}.tflite": graph for name, graph in graphs.items()}
+    patch_input = PatchInput(patch_px=detector.patch_px, scaling=run.record.scaling)
+    stride_px = stride_px or detector.patch_px
+    nodes, over_frame = nodes_over_frame(
+        nodes, graphs, patch_input, stride_px, run.record.frame_shape
+    )
+    contents = {f"{name}.tflite": graph for name, graph in (graphs | over_frame).items()}
     contents |= {
         f"{name}.npy": array_content(array) for name, array in (constants | scales).items()
     }
     manifest = Manifest(
-        format_version=1,
+        format_version=3 if over_frame else 1,
         detector=detector.name,
-        input=PatchInput(patch_px=detector.patch_px, scaling=run.record.scaling),
-        stride_px=stride_px or detector.patch_px,
+        input=patch_input,
+        stride_px=stride_px,
         quantization=quantization,
         nodes=nodes,
         score=ScoreChoice(name=plan.default, weights=dict(plan.scores[plan.default])),

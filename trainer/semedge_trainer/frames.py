@@ -35,6 +35,12 @@ class TrainingFrames:
         return tuple(frame_sha256(image) for image in self.images)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height of the tallest frame, and width of the widest."""
+        heights, widths = zip(*(image.shape for image in self.images), strict=True)
+        return max(heights), max(widths)
+
+    @property
     def intensity(self) -> Intensity:
         """Gray values over all frames, as shares of the pixel type's range."""
         full_scale = np.iinfo(self.images[0].dtype).max

@@ -44,7 +44,7 @@ PACKAGES = ("semedge", "tensorflow", "keras", "tf_keras", "tensorflow-model-opti
 
 
 class RunRecord(Record):
-    """Content of `run.json`."""
+    """Content of `run.json`; `frame_shape` is the height of the tallest and width of the widest."""
 
     format_version: Literal[1] = 1
     detector: str
@@ -60,6 +60,7 @@ class RunRecord(Record):
     crop_bottom_px: int = 0
     frame_names: tuple[str, ...]
     frame_sha256: tuple[str, ...]
+    frame_shape: tuple[int, int]
     intensity: Intensity
     packages: dict[str, str]
     created_at: str

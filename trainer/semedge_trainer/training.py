@@ -59,6 +59,7 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         crop_bottom_px=request.crop_bottom_px,
         frame_names=frames.names,
         frame_sha256=frames.sha256,
+        frame_shape=frames.shape,
         intensity=frames.intensity,
         packages=package_versions(package_of(request.detector)),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

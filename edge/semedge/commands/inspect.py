@@ -9,7 +9,14 @@ import click
 
 from semedge.bundle import Bundle, read_bundle
 from semedge.console import print_json, say
-from semedge.manifest import FrameInput, Manifest
+from semedge.manifest import FrameInput, Manifest, Node
+
+
+def _tiles(node: Node) -> str:
+    if node.over_frame is None:
+        return ""
+    height, width = node.over_frame.tile_shape
+    return f", over the frame by {node.over_frame.graph} in tiles of {width}x{height} px"
 
 
 def _weighted(weights: dict[str, float]) -> str:
@@ -51,7 +58,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     for name, weights in sorted(manifest.scores.items()):
         yield "Other score", f"{name} = {_weighted(weights)}"
     for node in manifest.nodes:
-        yield "Step", f"{node.output} = {node.graph}({', '.join(node.inputs)})"
+        yield "Step", f"{node.output} = {node.graph}({', '.join(node.inputs)}){_tiles(node)}"
     for name, member in sorted(manifest.members.items()):
         yield "File", f"{name}, {member.size_bytes:,} bytes, sha256 {member.sha256[:16]}…"
     steps = ", ".join(f"{stage} {count:,}" for stage, count in training.steps.items())
