@@ -6,6 +6,7 @@ on the patches, so that int8 has ranges to quantize.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -28,12 +29,14 @@ from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.int8 import convert_int8
+from semedge_trainer.over_frame import nodes_over_frame
 from semedge_trainer.quantization import convert
 from semedge_trainer.twin import make_twin
 
 Array = NDArray[np.float32]
 BATCH = 32
 SETTLING_STEPS = 20
+FRAME_SHAPE = (700, 1024)
 SCORE = "comb_im"
 """A score that needs three networks: E_G, G and E_R."""
 
@@ -45,13 +48,13 @@ class Workshop:
     ----------
     patches
         Scaled patches `(n, 32, 32, 1)`, from which the ranges of int8 come.
-    width
-        What the filters of the networks are multiplied by.
+    options
+        Of the detector, such as its width; the thesis's where None.
     """
 
-    def __init__(self, patches: Array, width: float = 1.0) -> None:
+    def __init__(self, patches: Array, options: Mapping[str, str] | None = None) -> None:
         keras.utils.set_random_seed(0)
-        self.detector = make_detector("sencebgan", {"width": str(width)}, "fast")
+        self.detector = make_detector("sencebgan", options or {}, "fast")
         self.networks = self.detector.build()
         self.patches = patches
         for name in ("encoder", "generator", "embedding", "reconstruction_encoder"):
@@ -72,20 +75,24 @@ class Workshop:
         contents = [self.content(name, quantization, batch, rewrite) for name in names]
         return litert_chain(contents, workers=workers)
 
-    def write_detector(self, path: Path, score: str = SCORE) -> None:
-        """A bundle, int8, with a score and the networks that it needs."""
+    def write_detector(self, path: Path, score: str = SCORE, stride_px: int | None = None) -> None:
+        """A bundle, int8, with a score and the networks that it needs, for frames of 1024x700."""
         plan = self.detector.score_plan()
         weights = dict(plan.scores[score])
         nodes = tuple(nodes_needed(plan.nodes, tensors_needed(weights)))
-        contents = {
-            f"{name}.tflite": self.content(name, "int8", BATCH, True)
+        graphs = {
+            name: self.content(name, "int8", BATCH, True)
             for name in sorted({node.graph for node in nodes})
         }
+        patch_input = PatchInput(patch_px=self.detector.patch_px)
+        stride_px = stride_px or self.detector.patch_px
+        nodes, over_frame = nodes_over_frame(nodes, graphs, patch_input, stride_px, FRAME_SHAPE)
+        contents = {f"{name}.tflite": graph for name, graph in (graphs | over_frame).items()}
         manifest = Manifest(
-            format_version=1,
+            format_version=3 if over_frame else 1,
             detector=self.detector.name,
-            input=PatchInput(patch_px=self.detector.patch_px),
-            stride_px=self.detector.patch_px,
+            input=patch_input,
+            stride_px=stride_px,
             quantization="int8",
             nodes=nodes,
             score=ScoreChoice(name=score, weights=weights),

@@ -48,7 +48,7 @@ def test_int8_against_float32(
 
 
 def test_rewritten_generator(benchmark: BenchmarkFixture, workshop: Workshop) -> None:
-    rewritten = "convolution + depth-to-space, int8"
+    rewritten = "rewritten, int8"
     original = "transposed convolution, int8"
     ratios = compare(
         benchmark,
@@ -56,9 +56,9 @@ def test_rewritten_generator(benchmark: BenchmarkFixture, workshop: Workshop) ->
         {
             rewritten: workshop.chain("generator").on(workshop.latents),
             original: workshop.chain("generator", rewrite=False).on(workshop.latents),
-            "convolution + depth-to-space, float32": workshop.chain(
-                "generator", quantization="float32"
-            ).on(workshop.latents),
+            "rewritten, float32": workshop.chain("generator", quantization="float32").on(
+                workshop.latents
+            ),
             "transposed convolution, float32": workshop.chain(
                 "generator", quantization="float32", rewrite=False
             ).on(workshop.latents),

@@ -30,6 +30,9 @@ CHILD_TIMEOUT_S = 120
 WIDTHS = (1, 0.5) if SHORT else (1, 0.5, 0.25)
 LARGEST_RATIO_AT_HALF_WIDTH = 0.7
 """Of its time to that of the whole width, at a quarter of the multiply-adds."""
+SHARED_STRIDES = (16,) if SHORT else (16, 8)
+LARGEST_RATIO_OVER_THE_FRAME = 0.7
+"""Of a frame's time at stride 16 to that with the thesis's padding, patch by patch."""
 
 
 def _score_frames(benchmark: BenchmarkFixture, bundle: Bundle, frame: Frame, title: str) -> None:
@@ -82,7 +85,8 @@ def test_widths(
     with ExitStack() as stack:
         for width in WIDTHS:
             path = tmp_path / f"width-{width}.semedge"
-            (workshop if width == 1 else Workshop(patches, width)).write_detector(path, "im1")
+            made = workshop if width == 1 else Workshop(patches, {"width": str(width)})
+            made.write_detector(path, "im1")
             figures[f"bundle, width {width:g}"] = f"{path.stat().st_size / 1e6:.2f} MB"
             for stride_px in (32, 16):
                 detector = Detector(read_bundle(path), stride_px=stride_px, workers=2)
@@ -98,6 +102,53 @@ def test_widths(
         figures={**paces(times_s), **figures},
     )
     assert ratios["width 0.5, stride 32"] < LARGEST_RATIO_AT_HALF_WIDTH
+
+
+def test_over_the_frame(
+    benchmark: BenchmarkFixture,
+    workshop: Workshop,
+    patches: NDArray[np.float32],
+    frame: Frame,
+    tmp_path: Path,
+) -> None:
+    """What an encoder without padding costs, patch by patch and over the frame."""
+    from graphs import Workshop
+
+    bare = Workshop(patches, {"encoder_padding": "valid"})
+    cases, sizes = {}, {}
+    with ExitStack() as stack:
+
+        def add(label: str, made: Workshop, exported_px: int, stride_px: int) -> None:
+            path = tmp_path / f"{len(cases)}.semedge"
+            made.write_detector(path, "im1", exported_px)
+            detector = Detector(read_bundle(path), stride_px=stride_px, workers=2)
+            stack.enter_context(detector)
+            cases[label] = _scoring(detector, frame)
+            sizes[label] = f"{path.stat().st_size / 1e6:.2f} MB"
+
+        for stride_px in (32, 16):
+            add(f"padded, stride {stride_px}", workshop, stride_px, stride_px)
+        for stride_px in (32, *SHARED_STRIDES):
+            add(f"no padding, stride {stride_px}, patch by patch", bare, 32, stride_px)
+        for stride_px in SHARED_STRIDES:
+            add(f"no padding, stride {stride_px}, over the frame", bare, stride_px, stride_px)
+        reference, shared = "padded, stride 16", "no padding, stride 16, over the frame"
+        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
+    ratios = store(
+        benchmark,
+        "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: the encoder over "
+        "the frame",
+        medians_of(times_s),
+        reference=reference,
+        figures={
+            **paces(times_s),
+            "bundle, padded": sizes[reference],
+            "bundle, no padding": sizes["no padding, stride 16, patch by patch"],
+            "bundle, no padding, with a graph over the frame": sizes[shared],
+        },
+    )
+    assert ratios[shared] < LARGEST_RATIO_OVER_THE_FRAME
+    assert ratios[shared] < ratios["no padding, stride 16, patch by patch"]
 
 
 def _scoring(detector: Detector, frame: Frame) -> Callable[[], NDArray[np.float32]]:
