@@ -44,6 +44,7 @@ def some_cell(**settings: object) -> CellSettings:
             "test_frames": 20,
             "patches": None,
             "search_steps": None,
+            "crop_bottom_px": 0,
             **settings,
         }
     )

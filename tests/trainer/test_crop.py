@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from ablations import make_frames, planned
 from bundles import normal_frames
 from information_bars import with_bar
 
 from semedge.bundle import frame_sha256
 from semedge.errors import RefusedError
 from semedge.information_bar import LowerEdge
+from semedge_trainer.ablation import CellJob
+from semedge_trainer.ablation_cell import compute_cell
 from semedge_trainer.masks import match_masks, unseen_normal_frames
 from semedge_trainer.training import TrainingRequest, resume_run, start_run
 
@@ -60,3 +64,29 @@ def test_frames_of_the_training_are_known_without_their_bar(barred: Path) -> Non
     with pytest.raises(RefusedError, match="was trained on 6 of the 6 normal frames"):
         unseen_normal_frames(barred, DIGESTS, LowerEdge(BAR_PX))
     assert len(unseen_normal_frames(barred, DIGESTS, LowerEdge())) == 6
+
+
+def test_a_cell_of_an_ablation_sees_no_bar(tmp_path: Path) -> None:
+    """Its figures are those of the same frames without one."""
+    results = []
+    for bar_px in (0, BAR_PX):
+        folder = tmp_path / str(bar_px)
+        folder.mkdir()
+        request = replace(make_frames(folder), detectors=["ganomaly"], crop_bottom_px=bar_px)
+        for path in (folder / "normal", folder / "test"):
+            for each in path.iterdir() if bar_px else ():
+                image = cv2.imread(str(each), cv2.IMREAD_GRAYSCALE)
+                cv2.imwrite(str(each), with_bar(image, bar_px))
+        settings = planned(request)[0].model_copy(update={"patches": None})
+        job = CellJob(
+            settings=settings,
+            images=request.images,
+            test_images=str(request.test_images),
+            masks=str(request.masks),
+            run_folder=str(folder / "run"),
+            threads=1,
+        )
+        results.append(compute_cell(job).result)
+    bare, barred = results
+    assert bare.patches == barred.patches > 0
+    assert bare.auroc == barred.auroc

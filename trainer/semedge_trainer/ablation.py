@@ -56,6 +56,7 @@ class CellSettings(Record):
     test_frames: int
     patches: int | None
     search_steps: int | None
+    crop_bottom_px: int
     semedge: str = __version__
 
     @property
@@ -145,6 +146,7 @@ class AblationRequest:
     patches: int | None
     anogan_patches: int
     anogan_steps: int
+    crop_bottom_px: int = 0
 
 
 def plan_cells(
@@ -172,6 +174,7 @@ def plan_cells(
             test_frames=len(chosen),
             patches=request.anogan_patches if detector in searching else request.patches,
             search_steps=request.anogan_steps if detector in searching else None,
+            crop_bottom_px=request.crop_bottom_px,
         )
         for detector, subset, seed in product(request.detectors, SUBSETS, request.seeds)
     ]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from semedge.bundle import read_bundle
 from semedge.errors import SemedgeError
 from semedge.files import write_atomically
+from semedge.information_bar import LowerEdge
 from semedge_trainer.ablation import Cell, CellJob, CellResult, chosen_frames
 from semedge_trainer.commands.extra import need_tensorflow
 from semedge_trainer.evaluation import PatchSample
@@ -75,6 +76,7 @@ def compute_cell(job: CellJob) -> Cell:
             settings.schedule,
             settings.steps,
             settings.seed,
+            crop_bottom_px=settings.crop_bottom_px,
         )
         run, frames = start_run(folder, request)
     figures: dict[str, object] = {}
@@ -103,9 +105,9 @@ def compute_cell(job: CellJob) -> Cell:
 def _figures(run: Run, job: CellJob) -> dict[str, object]:
     """Figures of the default score; every cell is measured on the same patches."""
     settings = job.settings
-    frames = chosen_frames(
-        match_masks(Path(job.test_images), Path(job.masks)), settings.test_frames
-    )
+    lower_edge = LowerEdge(settings.crop_bottom_px)
+    masked = match_masks(Path(job.test_images), Path(job.masks), lower_edge)
+    frames = chosen_frames(masked, settings.test_frames)
     sample = PatchSample.about(settings.patches, len(frames), SAMPLE_SEED)
     with _scorer(run, job) as scorer:
         results = evaluate_frames(scorer, frames, [ThesisProtocol()], {}, sample=sample)

@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from semedge.commands.camera_options import crop_option
 from semedge.console import print_json, say
 from semedge.errors import SemedgeError
 from semedge.manifest import Quantization
@@ -46,6 +47,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     metavar="DIR",
     help="A mask for each of them, as in `evaluate`.",
 )
+@crop_option
 @click.option(
     "--out",
     required=True,
@@ -121,6 +123,7 @@ def ablate(
     images: str,
     test_images: Path,
     masks: Path,
+    crop_bottom_px: int,
     out: Path,
     detectors: list[str],
     seeds: list[int],
@@ -162,6 +165,7 @@ def ablate(
         patches,
         anogan_patches,
         anogan_steps,
+        crop_bottom_px,
     )
     execution = Execution(out, jobs, threads, cluster, timeout_s, keep_runs)
     try:
