@@ -8,42 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bundles import TINY_GRAPH, tiny_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from over_frame_bundles import MEMBERS, over_frame_manifest, tiles
 from pydantic import ValidationError
 
-from semedge.bundle import array_content, read_bundle, write_bundle
+from semedge.bundle import read_bundle, write_bundle
 from semedge.detector import Detector, ScoreMap
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 from semedge.manifest import Manifest
 from semedge.simulation import SimulatedLine
-
-STRIDE_PX = 8
-TILE_SHAPE = (48, 72)
-MEMBERS = {
-    "embedding.tflite": TINY_GRAPH.with_name("tiny_patch.tflite").read_bytes(),
-    "tile.tflite": TINY_GRAPH.with_name("tiny_patch_tile.tflite").read_bytes(),
-    "h_mean.npy": array_content(np.zeros(4)),
-    "h_whitening.npy": array_content(np.eye(4)),
-    "scale.npy": array_content(np.array([1.0, 2.0, 0.5, 3.0])),
-}
-
-
-def over_frame_manifest(over_frame: dict[str, Any] | None, **changes: object) -> dict[str, Any]:
-    node = {"output": "h_x", "graph": "embedding", "inputs": ["x"], "output_scale": "scale"}
-    return tiny_manifest(MEMBERS) | {
-        "format_version": 1 if over_frame is None else 3,
-        "stride_px": STRIDE_PX,
-        "nodes": [node | {"over_frame": over_frame}],
-        **changes,
-    }
-
-
-def tiles(height: int = TILE_SHAPE[0], width: int = TILE_SHAPE[1]) -> dict[str, Any]:
-    return {"graph": "tile", "tile_height_px": height, "tile_width_px": width}
 
 
 def load(path: Path, manifest: dict[str, Any], **settings: int) -> Detector:

@@ -15,6 +15,7 @@ import pytest
 from bundles import tiny_bundle
 from commandline import environment, succeed
 from numpy.typing import NDArray
+from over_frame_bundles import over_frame_bundle
 
 from semedge.simulation import SimulatedLine
 
@@ -130,6 +131,14 @@ def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_float_graphs_score_alike(tmp_path: Path, frames: Path, tflite_python: str) -> None:
     agreement = compare(tiny_bundle(tmp_path / "tiny.semedge"), frames, tflite_python)
+    assert agreement.rank_correlation > 0.9999
+    assert agreement.largest_difference < 1e-3
+
+
+def test_graphs_over_the_frame_score_alike(
+    tmp_path: Path, frames: Path, tflite_python: str
+) -> None:
+    agreement = compare(over_frame_bundle(tmp_path / "tiny.semedge"), frames, tflite_python)
     assert agreement.rank_correlation > 0.9999
     assert agreement.largest_difference < 1e-3
 
