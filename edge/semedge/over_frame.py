@@ -9,7 +9,7 @@ those patches go through the network one by one, with the same result.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,11 +61,14 @@ class FrameNode:
         batch = workers.batch(self.node.graph)
         alone = self.places_off_the_lattice()
         batches = [alone[at : at + batch] for at in range(0, len(alone), batch)]
-        by_tile = workers.map(lambda graphs, spans: self._run_tile(graphs, image, spans), self)
-        by_batch = workers.map(lambda graphs, at: self._run_patches(graphs, patches[at]), batches)
+        tiles = list(self.tiles())
+        by_tile = workers.map(lambda graphs, spans: self._run_tile(graphs, image, spans), tiles)
+        by_batch = workers.map(
+            lambda graphs, places: self._run(graphs, self.node.graph, patches[places]), batches
+        )
         output: Tensor | None = None
         spent_ms = 0.0
-        for (rows, columns), (part, tile_ms) in zip(self, by_tile, strict=True):
+        for (rows, columns), (part, tile_ms) in zip(tiles, by_tile, strict=True):
             if output is None:
                 output = np.empty((*self.grid.shape, *part.shape[2:]), np.float32)
             output[rows.kept_start : rows.kept_stop, columns.kept_start : columns.kept_stop] = part
@@ -77,9 +80,9 @@ class FrameNode:
             spent_ms += batch_ms
         return flat, spent_ms
 
-    def __iter__(self) -> Iterator[Spans]:
-        """Rows and columns of patches that each tile gives."""
-        yield from Tiling(self._lattice(self.grid.frame_shape), self._patches_a_tile(), 0, 1)
+    def tiles(self) -> Tiling:
+        """Tiles in rows and columns of patches, of which no two are kept for the same."""
+        return Tiling(self._lattice(self.grid.frame_shape), self._patches_a_tile(), 0, 1)
 
     def places_off_the_lattice(self) -> NDArray[np.intp]:
         """Which patches of the grid do not lie at multiples of the stride."""
@@ -98,7 +101,10 @@ class FrameNode:
         return self._lattice(self.over_frame.tile_shape)
 
     def _run_tile(self, graphs: Graphs, image: GrayImage, spans: Spans) -> tuple[Tensor, float]:
-        """Output of the patches that a tile is kept for, `(rows, columns, ...)`, and its time."""
+        """Output of the patches that a tile is kept for, `(rows, columns, ...)`, and its time.
+
+        Beyond the frame a tile is zero, which none of these patches sees.
+        """
         height, width = self.over_frame.tile_shape
         top, left = (span.start * self.grid.stride_px for span in spans)
         shown = image[top : top + height, left : left + width]
@@ -108,9 +114,6 @@ class FrameNode:
         kept = tuple(slice(s.kept_start - s.start, s.kept_stop - s.start) for s in spans)
         part: Tensor = values.reshape(*self._patches_a_tile(), *values.shape[1:])[kept]
         return part, spent_ms
-
-    def _run_patches(self, graphs: Graphs, patches: GrayImage) -> tuple[Tensor, float]:
-        return self._run(graphs, self.node.graph, patches)
 
     def _run(self, graphs: Graphs, graph: str, images: GrayImage) -> tuple[Tensor, float]:
         since = time.perf_counter()
