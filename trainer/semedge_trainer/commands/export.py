@@ -45,7 +45,8 @@ def _tile(
     "--stride",
     type=click.IntRange(1, 32),
     metavar="PX",
-    help="Distance between patches; a whole patch where absent.",
+    help="Distance between patches; a whole patch where absent. At other multiples of 4 px, "
+    "encoders without padding run over the frame.",
 )
 @click.option(
     "--tile",
