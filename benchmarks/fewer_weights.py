@@ -102,20 +102,23 @@ class Subject:
 
     Attributes
     ----------
-    run
-        A finished training.
     plan
         The score and its nodes.
     twins
         Even twins of its networks.
-    tensors
-        What the trained networks make of training patches.
+    inputs
+        What each graph sees on training patches.
+    expected
+        What the trained networks make of the patches that scores are compared on.
+    blurred
+        Which of those were blurred flat.
     """
 
-    run: Run
     plan: ScorePlan
     twins: Mapping[str, Twin]
-    tensors: Mapping[str, Array]
+    inputs: Mapping[str, Array]
+    expected: Mapping[str, Array]
+    blurred: NDArray[np.bool_]
 
     @classmethod
     def of(cls, run: Run) -> Subject:
@@ -123,28 +126,22 @@ class Subject:
         plan = detector.chosen_plan(SCORE, only=True)
         patches = scale_patches(run.patches(), run.record.scaling)[:2048]
         tensors = keras_tensors(plan, networks, patches)
-        return cls(run, plan, even_twins(plan, networks, tensors), tensors)
+        twins = even_twins(plan, networks, tensors)
+        inputs = {name: twin.scaled(inputs_of(name, plan, tensors)) for name, twin in twins.items()}
+        compared, blurred = parity_patches(patches)
+        return cls(plan, twins, inputs, keras_tensors(plan, networks, compared), blurred)
 
     def row(self, change: Callable[[Model], Model]) -> list[str]:
         """Deflated megabytes, rank correlation, and milliseconds of each graph."""
-        twins = {name: Twin(change(twin.model), twin.scales) for name, twin in self.twins.items()}
-        inputs = {
-            name: twin.scaled(inputs_of(name, self.plan, self.tensors))
-            for name, twin in twins.items()
+        graphs = {
+            name: convert_int8(change(twin.model), self.inputs[name])
+            for name, twin in self.twins.items()
         }
-        graphs = {name: convert_int8(twin.model, inputs[name]) for name, twin in twins.items()}
-        nodes, scales = scaled_nodes(self.plan.nodes, twins)
-        compared, blurred = parity_patches(self.tensors["x"])
-        _, networks = self.run.load()
-        parity = compare(
-            self.plan,
-            keras_tensors(self.plan, networks, compared),
-            exported_tensors(nodes, graphs, scales, compared),
-            {},
-            blurred,
-        )
+        nodes, scales = scaled_nodes(self.plan.nodes, self.twins)
+        given = exported_tensors(nodes, graphs, scales, self.expected["x"])
+        parity = compare(self.plan, self.expected, given, {}, self.blurred)
         deflated = sum(len(zlib.compress(content, 9)) for content in graphs.values())
-        times = [_batch_ms(content, inputs[name]) for name, content in sorted(graphs.items())]
+        times = [_batch_ms(content, self.inputs[name]) for name, content in sorted(graphs.items())]
         return [
             f"{deflated / 1e6:.2f}",
             f"{parity[SCORE].rank_correlation:.4f}",

@@ -24,6 +24,7 @@ from semedge.manifest import (
     Quantization,
     ScoreChoice,
     Training,
+    format_version_of,
 )
 from semedge.nodes import nodes_needed
 from semedge.scores import tensors_needed
@@ -37,6 +38,7 @@ Array = NDArray[np.float32]
 BATCH = 32
 SETTLING_STEPS = 20
 FRAME_SHAPE = (700, 1024)
+"""Height and width of the frames of every benchmark."""
 SCORE = "comb_im"
 """A score that needs three networks: E_G, G and E_R."""
 
@@ -89,7 +91,7 @@ class Workshop:
         nodes, over_frame = nodes_over_frame(nodes, graphs, patch_input, stride_px, FRAME_SHAPE)
         contents = {f"{name}.tflite": graph for name, graph in (graphs | over_frame).items()}
         manifest = Manifest(
-            format_version=3 if over_frame else 1,
+            format_version=format_version_of(patch_input, nodes),
             detector=self.detector.name,
             input=patch_input,
             stride_px=stride_px,

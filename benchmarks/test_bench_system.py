@@ -87,11 +87,10 @@ def test_widths(
             path = tmp_path / f"width-{width}.semedge"
             made = workshop if width == 1 else Workshop(patches, {"width": str(width)})
             made.write_detector(path, "im1")
-            figures[f"bundle, width {width:g}"] = f"{path.stat().st_size / 1e6:.2f} MB"
+            figures[f"bundle, width {width:g}"] = _size(path)
             for stride_px in (32, 16):
-                detector = Detector(read_bundle(path), stride_px=stride_px, workers=2)
-                stack.enter_context(detector)
-                cases[f"width {width:g}, stride {stride_px}"] = _scoring(detector, frame)
+                label = f"width {width:g}, stride {stride_px}"
+                cases[label] = _scoring(stack, path, stride_px, frame)
         reference = "width 1, stride 32"
         times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
     ratios = store(
@@ -115,24 +114,31 @@ def test_over_the_frame(
     from graphs import Workshop
 
     bare = Workshop(patches, {"encoder_padding": "valid"})
-    cases, sizes = {}, {}
+
+    def written(name: str, made: Workshop, stride_px: int) -> Path:
+        path = tmp_path / f"{name}.semedge"
+        made.write_detector(path, "im1", stride_px)
+        return path
+
+    padded, alone = written("padded", workshop, 32), written("alone", bare, 32)
+    over_frame = {each: written(f"over-frame-{each}", bare, each) for each in SHARED_STRIDES}
+    loads = {
+        **{f"padded, stride {each}": (padded, each) for each in (32, 16)},
+        **{
+            f"no padding, stride {each}, patch by patch": (alone, each)
+            for each in (32, *SHARED_STRIDES)
+        },
+        **{
+            f"no padding, stride {each}, over the frame": (path, each)
+            for each, path in over_frame.items()
+        },
+    }
+    reference, shared = "padded, stride 16", "no padding, stride 16, over the frame"
     with ExitStack() as stack:
-
-        def add(label: str, made: Workshop, exported_px: int, stride_px: int) -> None:
-            path = tmp_path / f"{len(cases)}.semedge"
-            made.write_detector(path, "im1", exported_px)
-            detector = Detector(read_bundle(path), stride_px=stride_px, workers=2)
-            stack.enter_context(detector)
-            cases[label] = _scoring(detector, frame)
-            sizes[label] = f"{path.stat().st_size / 1e6:.2f} MB"
-
-        for stride_px in (32, 16):
-            add(f"padded, stride {stride_px}", workshop, stride_px, stride_px)
-        for stride_px in (32, *SHARED_STRIDES):
-            add(f"no padding, stride {stride_px}, patch by patch", bare, 32, stride_px)
-        for stride_px in SHARED_STRIDES:
-            add(f"no padding, stride {stride_px}, over the frame", bare, stride_px, stride_px)
-        reference, shared = "padded, stride 16", "no padding, stride 16, over the frame"
+        cases = {
+            label: _scoring(stack, path, stride_px, frame)
+            for label, (path, stride_px) in loads.items()
+        }
         times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
     ratios = store(
         benchmark,
@@ -142,17 +148,25 @@ def test_over_the_frame(
         reference=reference,
         figures={
             **paces(times_s),
-            "bundle, padded": sizes[reference],
-            "bundle, no padding": sizes["no padding, stride 16, patch by patch"],
-            "bundle, no padding, with a graph over the frame": sizes[shared],
+            "bundle, padded": _size(padded),
+            "bundle, no padding": _size(alone),
+            "bundle, no padding, with a graph over the frame": _size(over_frame[16]),
         },
     )
     assert ratios[shared] < LARGEST_RATIO_OVER_THE_FRAME
     assert ratios[shared] < ratios["no padding, stride 16, patch by patch"]
 
 
-def _scoring(detector: Detector, frame: Frame) -> Callable[[], NDArray[np.float32]]:
+def _scoring(
+    stack: ExitStack, path: Path, stride_px: int, frame: Frame
+) -> Callable[[], NDArray[np.float32]]:
+    """Scores the frame by a bundle, which the stack closes."""
+    detector = stack.enter_context(Detector(read_bundle(path), stride_px=stride_px, workers=2))
     return lambda: detector.score(frame).to_pixels()
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"
 
 
 @pytest.fixture

@@ -141,13 +141,13 @@ class Detector(Closing):
 
     def _check_graphs(self) -> None:
         """Score a blank frame, so that graphs and arrays that do not fit are refused at once."""
-        blank = np.zeros((self.patch_px, self.patch_px), np.uint8)
-        fits = True
+        # One pixel more than a patch: some patches lie on the stride, others snap to the border.
+        side_px = self.patch_px + 1
+        blank = np.zeros((side_px, side_px), np.uint8)
         try:
-            for stride_px in {self.patch_px, self.stride_px}:
-                grid = PatchGrid((self.patch_px, self.patch_px), self.patch_px, stride_px)
-                scores, _ = self._scorer.score_image(blank, grid)
-                fits &= scores[self.score_name].shape == (1,)
+            grid = PatchGrid((side_px, side_px), self.patch_px, self.stride_px)
+            scores, _ = self._scorer.score_image(blank, grid)
+            fits = scores[self.score_name].shape == (len(grid),)
         except (ValueError, RuntimeError):
             fits = False
         except SemedgeError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semedge.scaling import FrameScaling, Scaling
 from semedge.scores import SCORES, tensors_needed
 
-FORMAT_VERSIONS = (1, 2, 3)
+FormatVersion = Literal[1, 2, 3]
+FORMAT_VERSIONS = get_args(FormatVersion)
 """1: a detector of patches; 2: one of whole frames; 3: one of patches, with a network that runs
 over the frame too. Readers know no later version than their own."""
 
@@ -180,10 +182,19 @@ class Parity(Record):
     auroc_exported: float = Field(ge=0, le=1)
 
 
+def format_version_of(
+    detector_input: PatchInput | FrameInput, nodes: Iterable[Node]
+) -> FormatVersion:
+    """The first version whose readers know such an input and such nodes."""
+    if isinstance(detector_input, FrameInput):
+        return 2
+    return 3 if any(node.over_frame is not None for node in nodes) else 1
+
+
 class Manifest(Record):
     """The whole manifest, `manifest.json` in the bundle."""
 
-    format_version: Literal[1, 2, 3]
+    format_version: FormatVersion
     detector: str
     input: PatchInput | FrameInput
     stride_px: int = Field(ge=1)
@@ -213,24 +224,21 @@ class Manifest(Record):
                 raise ValueError(f"score {name!r} has unknown terms {sorted(unknown)}")
             if missing := tensors_needed(weights) - known:
                 raise ValueError(f"score {name!r} needs {sorted(missing)}, which nothing computes")
-        if (self.format_version == 2) != isinstance(self.input, FrameInput):
-            raise ValueError("the input is not one of the format version")
-        over_frame = [node for node in self.nodes if node.over_frame is not None]
-        if (self.format_version == 3) != bool(over_frame):
-            raise ValueError("networks over the frame are not those of the format version")
-        for node in over_frame:
-            self._check_over_frame(node)
+        if self.format_version != format_version_of(self.input, self.nodes):
+            raise ValueError("the input and its networks are not those of the format version")
+        for node in self.nodes:
+            if node.over_frame is not None:
+                self._check_over_frame(node, node.over_frame)
         if self.stride_px > self.input.patch_px:
             raise ValueError("the stride is larger than a patch")
         return self
 
-    def _check_over_frame(self, node: Node) -> None:
-        assert node.over_frame is not None
+    def _check_over_frame(self, node: Node, over_frame: OverFrame) -> None:
         if node.inputs != ("x",):
             raise ValueError(f"node {node.output!r} runs over the frame, but not on patches")
         if self.input.scaling != "range":
             raise ValueError(
                 f"node {node.output!r} runs over the frame, but each patch is scaled by itself"
             )
-        if min(node.over_frame.tile_shape) < self.input.patch_px:
+        if min(over_frame.tile_shape) < self.input.patch_px:
             raise ValueError(f"node {node.output!r} has tiles that are smaller than a patch")

@@ -54,7 +54,6 @@ class PatchScorer(Closing):
         self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
         names = {name for node in self._nodes for name in node.graphs}
         self._workers = Workers(bundle, names, workers)
-        self.workers = self._workers.count
         batches = (self._workers.batch(node.graph) for node in self._nodes)
         self.batch = min(batches, default=BATCH)
 

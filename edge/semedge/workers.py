@@ -29,22 +29,17 @@ class Workers(Closing):
         Which of them are wanted.
     count
         Threads; the usable cores where None.
-
-    Attributes
-    ----------
-    count
-        Threads.
     """
 
     def __init__(self, bundle: Bundle, names: Iterable[str], count: int | None = None) -> None:
-        self.count = worker_count(count)
+        threads = worker_count(count)
         self._sets: SimpleQueue[Graphs] = SimpleQueue()
         wanted = sorted(set(names))
-        for _ in range(self.count):
+        for _ in range(threads):
             graphs = {name: Graph(bundle.graph(name), name) for name in wanted}
             self._sets.put(graphs)
         self._batches = {name: graph.batch for name, graph in graphs.items()}
-        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="score")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
 
     def batch(self, name: str) -> int:
         """Items that a graph takes at once."""

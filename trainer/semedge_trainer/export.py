@@ -7,7 +7,7 @@ from pathlib import Path
 from semedge.bundle import array_content, members_of, write_bundle
 from semedge.console import progress
 from semedge.errors import SemedgeError
-from semedge.manifest import Manifest, PatchInput, Quantization, ScoreChoice
+from semedge.manifest import Manifest, PatchInput, Quantization, ScoreChoice, format_version_of
 from semedge.scaling import scale_patches
 from semedge.scores import tensors_needed
 from semedge_trainer.detectors.whole_frame import FrameDetector
@@ -128,7 +128,7 @@ def export_run(
         f"{name}.npy": array_content(array) for name, array in (constants | scales).items()
     }
     manifest = Manifest(
-        format_version=3 if over_frame else 1,
+        format_version=format_version_of(patch_input, nodes),
         detector=detector.name,
         input=patch_input,
         stride_px=stride_px,

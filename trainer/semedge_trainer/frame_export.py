@@ -18,7 +18,14 @@ from semedge.frame import GrayImage
 from semedge.frame_scorer import FrameScorer, cut_tile, prepare_frame, tile_values
 from semedge.grid import PatchGrid
 from semedge.interpreter import Graph
-from semedge.manifest import FrameInput, Manifest, Parity, Quantization, ScoreChoice
+from semedge.manifest import (
+    FrameInput,
+    Manifest,
+    Parity,
+    Quantization,
+    ScoreChoice,
+    format_version_of,
+)
 from semedge.scores import tensors_needed
 from semedge.tiles import Tiling
 from semedge_trainer.detectors.whole_frame import FrameDetector, choose_tile
@@ -78,7 +85,7 @@ def export_frames(
     members = {f"{name}.tflite": content for name, content in graphs.items()}
     contents = {**members, **constants}
     manifest = Manifest(
-        format_version=2,
+        format_version=format_version_of(frame_input, plan.nodes),
         detector=detector.name,
         input=frame_input,
         stride_px=stride_px or frame_input.cell_px,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tf_keras
@@ -26,8 +25,8 @@ from tensorflow.lite.python.schema_py_generated import (
     QuantizationParametersT,
     TensorType,
 )
-from tensorflow.lite.tools import flatbuffer_utils
 
+from semedge_trainer.flatbuffer import Flatbuffer
 from semedge_trainer.quantization import calibration_converter, representative_batches
 from semedge_trainer.ranges import (
     LINEAR,
@@ -78,46 +77,32 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
 
 
 @dataclass(frozen=True)
-class CalibratedGraph:
+class CalibratedGraph(Flatbuffer):
     """A float graph whose tensors carry the ranges that they were seen with.
 
-    Attributes
-    ----------
-    model
-        The flatbuffer as objects; `set_ranges` changes it.
+    It is what the converter gives when it only calibrates.
     """
-
-    model: Any
-
-    @classmethod
-    def read(cls, content: bytes) -> CalibratedGraph:
-        """From what the converter gives when it only calibrates."""
-        return cls(flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
-
-    def content(self) -> bytes:
-        """The flatbuffer."""
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
 
     def first_layer(self) -> list[str]:
         """Names of what the operators give up to the second convolution or dense layer."""
-        kinds = [self._kind(operator) for operator in self._graph.operators]
+        kinds = [self.kind(operator) for operator in self.graph.operators]
         layers = [index for index, kind in enumerate(kinds) if kind in LAYERS]
         end = layers[1] if len(layers) > 1 else len(kinds)
         return [
-            self._graph.tensors[operator.outputs[0]].name.decode()
-            for operator in self._graph.operators[:end]
+            self.graph.tensors[operator.outputs[0]].name.decode()
+            for operator in self.graph.operators[:end]
         ]
 
     def last_dense(self) -> list[str]:
         """Name of the output, where a dense layer other than the first gives it."""
-        last = self._graph.operators[-1]
-        name: str = self._graph.tensors[last.outputs[0]].name.decode()
-        is_dense = self._kind(last) == BuiltinOperator.FULLY_CONNECTED
+        last = self.graph.operators[-1]
+        name: str = self.graph.tensors[last.outputs[0]].name.decode()
+        is_dense = self.kind(last) == BuiltinOperator.FULLY_CONNECTED
         return [name] if is_dense and name not in self.first_layer() else []
 
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
         """Of every activation and the output, by the tensor's index."""
-        shown = [*self._activations(), int(self._graph.outputs[0])]
+        shown = [*self._activations(), int(self.graph.outputs[0])]
         return dict(zip(shown, histograms(lambda: self._runs(batches, shown)), strict=True))
 
     def set_ranges(self, batches: Sequence[Array]) -> None:
@@ -132,7 +117,7 @@ class CalibratedGraph:
                 else self._range(source)
             )
             self._set_range(index, limits)
-        output = int(self._graph.outputs[0])
+        output = int(self.graph.outputs[0])
         self._set_range(output, found[output].limits)
 
     def _runs(self, batches: Sequence[Array], shown: Sequence[int]) -> Iterator[list[Array]]:
@@ -142,48 +127,40 @@ class CalibratedGraph:
         )
         interpreter.allocate_tensors()
         for batch in batches:
-            interpreter.set_tensor(self._graph.inputs[0], batch)
+            interpreter.set_tensor(self.graph.inputs[0], batch)
             interpreter.invoke()
             yield [interpreter.get_tensor(index) for index in shown]
 
     def _range(self, index: int) -> tuple[float, float]:
-        quantization = self._graph.tensors[index].quantization
+        quantization = self.graph.tensors[index].quantization
         return float(quantization.min[0]), float(quantization.max[0])
 
     def _set_range(self, index: int, limits: tuple[float, float]) -> None:
-        quantization = self._graph.tensors[index].quantization
+        quantization = self.graph.tensors[index].quantization
         quantization.min, quantization.max = ([limit] for limit in limits)
-
-    @property
-    def _graph(self) -> Any:
-        return self.model.subgraphs[0]
-
-    def _kind(self, operator: Any) -> int:
-        code = self.model.operatorCodes[operator.opcodeIndex]
-        return max(code.builtinCode, code.deprecatedBuiltinCode)
 
     def _activations(self) -> list[int]:
         """Indices of the input and of what the operators give but the output, in that order."""
-        given = [int(operator.outputs[0]) for operator in self._graph.operators]
-        return [int(self._graph.inputs[0]), *given[:-1]]
+        given = [int(operator.outputs[0]) for operator in self.graph.operators]
+        return [int(self.graph.inputs[0]), *given[:-1]]
 
     def _source_of_range(self, index: int, in_float: Collection[str]) -> int | None:
         """The tensor whose range a tensor has too, if any; `in_float` are those not rounded."""
-        for operator in self._graph.operators:
+        for operator in self.graph.operators:
             if int(operator.outputs[0]) != index:
                 continue
-            is_leaky = self._kind(operator) == BuiltinOperator.LEAKY_RELU
-            is_rounded = self._graph.tensors[index].name.decode() not in in_float
-            if self._kind(operator) in MOVES or (is_leaky and is_rounded):
+            is_leaky = self.kind(operator) == BuiltinOperator.LEAKY_RELU
+            is_rounded = self.graph.tensors[index].name.decode() not in in_float
+            if self.kind(operator) in MOVES or (is_leaky and is_rounded):
                 return int(operator.inputs[0])
         return None
 
     def _next(self, index: int) -> Following:
         """What the operator that takes a tensor makes of its values, past moves."""
-        for operator in self._graph.operators:
+        for operator in self.graph.operators:
             if index not in [int(each) for each in operator.inputs]:
                 continue
-            match self._kind(operator):
+            match self.kind(operator):
                 case BuiltinOperator.RESHAPE | BuiltinOperator.DEPTH_TO_SPACE:
                     return self._next(int(operator.outputs[0]))
                 case BuiltinOperator.LEAKY_RELU:
@@ -199,13 +176,13 @@ def hold_weights_in_int8(content: bytes, outputs: Collection[str]) -> bytes:
     The runtime rounds such a layer's inputs too, item by item in the range of each; its outputs are
     float.
     """
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    graph = model.subgraphs[0]
+    file = Flatbuffer.read(content)
+    graph = file.graph
     for operator in graph.operators:
         if graph.tensors[operator.outputs[0]].name.decode() not in outputs:
             continue
         weights = graph.tensors[operator.inputs[1]]
-        buffer = model.buffers[weights.buffer]
+        buffer = file.model.buffers[weights.buffer]
         values = np.frombuffer(buffer.data.tobytes(), np.float32)
         scale = np.abs(values).max() / 127
         buffer.data = np.round(values / scale).astype(np.int8).view(np.uint8)
@@ -213,4 +190,4 @@ def hold_weights_in_int8(content: bytes, outputs: Collection[str]) -> bytes:
         weights.quantization = QuantizationParametersT()
         weights.quantization.scale, weights.quantization.zeroPoint = [scale], [0]
         operator.builtinOptions.asymmetricQuantizeInputs = True
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return file.content()

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from tensorflow.lite.python.schema_py_generated import BuiltinOperator, Padding
-from tensorflow.lite.tools import flatbuffer_utils
 
 from semedge.manifest import Node, OverFrame, PatchInput
 from semedge_trainer.detectors.whole_frame import choose_tile
+from semedge_trainer.flatbuffer import Flatbuffer
 
 LARGEST_TILE_PX = 2**17
 """Larger tiles share hardly more, and their activations leave a processor's cache."""
@@ -65,9 +65,8 @@ def nodes_over_frame(
     tile_shape = (max(height, patch_px), max(width, patch_px))
     found, added = [], {}
     for node in nodes:
-        graph = None
-        if node.inputs == ("x",):
-            graph = tile_graph(graphs[node.graph], tile_shape, stride_px)
+        takes_patches = node.inputs == ("x",)
+        graph = tile_graph(graphs[node.graph], tile_shape, stride_px) if takes_patches else None
         if graph is None:
             found.append(node)
             continue
@@ -110,31 +109,16 @@ def tile_graph(content: bytes, tile_shape: tuple[int, int], stride_px: int) -> b
 
 
 @dataclass(frozen=True)
-class _PatchGraph:
-    """A chain of operators.
-
-    Attributes
-    ----------
-    model
-        The flatbuffer as objects.
-    """
-
-    model: Any
-
-    @classmethod
-    def read(cls, content: bytes) -> _PatchGraph:
-        return cls(flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
-
-    def content(self) -> bytes:
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
+class _PatchGraph(Flatbuffer):
+    """A chain of operators."""
 
     def convolutions(self) -> list[Any]:
-        return [each for each in self._chain() if self._kind(each) == BuiltinOperator.CONV_2D]
+        return [each for each in self._chain() if self.kind(each) == BuiltinOperator.CONV_2D]
 
     def moves_with_the_patch(self) -> bool:
         """Whether it is convolutions without padding down to one place, and a dense layer."""
         chain = self._chain()
-        kinds = [self._kind(operator) for operator in chain]
+        kinds = [self.kind(operator) for operator in chain]
         return (
             kinds[-1] == BuiltinOperator.FULLY_CONNECTED
             and set(kinds[:-1]) <= SAME_FOR_EVERY_PLACE
@@ -144,14 +128,14 @@ class _PatchGraph:
 
     def set_shapes(self, shape: Shape) -> None:
         """Give the input a shape, and what the operators give the shapes that follow from it."""
-        tensors = self.model.subgraphs[0].tensors
-        tensors[self.model.subgraphs[0].inputs[0]].shape = np.array(shape, np.int32)
+        tensors = self.graph.tensors
+        tensors[self.graph.inputs[0]].shape = np.array(shape, np.int32)
         for operator in self._chain():
             shape = self._shape_behind(operator, shape)
             tensors[operator.outputs[0]].shape = np.array(shape, np.int32)
 
     def _shape_behind(self, operator: Any, shape: Shape) -> Shape:
-        match self._kind(operator):
+        match self.kind(operator):
             case BuiltinOperator.CONV_2D:
                 outputs, height, width, _ = self._shape(operator.inputs[1])
                 options = operator.builtinOptions
@@ -164,18 +148,13 @@ class _PatchGraph:
 
     def _chain(self) -> list[Any]:
         """The operators, but those that unpack weights."""
-        graph = self.model.subgraphs[0]
-        computed = {int(graph.inputs[0])}
+        computed = {int(self.graph.inputs[0])}
         chain = []
-        for operator in graph.operators:
+        for operator in self.graph.operators:
             if int(operator.inputs[0]) in computed:
                 computed.add(int(operator.outputs[0]))
                 chain.append(operator)
         return chain
 
     def _shape(self, tensor: int) -> Shape:
-        return tuple(int(side) for side in self.model.subgraphs[0].tensors[tensor].shape)
-
-    def _kind(self, operator: Any) -> int:
-        code = self.model.operatorCodes[operator.opcodeIndex]
-        return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+        return tuple(int(side) for side in self.graph.tensors[tensor].shape)

@@ -10,6 +10,7 @@ nothing else in the trainer knows of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -198,7 +199,7 @@ def phase_kernel(kernel: Array) -> Array:
 def doubling_kernel(kernel: Array, side_px: int) -> Array:
     """Kernel of the dense layer that is a transposed convolution of stride 2 on square images.
 
-    See `phase_kernel` for which tap writes what.
+    Its rows are what each input value writes by itself.
 
     Parameters
     ----------
@@ -212,19 +213,14 @@ def doubling_kernel(kernel: Array, side_px: int) -> Array:
     Array
         Shape `(s * s * inputs, 2 s * 2 s * outputs)`, both in the order of flattened pixels.
     """
-    size, _, outputs, inputs = kernel.shape
-    offset = (size - 2) // 2
-    dense = np.zeros((side_px, side_px, inputs, 2 * side_px, 2 * side_px, outputs), np.float32)
-    taps = [
-        (taken, written, written - 2 * taken + offset)
-        for taken in range(side_px)
-        for written in range(2 * side_px)
-        if 0 <= written - 2 * taken + offset < size
-    ]
-    for row, row_out, tap_y in taps:
-        for column, column_out, tap_x in taps:
-            dense[row, column, :, row_out, column_out] = kernel[tap_y, tap_x].T
-    return dense.reshape(side_px * side_px * inputs, -1)
+    _, _, outputs, inputs = kernel.shape
+    shape = (side_px, side_px, inputs)
+    one_at_a_time = np.eye(math.prod(shape), dtype=np.float32).reshape(-1, *shape)
+    written = tf.nn.conv2d_transpose(
+        one_at_a_time, kernel, (len(one_at_a_time), 2 * side_px, 2 * side_px, outputs), 2
+    )
+    dense: Array = written.numpy().reshape(len(one_at_a_time), -1)
+    return dense
 
 
 def flipped_kernel(kernel: Array) -> Array:
