@@ -199,7 +199,7 @@ def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
     graph.set_ranges(batches)
     for index, histogram in found.items():
         low, high = graph._range(index)
-        is_leaky = b"lrelu" in graph._graph.tensors[index].name
+        is_leaky = b"lrelu" in graph.graph.tensors[index].name
         assert is_leaky or histogram.limits[0] <= low
         assert low <= high <= histogram.limits[1]
 
