@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from chains import openvino_chain
+from chains import LEAST_CORRELATION, openvino_chain
 from measuring import compare, rounds
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -44,7 +44,7 @@ def test_against_openvino(
     }
     expected = ours.run(patches)
     for chain in theirs.values():
-        assert np.corrcoef(expected.ravel(), chain.run(patches).ravel())[0, 1] > 0.98
+        assert np.corrcoef(expected.ravel(), chain.run(patches).ravel())[0, 1] > LEAST_CORRELATION
     label = f"semedge (LiteRT), {threads} {plural}"
     ratios = compare(
         benchmark,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from chains import Chain, litert_chain, multiply_adds, onnx_chain, openvino_chain
+from chains import LEAST_CORRELATION, Chain, litert_chain, multiply_adds, onnx_chain, openvino_chain
 from measuring import medians_of, rounds, store, times_in_turn
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -26,7 +26,6 @@ pytest.importorskip("onnxruntime", reason="ONNX Runtime comes with the extra pee
 pytestmark = pytest.mark.timeout(900)
 
 PEAK = "a large convolution"
-LEAST_CORRELATION = 0.98
 NOTE = (
     "A ratio of 1 or more is the goal: the peer against semedge. ONNX Runtime has the graphs as "
     "tf2onnx turns them into quantize-dequantize pairs. The peak is that of LiteRT on "
