@@ -6,6 +6,8 @@ DEV := .venv-dev
 TFLITE := .venv-tflite
 ARM := .venv-arm
 PEERS := .venv-peers
+# Processes that run test files side by side.
+JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
@@ -19,7 +21,7 @@ station: $(DEV)/ready apt
 	$(DEV)/bin/python tests/system/whole_station.py
 
 test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(ARM)/ready apt
-	$(DEV)/bin/python -m pytest tests -m "not slow"
+	$(DEV)/bin/python -m pytest tests -m "not slow" --numprocesses $(JOBS) --dist loadfile
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow

@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from commandline import EDGE_ONLY, Result, succeed
-
-
-@dataclass(frozen=True)
-class DemoRun:
-    """A demo as it comes: the document that it printed, and the folder that it was called in."""
-
-    result: Result
-    folder: Path
-
-    @property
-    def document(self) -> dict[str, Any]:
-        (document,) = self.result.events
-        return document
-
-    @property
-    def pictures(self) -> Path:
-        return self.folder / "semedge-demo"
-
-
-@pytest.fixture(scope="session")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """`semedge demo --json` in an empty folder, where the trainer's packages are absent."""
-    folder = tmp_path_factory.mktemp("demo")
-    return DemoRun(succeed(folder, "demo", "--json", program=EDGE_ONLY), folder)
+from commandline import succeed
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import cv2
+import pytest
 from bundles import tiny_bundle
-from commandline import call, succeed
-from conftest import DemoRun
+from commandline import EDGE_ONLY, Result, call, succeed
 
 from semedge.demo import DEFECT_RATE, LINE_SEED, SHAPE
 from semedge.simulation import SimulatedLine
@@ -18,8 +20,33 @@ from semedge.simulation import SimulatedLine
 LARGEST_BUNDLE_BYTES = 4_000_000
 
 
+@dataclass(frozen=True)
+class DemoRun:
+    """A demo as it comes: the document that it printed, and the folder that it was called in."""
+
+    result: Result
+    folder: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        (document,) = self.result.events
+        return document
+
+    @property
+    def pictures(self) -> Path:
+        return self.folder / "semedge-demo"
+
+
+@pytest.fixture(scope="module")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """`semedge demo --json` in an empty folder, where the trainer's packages are absent."""
+    folder = tmp_path_factory.mktemp("demo")
+    return DemoRun(succeed(folder, "demo", "--json", program=EDGE_ONLY), folder)
+
+
 def test_the_demo_shows_a_working_inspection(demo_run: DemoRun) -> None:
     document = demo_run.document
+    assert document["frames"] == 120
     assert "at most 1 % of normal frames raise an alarm" in document["guarantee"]
     assert document["recall"] > 0.5
     assert document["precision"] > 0.8

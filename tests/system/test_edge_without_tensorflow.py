@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import pytest
 from commandline import EDGE_ONLY, call, every_frame_by_itself, succeed, succeed_probed
-from conftest import DemoRun
 from edge_only import HIDDEN
 
 from semedge.simulation import SimulatedLine
@@ -83,11 +82,6 @@ def test_the_commands_of_the_edge_work(tmp_path: Path) -> None:
     }
     assert above, "ten defects, and none was seen"
     assert {alert["source"]: alert["frame_score"] for alert in alerts} == above
-
-
-def test_the_demo_works(demo_run: DemoRun) -> None:
-    assert demo_run.result.status == 0
-    assert demo_run.document["frames"] == 120
 
 
 @pytest.mark.parametrize(
