@@ -34,7 +34,7 @@ class Row:
     ratio: float | None = None
 
 
-def rounds(full: int, short: int = 5) -> int:
+def rounds(full: int, short: int = 3) -> int:
     """Rounds of a full run, or of a short one where `SEMEDGE_BENCH_SHORT` is 1."""
     return short if SHORT else full
 

@@ -64,7 +64,7 @@ def test_rewritten_generator(benchmark: BenchmarkFixture, workshop: Workshop) ->
             ).on(workshop.latents),
         },
         reference=rewritten,
-        count=rounds(15, 9),
+        count=rounds(15, 5),
         notes=("The export writes the rewritten form.",),
     )
     assert 1 / ratios[original] < LARGEST_LOSS_REWRITTEN

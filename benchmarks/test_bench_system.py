@@ -28,9 +28,11 @@ SEMEDGE = Path(sysconfig.get_path("scripts")) / "semedge"
 MOST_MEMORY_MB = 250
 CHILD_TIMEOUT_S = 120
 WIDTHS = (1, 0.5) if SHORT else (1, 0.5, 0.25)
+STRIDES = (32,) if SHORT else (32, 16)
 LARGEST_RATIO_AT_HALF_WIDTH = 0.7
 """Of its time to that of the whole width, at a quarter of the multiply-adds."""
 SHARED_STRIDES = (16,) if SHORT else (16, 8)
+PADDED_STRIDES, BARE_STRIDES = ((16,), (16,)) if SHORT else ((32, 16), (32, 16, 8))
 LARGEST_RATIO_OVER_THE_FRAME = 0.7
 """Of a frame's time at stride 16 to that with the thesis's padding, patch by patch."""
 
@@ -88,11 +90,11 @@ def test_widths(
             made = workshop if width == 1 else Workshop(patches, {"width": str(width)})
             made.write_detector(path, "im1")
             figures[f"bundle, width {width:g}"] = _size(path)
-            for stride_px in (32, 16):
+            for stride_px in STRIDES:
                 label = f"width {width:g}, stride {stride_px}"
                 cases[label] = _scoring(stack, path, stride_px, frame)
         reference = "width 1, stride 32"
-        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
+        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25))
     ratios = store(
         benchmark,
         "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: width and stride",
@@ -123,11 +125,8 @@ def test_over_the_frame(
     padded, alone = written("padded", workshop, 32), written("alone", bare, 32)
     over_frame = {each: written(f"over-frame-{each}", bare, each) for each in SHARED_STRIDES}
     loads = {
-        **{f"padded, stride {each}": (padded, each) for each in (32, 16)},
-        **{
-            f"no padding, stride {each}, patch by patch": (alone, each)
-            for each in (32, *SHARED_STRIDES)
-        },
+        **{f"padded, stride {each}": (padded, each) for each in PADDED_STRIDES},
+        **{f"no padding, stride {each}, patch by patch": (alone, each) for each in BARE_STRIDES},
         **{
             f"no padding, stride {each}, over the frame": (path, each)
             for each, path in over_frame.items()
@@ -139,7 +138,7 @@ def test_over_the_frame(
             label: _scoring(stack, path, stride_px, frame)
             for label, (path, stride_px) in loads.items()
         }
-        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25, 5))
+        times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25))
     ratios = store(
         benchmark,
         "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: the encoder over "
@@ -190,7 +189,7 @@ def test_memory_of_watch(
     benchmark: BenchmarkFixture, detector_path: Path, calibration_path: Path
 ) -> None:
     psutil = pytest.importorskip("psutil", reason="memory is read with psutil (extra bench)")
-    frames = 20 if SHORT else 60
+    frames = 12 if SHORT else 60
     camera = ["--camera", f"sim:2?size=1024x700&defects=0.5&frames={frames}"]
     detector = ["--detector", detector_path, "--calibration", calibration_path]
     highest_bytes = 0
