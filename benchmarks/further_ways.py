@@ -14,15 +14,14 @@ as they are wrong there. Settings are chosen by cross-validation over the frames
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
 
 import cv2
 import keras
 import numpy as np
 import tensorflow as tf
+from judging import HEADER, Judge, Way, cross_validated, pooled_auroc
 from numpy.typing import NDArray
 from predicting import (
     DEPTHS,
@@ -43,93 +42,16 @@ from semedge.scores import weighted_score
 from semedge_trainer.detectors.texture_features import gaussian_of
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
 from semedge_trainer.frames import read_training_frames
-from semedge_trainer.items import FrameItems, frame_items, pooled
 from semedge_trainer.masks import match_masks
-from semedge_trainer.metrics import auroc
-from semedge_trainer.protocols import ThesisProtocol
-from semedge_trainer.scoring import THESIS_PATCH_PX, cropped
 
 STUDENT_WIDTHS = (32, 64)
 SHIFTS_PX = (0, 5, 11)
 """What is cut off above and on the left, so that the teacher sees a normal frame anew."""
 BOTTLENECKS = (8, 32)
-FOLDS = 4
 COARSE = 4
 """Rows and columns of the grid whose cells have means of their own."""
 
 DEFAULT = TextureGaussian(TextureGaussianOptions(), SCHEDULE).score_plan().scores["texture"]
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to score, and what it gives.
-
-    Attributes
-    ----------
-    name
-        What it is called.
-    normal, cells
-        Scores of the cells of each normal frame and of each frame with a mask.
-    left
-        Share of the whitened features' mean square that is left as error, in words.
-    """
-
-    name: str
-    normal: Sequence[Array]
-    cells: Sequence[Array]
-    left: str = ""
-
-    def added_to(self, other: Way) -> Way:
-        """The sum of both, each by the mean and deviation that it has on normal frames."""
-        normal, cells = (
-            [a + b for a, b in zip(*maps, strict=True)]
-            for maps in zip(self._standardized(), other._standardized(), strict=True)
-        )
-        return Way(f"{self.name} + {other.name}", normal, cells)
-
-    def _standardized(self) -> tuple[list[Array], list[Array]]:
-        values = np.concatenate([each.ravel() for each in self.normal])
-        level, deviation = values.mean(), values.std()
-        normal, cells = (
-            [(each - level) / deviation for each in part] for part in (self.normal, self.cells)
-        )
-        return normal, cells
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The frames, and how well scores tell what the masks show."""
-
-    normal: Sequence[Shown]
-    frames: Sequence[Shown]
-
-    def way(self, name: str, places: Callable[[Shown], Array], left: str = "") -> Way:
-        """A way whose scores of a frame's places `(rows, columns)` a function gives."""
-        normal, cells = (
-            [frame.smoothed(places(frame)) for frame in part] for part in (self.normal, self.frames)
-        )
-        return Way(name, normal, cells, left)
-
-    def patches(self, way: Way) -> list[FrameItems]:
-        """Items of the thesis protocol, a patch's score being that of its highest cell."""
-        items = []
-        for frame, cells in zip(self.frames, way.cells, strict=True):
-            grid = ThesisProtocol().grid(frame.cells.frame_shape, THESIS_PATCH_PX)
-            pixels = frame.cells.to_pixels(cells.ravel())
-            highest = grid.cut(cropped(pixels, grid)).max(axis=(1, 2, 3))
-            items.append(frame_items(highest, ThesisProtocol().labels(grid, frame.mask)))
-        return items
-
-    def pixels(self, way: Way, chosen: Sequence[int]) -> float:
-        """AUROC over all pixels of the chosen frames."""
-        shown = [(self.frames[index], way.cells[index]) for index in chosen]
-        return _auroc([frame_items(f.cells.to_pixels(cells.ravel()), f.mask) for f, cells in shown])
-
-
-def _auroc(items: Sequence[FrameItems]) -> float:
-    found = auroc(*pooled(items))
-    assert found is not None
-    return found
 
 
 def try_out(trial: Trial, judge: Judge, seed: int) -> list[Way]:
@@ -193,22 +115,6 @@ def _coarse(frame: Shown, coarse: int) -> NDArray[np.intp]:
     return down[:, None] * coarse + across
 
 
-def cross_validate(
-    ways: Sequence[Way], items: Mapping[str, list[FrameItems]], judge: Judge
-) -> tuple[list[float], list[float], list[str]]:
-    """Patch and pixel AUROC of each fold, by the way that is best for patches on the others."""
-    patches, pixels, chosen = [], [], []
-    everything = range(len(judge.frames))
-    for fold in range(FOLDS):
-        held_out = everything[fold::FOLDS]
-        others = [index for index in everything if index not in held_out]
-        best = max(ways, key=lambda way: _auroc([items[way.name][i] for i in others]))
-        patches.append(_auroc([items[best.name][index] for index in held_out]))
-        pixels.append(judge.pixels(best, held_out))
-        chosen.append(best.name)
-    return patches, pixels, chosen
-
-
 def report(gaussian: Way, families: Mapping[str, Sequence[Way]], judge: Judge) -> None:
     """Print a row a way, alone and with the Gaussian, and a row a family, cross-validated."""
     everything = range(len(judge.frames))
@@ -219,7 +125,7 @@ def report(gaussian: Way, families: Mapping[str, Sequence[Way]], judge: Judge) -
     ]
     items = {way.name: judge.patches(way) for way in known}
     figures = {
-        way.name: f"{_auroc(items[way.name]):.4f} | {judge.pixels(way, everything):.4f}"
+        way.name: f"{pooled_auroc(items[way.name]):.4f} | {judge.pixels(way, everything):.4f}"
         for way in known
     }
     print("\n| way | patch | pixel | + Gaussian: patch | pixel | left |")
@@ -232,13 +138,9 @@ def report(gaussian: Way, families: Mapping[str, Sequence[Way]], judge: Judge) -
     for family, ways in families.items():
         choices |= {family: ways, f"{family} + Gaussian": sums[family]}
     choices["any of all"] = known
-    print("\n| chosen among | patch, mean of folds | pixel | patch, fold by fold | chosen |")
-    print("|---|---:|---:|---|---|")
+    print(f"\n{HEADER}")
     for label, ways in choices.items():
-        patches, pixels, chosen = cross_validate(ways, items, judge)
-        folds = ", ".join(f"{value:.4f}" for value in patches)
-        names = "; ".join(dict.fromkeys(chosen))
-        print(f"| {label} | {mean(patches):.4f} | {mean(pixels):.4f} | {folds} | {names} |")
+        print(cross_validated(label, ways, items, judge))
 
 
 def main() -> None:
@@ -254,9 +156,11 @@ def main() -> None:
     images = read_training_frames(str(options.normal), TEACHER.patch_px).images
     networks = TEACHER.build()
     fitted = TEACHER.fit_frames(networks, images)
-    normal = [show(networks, fitted, image, np.zeros(image.shape, bool)) for image in images]
+    normal = [
+        show(TEACHER, networks, fitted, image, np.zeros(image.shape, bool)) for image in images
+    ]
     masked = [each.read(TEACHER.patch_px) for each in match_masks(options.images, options.masks)]
-    judge = Judge(normal, [show(networks, fitted, *each) for each in masked])
+    judge = Judge(normal, [show(TEACHER, networks, fitted, *each) for each in masked])
 
     def distances(frame: Shown) -> Array:
         flat = {name: np.concatenate(values) for name, values in frame.features.items()}
@@ -272,7 +176,7 @@ def main() -> None:
     more, deeper = multiply_adds(fixed["blocks12"]), networks["blocks12"].count_params()
     print(f"| and on to the expansion in block 12 | {deeper:,} | {more / 1e9:.2f} G | |")
     shifted = [
-        show(networks, fitted, image[down:, right:], np.zeros((0, 0), bool))
+        show(TEACHER, networks, fitted, image[down:, right:], np.zeros((0, 0), bool))
         for image in images
         for down in SHIFTS_PX
         for right in SHIFTS_PX

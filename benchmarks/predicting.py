@@ -82,12 +82,16 @@ class Shown:
 
 
 def show(
-    networks: Mapping[str, Network], fitted: Mapping[str, Array], image: GrayImage, mask: Mask
+    detector: TextureGaussian,
+    networks: Mapping[str, Network],
+    fitted: Mapping[str, Array],
+    image: GrayImage,
+    mask: Mask,
 ) -> Shown:
-    """What the teacher makes of a frame."""
-    prepared = prepare_frame(image, TEACHER.frame_input())
+    """What a detector makes of a frame."""
+    prepared = prepare_frame(image, detector.frame_input())
     below, right = (-side % STRIDE_PX for side in prepared.shape)
-    features = TEACHER.features(networks, image)
+    features = detector.features(networks, image)
     whitened = {
         name: (values - fitted[f"{name}_mean"]) @ fitted[f"{name}_whitening"]
         for name, values in features.items()
