@@ -21,7 +21,8 @@ station: $(DEV)/ready apt
 	$(DEV)/bin/python tests/system/whole_station.py
 
 test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(ARM)/ready apt
-	$(DEV)/bin/python -m pytest tests -m "not slow" --numprocesses $(JOBS) --dist loadfile
+	$(DEV)/bin/python -m pytest tests -m "not slow and not alone" --numprocesses $(JOBS) --dist loadfile
+	$(DEV)/bin/python -m pytest tests -m "not slow and alone"
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow

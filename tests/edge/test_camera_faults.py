@@ -31,6 +31,8 @@ from semedge.simulation import SimulatedLine
 from semedge.snapshot import CameraState
 from semedge.watch import Watch, WatchSettings
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT_S = 2.0
 """Of the camera: the longest time without a frame."""
 

@@ -13,6 +13,8 @@ from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.genicam import list_devices
 from semedge.errors import SemedgeError
 
+pytestmark = pytest.mark.alone
+
 genicam = pytest.importorskip("genicam", reason="pip install 'semedge[genicam]'")
 pytest.importorskip("harvesters", reason="pip install 'semedge[genicam]'")
 

@@ -16,6 +16,8 @@ from semedge.cameras.listing import WAYS, list_cameras
 from semedge.cameras.v4l2 import list_devices
 from semedge.commands.cameras import cameras
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT_S = 30.0
 HANG_S = 7.0
 

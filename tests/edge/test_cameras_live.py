@@ -19,6 +19,8 @@ from semedge.cameras.live import (
 )
 from semedge.errors import SemedgeError
 
+pytestmark = pytest.mark.alone
+
 IMAGE = np.zeros((4, 6), np.uint8)
 TIMEOUT_S = 0.5
 

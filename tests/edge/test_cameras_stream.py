@@ -19,6 +19,8 @@ from semedge.cameras.stream import redact
 from semedge.errors import SemedgeError
 from semedge.frame import Frame
 
+pytestmark = pytest.mark.alone
+
 OPEN_TIMEOUT_S = 20.0
 STALL_TIMEOUT_S = 4.0
 FRAMES_A_SECOND = 25

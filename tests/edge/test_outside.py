@@ -29,6 +29,8 @@ from test_supervision import heard
 
 from semedge.outside import Outside
 
+pytestmark = pytest.mark.alone
+
 CROWD = Path(__file__).parents[1] / "system" / "crowd.py"
 
 

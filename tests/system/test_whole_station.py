@@ -11,9 +11,12 @@ from faults import Fault
 
 LONGEST_S = 1.0
 
-pytestmark = pytest.mark.skipif(
-    bool(whole_station.what_is_missing()), reason=whole_station.what_is_missing()
-)
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(
+        bool(whole_station.what_is_missing()), reason=whole_station.what_is_missing()
+    ),
+]
 
 
 @pytest.mark.fault(Fault.WHOLE)
