@@ -35,6 +35,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_is_finished_stays_and_the_rest_is_computed(tmp_path: Path) -> None:
     finish(tmp_path / "out", planned(make_frames(tmp_path)))

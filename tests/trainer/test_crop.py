@@ -68,6 +68,7 @@ def test_frames_of_the_training_are_known_without_their_bar(barred: Path) -> Non
     assert len(unseen_normal_frames(barred, DIGESTS, LowerEdge())) == 6
 
 
+@pytest.mark.slow
 def test_a_cell_of_an_ablation_sees_no_bar(tmp_path: Path) -> None:
     """Neither its training nor its patches, which are those of frames without one."""
     request = replace(make_frames(tmp_path), detectors=["ganomaly"], crop_bottom_px=BAR_PX)

@@ -158,6 +158,7 @@ def test_a_training_killed_twice_and_resumed_ends_like_an_unbroken_one(
             np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_a_run_that_resumes(tmp_path: Path, start_small_run: StartRun) -> None:
     folder = tmp_path / "run"
     start_small_run(folder, TrainingRequest("anogan", SOURCE, {}, steps=4000))
