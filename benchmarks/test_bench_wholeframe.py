@@ -29,7 +29,7 @@ def test_a_frame(benchmark: BenchmarkFixture, texture_bundle: Bundle, frame: Fra
             labels[1]: lambda: one.score(frame).to_pixels(),
             labels[2]: lambda: two.score(frame).to_pixels(),
         }
-        times_s = times_in_turn(benchmark, cases, reference=labels[1], count=rounds(300, 20))
+        times_s = times_in_turn(benchmark, cases, reference=labels[1], count=rounds(300, 9))
     ratios = store(
         benchmark,
         "Whole frame of 1024x700 px, texture-gaussian, int8",
@@ -51,7 +51,7 @@ def test_against_openvino(
         benchmark,
         {label: ours.on(tile), other: theirs.on(tile)},
         reference=label,
-        count=rounds(100, 20),
+        count=rounds(100, 9),
     )
     ratios = store(
         benchmark,

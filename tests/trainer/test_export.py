@@ -101,6 +101,7 @@ def test_the_edge_scores_a_frame_as_the_networks_do(
     np.testing.assert_allclose(scores.patch_scores, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_command_exports_one_score_in_int8_and_prints_one_document(
     short_run: Path, tmp_path: Path

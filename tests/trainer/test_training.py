@@ -311,6 +311,7 @@ def test_every_stage_steps_in_mixed_precision() -> None:
             assert (kernel != before[name][0]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mixed_precision")
 @pytest.mark.parametrize(
     "name",
