@@ -17,25 +17,24 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import cv2
 import numpy as np
-import tensorflow as tf
 from judging import HEADER, Judge, Way, cross_validated, pooled_auroc
-from predicting import SCHEDULE, Array, Shown, show
+from predicting import SCHEDULE, TEACHER, Array, Shown, show, use_one_core
 
-from semedge.frame_scorer import cells_of
-from semedge.manifest import FrameInput
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
 from semedge_trainer.frames import read_training_frames
 from semedge_trainer.items import FrameItems
 from semedge_trainer.masks import match_masks
 
 DEFAULT = TextureGaussianOptions()
-DEPTHS = ("6", "9", "6+9", "5+6+9")
-KEPT = (0.5, 0.75, 1.0)
-MAGNIFICATIONS = (1.0, 1.25)
-SMOOTHING_PX = (4.0, 6.0, 8.0)
-BORDER_PX = (0.0, 12.0, 20.0, 32.0)
+VALUES = {
+    "depths": ("6", "9", "6+9", "5+6+9"),
+    "kept": (0.5, 0.75, 1.0),
+    "magnification": (1.0, 1.25),
+    "smoothing_px": (4.0, 6.0, 8.0),
+    "border_px": (0.0, 12.0, 20.0, 32.0),
+}
+"""What is tried, by the option of the detector."""
 
 Options = TextureGaussianOptions
 Distances = Mapping[tuple[str, float], list[Array]]
@@ -48,45 +47,37 @@ def distances_of(frames: Sequence[Shown]) -> dict[tuple[str, float], list[Array]
     for frame in frames:
         for name, whitened in frame.whitened.items():
             squares = whitened**2
-            for kept in KEPT:
+            for kept in VALUES["kept"]:
                 count = max(1, round(kept * squares.shape[-1]))
                 places = squares[..., :count].mean(axis=-1)
                 found.setdefault((name.removeprefix("f"), kept), []).append(places)
     return found
 
 
-def tried() -> Iterator[Options]:
-    """Every combination of the values."""
-    for values in product(MAGNIFICATIONS, DEPTHS, KEPT, SMOOTHING_PX, BORDER_PX):
-        magnification, depths, kept, smoothing_px, border_px = values
-        yield replace(
-            DEFAULT,
-            magnification=magnification,
-            depths=depths,
-            kept=kept,
-            smoothing_px=smoothing_px,
-            border_px=border_px,
-        )
+def tried(magnification: float) -> Iterator[Options]:
+    """Every combination of the other values."""
+    for values in product(*VALUES.values()):
+        options = replace(DEFAULT, **dict(zip(VALUES, values, strict=True)))
+        if options.magnification == magnification:
+            yield options
 
 
 def name_of(options: Options) -> str:
     """The settings that are not the default's."""
-    names = ("magnification", "depths", "kept", "smoothing_px", "border_px")
+    chosen = {name: getattr(options, name) for name in VALUES}
     changed = [
-        f"{name}={getattr(options, name)}"
-        for name in names
-        if getattr(options, name) != getattr(DEFAULT, name)
+        f"{name}={value}" for name, value in chosen.items() if value != getattr(DEFAULT, name)
     ]
     return ", ".join(changed) or "the default"
 
 
-def way_of(options: Options, frame_input: FrameInput, distances: Distances, judge: Judge) -> Way:
+def way_of(options: Options, distances: Distances, judge: Judge) -> Way:
     """Score maps of the frames with masks, by one combination."""
+    detector = TextureGaussian(options, SCHEDULE)
     parts = [distances[depth, options.kept] for depth in options.depths.split("+")]
-    maps = [np.mean(places, axis=0, dtype=np.float32) for places in zip(*parts, strict=True)]
     cells = [
-        cells_of(np.ascontiguousarray(places), frame.cells, frame_input)
-        for places, frame in zip(maps, judge.frames, strict=True)
+        frame.smoothed(np.mean(places, axis=0), detector)
+        for frame, places in zip(judge.frames, zip(*parts, strict=True), strict=True)
     ]
     return Way(name_of(options), (), cells)
 
@@ -96,14 +87,7 @@ def factors(
 ) -> Iterator[str]:
     """Rows: each value of a setting with the others at their defaults, over all frames."""
     everything = range(len(judge.frames))
-    values = {
-        "depths": DEPTHS,
-        "kept": KEPT,
-        "magnification": MAGNIFICATIONS,
-        "smoothing_px": SMOOTHING_PX,
-        "border_px": BORDER_PX,
-    }
-    for name, tries in values.items():
+    for name, tries in VALUES.items():
         for value in tries:
             way = ways[replace(DEFAULT, **{name: value})]
             patch, pixel = pooled_auroc(items[way.name]), judge.pixels(way, everything)
@@ -117,26 +101,18 @@ def main() -> None:
     for name in ("normal", "images", "masks"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
-    cv2.setNumThreads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    masked = match_masks(options.images, options.masks)
+    use_one_core()
+    images = read_training_frames(str(options.normal), TEACHER.patch_px).images
+    masked = [each.read(TEACHER.patch_px) for each in match_masks(options.images, options.masks)]
     ways: dict[Options, Way] = {}
-    for magnification in MAGNIFICATIONS:
+    for magnification in VALUES["magnification"]:
         every_direction = replace(DEFAULT, kept=1.0, magnification=magnification)
         detector = TextureGaussian(every_direction, SCHEDULE)
-        images = read_training_frames(str(options.normal), detector.patch_px).images
         networks = detector.build()
         fitted = detector.fit_frames(networks, images)
-        frames = [
-            show(detector, networks, fitted, *each.read(detector.patch_px)) for each in masked
-        ]
-        judge, distances = Judge((), frames), distances_of(frames)
-        for each in tried():
-            if each.magnification == magnification:
-                frame_input = TextureGaussian(each, SCHEDULE).frame_input()
-                inside = frame_input.model_copy(update={"margin_px": 0})
-                ways[each] = way_of(each, inside, distances, judge)
+        judge = Judge((), [show(detector, networks, fitted, *each) for each in masked])
+        distances = distances_of(judge.frames)
+        ways |= {each: way_of(each, distances, judge) for each in tried(magnification)}
     items = {way.name: judge.patches(way) for way in ways.values()}
     print("| setting, the others at their defaults | patch AUROC | pixel AUROC |\n|---|---:|---:|")
     for row in factors(ways, items, judge):

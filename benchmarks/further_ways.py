@@ -17,10 +17,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 from judging import HEADER, Judge, Way, cross_validated, pooled_auroc
 from numpy.typing import NDArray
 from predicting import (
@@ -36,6 +34,7 @@ from predicting import (
     show,
     student,
     train,
+    use_one_core,
 )
 
 from semedge.scores import weighted_score
@@ -150,9 +149,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    cv2.setNumThreads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    use_one_core()
     images = read_training_frames(str(options.normal), TEACHER.patch_px).images
     networks = TEACHER.build()
     fitted = TEACHER.fit_frames(networks, images)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import keras
 import numpy as np
 import tensorflow as tf
@@ -72,12 +73,12 @@ class Shown:
         marked = self.mask[: rows * STRIDE_PX, : columns * STRIDE_PX]
         return ~marked.reshape(rows, STRIDE_PX, columns, STRIDE_PX).any(axis=(1, 3))
 
-    def smoothed(self, places: Array) -> Array:
-        """Scores of the cells `(rows, columns)` from those of places, as texture-gaussian has them.
+    def smoothed(self, places: Array, detector: TextureGaussian = TEACHER) -> Array:
+        """Scores of the cells `(rows, columns)` from those of places, as a detector has them.
 
         The places end with the frame, without its continuation.
         """
-        frame_input = TEACHER.frame_input().model_copy(update={"margin_px": 0})
+        frame_input = detector.frame_input().model_copy(update={"margin_px": 0})
         return cells_of(np.ascontiguousarray(places, np.float32), self.cells, frame_input)
 
 
@@ -246,6 +247,13 @@ def train(network: Network, trial: Trial, seed: int) -> Iterator[tuple[int, floa
         take_step(*map(tf.constant, trial.draw(random)))
         if step in trial.steps:
             yield step, time.process_time() - started_s
+
+
+def use_one_core() -> None:
+    """So that times are those of one core; before TensorFlow computes anything."""
+    cv2.setNumThreads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def multiply_adds(network: Network) -> int:

@@ -20,13 +20,14 @@ Array = NDArray[np.float64]
 
 COUNT = 8
 TOY_MARGIN = 2.0
-TOLD_APART = {
-    "ebgan": ("energy", "im1"),
-    "encebgan": ("im1", "comb_im", "z2"),
-    "sencebgan": ("im1", "final_1", "final_3", "comb_im"),
+THESIS_SCORES = {
+    "ebgan": ("energy", "embedding", "im1"),
+    "encebgan": ("im1", "im2", "comb_im", "z1", "z2", "comb_z"),
+    "sencebgan": ("im1", "im2", "final_1", "final_2", "final_3", "comb_im", "comb_z"),
     "sencebgan denoiser": ("im1", "denoised", "denoised_l1"),
 }
-"""Scores that every draw of the toy networks gives; distances of embeddings alone depend on it."""
+LEFT_TO_THE_DRAW = {"embedding", "im2", "z1", "final_2", "comb_z"}
+"""Scores with distances of embeddings: what these make of points unlike the normal ones varies."""
 
 
 def toy_networks() -> dict[str, Network]:
@@ -217,7 +218,7 @@ def test_encebgan_has_the_six_scores_of_the_thesis() -> None:
         "d_x": ("decoder", ("h_x",)),
         "d_y": ("decoder", ("h_y",)),
     }
-    expected = {
+    assert {name: plan.scores[name] for name in THESIS_SCORES["encebgan"]} == {
         "im1": {"im1": 1.0},
         "im2": {"im2": 1.0},
         "comb_im": {"im1": 0.55, "im2": 0.45},
@@ -225,10 +226,9 @@ def test_encebgan_has_the_six_scores_of_the_thesis() -> None:
         "z2": {"final_3": 1.0},
         "comb_z": {"final_2": 0.55, "final_3": 0.45},
     }
-    assert {name: plan.scores[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("name", TOLD_APART)
+@pytest.mark.parametrize("name", THESIS_SCORES)
 def test_two_gaussians_come_apart(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(energy, "MARGIN", TOY_MARGIN)
     networks = toy_networks()
@@ -236,5 +236,5 @@ def test_two_gaussians_come_apart(monkeypatch: pytest.MonkeyPatch, name: str) ->
     for stage in detector.stages():
         losses = train_on_points(stage, networks, steps=300)
         assert all(np.isfinite(value) for value in losses.values())
-    aurocs = {score: auroc_on_points(detector, networks, score) for score in TOLD_APART[name]}
-    assert all(auroc > 0.8 for auroc in aurocs.values()), aurocs
+    aurocs = {score: auroc_on_points(detector, networks, score) for score in THESIS_SCORES[name]}
+    assert all(aurocs[score] > 0.9 for score in aurocs.keys() - LEFT_TO_THE_DRAW), aurocs
