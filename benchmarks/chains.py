@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semedge.interpreter import Graph
+from semedge.inference.interpreter import Graph
 
 Array = NDArray[np.float32]
 Run = Callable[[Array], Array]

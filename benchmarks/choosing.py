@@ -22,9 +22,9 @@ from judging import HEADER, Judge, Way, cross_validated, pooled_auroc
 from predicting import SCHEDULE, TEACHER, Array, Shown, show, use_one_core
 
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
-from semedge_trainer.frames import read_training_frames
-from semedge_trainer.items import FrameItems
-from semedge_trainer.masks import match_masks
+from semedge_trainer.evaluation.masks import match_masks
+from semedge_trainer.evaluation.samples import FrameItems
+from semedge_trainer.training.frames import read_training_frames
 
 DEFAULT = TextureGaussianOptions()
 VALUES = {

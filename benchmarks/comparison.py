@@ -23,10 +23,10 @@ from typing import Any
 
 from table import insert
 
-from semedge.bundle import read_bundle
 from semedge.cameras import open_camera
-from semedge.detector import Detector
-from semedge.files import write_atomically
+from semedge.core.files import write_atomically
+from semedge.inference.bundle import read_bundle
+from semedge.inference.detector import Detector
 
 STEPS = 300
 STRIDE_PX = 16

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semedge.bundle import Bundle, read_bundle
-from semedge.frame import Frame
-from semedge.grid import PatchGrid
-from semedge.interpreter import Graph
-from semedge.scaling import scale_patches
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.frame import Frame
+from semedge.inference.bundle import Bundle, read_bundle
+from semedge.inference.grid import PatchGrid
+from semedge.inference.interpreter import Graph
+from semedge.inference.scaling import scale_patches
 
 if TYPE_CHECKING:
     from graphs import Workshop
@@ -93,8 +93,13 @@ def graph_paths(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) ->
 def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """texture-gaussian, int8, with the default options, fitted to simulated frames."""
     pytest.importorskip("tensorflow", reason="the detector is fitted with the extra train")
-    from semedge_trainer.export import export_run
-    from semedge_trainer.training import TrainingRequest, choose_strategy, finish_run, start_run
+    from semedge_trainer.export.export import export_run
+    from semedge_trainer.training.train import (
+        TrainingRequest,
+        choose_strategy,
+        finish_run,
+        start_run,
+    )
 
     folder = tmp_path_factory.mktemp("texture")
     run, frames = start_run(folder / "run", TrainingRequest("texture-gaussian", FIT_FRAMES, {}))

@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from semedge.interpreter import Graph
-from semedge.scaling import scale_patches
+from semedge.inference.interpreter import Graph
+from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import ScorePlan
-from semedge_trainer.int8 import convert_int8
-from semedge_trainer.parity import compare, keras_tensors, parity_patches
-from semedge_trainer.quantization import BATCH, Twin, even_twins, inputs_of, scaled_nodes
-from semedge_trainer.run import Run
-from semedge_trainer.tensors import exported_tensors
-from semedge_trainer.twin import DepthToSpace
+from semedge_trainer.export.parity import compare, keras_tensors, parity_patches
+from semedge_trainer.quantization.convert import BATCH, Twin, even_twins, inputs_of, scaled_nodes
+from semedge_trainer.quantization.deploy_model import DepthToSpace
+from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.quantization.tensors import exported_tensors
+from semedge_trainer.training.run import Run
 
 Array = NDArray[np.float32]
 Model = tf_keras.Model

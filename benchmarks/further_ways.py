@@ -37,11 +37,11 @@ from predicting import (
     use_one_core,
 )
 
-from semedge.scores import weighted_score
+from semedge.inference.scores import weighted_score
 from semedge_trainer.detectors.texture_features import gaussian_of
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
-from semedge_trainer.frames import read_training_frames
-from semedge_trainer.masks import match_masks
+from semedge_trainer.evaluation.masks import match_masks
+from semedge_trainer.training.frames import read_training_frames
 
 STUDENT_WIDTHS = (32, 64)
 SHIFTS_PX = (0, 5, 11)

@@ -16,8 +16,8 @@ import tf_keras
 from chains import Chain, litert_chain
 from numpy.typing import NDArray
 
-from semedge.bundle import members_of, write_bundle
-from semedge.manifest import (
+from semedge.inference.bundle import members_of, write_bundle
+from semedge.inference.manifest import (
     Intensity,
     Manifest,
     PatchInput,
@@ -26,13 +26,13 @@ from semedge.manifest import (
     Training,
     format_version_of,
 )
-from semedge.nodes import nodes_needed
-from semedge.scores import tensors_needed
+from semedge.inference.nodes import nodes_needed
+from semedge.inference.scores import tensors_needed
 from semedge_trainer.detectors import make_detector
-from semedge_trainer.int8 import convert_int8
-from semedge_trainer.over_frame import nodes_over_frame
-from semedge_trainer.quantization import convert
-from semedge_trainer.twin import make_twin
+from semedge_trainer.export.fully_convolutional import nodes_over_frame
+from semedge_trainer.quantization.convert import convert
+from semedge_trainer.quantization.deploy_model import make_twin
+from semedge_trainer.quantization.int8 import convert_int8
 
 Array = NDArray[np.float32]
 BATCH = 32

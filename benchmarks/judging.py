@@ -9,10 +9,10 @@ from statistics import mean
 import numpy as np
 from predicting import Array, Shown
 
-from semedge_trainer.items import FrameItems, frame_items, pooled
-from semedge_trainer.metrics import auroc
-from semedge_trainer.protocols import ThesisProtocol
-from semedge_trainer.scoring import THESIS_PATCH_PX, cropped
+from semedge_trainer.evaluation.bundle_scorer import THESIS_PATCH_PX, cropped
+from semedge_trainer.evaluation.metrics import auroc
+from semedge_trainer.evaluation.protocols import ThesisProtocol
+from semedge_trainer.evaluation.samples import FrameItems, frame_items, pooled
 
 FOLDS = 4
 HEADER = (

@@ -13,12 +13,12 @@ import tensorflow as tf
 from keras import Input, Model, layers
 from numpy.typing import NDArray
 
-from semedge.frame import GrayImage
-from semedge.frame_scorer import cells_of, continued, prepare_frame, tile_values
-from semedge.grid import PatchGrid
+from semedge.core.frame import GrayImage
+from semedge.inference.frame_scorer import cells_of, continued, prepare_frame, tile_values
+from semedge.inference.grid import PatchGrid
+from semedge_trainer.components.blocks import LEAKY_SLOPE, Network
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
-from semedge_trainer.networks import LEAKY_SLOPE, Network
-from semedge_trainer.protocols import Mask
+from semedge_trainer.evaluation.protocols import Mask
 
 Array = NDArray[np.float32]
 Shape = tuple[int | None, int | None]

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semedge.errors import SemedgeError
-from semedge.files import write_atomically
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
 
 TABLE = "table"
 

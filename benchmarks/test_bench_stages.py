@@ -9,10 +9,10 @@ from measuring import compare, rounds
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from semedge.frame import Frame
-from semedge.grid import PatchGrid
-from semedge.scaling import scale_patches
-from semedge.scores import weighted_score
+from semedge.core.frame import Frame
+from semedge.inference.grid import PatchGrid
+from semedge.inference.scaling import scale_patches
+from semedge.inference.scores import weighted_score
 
 if TYPE_CHECKING:
     from graphs import Workshop

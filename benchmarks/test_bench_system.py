@@ -17,9 +17,9 @@ from measuring import SHORT, compare, medians_of, paces, rounds, store, times_in
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from semedge.bundle import Bundle, read_bundle, read_demo_bundle
-from semedge.detector import Detector
-from semedge.frame import Frame
+from semedge.core.frame import Frame
+from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.inference.detector import Detector
 
 if TYPE_CHECKING:
     from graphs import Workshop

@@ -10,9 +10,9 @@ from measuring import medians_of, paces, rounds, store, time_in_turn, times_in_t
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from semedge.bundle import Bundle
-from semedge.detector import Detector
-from semedge.frame import Frame
+from semedge.core.frame import Frame
+from semedge.inference.bundle import Bundle
+from semedge.inference.detector import Detector
 
 Array = NDArray[np.float32]
 

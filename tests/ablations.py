@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from semedge.simulation import SimulatedLine
-from semedge_trainer.ablation import (
+from semedge.cameras.simulation import SimulatedLine
+from semedge_trainer.ablation.plan import (
     AblationRequest,
     Cell,
     CellResult,
@@ -18,7 +18,7 @@ from semedge_trainer.ablation import (
     cell_path,
     plan_cells,
 )
-from semedge_trainer.masks import match_masks
+from semedge_trainer.evaluation.masks import match_masks
 
 SHAPE = (64, 96)
 MISSING = "IN + SL"

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.bundle import array_content, frame_sha256, members_of, write_bundle
-from semedge.calibrating import CalibrationRequest, calibrate_detector
-from semedge.detector import Detector
-from semedge.frame import Frame
-from semedge.grid import PatchGrid
-from semedge.interpreter import Graph
-from semedge.manifest import Manifest
-from semedge.scaling import scale_patches
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.frame import Frame
+from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.inference.bundle import array_content, frame_sha256, members_of, write_bundle
+from semedge.inference.detector import Detector
+from semedge.inference.grid import PatchGrid
+from semedge.inference.interpreter import Graph
+from semedge.inference.manifest import Manifest
+from semedge.inference.scaling import scale_patches
 
 TINY_GRAPH = Path(__file__).parent / "data" / "tiny.tflite"
 PATCH_PX = 32

@@ -10,11 +10,11 @@ import numpy as np
 from bundles import tiny_manifest
 from numpy.typing import NDArray
 
-from semedge.bundle import array_content, write_bundle
-from semedge.interpreter import Graph
-from semedge.manifest import Manifest
-from semedge.scaling import scale_patches
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
+from semedge.inference.bundle import array_content, write_bundle
+from semedge.inference.interpreter import Graph
+from semedge.inference.manifest import Manifest
+from semedge.inference.scaling import scale_patches
 
 GRAPHS = Path(__file__).parent / "data"
 TILE_SHAPE = (32, 48)

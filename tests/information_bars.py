@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from semedge.frame import GrayImage
+from semedge.core.frame import GrayImage
 
 
 def with_bar(image: GrayImage, bar_px: int, background: int = 0) -> GrayImage:

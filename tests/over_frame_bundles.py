@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from bundles import TINY_GRAPH, tiny_manifest
 
-from semedge.bundle import array_content, write_bundle
-from semedge.manifest import Manifest
+from semedge.inference.bundle import array_content, write_bundle
+from semedge.inference.manifest import Manifest
 
 STRIDE_PX = 8
 TILE_SHAPE = (48, 72)

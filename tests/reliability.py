@@ -13,7 +13,7 @@ from pathlib import Path
 
 from faults import Fault
 
-from semedge import __version__
+from semedge.core.version import __version__
 
 HEAD = """\
 # Reliability

@@ -5,7 +5,7 @@ from semedge_calibration.binomial import binomial_tail
 from semedge_calibration.calibration import Calibration, ScoredGrid
 from semedge_calibration.errors import CalibrationError, CalibrationRefused
 from semedge_calibration.groups import correlation_warning, group_maxima, lag_1_correlation
-from semedge_calibration.limits import (
+from semedge_calibration.order_statistics import (
     METHODS,
     Method,
     best_provable_rate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semedge_calibration.document import Reader
+from semedge_calibration.json_fields import Reader
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from datetime import datetime
 from itertools import pairwise
 
 from semedge_calibration.appearance import Appearance, read_appearance
-from semedge_calibration.document import Reader, parse_object
 from semedge_calibration.errors import CalibrationError
-from semedge_calibration.limits import METHODS, Method
+from semedge_calibration.json_fields import Reader, parse_object
+from semedge_calibration.order_statistics import METHODS, Method
 
 FORMAT_VERSION = 2
 SHA256 = re.compile(r"[0-9a-f]{64}")

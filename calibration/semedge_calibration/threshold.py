@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from semedge_calibration.errors import CalibrationError, CalibrationRefused
 from semedge_calibration.groups import group_maxima
-from semedge_calibration.limits import (
+from semedge_calibration.order_statistics import (
     Method,
     best_provable_rate,
     check_settings,

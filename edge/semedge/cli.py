@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from semedge import __version__
-from semedge.console import say
-from semedge.errors import SemedgeError
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.version import __version__
 
 EDGE_COMMANDS = {
     "bench": "Measure how fast a detector is on this machine, and with how many workers.",
@@ -98,7 +98,7 @@ def cli(log: str) -> None:
     support the request.
     """
     if log == "json":
-        from semedge.logs import write_json_lines
+        from semedge.core.logs import write_json_lines
 
         write_json_lines()
 

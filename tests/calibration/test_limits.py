@@ -12,7 +12,7 @@ from scipy import stats
 
 from semedge_calibration.binomial import log_binomial_cdf
 from semedge_calibration.errors import CalibrationError
-from semedge_calibration.limits import (
+from semedge_calibration.order_statistics import (
     best_provable_rate,
     conformal_rank,
     frames_needed,

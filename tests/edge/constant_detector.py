@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from semedge.bundle import array_content, frame_sha256, members_of, write_bundle
-from semedge.frame import GrayImage
-from semedge.manifest import Intensity, Manifest, PatchInput, ScoreChoice, Training
+from semedge.core.frame import GrayImage
+from semedge.inference.bundle import array_content, frame_sha256, members_of, write_bundle
+from semedge.inference.manifest import Intensity, Manifest, PatchInput, ScoreChoice, Training
 
 PATCH_PX = 8
 SIZE_PX = 16

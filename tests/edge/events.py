@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semedge.event import Event, Region
+from semedge.core.event import Event, Region
 
 EVENT = Event(
     event_id="0" * 32,

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from semedge.camera_section import HealthSection
-from semedge.journal import Journal
-from semedge.limits import Limits
-from semedge.lines import LineChoice, load_lines
-from semedge.records import RetentionSettings
-from semedge.setup import SourceChoice
-from semedge.station_sections import DecisionSection
-from semedge.watch import Watch, WatchSettings
+from semedge.journal.journal import Journal
+from semedge.journal.records import RetentionSettings
+from semedge.station.camera_setup import SourceChoice
+from semedge.station.config.camera import HealthSection
+from semedge.station.config.sections import DecisionSection
+from semedge.station.inspection.limits import Limits
+from semedge.station.load import LineChoice, load_lines
+from semedge.station.watch import Watch, WatchSettings
 
 SETTLED_FRAMES = 1_000
 EVERY_PICTURE = HealthSection(

@@ -16,17 +16,17 @@ import numpy as np
 from sinks_support import EVENT
 from station_support import LEVELS, RecordingControl, in_force_of, remote_of
 
-from semedge.detector import ScoreMap
-from semedge.event import Event, Level
-from semedge.frame import Frame, GrayImage
-from semedge.grid import PatchGrid
-from semedge.journal import Counters, Journal
-from semedge.overlay import draw_overlay, encode_png
-from semedge.section import Secret
-from semedge.simulation import SimulatedLine
-from semedge.snapshot import Inspected
-from semedge.state import StationState
-from semedge.web.archive import Archive
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.event import Event, Level
+from semedge.core.frame import Frame, GrayImage
+from semedge.core.section import Secret
+from semedge.inference.detector import ScoreMap
+from semedge.inference.grid import PatchGrid
+from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.journal.journal import Counters, Journal
+from semedge.journal.reader import Archive
+from semedge.state.snapshot import Inspected
+from semedge.state.state import StationState
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bundles import tiny_bundle, tiny_calibration
 
-from semedge.recipe import RecipeManifest, write_recipe
+from semedge.station.recipe import RecipeManifest, write_recipe
 
 
 @cache

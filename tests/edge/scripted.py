@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from numpy.typing import NDArray
 
 from semedge.cameras import Camera
-from semedge.event import Event
-from semedge.frame import Frame
+from semedge.core.event import Event
+from semedge.core.frame import Frame
 
 CAPTURED_AT_S = 1_700_000_000.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import events
 
-from semedge.event import Event
+from semedge.core.event import Event
 
 EVENT = replace(
     events.EVENT, event_id="0123456789abcdef" * 2, number=7, station="line 1", camera="top"

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from semedge.decision import Levels
-from semedge.detector import ScoreMap
-from semedge.errors import SemedgeError
-from semedge.event import Level
-from semedge.frame import Frame
-from semedge.grid import PatchGrid
-from semedge.journal import Counters
-from semedge.remote import Remote
-from semedge.snapshot import InForce, Inspected
-from semedge.state import StationState
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Level
+from semedge.core.frame import Frame
+from semedge.decision.defect import Levels
+from semedge.inference.detector import ScoreMap
+from semedge.inference.grid import PatchGrid
+from semedge.journal.journal import Counters
+from semedge.state.requests import Remote
+from semedge.state.snapshot import InForce, Inspected
+from semedge.state.state import StationState
 
 GRID = PatchGrid((48, 64), 16, 16)
 LEVELS = Levels(alarm=9.8, warn=8.0)

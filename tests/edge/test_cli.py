@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from semedge import __version__
 from semedge.cli import EDGE_COMMANDS, TRAINER_COMMANDS
+from semedge.core.version import __version__
 
 HEAVY = {"numpy", "cv2", "tensorflow", "keras", "pydantic", "rich", "ai_edge_litert"}
 TRAINER_ONLY = {

@@ -10,11 +10,11 @@ import cv2
 import pytest
 from commandcall import Call
 
-from semedge.calibration_file import load_calibration
-from semedge.detector import Detector
-from semedge.frame import Frame
-from semedge.recipe import read_recipe
-from semedge.station import load_station
+from semedge.core.frame import Frame
+from semedge.decision.calibration_file import load_calibration
+from semedge.inference.detector import Detector
+from semedge.station.config.station import load_station
+from semedge.station.recipe import read_recipe
 
 FILES = Path(__file__).parents[1] / "data" / "version-0.1.0"
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from semedge.sinks.modbus_map import CAMERA, SETTINGS, STATION, Register
+from semedge.sinks.modbus_registers import CAMERA, SETTINGS, STATION, Register
 from semedge.sinks.opcua_nodes import CAMERA_NODES, METHODS, STATION_NODES, NodeRow
 
 END = "<!-- end -->"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from semedge.detector import Detector
-from semedge.frame import Frame
-from semedge.interpreter import find_runtime
+from semedge.core.frame import Frame
+from semedge.inference.detector import Detector
+from semedge.inference.interpreter import find_runtime
 
 bundle, frames, scores = map(Path, sys.argv[1:])
 with Detector.load(bundle) as detector:

@@ -18,7 +18,7 @@ import pytest
 from commandline import environment
 from numpy.typing import NDArray
 
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("score_patches.py")

@@ -14,8 +14,8 @@ import pytest
 from bundles import tiny_bundle
 from commandline import EDGE_ONLY, Result, call, succeed
 
-from semedge.demo import DEFECT_RATE, LINE_SEED, SHAPE
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
+from semedge.station.demo import DEFECT_RATE, LINE_SEED, SHAPE
 
 LARGEST_BUNDLE_BYTES = 4_000_000
 

@@ -14,7 +14,7 @@ import pytest
 from commandline import EDGE_ONLY, call, every_frame_by_itself, succeed, succeed_probed
 from edge_only import HIDDEN
 
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
@@ -47,7 +47,11 @@ def test_every_module_of_the_edge_can_be_imported(tmp_path: Path) -> None:
         check=True,
     ).stdout
     found, absent = json.loads(output)
-    assert {"semedge.watch", "semedge.commands.demo", "semedge_calibration.limits"} <= set(found)
+    assert {
+        "semedge.station.watch",
+        "semedge.commands.demo",
+        "semedge_calibration.order_statistics",
+    } <= set(found)
     assert absent == list(HIDDEN), "the packages could not be imported"
 
 

@@ -16,7 +16,7 @@ import pytest
 from commandline import SEMEDGE, call, environment, every_frame_by_itself, succeed
 from pictures import check_all_decode, check_of_alert
 
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None,

@@ -14,7 +14,7 @@ import pytest
 from commandline import every_frame_by_itself, succeed
 from pictures import check_of_alert
 
-from semedge.images import read_mask
+from semedge.core.images import read_mask
 
 pytestmark = pytest.mark.real_data
 

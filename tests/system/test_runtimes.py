@@ -17,7 +17,7 @@ from commandline import environment, succeed
 from numpy.typing import NDArray
 from over_frame_bundles import over_frame_bundle
 
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
 
 FRAMES = 6
 SHAPE = (256, 320)

@@ -15,7 +15,7 @@ from bundles import normal_frames, tiny_bundle, with_film
 from clusters import local_cluster
 from commandline import SEMEDGE, call, environment, succeed
 
-from semedge.simulation import SimulatedLine
+from semedge.cameras.simulation import SimulatedLine
 
 FILES = 300
 STARTED_BYTES = 60_000

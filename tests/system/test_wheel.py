@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from commandline import succeed
 
-from semedge import __version__
+from semedge.core.version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("calibration", "edge", "trainer", "pyproject.toml", "README.md", "LICENSE")

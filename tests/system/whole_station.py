@@ -36,7 +36,7 @@ from bundles import fitted_bundle  # noqa: E402
 from chromium import CHROMIUM, chromium  # noqa: E402
 from processes import answers, free_port, process, python, wait_for  # noqa: E402
 
-from semedge.event import Event  # noqa: E402
+from semedge.core.event import Event  # noqa: E402
 from semedge.sinks.opcua_nodes import NAMESPACE  # noqa: E402
 
 SINKS = ("mqtt", "webhook", "opcua", "page")

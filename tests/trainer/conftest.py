@@ -10,7 +10,7 @@ from bundles import tiny_bundle
 from commandcall import Call, Result
 from evaluated import Evaluate, Folders, make_folders
 
-from semedge_trainer.commands.extra import need_tensorflow
+from semedge_trainer.extra import need_tensorflow
 
 
 def _two_devices() -> None:
@@ -26,11 +26,12 @@ need_tensorflow(configure=_two_devices)
 
 import tensorflow as tf  # noqa: E402
 
-from semedge.files import write_atomically  # noqa: E402
-from semedge_trainer import loop, training  # noqa: E402
-from semedge_trainer.frames import TrainingFrames  # noqa: E402
-from semedge_trainer.run import Run  # noqa: E402
-from semedge_trainer.training import TrainingRequest  # noqa: E402
+from semedge.core.files import write_atomically  # noqa: E402
+from semedge_trainer.training import loop  # noqa: E402
+from semedge_trainer.training import train as training  # noqa: E402
+from semedge_trainer.training.frames import TrainingFrames  # noqa: E402
+from semedge_trainer.training.run import Run  # noqa: E402
+from semedge_trainer.training.train import TrainingRequest  # noqa: E402
 
 StartRun = Callable[..., tuple[Run, TrainingFrames]]
 

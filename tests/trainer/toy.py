@@ -12,11 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from semedge.scores import weighted_score
+from semedge.inference.scores import weighted_score
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import Stage, StepContext, TrainableDetector
-from semedge_trainer.networks import Network
-from semedge_trainer.parity import keras_tensors
-from semedge_trainer.randomness import Randomness
+from semedge_trainer.export.parity import keras_tensors
 
 NORMAL_MEAN = (0.5, -0.3)
 DEFECT_MEAN = (-0.4, 0.5)

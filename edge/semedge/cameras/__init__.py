@@ -8,11 +8,11 @@ from pathlib import Path
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
 from semedge.cameras.settings import AS_IT_IS, CameraSettings
-from semedge.cameras.sim import SimulatedCamera
+from semedge.cameras.simulated import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
-from semedge.errors import SemedgeError
-from semedge.information_bar import LowerEdge
+from semedge.core.errors import SemedgeError
+from semedge.core.information_bar import LowerEdge
 
 __all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event
 
-from semedge.closing import Closing
-from semedge.errors import SemedgeError
-from semedge.frame import Frame
-from semedge.information_bar import LowerEdge
+from semedge.core.closing import Closing
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
+from semedge.core.information_bar import LowerEdge
 
 
 class CameraStalledError(SemedgeError):

@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from semedge.cameras.features import Features
+from semedge.cameras.genicam_features import Features
 from semedge.cameras.live import POLL_S, Capture, CaptureLostError, LiveCamera, Shot
 from semedge.cameras.settings import SOFTWARE, CameraSettings
 

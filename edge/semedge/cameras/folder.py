@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from semedge.cameras.base import Camera
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.frame import Frame
-from semedge.images import list_images, read_gray
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
+from semedge.core.images import list_images, read_gray
 
 
 class FolderCamera(Camera):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
-from semedge.cameras.features import apply_settings
+from semedge.cameras.genicam_features import apply_settings
 from semedge.cameras.live import CameraSetupError, Capture, CaptureLostError, Shot
-from semedge.cameras.pixels import gray_from
+from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
-from semedge.errors import SemedgeError
-from semedge.extras import import_extra
+from semedge.core.errors import SemedgeError
+from semedge.core.optional import import_extra
 
 if TYPE_CHECKING:
     from harvesters.core import DeviceInfo, Harvester, ImageAcquirer

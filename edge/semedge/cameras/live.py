@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 
 from semedge.cameras.base import Camera, CameraStalledError
-from semedge.errors import SemedgeError
-from semedge.frame import Frame, GrayImage
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame, GrayImage
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0

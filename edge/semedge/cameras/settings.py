@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from semedge.errors import SemedgeError
+from semedge.core.errors import SemedgeError
 
 FREE_RUN = "off"
 SOFTWARE = "software"

@@ -8,8 +8,8 @@ import re
 import cv2
 
 from semedge.cameras.live import Capture, CaptureLostError, LiveCamera, Shot
-from semedge.images import to_gray
-from semedge.opencv import hush
+from semedge.core.images import to_gray
+from semedge.core.opencv import hush
 
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""

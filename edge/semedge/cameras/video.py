@@ -7,11 +7,11 @@ import time
 import cv2
 
 from semedge.cameras.base import Camera
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.frame import Frame
-from semedge.images import to_gray
-from semedge.opencv import hush
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
+from semedge.core.images import to_gray
+from semedge.core.opencv import hush
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 LARGEST_MISCOUNT = 2

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from semedge.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.commands.scoring_options import stride_option
-from semedge.console import print_json, say, table_console
-from semedge.detector import Detector
-from semedge.grid import PatchGrid
-from semedge.interpreter import worker_count
-from semedge.manifest import FrameInput
-from semedge.speed import Load, Pace, choose, counted, measure
-from semedge.station_edit import detector_tables, write_workers
+from semedge.core.console import print_json, say, table_console
+from semedge.inference.benchmark import Load, Pace, choose, counted, measure
+from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.inference.detector import Detector
+from semedge.inference.grid import PatchGrid
+from semedge.inference.interpreter import worker_count
+from semedge.inference.manifest import FrameInput
+from semedge.station.config.edit import detector_tables, write_workers
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")

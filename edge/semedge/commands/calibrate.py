@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from semedge.calibrating import CalibrationRequest, calibrate_detector, check_request
 from semedge.cameras import Camera, CameraSettings, open_camera
-from semedge.cameras.sim import SimulatedCamera
+from semedge.cameras.simulated import SimulatedCamera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.console import print_json, say
-from semedge.detector import Detector
-from semedge.errors import SemedgeError
-from semedge.fields import parse_fields
-from semedge.files import write_atomically
+from semedge.core.console import print_json, say
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, check_request
+from semedge.decision.fields import parse_fields
+from semedge.inference.detector import Detector
 from semedge_calibration import METHODS, Calibration, Method
 
 DEFAULT_RATE = 0.01

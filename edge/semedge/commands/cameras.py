@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from semedge.cameras.discovery import Listing, list_cameras
 from semedge.cameras.genicam import PRODUCER_PATH
-from semedge.cameras.listing import Listing, list_cameras
-from semedge.console import print_json, say
+from semedge.core.console import print_json, say
 
 TITLES = {
     "v4l2": "Video4Linux",

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from semedge.challenge import ChallengeResult, ChallengeSettings, run_challenge
-from semedge.console import print_json
-from semedge.errors import SemedgeError
-from semedge.journal import Journal
-from semedge.kept import setup_in_force
-from semedge.lines import Defaults, LineChoice, choose_lines
-from semedge.recording import one_message
-from semedge.setup import Setup
-from semedge.station import Station, load_station
-from semedge.station_sections import ChallengeSection
-from semedge.trust import note_passed
+from semedge.core.console import print_json
+from semedge.core.errors import SemedgeError
+from semedge.journal.journal import Journal
+from semedge.station.camera_setup import Setup
+from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
+from semedge.station.config.sections import ChallengeSection
+from semedge.station.config.station import Station, load_station
+from semedge.station.inspection.trust import note_passed
+from semedge.station.load import Defaults, LineChoice, choose_lines
+from semedge.station.overrides import setup_in_force
+from semedge.station.recorder import one_message
 
 
 @click.command()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from semedge.console import print_json, say
-from semedge.demo import describe, run_demo
-from semedge.detector import Detector
-from semedge.errors import SemedgeError
+from semedge.core.console import print_json, say
+from semedge.core.errors import SemedgeError
+from semedge.inference.detector import Detector
+from semedge.station.demo import describe, run_demo
 
 
 @click.command()

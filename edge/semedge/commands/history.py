@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import click
 
-from semedge.console import print_json, say
-from semedge.event import KINDS, Level, Phase
-from semedge.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
-from semedge.tables import write_table
+from semedge.core.console import print_json, say
+from semedge.core.event import KINDS, Level, Phase
+from semedge.core.tables import write_table
+from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
 
 SHOWN: dict[Subject, tuple[str, ...]] = {
     "events": ("number", "raised_at", "camera", "kind", "phase", "level", "message"),

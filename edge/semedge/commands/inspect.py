@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from semedge.bundle import Bundle, read_bundle
-from semedge.console import print_json, say
-from semedge.manifest import FrameInput, Manifest, Node
+from semedge.core.console import print_json, say
+from semedge.inference.bundle import Bundle, read_bundle
+from semedge.inference.manifest import FrameInput, Manifest, Node
 
 
 def _tiles(node: Node) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.files import write_atomically
-from semedge.service import Service, verify_unit
-from semedge.station import Station, load_station
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.station.config.station import Station, load_station
+from semedge.station.systemd_unit import Service, verify_unit
 
 CAMERA_GROUPS = ("video", "plugdev")
 """Groups that own V4L2 and USB cameras, on the distributions that have them."""

@@ -13,19 +13,19 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from semedge.asking import ask_station
-from semedge.bundle import MAX_BUNDLE_BYTES
-from semedge.calibration_file import MAX_FILE_BYTES
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import stride_option
-from semedge.console import print_json, say
-from semedge.errors import SemedgeError
-from semedge.files import read_bounded
-from semedge.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
-from semedge.station import load_station
-from semedge.station_sections import DecisionSection
+from semedge.core.console import print_json, say
+from semedge.core.errors import SemedgeError
+from semedge.core.files import read_bounded
+from semedge.decision.calibration_file import MAX_FILE_BYTES
+from semedge.inference.bundle import MAX_BUNDLE_BYTES
+from semedge.station.config.sections import DecisionSection
+from semedge.station.config.station import load_station
+from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
+from semedge.web.client import ask_station
 from semedge_calibration import Calibration
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -10,20 +10,20 @@ from typing import Any
 
 import click
 
-from semedge.bundle import Bundle, demo_content, parse_bundle, read_content
-from semedge.calibration_file import load_calibration
 from semedge.commands.camera_options import crop_option
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.console import print_json, progress, say
-from semedge.database import storable
-from semedge.detector import Detector
-from semedge.errors import SemedgeError
-from semedge.images import list_images
-from semedge.information_bar import LowerEdge
-from semedge.scoring.files import FileResult, ScoredFile, ScoreSettings, SkippedFile
-from semedge.scoring.local import score_locally
-from semedge.scoring.store import ScoreStore
-from semedge.tables import check_table, write_table
+from semedge.core.console import print_json, progress, say
+from semedge.core.errors import SemedgeError
+from semedge.core.images import list_images
+from semedge.core.information_bar import LowerEdge
+from semedge.core.tables import check_table, write_table
+from semedge.decision.calibration_file import load_calibration
+from semedge.inference.batch.local import score_locally
+from semedge.inference.batch.results import ScoreStore
+from semedge.inference.batch.score_file import FileResult, ScoredFile, ScoreSettings, SkippedFile
+from semedge.inference.bundle import Bundle, demo_content, parse_bundle, read_content
+from semedge.inference.detector import Detector
+from semedge.journal.database import storable
 from semedge_calibration import Calibration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -126,7 +126,7 @@ def _on_cluster(
     files: list[str], bundle: Bundle, content: bytes, settings: ScoreSettings, address: str
 ) -> Iterator[FileResult]:
     """Results by the paths as they were given; the cluster's machines need whole ones."""
-    from semedge.scoring.cluster import score_on_cluster
+    from semedge.inference.batch.cluster import score_on_cluster
 
     given = {os.path.abspath(path): path for path in files}  # noqa: PTH100 - links stay as they are
     for result in score_on_cluster(list(given), bundle, content, settings, address):

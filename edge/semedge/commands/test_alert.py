@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from semedge.console import print_json
-from semedge.event import Event
-from semedge.journal import Journal
-from semedge.recording import one_message
-from semedge.sinks import Sink
-from semedge.sinks.choice import open_sinks
+from semedge.core.console import print_json
+from semedge.core.event import Event
+from semedge.journal.journal import Journal
+from semedge.sinks.base import Sink
 from semedge.sinks.console import ConsoleSink
-from semedge.station import load_station
+from semedge.sinks.registry import open_sinks
+from semedge.station.config.station import load_station
+from semedge.station.recorder import one_message
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from click.core import ParameterSource
 from semedge.cameras import CameraSettings
 from semedge.commands.camera_options import UNSAID, camera_options, settings_from
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.files import held_alone
-from semedge.journal import Journal
-from semedge.limits import Limits
-from semedge.lines import Defaults, choose_lines, load_lines
-from semedge.outside import LEAST_PATIENCE_S, Outside, PagePlan
-from semedge.sinks.choice import open_sinks
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.files import held_alone
+from semedge.journal.journal import Journal
 from semedge.sinks.console import ConsoleSink
-from semedge.station import Station, load_station
-from semedge.station_control import Plan
-from semedge.watch import Watch, WatchSettings
+from semedge.sinks.registry import open_sinks
+from semedge.station.config.station import Station, load_station
+from semedge.station.connections import LEAST_PATIENCE_S, Outside, PagePlan
+from semedge.station.control import Plan
+from semedge.station.inspection.limits import Limits
+from semedge.station.load import Defaults, choose_lines, load_lines
+from semedge.station.watch import Watch, WatchSettings
 
 IN_USE = (
     "The journal {} is in use by another `semedge watch`; end that one, or give this one a "

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from semedge.errors import SemedgeError
-from semedge.event import Event, Phase
-from semedge.extras import import_extra
-from semedge.section import Secret
-from semedge.sinks import DeliveryError, Sink
-from semedge.sinks.base import SinkSection
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event, Phase
+from semedge.core.optional import import_extra
+from semedge.core.section import Secret
+from semedge.sinks.base import DeliveryError, Sink
+from semedge.sinks.section import SinkSection
 from semedge.sinks.text import body_of, picture_of, title_of
 
 SEVERITY = {"alarm": "failure", "warn": "warning", None: "info"}

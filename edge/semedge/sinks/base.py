@@ -1,76 +1,39 @@
-"""What the sinks of the station file share."""
+"""Where events go, one file a kind of sink."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from pydantic import Field
-
-from semedge.event import KINDS, Event, Kind, Level, Phase
-from semedge.remote import Remote
-from semedge.section import Section
-from semedge.sinks import Sink
-from semedge.state import StationState
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
 
 
-class SinkSection(Section):
-    """Which events a sink is given."""
-
-    kinds: tuple[Kind, ...] = Field(
-        default=KINDS, min_length=1, description="Kinds of events that it is given."
-    )
-    phases: tuple[Phase, ...] = Field(
-        default=("start", "update", "end"),
-        min_length=1,
-        description="Whether it hears of an event's start, its updates and its end.",
-    )
-    least_level: Level = Field(
-        default="warn", description="With `alarm`, it hears nothing of defects that only warn."
-    )
-
-    def wants(self, event: Event) -> bool:
-        """Whether the event is for this sink; a test of the delivery always is."""
-        if event.kind == "test":
-            return True
-        if self.least_level == "alarm" and event.level == "warn":
-            return False
-        return event.kind in self.kinds and event.phase in self.phases
+class DeliveryError(SemedgeError):
+    """The receiver did not take the event; it is tried again, and later ones wait their turn."""
 
 
-@runtime_checkable
-class TwoWaySink(Protocol):
-    """A sink that also tells the station's state and takes requests.
+class RejectedError(DeliveryError):
+    """The receiver will never take this event; it is set aside, and later ones go out."""
 
-    One that is not attached delivers all the same, as for a test beside a running station.
+
+class Sink(Protocol):
+    """A receiver of events.
+
+    Each sink has a thread of its own, which delivers the events in the order of their numbers.
+    Every event is delivered at least once: after a crash between the delivery and its record in
+    the journal, it comes a second time with the same `key`.
     """
-
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Begin with that; called once, before the first delivery."""
-
-
-@dataclass(frozen=True)
-class ChosenEvents:
-    """A sink that is given the events that its section wants; the others count as delivered."""
-
-    sink: Sink
-    section: SinkSection
 
     @property
     def name(self) -> str:
-        """The sink's name."""
-        return self.sink.name
-
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Let the sink tell the state and take requests, where it can."""
-        if isinstance(self.sink, TwoWaySink):
-            self.sink.attach(state, remote)
+        """Name under which the journal keeps what is still to be delivered."""
 
     def deliver(self, event: Event) -> None:
-        """Hand the event over where it is wanted."""
-        if self.section.wants(event):
-            self.sink.deliver(event)
+        """Hand the event over; on return the receiver has it.
+
+        Ends within a time limit of the sink's own. Raises `RejectedError` where it will never be
+        taken; any other exception means that it was not taken this time.
+        """
 
     def close(self) -> None:
-        """Close the sink."""
-        self.sink.close()
+        """Give back what the sink holds; called once, after the last delivery."""

@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from semedge.event import Event
-from semedge.sinks import DeliveryError, Sink
-from semedge.sinks.base import SinkSection
+from semedge.core.event import Event
+from semedge.sinks.base import DeliveryError, Sink
+from semedge.sinks.section import SinkSection
 
 PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """Variables that the program is given: not all, since some hold the station's secrets."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semedge.clock import utc_text
-from semedge.console import print_json, say
-from semedge.event import Event
+from semedge.core.clock import utc_text
+from semedge.core.console import print_json, say
+from semedge.core.event import Event
 
 
 def event_line(event: Event) -> str:

@@ -12,11 +12,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from semedge.errors import SemedgeError
-from semedge.event import Event, Phase
-from semedge.section import Secret
-from semedge.sinks import DeliveryError, RejectedError, Sink
-from semedge.sinks.base import SinkSection
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event, Phase
+from semedge.core.section import Secret
+from semedge.sinks.base import DeliveryError, RejectedError, Sink
+from semedge.sinks.section import SinkSection
 from semedge.sinks.text import body_of, picture_of, title_of
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from semedge.errors import SemedgeError
-from semedge.event import Event
-from semedge.extras import import_extra
-from semedge.sinks import Sink
-from semedge.sinks.modbus_map import (
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.core.optional import import_extra
+from semedge.sinks.base import Sink
+from semedge.sinks.modbus_registers import (
     ANSWERS,
     CAMERA,
     CAMERA_EVERY,

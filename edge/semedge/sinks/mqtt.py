@@ -14,16 +14,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.event import Event
-from semedge.extras import import_extra
-from semedge.remote import LARGEST_REQUEST_BYTES, Remote
-from semedge.section import Secret
-from semedge.sinks import DeliveryError, RejectedError, Sink
-from semedge.sinks.base import SinkSection
-from semedge.state import StationState
-from semedge.state_document import state_document
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.core.optional import import_extra
+from semedge.core.section import Secret
+from semedge.sinks.base import DeliveryError, RejectedError, Sink
+from semedge.sinks.section import SinkSection
+from semedge.state.document import state_document
+from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
+from semedge.state.state import StationState
 
 FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from semedge.errors import SemedgeError
-from semedge.event import Event
-from semedge.extras import import_extra
-from semedge.section import Secret
-from semedge.sinks import Sink
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.core.optional import import_extra
+from semedge.core.section import Secret
+from semedge.sinks.base import Sink
 from semedge.sinks.opcua_nodes import (
     CAMERA_NODES,
     NAMESPACE,

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from semedge.clock import utc_text
-from semedge.event import Event
-from semedge.snapshot import CameraState, StationSnapshot
-from semedge.state_document import camera_verdict, station_verdict
+from semedge.core.clock import utc_text
+from semedge.core.event import Event
+from semedge.state.document import camera_verdict, station_verdict
+from semedge.state.snapshot import CameraState, StationSnapshot
 
 NAMESPACE = "urn:semedge:station"
 

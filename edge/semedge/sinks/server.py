@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import Field
 
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.event import Event
-from semedge.remote import Remote
-from semedge.sinks import DeliveryError
-from semedge.sinks.base import SinkSection
-from semedge.sinks.loops import LoopThread
-from semedge.state import StationState
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.sinks.base import DeliveryError
+from semedge.sinks.event_loop import LoopThread
+from semedge.sinks.section import SinkSection
+from semedge.state.requests import Remote
+from semedge.state.state import StationState
 
 REFRESH_EVERY_S = 0.2
 START_TIMEOUT_S = 60.0

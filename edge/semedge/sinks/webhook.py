@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from semedge import __version__
-from semedge.errors import SemedgeError
-from semedge.event import Event
-from semedge.extras import import_extra
-from semedge.section import Secret
-from semedge.sinks import DeliveryError, RejectedError, Sink
-from semedge.sinks.base import SinkSection
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.core.optional import import_extra
+from semedge.core.section import Secret
+from semedge.core.version import __version__
+from semedge.sinks.base import DeliveryError, RejectedError, Sink
+from semedge.sinks.section import SinkSection
 
 NEVER_TAKEN = (400, 413, 415, 422)
 """Answers that speak of this event alone; any other may be mended, and the event waits for that."""

@@ -16,13 +16,13 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from semedge.errors import SemedgeError
-from semedge.metrics import CONTENT_TYPE, Metrics
-from semedge.remote import LARGEST_REQUEST_BYTES, Remote
-from semedge.state import StationState
-from semedge.state_document import state_document
-from semedge.web.archive import Archive
+from semedge.core.errors import SemedgeError
+from semedge.journal.reader import Archive
+from semedge.state.document import state_document
+from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
+from semedge.state.state import StationState
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
+from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, View
 
 STATIC = {

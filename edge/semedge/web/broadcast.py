@@ -10,12 +10,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from semedge.clock import utc_text
-from semedge.event import Event
-from semedge.snapshot import ScorePoint, StationSnapshot
-from semedge.state import StationState
-from semedge.state_document import finite, state_document
-from semedge.web.archive import Acknowledgement, Archive
+from semedge.core.clock import utc_text
+from semedge.core.event import Event
+from semedge.journal.reader import Acknowledgement, Archive
+from semedge.state.document import finite, state_document
+from semedge.state.snapshot import ScorePoint, StationSnapshot
+from semedge.state.state import StationState
 
 EVENTS_SHOWN = 50
 MOST_CLIENTS = 250

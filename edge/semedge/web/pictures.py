@@ -10,9 +10,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from semedge.overlay import ColourImage, draw_overlay
-from semedge.snapshot import Inspected
-from semedge.state import StationState
+from semedge.inference.overlay import ColourImage, draw_overlay
+from semedge.state.snapshot import Inspected
+from semedge.state.state import StationState
 
 View = Literal["frame", "heat"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from semedge.section import Secret, Section
+from semedge.core.section import Secret, Section
 
 
 class WebSection(Section):

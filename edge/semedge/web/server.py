@@ -7,12 +7,12 @@ import threading
 import time
 from typing import Any
 
-from semedge.console import say
-from semedge.errors import SemedgeError
-from semedge.extras import import_extra
-from semedge.remote import Remote
-from semedge.state import StationState
-from semedge.web.archive import Archive
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.optional import import_extra
+from semedge.journal.reader import Archive
+from semedge.state.requests import Remote
+from semedge.state.state import StationState
 from semedge.web.section import WebSection
 
 START_TIMEOUT_S = 10.0

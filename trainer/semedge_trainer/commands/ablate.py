@@ -8,11 +8,11 @@ from typing import get_args
 import click
 
 from semedge.commands.camera_options import crop_option
-from semedge.console import print_json, say
-from semedge.errors import SemedgeError
-from semedge.manifest import Quantization
-from semedge_trainer.ablation import TABLES, AblationRequest
-from semedge_trainer.commands.extra import need_tensorflow
+from semedge.core.console import print_json, say
+from semedge.core.errors import SemedgeError
+from semedge.inference.manifest import Quantization
+from semedge_trainer.ablation.plan import TABLES, AblationRequest
+from semedge_trainer.extra import need_tensorflow
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -148,9 +148,9 @@ def ablate(
     CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
     """
     need_tensorflow()
-    from semedge_trainer.ablating import Execution
-    from semedge_trainer.ablating import ablate as run_ablation
-    from semedge_trainer.ablation_tables import as_markdown
+    from semedge_trainer.ablation.ablate import Execution
+    from semedge_trainer.ablation.ablate import ablate as run_ablation
+    from semedge_trainer.ablation.tables import as_markdown
 
     request = AblationRequest(
         detectors,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from semedge.console import print_json, table_console
-from semedge_trainer.commands.extra import need_tensorflow
+from semedge.core.console import print_json, table_console
+from semedge_trainer.extra import need_tensorflow
 
 if TYPE_CHECKING:
-    from semedge_trainer.catalogue import CatalogueEntry
+    from semedge_trainer.detectors.catalogue import CatalogueEntry
 
 
 @click.command()
@@ -23,7 +23,7 @@ def detectors(as_json: bool) -> None:
     them. A score in brackets comes with the option named there.
     """
     need_tensorflow()
-    from semedge_trainer.catalogue import catalogue
+    from semedge_trainer.detectors.catalogue import catalogue
 
     entries = catalogue()
     if as_json:

@@ -10,24 +10,24 @@ from typing import Literal
 
 import click
 
-from semedge.bundle import read_bundle, read_demo_bundle
-from semedge.calibration_file import load_calibration
 from semedge.commands.camera_options import crop_option
 from semedge.commands.scoring_options import workers_option
-from semedge.console import print_json, progress, say, table_console
-from semedge.detector import Detector
-from semedge.errors import SemedgeError
-from semedge.fields import parse_fields
-from semedge.information_bar import LowerEdge
+from semedge.core.console import print_json, progress, say, table_console
+from semedge.core.errors import SemedgeError
+from semedge.core.information_bar import LowerEdge
+from semedge.decision.calibration_file import load_calibration
+from semedge.decision.fields import parse_fields
+from semedge.inference.bundle import read_bundle, read_demo_bundle
+from semedge.inference.detector import Detector
 from semedge_calibration import Calibration
-from semedge_trainer.commands.extra import need_package, need_tensorflow
-from semedge_trainer.evaluation import PatchSample
-from semedge_trainer.floors import Floors
-from semedge_trainer.frames import read_training_frames
-from semedge_trainer.masks import match_masks, unseen_normal_frames
-from semedge_trainer.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
-from semedge_trainer.results import Evaluation, evaluate_frames, rich_table
-from semedge_trainer.scoring import AnyScorer, MultiScorer, score_names
+from semedge_trainer.evaluation.baselines import Floors
+from semedge_trainer.evaluation.bundle_scorer import AnyScorer, MultiScorer, score_names
+from semedge_trainer.evaluation.evaluate import PatchSample
+from semedge_trainer.evaluation.masks import match_masks, unseen_normal_frames
+from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
+from semedge_trainer.evaluation.results import Evaluation, evaluate_frames, rich_table
+from semedge_trainer.extra import need_package, need_tensorflow
+from semedge_trainer.training.frames import read_training_frames
 
 ProtocolChoice = Literal["thesis", "pixel", "both"]
 
@@ -209,7 +209,7 @@ def evaluate(
     }
     evaluation = Evaluation(scorer.facts, settings, calibration, results)
     if report is not None:
-        from semedge_trainer.report import PAGE, write_report
+        from semedge_trainer.evaluation.report import PAGE, write_report
 
         bundle = scorer.bundle if isinstance(scorer, MultiScorer) else None
         write_report(report, evaluation, bundle, shlex.join(["semedge", *sys.argv[1:]]))
@@ -227,8 +227,8 @@ def _run_scorer(
     path: Path, scores: tuple[str, ...], all_scores: bool, search_steps: int, seed: int
 ) -> AbstractContextManager[AnyScorer]:
     need_tensorflow()
-    from semedge_trainer.run import Run
-    from semedge_trainer.searching import SearchingScorer
+    from semedge_trainer.evaluation.latent_search import SearchingScorer
+    from semedge_trainer.training.run import Run
 
     run = Run.open(path)
     names = run.detector().searched_scores if all_scores else tuple(dict.fromkeys(scores))

@@ -7,11 +7,11 @@ from typing import get_args
 
 import click
 
-from semedge.console import print_json, say
-from semedge.errors import SemedgeError
-from semedge.fields import parse_fields
-from semedge.manifest import Quantization
-from semedge_trainer.commands.extra import need_tensorflow
+from semedge.core.console import print_json, say
+from semedge.core.errors import SemedgeError
+from semedge.decision.fields import parse_fields
+from semedge.inference.manifest import Quantization
+from semedge_trainer.extra import need_tensorflow
 
 
 def _tile(
@@ -72,8 +72,8 @@ def export(
     The bundle records how the exported scores compare with the trained networks'.
     """
     need_tensorflow()
-    from semedge_trainer.export import export_run
-    from semedge_trainer.run import Run
+    from semedge_trainer.export.export import export_run
+    from semedge_trainer.training.run import Run
 
     manifest = export_run(
         Run.open(run),

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from semedge.commands.camera_options import crop_option
-from semedge.console import print_json, say
-from semedge_trainer.commands.extra import need_tensorflow
+from semedge.core.console import print_json, say
+from semedge_trainer.extra import need_tensorflow
 
 
 def _settings(
@@ -80,7 +80,7 @@ def train(
     weights. A training that was stopped, at whatever moment, goes on with --resume.
     """
     need_tensorflow()
-    from semedge_trainer.training import (
+    from semedge_trainer.training.train import (
         TrainingRequest,
         choose_strategy,
         finish_run,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from semedge.errors import SemedgeError, unknown_name
+from semedge.core.errors import SemedgeError, unknown_name
 from semedge_trainer.detectors.alad import Alad
 from semedge_trainer.detectors.ali import Ali
 from semedge_trainer.detectors.anogan import Anogan

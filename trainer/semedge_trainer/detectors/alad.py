@@ -22,8 +22,12 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import (
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.spectral import SpectralConv2D, iterate_spectral_vectors
+from semedge_trainer.components.stabilization import Stabilization
+from semedge_trainer.detectors.adversarial import (
     JOINT_NETWORKS,
     joint_discriminator,
     minimax_loss,
@@ -41,10 +45,6 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
-from semedge_trainer.networks import LATENT, PATCH_PX, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.spectral import SpectralConv2D, iterate_spectral_vectors
-from semedge_trainer.stabilization import Stabilization
 
 KERNEL_PX = 4
 IMAGE_FEATURES = 4 * 4 * 512

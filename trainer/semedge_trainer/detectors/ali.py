@@ -14,12 +14,12 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model
 
-from semedge.manifest import Node
-from semedge_trainer import networks as blocks
+from semedge.inference.manifest import Node
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network
+from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import Networks, node
 from semedge_trainer.detectors.bigan import IMAGE_FEATURES, KERNEL_PX, Bigan, schedules_with
-from semedge_trainer.networks import LATENT, PATCH_PX, Network
-from semedge_trainer.randomness import Randomness
 
 
 class Ali(Bigan):

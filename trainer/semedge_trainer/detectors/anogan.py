@@ -17,9 +17,12 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from semedge.errors import SemedgeError
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import Discriminator
+from semedge.core.errors import SemedgeError
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.stabilization import Stabilization
+from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
     LatentSearch,
     Losses,
@@ -30,9 +33,6 @@ from semedge_trainer.detectors.base import (
     StepContext,
     TrainableDetector,
 )
-from semedge_trainer.networks import LATENT, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization
 
 FEATURE_SHARE = 0.1
 INVERSION_STEPS = 500

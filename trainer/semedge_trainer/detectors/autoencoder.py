@@ -19,7 +19,10 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from semedge_trainer import networks as blocks
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.losses import mean_l1, mean_squared_norm
+from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -30,9 +33,6 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
-from semedge_trainer.losses import mean_l1, mean_squared_norm
-from semedge_trainer.networks import Network
-from semedge_trainer.randomness import Randomness
 
 LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256}
 SPARSITY_WEIGHT = 0.01

@@ -13,12 +13,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from semedge.errors import SemedgeError, unknown_name
-from semedge.manifest import Node
-from semedge.nodes import nodes_needed
-from semedge.scores import tensors_needed
-from semedge_trainer.networks import PATCH_PX, Network
-from semedge_trainer.randomness import Randomness
+from semedge.core.errors import SemedgeError, unknown_name
+from semedge.inference.manifest import Node
+from semedge.inference.nodes import nodes_needed
+from semedge.inference.scores import tensors_needed
+from semedge_trainer.components.blocks import PATCH_PX, Network
+from semedge_trainer.components.randomness import Randomness
 
 Networks = Mapping[str, Network]
 Losses = dict[str, tf.Tensor]
@@ -132,7 +132,7 @@ class ScorePlan:
     nodes
         Which network turns which tensors into which.
     scores
-        Every named score, as weights of the elementary scores of `semedge.scores`.
+        Every named score, as weights of the elementary scores of `semedge.inference.scores`.
     default
         Name of the score that a frame is judged by unless told otherwise.
     """

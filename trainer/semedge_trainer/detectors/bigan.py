@@ -21,9 +21,12 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model
 
-from semedge.manifest import Node
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import (
+from semedge.inference.manifest import Node
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.stabilization import Stabilization
+from semedge_trainer.detectors.adversarial import (
     JOINT_NETWORKS,
     joint_discriminator,
     joint_features,
@@ -41,9 +44,6 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
-from semedge_trainer.networks import LATENT, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization
 
 KERNEL_PX = 4
 IMAGE_FEATURES = 4 * 4 * 256

@@ -25,9 +25,10 @@ import numpy as np
 from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
-from semedge.errors import SemedgeError
-from semedge.scores.statistics import code_indicators, code_statistics
-from semedge.sparse import parts_of
+from semedge.core.errors import SemedgeError
+from semedge.inference.scores.statistics import code_indicators, code_statistics
+from semedge.inference.sparse_coding import parts_of
+from semedge_trainer.components.density import COMPONENTS, mixture
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
@@ -36,7 +37,6 @@ from semedge_trainer.detectors.base import (
     ScorePlan,
 )
 from semedge_trainer.detectors.fitted import FittedDetector
-from semedge_trainer.statistics import COMPONENTS, mixture
 
 PART_PX = 16
 KEPT_BATCHES = 64

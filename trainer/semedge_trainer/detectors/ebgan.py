@@ -15,6 +15,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.detectors.base import (
     Networks,
     Schedule,
@@ -31,8 +33,6 @@ from semedge_trainer.detectors.energy import (
     ebgan_stage,
     energy_networks,
 )
-from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import Network
 
 
 class Ebgan(TrainableDetector):

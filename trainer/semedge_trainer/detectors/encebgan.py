@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -39,7 +40,6 @@ from semedge_trainer.detectors.energy import (
     image_nodes,
     settle_encoder,
 )
-from semedge_trainer.networks import Network
 
 FIRST_WEIGHT = 0.55
 SECOND_WEIGHT = 0.45

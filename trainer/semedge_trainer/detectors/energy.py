@@ -12,15 +12,15 @@ from functools import partial
 
 import tensorflow as tf
 
-from semedge.errors import SemedgeError
-from semedge.manifest import Node
-from semedge_trainer import networks as blocks
+from semedge.core.errors import SemedgeError
+from semedge.inference.manifest import Node
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, Network, Padding
+from semedge_trainer.components.losses import mean_norm
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.spectral import iterate_spectral_vectors
+from semedge_trainer.components.stabilization import pulling_away
 from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext, node
-from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import LATENT, Network, Padding
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.spectral import iterate_spectral_vectors
-from semedge_trainer.stabilization import pulling_away
 
 MARGIN = 20.0
 GENERATOR_UPDATES = 3

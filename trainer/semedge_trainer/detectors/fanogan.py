@@ -24,7 +24,10 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from semedge_trainer import networks as blocks
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.losses import gradient_penalty, interpolate, mean_square
+from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -35,9 +38,6 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
-from semedge_trainer.losses import gradient_penalty, interpolate, mean_square
-from semedge_trainer.networks import LATENT, Network
-from semedge_trainer.randomness import Randomness
 
 CRITIC_UPDATES = 5
 PENALTY_WEIGHT = 10.0

@@ -6,9 +6,9 @@ from abc import abstractmethod
 
 import tensorflow as tf
 
-from semedge.errors import SemedgeError
+from semedge.core.errors import SemedgeError
+from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import Fitting, Networks, Stage, TrainableDetector
-from semedge_trainer.networks import Network
 
 
 class FittedDetector(TrainableDetector):

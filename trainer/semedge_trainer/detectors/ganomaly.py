@@ -23,8 +23,12 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import Discriminator
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.losses import mean_l1, mean_norm
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.stabilization import Stabilization
+from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -35,10 +39,6 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     node,
 )
-from semedge_trainer.losses import mean_l1, mean_norm
-from semedge_trainer.networks import LATENT, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization
 
 WEIGHTS = {"adversarial": 1.0, "contextual": 50.0, "encoder": 1.0}
 """Of the terms of eq. 2.94."""

@@ -12,8 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from semedge.errors import SemedgeError
-from semedge.scores.statistics import patch_statistics
+from semedge.core.errors import SemedgeError
+from semedge.inference.scores.statistics import patch_statistics
+from semedge_trainer.components.density import COMPONENTS, gaussian, mixture
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
@@ -22,7 +23,6 @@ from semedge_trainer.detectors.base import (
     ScorePlan,
 )
 from semedge_trainer.detectors.fitted import FittedDetector
-from semedge_trainer.statistics import COMPONENTS, gaussian, mixture
 
 
 @dataclass(frozen=True)

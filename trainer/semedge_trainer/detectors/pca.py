@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from semedge_trainer.components.pca import Moments
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
@@ -17,7 +18,6 @@ from semedge_trainer.detectors.base import (
     ScorePlan,
 )
 from semedge_trainer.detectors.fitted import FittedDetector
-from semedge_trainer.principal import Moments
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from keras import Model, layers
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from semedge.errors import SemedgeError
+from semedge.core.errors import SemedgeError
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.efficientnet import build_trunk
 from semedge_trainer.detectors.base import Array, Arrays, Networks, Schedule, ScorePlan, node
 from semedge_trainer.detectors.fitted import FittedDetector
-from semedge_trainer.efficientnet import build_trunk
-from semedge_trainer.networks import Network
 
 TAP = 3
 """Stage of EfficientNet-Lite0 whose features are taken."""

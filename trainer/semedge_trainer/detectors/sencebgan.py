@@ -23,10 +23,14 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.errors import SemedgeError
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import pair_discriminator
+from semedge.core.errors import SemedgeError
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import PATCH_PX, LayerOutput, Network
+from semedge_trainer.components.losses import mean_norm
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import energy
+from semedge_trainer.detectors.adversarial import pair_discriminator
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -50,10 +54,6 @@ from semedge_trainer.detectors.energy import (
     image_nodes,
     settle_encoder,
 )
-from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import PATCH_PX, LayerOutput, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization
 
 MATCHING_WEIGHT = 0.1
 DENOISER_LAYERS = 20

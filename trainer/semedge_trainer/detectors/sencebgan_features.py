@@ -23,8 +23,12 @@ import numpy as np
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.console import progress
-from semedge.frame import GrayImage
+from semedge.core.console import progress
+from semedge.core.frame import GrayImage
+from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
+from semedge_trainer.components.efficientnet import stage_of
+from semedge_trainer.components.losses import mean_norm
+from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -50,10 +54,6 @@ from semedge_trainer.detectors.texture_features import (
     check_option,
     gaussian_of,
 )
-from semedge_trainer.efficientnet import stage_of
-from semedge_trainer.losses import mean_norm
-from semedge_trainer.networks import INITIALIZER, LEAKY_SLOPE, Network
-from semedge_trainer.randomness import Randomness
 
 DEPTHS = (6, 9)
 KEPT = 0.75

@@ -22,8 +22,12 @@ from typing import ClassVar
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge_trainer import networks as blocks
-from semedge_trainer.adversarial import Discriminator
+from semedge_trainer.components import blocks
+from semedge_trainer.components.blocks import PATCH_PX, Network
+from semedge_trainer.components.losses import mean_l1, mean_norm
+from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.components.stabilization import Stabilization
+from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
     Losses,
     Networks,
@@ -35,10 +39,6 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.ganomaly import adversarial_loss, objective
-from semedge_trainer.losses import mean_l1, mean_norm
-from semedge_trainer.networks import PATCH_PX, Network
-from semedge_trainer.randomness import Randomness
-from semedge_trainer.stabilization import Stabilization
 
 RESIDUAL_SHARE = 0.9
 DISCRIMINATOR = ("features", "logit")

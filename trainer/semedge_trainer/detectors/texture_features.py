@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from semedge.errors import SemedgeError
-from semedge.frame import GrayImage
-from semedge.frame_scorer import continued, grouped, prepare_frame, tile_values
-from semedge.manifest import FrameInput, Node
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.frame_scorer import continued, grouped, prepare_frame, tile_values
+from semedge.inference.manifest import FrameInput, Node
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.efficientnet import build_segment, reach_px, stage_of
 from semedge_trainer.detectors.base import Networks, Schedule, node
 from semedge_trainer.detectors.whole_frame import FrameDetector
-from semedge_trainer.efficientnet import build_segment, reach_px, stage_of
-from semedge_trainer.networks import Network
 
 Array = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from semedge.frame import GrayImage
+from semedge.core.frame import GrayImage
 from semedge_trainer.detectors.base import Networks, Schedule, ScorePlan
 from semedge_trainer.detectors.texture_features import (
     Array,

@@ -22,9 +22,11 @@ import numpy as np
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.console import progress
-from semedge.frame import GrayImage
-from semedge.scores.distances import whitened
+from semedge.core.console import progress
+from semedge.core.frame import GrayImage
+from semedge.inference.scores.distances import whitened
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.efficientnet import stage_of
 from semedge_trainer.detectors.base import Networks, Schedule, ScorePlan, node
 from semedge_trainer.detectors.texture_features import (
     SEED,
@@ -33,8 +35,6 @@ from semedge_trainer.detectors.texture_features import (
     TextureOptions,
     gaussians_of,
 )
-from semedge_trainer.efficientnet import stage_of
-from semedge_trainer.networks import Network
 
 DEPTHS = (5, 6, 9)
 KEPT = 0.75

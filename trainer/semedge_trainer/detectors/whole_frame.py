@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from semedge.errors import SemedgeError
-from semedge.frame import GrayImage
-from semedge.manifest import FrameInput
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.manifest import FrameInput
+from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import Networks, Schedule, Stage, TrainableDetector
-from semedge_trainer.networks import Network
 
 Array = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ def choose_tile(
     frame_shape
         Height and width of the largest frame, as the network sees it.
     overlap_px, step_px
-        As in `semedge.tiles.Tiling`.
+        As in `semedge.inference.tiling.Tiling`.
     largest_px
         Area that a tile may have.
     """

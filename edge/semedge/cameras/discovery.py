@@ -1,0 +1,122 @@
+"""What is connected, by every way that cameras are reached.
+
+Each way is asked in a process of its own, all at once and within a time limit: vendors' libraries
+hang, crash and write to the terminal. `python -m semedge.cameras.discovery NAME [FILE...]` is that
+process; it prints one JSON document.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from semedge.cameras.device import Device
+from semedge.core.errors import SemedgeError
+
+WAYS = ("v4l2", "genicam", "pylon", "aravis")
+"""Modules of this package with `load_library` and `list_devices`, in the order of telling."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one way of reaching cameras sees.
+
+    Attributes
+    ----------
+    way
+        Its name.
+    installed
+        Whether what it needs is there.
+    devices
+        Cameras that are connected.
+    problem
+        Why there may be no list: what to install, or what went wrong; empty where all is well.
+    """
+
+    way: str
+    installed: bool
+    devices: tuple[Device, ...] = ()
+    problem: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        """The listing as a JSON document."""
+        return asdict(self)
+
+
+def list_cameras(timeout_s: float, producers: Sequence[Path] = ()) -> list[Listing]:
+    """Ask every way at once.
+
+    Parameters
+    ----------
+    timeout_s
+        Longest wait for an answer; a way that takes longer is told as a problem.
+    producers
+        GenTL producers to ask beside those of `GENICAM_GENTL64_PATH`.
+    """
+    until_s = time.monotonic() + timeout_s
+    with contextlib.ExitStack() as asked:
+        processes = {way: asked.enter_context(_asking(way, producers)) for way in WAYS}
+        return [_answer(way, process, until_s, timeout_s) for way, process in processes.items()]
+
+
+@contextlib.contextmanager
+def _asking(way: str, producers: Sequence[Path]) -> Any:
+    files = [str(path) for path in producers] if way == "genicam" else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, way, *files],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _answer(
+    way: str, process: subprocess.Popen[bytes], until_s: float, timeout_s: float
+) -> Listing:
+    try:
+        output, _ = process.communicate(timeout=max(0.1, until_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return Listing(way, True, problem=f"It gave no list within {timeout_s:g} s.")
+    try:
+        document = json.loads(output.splitlines()[-1])
+        devices = tuple(Device(**device) for device in document["devices"])
+        return Listing(**{**document, "devices": devices})
+    except (IndexError, ValueError, KeyError, TypeError):
+        return Listing(
+            way, True, problem=f"Its library broke down (exit status {process.returncode})."
+        )
+
+
+def _ask(way: str, producers: Sequence[Path]) -> dict[str, Any]:
+    module = importlib.import_module(f"semedge.cameras.{way}")
+    try:
+        module.load_library()
+    except SemedgeError as error:
+        return asdict(Listing(way, False, problem=str(error)))
+    except Exception as error:
+        return asdict(Listing(way, True, problem=f"Its library fails: {error}."))
+    try:
+        devices = module.list_devices(producers) if way == "genicam" else module.list_devices()
+    except Exception as error:
+        return asdict(Listing(way, True, problem=str(error)))
+    return asdict(Listing(way, True, tuple(devices)))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_ask(sys.argv[1], [Path(each) for each in sys.argv[2:]])), flush=True)
+    # A vendor's library may crash while the interpreter takes it down; the answer is out.
+    os._exit(0)

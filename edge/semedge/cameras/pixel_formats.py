@@ -1,0 +1,123 @@
+"""Pixels as cameras send them, by the names of GenICam's convention (PFNC), as gray images."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.cameras.live import CameraSetupError
+from semedge.core.frame import GrayImage
+from semedge.core.images import to_gray
+
+UNUSED_BITS = {"Mono16": 0, "Mono14": 2, "Mono12": 4, "Mono10": 6}
+"""Upper bits of two bytes that a format leaves empty."""
+
+COLOURS = {
+    "RGB8": cv2.COLOR_RGB2GRAY,
+    "BGR8": cv2.COLOR_BGR2GRAY,
+    "RGBa8": cv2.COLOR_RGBA2GRAY,
+    "BGRa8": cv2.COLOR_BGRA2GRAY,
+}
+LEGACY_COLOURS = {
+    "RGB8Packed": "RGB8",
+    "BGR8Packed": "BGR8",
+    "RGBA8Packed": "RGBa8",
+    "BGRA8Packed": "BGRa8",
+}
+
+# OpenCV names a mosaic by its second row's second and third pixel, GenICam by its first two.
+MOSAICS = {
+    "BayerRG": cv2.COLOR_BayerBG2GRAY,
+    "BayerGR": cv2.COLOR_BayerGB2GRAY,
+    "BayerGB": cv2.COLOR_BayerGR2GRAY,
+    "BayerBG": cv2.COLOR_BayerRG2GRAY,
+}
+
+
+def gray_from(
+    data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
+) -> GrayImage:
+    """A camera's pixels as a gray image of its own memory, shape `(height, width)`.
+
+    Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white is white in each.
+
+    Parameters
+    ----------
+    data
+        The buffer, as bytes or as values.
+    pixel_format
+        Its name, such as `Mono12Packed`.
+    shape
+        Height and width in pixels.
+    row_padding_bytes
+        Bytes without a meaning after each row.
+
+    Raises
+    ------
+    CameraSetupError
+        Where the format is not known or the buffer is too short for it.
+    """
+    raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    pixel_format = LEGACY_COLOURS.get(pixel_format, pixel_format)
+    height, width = shape
+    if pixel_format == "Mono8":
+        return _rows(raw, height, width, row_padding_bytes).copy()
+    if pixel_format in UNUSED_BITS:
+        values = _rows(raw, height, 2 * width, row_padding_bytes).copy().view("<u2")
+        return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16)
+    if pixel_format in COLOURS:
+        channels = 4 if "a" in pixel_format else 3
+        rows = _rows(raw, height, channels * width, row_padding_bytes)
+        return _converted(rows.reshape(height, width, channels), COLOURS[pixel_format])
+    if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
+        return _unpacked(raw, pixel_format, height * width).reshape(height, width)
+    mosaic, bits = pixel_format[:7], pixel_format[7:]
+    if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
+        plain = gray_from(data, f"Mono{bits}", shape, row_padding_bytes)
+        return _converted(plain, MOSAICS[mosaic])
+    raise CameraSetupError(
+        f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
+        "Mono10, Mono12 or Mono16."
+    )
+
+
+def _converted(pixels: NDArray, conversion: int) -> GrayImage:
+    return to_gray(cv2.cvtColor(pixels, conversion))
+
+
+def _rows(raw: NDArray, height: int, row_bytes: int, padding_bytes: int) -> NDArray:
+    stride_bytes = row_bytes + padding_bytes
+    # The last row's padding need not be there.
+    _refuse_short(raw, height * stride_bytes - padding_bytes)
+    return np.lib.stride_tricks.as_strided(
+        raw, (height, row_bytes), (stride_bytes, 1), writeable=False
+    )
+
+
+def _unpacked(raw: NDArray, pixel_format: str, pixels: int) -> GrayImage:
+    """Values of 10 or 12 bits without gaps (`p`), or two in three bytes (`Packed`)."""
+    bits = int(pixel_format[4:6])
+    if pixel_format.endswith("Packed"):
+        _refuse_short(raw, (pixels + 1) // 2 * 3)
+        triples = raw[: (pixels + 1) // 2 * 3].reshape(-1, 3).astype(np.uint16)
+        low_bits = bits - 8
+        mask = (1 << low_bits) - 1
+        first = triples[:, 0] << low_bits | triples[:, 1] & mask
+        second = triples[:, 2] << low_bits | triples[:, 1] >> 4 & mask
+        values = np.stack([first, second], axis=1).reshape(-1)[:pixels]
+    else:
+        _refuse_short(raw, (pixels * bits + 7) // 8)
+        at = np.arange(pixels) * bits
+        padded = np.append(raw[: (pixels * bits + 7) // 8], np.uint8(0)).astype(np.uint16)
+        values = (padded[at // 8] | padded[at // 8 + 1] << 8) >> (at % 8).astype(np.uint16)
+        values &= (1 << bits) - 1
+    return np.left_shift(values, 16 - bits, dtype=np.uint16)
+
+
+def _refuse_short(raw: NDArray, needed_bytes: int) -> None:
+    if raw.size < needed_bytes:
+        raise CameraSetupError(
+            f"The camera sent {raw.size} bytes where the picture needs {needed_bytes}; check its "
+            "region of interest and its pixel format."
+        )

@@ -1,0 +1,1 @@
+"""What every room uses: frames, events, errors, files, the console and the clock."""

@@ -1,0 +1,97 @@
+"""Files that are either whole or absent, and files that one process has for itself."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from semedge.core.errors import SemedgeError
+
+USUAL_MODE = 0o644
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
+    """Write `content` beside `path`, then rename it there.
+
+    A reader sees the old file or the new one, never a part of it, whatever moment the process
+    is killed at; `mode` is who may read and write it. Raises `SemedgeError` where the disk is
+    full or the folder cannot be written.
+    """
+    with written_whole(path, mode=mode) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
+    """A file beside `path` to write to, which is renamed there at the end of the `with`.
+
+    Raises `SemedgeError` where the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except OSError as error:
+        raise SemedgeError(
+            f"{path} could not be written ({error.strerror}); free some space or choose "
+            "another folder."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def read_bounded(
+    path: Path,
+    most_bytes: int,
+    *,
+    unreadable: Callable[[str], str],
+    too_large: Callable[[int], str],
+) -> bytes:
+    """Content of a file of at most so many bytes.
+
+    Raises `SemedgeError` with what `unreadable` says of the reason, or `too_large` of the size.
+    """
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > most_bytes:
+            raise SemedgeError(too_large(size_bytes))
+        with path.open("rb") as file:
+            # A file that grows meanwhile, or has no size of its own, is cut off and so damaged.
+            return file.read(most_bytes)
+    except OSError as error:
+        raise SemedgeError(unreadable(error.strerror or type(error).__name__)) from error
+
+
+@contextlib.contextmanager
+def held_alone(path: Path, refusal: str) -> Iterator[None]:
+    """Hold `path` by a lock file beside it; `SemedgeError` with `refusal` where it is held already.
+
+    The system lets go of the lock when the process ends, however it ends.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise SemedgeError(
+            f"{lock} could not be written ({error.strerror}); choose another folder."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SemedgeError(refusal) from error
+        yield

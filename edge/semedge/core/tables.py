@@ -1,0 +1,85 @@
+"""Rows as files that other programs read: CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from semedge.core.errors import SemedgeError
+from semedge.core.files import written_whole
+from semedge.core.optional import import_extra
+
+LOT_ROWS = 10_000
+
+WHOLE_NUMBERS = frozenset(
+    {
+        *("number", "sequence", "frames", "attempts", "run_id", "alerts", "frames_seen"),
+        *("frames_inspected", "frames_skipped", "frames_lost", "frames_warned", "frames_alarmed"),
+        *("peak_x_px", "peak_y_px"),
+    }
+)
+NUMBERS = frozenset({"score", "frame_score", "threshold", "duration_s"})
+TRUTHS = frozenset({"above_threshold"})
+SUFFIXES = (".csv", ".parquet")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows to `path`, whose ending says how; the number of rows.
+
+    `.csv` has a line of names, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
+    needs the extra `parquet`.
+    """
+    check_table(path)
+    write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
+    return write(path, columns, rows)
+
+
+def check_table(path: Path) -> None:
+    """`SemedgeError` where a table could not be written to `path`, before there is one."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise SemedgeError(
+            f"A table is written to a file that ends in .csv or .parquet. Received: {path}"
+        )
+    if suffix == ".parquet":
+        import_extra("pyarrow", "parquet", "A Parquet file")
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    count = 0
+    with written_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(row)
+            count += 1
+    return count
+
+
+def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    arrow = import_extra("pyarrow", "parquet", "A Parquet file")
+    parquet = import_extra("pyarrow.parquet", "parquet", "A Parquet file")
+    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
+    count = 0
+    with written_whole(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        for lot in _lots(rows):
+            writer.write_table(arrow.Table.from_pylist(lot, schema=schema))
+            count += len(lot)
+    return count
+
+
+def _arrow_type(arrow: Any, name: str) -> Any:
+    if name in WHOLE_NUMBERS:
+        return arrow.int64()
+    if name in TRUTHS:
+        return arrow.bool_()
+    return arrow.float64() if name in NUMBERS else arrow.string()
+
+
+def _lots(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    remaining = iter(rows)
+    while lot := list(islice(remaining, LOT_ROWS)):
+        yield lot

@@ -1,0 +1,106 @@
+"""How a frame looks, whatever it shows: its gray values and its sharpness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.frame import Frame
+from semedge_calibration import Appearance
+
+SHARPNESS_SIDE_PX = 384
+"""Side of the square in the middle of a frame that its sharpness is taken from."""
+
+GRAYS_SIDE_PX = 256
+"""Rows and columns that gray values are taken from are at most twice as many."""
+
+BRIGHT_SHARE = 0.99
+WHITE = 0.98
+"""Share of the pixel type's range from which on a pixel counts as saturated."""
+
+NO_CONTRAST = 1e-4
+"""Deviation of gray values, as a share of the range, below which there is nothing to be sharp."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is measured of one frame, gray values as shares of the pixel type's range.
+
+    Attributes
+    ----------
+    mean_gray
+        Mean gray value.
+    bright_gray
+        Its 99th percentile.
+    saturated
+        Share of the pixels that are white.
+    sharpness
+        Deviation of the smoothed picture's Laplacian over the deviation of its gray values: free
+        of brightness and contrast, and falling with every blur. 0 where there is no contrast.
+    """
+
+    mean_gray: float
+    bright_gray: float
+    saturated: float
+    sharpness: float
+
+
+def look_at(frame: Frame) -> Look:
+    """Measure a frame; large ones from every second, third, ... row and column of them."""
+    grays = thinned(frame)
+    return Look(
+        mean_gray=float(grays.mean()),
+        bright_gray=_bright(grays),
+        saturated=float((grays >= WHITE).mean()),
+        sharpness=_sharpness(frame),
+    )
+
+
+def thinned(frame: Frame) -> NDArray[np.float32]:
+    """Gray values from 0 to 1 of the rows and columns that are looked at."""
+    every = max(1, min(frame.shape) // GRAYS_SIDE_PX)
+    grays = frame.image[::every, ::every].astype(np.float32)
+    grays /= frame.full_scale
+    return grays
+
+
+def appearance_of(looks: Iterable[Look]) -> Appearance:
+    """What frames of normal material have in common, the range of each measure."""
+    means, brights, saturated, sharpness = zip(
+        *((look.mean_gray, look.bright_gray, look.saturated, look.sharpness) for look in looks),
+        strict=True,
+    )
+    return Appearance(
+        lowest_mean_gray=min(means),
+        highest_mean_gray=max(means),
+        lowest_bright_gray=min(brights),
+        highest_saturated=max(saturated),
+        lowest_sharpness=min(sharpness),
+    )
+
+
+def _bright(grays: NDArray[np.float32]) -> float:
+    """The value that `BRIGHT_SHARE` of the pixels do not exceed."""
+    rank = int(BRIGHT_SHARE * (grays.size - 1))
+    return float(np.partition(grays.reshape(-1), rank)[rank])
+
+
+def _sharpness(frame: Frame) -> float:
+    height, width = frame.shape
+    top, left = (max(0, side - SHARPNESS_SIDE_PX) // 2 for side in (height, width))
+    middle = frame.image[top : top + SHARPNESS_SIDE_PX, left : left + SHARPNESS_SIDE_PX]
+    grays = middle.astype(np.float32)
+    contrast = _deviation(grays)
+    if contrast < NO_CONTRAST * frame.full_scale:
+        return 0.0
+    # Smoothed first, because noise has sharp edges too.
+    smooth = cv2.GaussianBlur(grays, (5, 5), 1.0)
+    return _deviation(cv2.Laplacian(smooth, cv2.CV_32F)) / contrast
+
+
+def _deviation(values: NDArray) -> float:
+    return float(cv2.meanStdDev(values)[1][0, 0])

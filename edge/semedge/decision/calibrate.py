@@ -1,0 +1,332 @@
+"""A calibration from the normal frames of a camera, and its file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from semedge.core.console import progress
+from semedge.core.errors import RefusedError, SemedgeError
+from semedge.core.frame import Frame
+from semedge.decision.appearance import Look, appearance_of, look_at
+from semedge.decision.fields import split_frame
+from semedge.inference.bundle import frame_sha256
+from semedge.inference.detector import Detector
+from semedge_calibration import (
+    Calibration,
+    CalibrationError,
+    CalibrationRefused,
+    Method,
+    ScoredGrid,
+    ThresholdResult,
+    calibrate_threshold,
+    correlation_warning,
+    frames_needed,
+)
+
+QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
+NAMES_SHOWN = 3
+
+
+class FrameSource(Protocol):
+    """What a calibration needs of a `Camera`; `skipped` names what could not be decoded."""
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """File and reason, one a file."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """What is to be promised, and how the normal frames are counted.
+
+    Attributes
+    ----------
+    false_alarm_rate, confidence, method
+        The promise.
+    group_by
+        Regular expression searched in a frame's file name; frames with the same first group (or
+        match, where it has no group) count once.
+    group_every_s
+        Frames captured in the same block of so many seconds count once.
+    fields
+        Width and height in pixels of the fields that frames are split into.
+    allow_training_frames
+        Use frames that the detector was trained on, with a warning in the file.
+    """
+
+    false_alarm_rate: float = 0.01
+    confidence: float = 0.95
+    method: Method = "tolerance"
+    group_by: re.Pattern[str] | None = None
+    group_every_s: float | None = None
+    fields: tuple[int, int] | None = None
+    allow_training_frames: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What the promise counts, in the plural."""
+        scored = "frames"
+        if self.fields is not None:
+            scored = f"{self.fields[0]}x{self.fields[1]} px fields"
+        return f"groups of {scored}" if self.grouped else scored
+
+    @property
+    def assumption(self) -> str | None:
+        """What the promise takes for granted."""
+        if self.fields is None or self.grouped:
+            return None
+        return "the fields of a frame are far enough apart to be independent"
+
+    @property
+    def grouped(self) -> bool:
+        """Whether frames count by groups."""
+        return self.group_by is not None or self.group_every_s is not None
+
+
+@dataclass
+class NormalScores:
+    """Scores of normal frames, gathered one by one.
+
+    Attributes
+    ----------
+    scores
+        One a frame, or one a field.
+    groups
+        Key of the group of each score; the score's own number where there are no groups.
+    shape
+        Height and width of what was scored.
+    frames
+        Number of frames scored.
+    looks
+        How each of them looks.
+    training
+        Sources of frames that the detector was trained on.
+    copies
+        Sources of frames whose pixels are those of an earlier frame.
+    """
+
+    scores: list[float] = field(default_factory=list)
+    groups: list[Hashable] = field(default_factory=list)
+    shape: tuple[int, int] | None = None
+    frames: int = 0
+    looks: list[Look] = field(default_factory=list)
+    training: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
+
+
+def calibrate_detector(
+    detector: Detector,
+    source: FrameSource,
+    request: CalibrationRequest,
+    *,
+    max_frames: int | None = None,
+) -> Calibration:
+    """Score normal frames and choose the threshold.
+
+    Parameters
+    ----------
+    detector
+        The deployed detector.
+    source
+        A camera that shows normal material.
+    request
+        What is to be promised.
+    max_frames
+        Frames to read; all where None.
+
+    Raises
+    ------
+    RefusedError
+        Where the frames prove less than what is asked for, or were trained on.
+    SemedgeError
+        Where a frame, a score or the request cannot be used.
+    """
+    check_request(request)
+    frames = progress(islice(source, max_frames), "Scoring normal frames", total=max_frames)
+    normal = score_normal_frames(detector, frames, request)
+    if normal.training and not request.allow_training_frames:
+        raise RefusedError(
+            f"{_counted(normal.training, 'frame')} of the calibration "
+            f"{'was' if len(normal.training) == 1 else 'were'} among the frames that the detector "
+            f"was trained on ({_named(normal.training)}), and score lower than fresh ones; give "
+            "other normal frames, or accept it with --allow-training-frames."
+        )
+    if normal.shape is None:
+        raise SemedgeError("No normal frame was read; give a folder or a camera that has some.")
+    skipped = [reason.removesuffix(".") for reason in source.skipped]
+    result = _choose_threshold(normal, request, skipped)
+    return Calibration(
+        threshold=result.threshold,
+        method=result.method,
+        false_alarm_rate=result.false_alarm_rate,
+        confidence=result.confidence,
+        proved_rate=result.proved_rate,
+        rank=result.rank,
+        groups=result.groups,
+        frames=normal.frames,
+        guarantee=result.sentence(request.unit, request.assumption),
+        group_by=None if request.group_by is None else request.group_by.pattern,
+        group_every_s=request.group_every_s,
+        fields=None if request.fields is None else (request.fields[1], request.fields[0]),
+        detector_sha256=detector.bundle.sha256,
+        grid=ScoredGrid(detector.patch_px, detector.stride_px, normal.shape),
+        score_name=detector.score_name,
+        runtime=detector.runtime,
+        quantiles={
+            name: float(np.quantile(normal.scores, float(name), method="lower"))
+            for name in QUANTILES
+        },
+        appearance=appearance_of(normal.looks),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        warnings=tuple(_warnings(normal, request, skipped)),
+    )
+
+
+def check_request(request: CalibrationRequest) -> int:
+    """Independent frames that the request needs; `SemedgeError` where it makes no sense."""
+    try:
+        return frames_needed(request.false_alarm_rate, request.confidence, request.method)
+    except CalibrationError as error:
+        raise SemedgeError(str(error)) from error
+
+
+def score_normal_frames(
+    detector: Detector, frames: Iterable[Frame], request: CalibrationRequest
+) -> NormalScores:
+    """Score every frame, or every field of it.
+
+    Copies of an earlier frame are left out, since they tell nothing new. Frames of the training
+    are left out too, unless the request allows them; after the first, nothing more is scored,
+    because the calibration will be refused.
+    """
+    normal = NormalScores()
+    trained_on = set(detector.bundle.manifest.training.frame_sha256)
+    seen: set[str] = set()
+    first_captured_at_s: float | None = None
+    for frame in frames:
+        if first_captured_at_s is None:
+            first_captured_at_s = frame.captured_at_s
+        digest = frame_sha256(frame.image)
+        if digest in seen:
+            normal.copies.append(frame.source)
+            continue
+        seen.add(digest)
+        if digest in trained_on:
+            normal.training.append(frame.source)
+        if normal.training and not request.allow_training_frames:
+            continue
+        group = _group_of(frame, request, frame.captured_at_s - first_captured_at_s)
+        _score_frame(detector, frame, request, group, normal)
+    return normal
+
+
+def _group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:
+    if request.group_every_s is not None:
+        return math.floor(elapsed_s / request.group_every_s)
+    if request.group_by is None:
+        return None
+    name = Path(frame.source).name
+    match = request.group_by.search(name)
+    key = match and match[1 if request.group_by.groups else 0]
+    if key is None:
+        raise SemedgeError(
+            f"The group of {name} is not known, because --group-by {request.group_by.pattern!r} "
+            "does not match it; choose an expression that matches every file name."
+        )
+    return key
+
+
+def _score_frame(
+    detector: Detector,
+    frame: Frame,
+    request: CalibrationRequest,
+    group: Hashable | None,
+    normal: NormalScores,
+) -> None:
+    parts: Iterable[Frame] = (frame,)
+    if request.fields is not None:
+        parts = split_frame(frame, request.fields, detector.patch_px)
+    for part in parts:
+        if normal.shape is None:
+            normal.shape = part.shape
+        if part.shape != normal.shape:
+            raise SemedgeError(
+                f"{frame.source} has {part.shape[1]}x{part.shape[0]} px where the frames before it "
+                f"have {normal.shape[1]}x{normal.shape[0]} px; calibrate on frames of the size "
+                "that the line's camera gives."
+            )
+        normal.groups.append(len(normal.scores) if group is None else group)
+        normal.scores.append(detector.score(part).frame_score)
+    normal.frames += 1
+    normal.looks.append(look_at(frame))
+
+
+def _choose_threshold(
+    normal: NormalScores, request: CalibrationRequest, skipped: Sequence[str]
+) -> ThresholdResult:
+    try:
+        return calibrate_threshold(
+            normal.scores,
+            groups=normal.groups,
+            false_alarm_rate=request.false_alarm_rate,
+            confidence=request.confidence,
+            method=request.method,
+            unit=request.unit,
+        )
+    except CalibrationRefused as error:
+        left_out = "; ".join(_left_out(normal, skipped))
+        note = f" ({left_out})." if left_out else "."
+        raise RefusedError(str(error).removesuffix(".") + note) from error
+    except CalibrationError as error:
+        raise SemedgeError(str(error)) from error
+
+
+def _warnings(
+    normal: NormalScores, request: CalibrationRequest, skipped: Sequence[str]
+) -> Iterator[str]:
+    if normal.training:
+        yield (
+            f"{_counted(normal.training, 'frame')} had been trained on "
+            f"({_named(normal.training)}), so fresh frames may raise more alarms than promised"
+        )
+    if not request.grouped and (warning := correlation_warning(normal.scores)):
+        remedy = "group what was taken together with --group-by or --group-every-s"
+        if request.fields is not None:
+            remedy = "the fields are not independent: calibrate on more frames without --fields"
+        yield f"{warning}; {remedy}"
+    if request.fields is not None:
+        fields_a_frame = math.ceil(len(normal.scores) / normal.frames)
+        yield (
+            f"the promise is for one field, and a frame of {fields_a_frame} fields may raise an "
+            f"alarm about {fields_a_frame} times as often"
+        )
+    yield from _left_out(normal, skipped)
+
+
+def _left_out(normal: NormalScores, skipped: Sequence[str]) -> Iterator[str]:
+    if normal.copies:
+        copies = _counted(normal.copies, "copy", "copies")
+        yield f"left out: {copies} of earlier frames, {_named(normal.copies)}"
+    if skipped:
+        yield f"left out: {_counted(skipped, 'unreadable file')}, {_named(skipped)}"
+
+
+def _counted(items: Sequence[str], singular: str, plural: str | None = None) -> str:
+    return f"{len(items):,} {singular if len(items) == 1 else plural or f'{singular}s'}"
+
+
+def _named(sources: Sequence[str]) -> str:
+    rest = len(sources) - NAMES_SHOWN
+    return ", ".join(sources[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

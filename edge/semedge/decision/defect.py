@@ -1,0 +1,251 @@
+"""From the scores of frames to the start and the end of a defect."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Level, Phase
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The scores from which on a frame warns and alarms.
+
+    Attributes
+    ----------
+    alarm
+        A frame above it alarms; the calibration's threshold, unless a person moved it.
+    warn
+        A frame above it warns; None for no warnings.
+    """
+
+    alarm: float
+    warn: float | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.alarm):
+            raise SemedgeError(f"The alarm level must be a finite number. Received: {self.alarm}")
+        if self.warn is not None and not self.warn < self.alarm:
+            raise SemedgeError(
+                f"The warn level must be below the alarm level of {self.alarm:g}. "
+                f"Received: {self.warn:g}"
+            )
+
+    @property
+    def lowest(self) -> float:
+        """The level from which on a frame counts."""
+        return self.alarm if self.warn is None else self.warn
+
+    def level_of(self, score: float) -> Level | None:
+        """What a frame of this score does.
+
+        Equality is still normal, so that the calibration's guarantee holds with ties. A score that
+        is not a number alarms: a detector that broke down must not pass for a quiet line.
+        """
+        if not score <= self.alarm:
+            return "alarm"
+        if self.warn is not None and score > self.warn:
+            return "warn"
+        return None
+
+    def of(self, level: Level) -> float:
+        """The score that belongs to a level."""
+        return self.alarm if level == "alarm" or self.warn is None else self.warn
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """When frames above a level are a defect, and when it is over.
+
+    Attributes
+    ----------
+    frames_above, of_frames
+        A defect starts once `frames_above` of the last `of_frames` frames are above a level.
+    end_after_frames
+        It ends once so many frames in a row are normal; with 0 every frame is a defect by itself.
+    cool_down_s
+        After its end, no defect of the same or a lower level starts for so long; frames above the
+        level meanwhile are counted, and told by the next start.
+    update_every_s
+        Shortest time between two updates that only tell of a larger score.
+    """
+
+    frames_above: int = 1
+    of_frames: int = 1
+    end_after_frames: int = 1
+    cool_down_s: float = 0.0
+    update_every_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.frames_above <= self.of_frames:
+            raise SemedgeError(
+                "A defect starts with at least 1 and at most all of the frames looked at. "
+                f"Received: {self.frames_above} of {self.of_frames}"
+            )
+        for name in ("end_after_frames", "cool_down_s", "update_every_s"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise SemedgeError(f"{name} must be a finite number from 0 on. Received: {value}")
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A defect so far.
+
+    Attributes
+    ----------
+    started_s
+        Monotonic time of the frame that started it.
+    level
+        Highest level reached.
+    frames
+        Frames above the lowest level since its start.
+    peak_score
+        Largest score since its start.
+    suppressed
+        Frames above the level that a cool-down kept quiet before its start.
+    """
+
+    started_s: float
+    level: Level
+    frames: int
+    peak_score: float
+    suppressed: int = 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one frame means.
+
+    Attributes
+    ----------
+    level
+        The frame's own level, whatever came before.
+    phases
+        What is to be told, in this order.
+    defect
+        The defect that the phases are about, or that goes on; None where there is none.
+    is_peak
+        Whether the frame has the largest score of the defect so far.
+    """
+
+    level: Level | None
+    phases: tuple[Phase, ...] = ()
+    defect: Defect | None = None
+    is_peak: bool = False
+
+
+class Decision:
+    """Judges the frames of one camera, one by one.
+
+    Parameters
+    ----------
+    levels
+        May be replaced between two frames.
+    settings
+        When a defect starts and ends.
+    """
+
+    def __init__(self, levels: Levels, settings: DecisionSettings) -> None:
+        self.levels = levels
+        self.settings = settings
+        self._window: deque[Level | None] = deque(maxlen=settings.of_frames)
+        self._defect: Defect | None = None
+        self._normal_in_a_row = 0
+        self._told_s = -math.inf
+        self._quiet_until_s = -math.inf
+        self._quiet_level: Level | None = None
+        self._suppressed = 0
+
+    @property
+    def defect(self) -> Defect | None:
+        """The defect that goes on."""
+        return self._defect
+
+    def judge(self, score: float, at_s: float) -> Judgement:
+        """Judge the next frame, looked at `at_s` by the monotonic clock."""
+        level = self.levels.level_of(score)
+        self._window.append(level)
+        if self._defect is None:
+            judgement = self._judge_idle(level, score, at_s)
+        else:
+            judgement = self._judge_going_on(self._defect, level, score, at_s)
+        if judgement.phases:
+            self._told_s = at_s
+        return judgement
+
+    def end(self) -> Defect | None:
+        """End what goes on, because no more frames come; the defect that ended."""
+        ended, self._defect = self._defect, None
+        self._window.clear()
+        self._normal_in_a_row = 0
+        return ended
+
+    def _judge_idle(self, level: Level | None, score: float, at_s: float) -> Judgement:
+        reached = self._reached()
+        if level is None or reached is None:
+            return Judgement(level)
+        if at_s < self._quiet_until_s and not _is_worse(reached, self._quiet_level):
+            self._suppressed += 1
+            return Judgement(level)
+        above = sum(each is not None for each in self._window)
+        defect = Defect(at_s, reached, above, score, self._suppressed)
+        self._suppressed = 0
+        self._normal_in_a_row = 0
+        if self.settings.end_after_frames == 0:
+            self._finish(defect, at_s)
+            return Judgement(level, ("start", "end"), defect, is_peak=True)
+        self._defect = defect
+        return Judgement(level, ("start",), defect, is_peak=True)
+
+    def _judge_going_on(
+        self, before: Defect, level: Level | None, score: float, at_s: float
+    ) -> Judgement:
+        if level is None:
+            self._normal_in_a_row += 1
+            if self._normal_in_a_row < self.settings.end_after_frames:
+                return Judgement(level, (), before)
+            self._finish(before, at_s)
+            self._window.clear()
+            return Judgement(level, ("end",), before)
+        self._normal_in_a_row = 0
+        reached = self._reached()
+        worse = reached is not None and _is_worse(reached, before.level)
+        is_peak = _is_larger(score, before.peak_score)
+        defect = Defect(
+            started_s=before.started_s,
+            level=reached if worse and reached is not None else before.level,
+            frames=before.frames + 1,
+            peak_score=score if is_peak else before.peak_score,
+            suppressed=before.suppressed,
+        )
+        self._defect = defect
+        due = at_s - self._told_s >= self.settings.update_every_s
+        told: tuple[Phase, ...] = ("update",) if worse or (is_peak and due) else ()
+        return Judgement(level, told, defect, is_peak)
+
+    def _reached(self) -> Level | None:
+        """The highest level that enough of the last frames are at."""
+        wanted = self.settings.frames_above
+        if sum(level == "alarm" for level in self._window) >= wanted:
+            return "alarm"
+        if sum(level is not None for level in self._window) >= wanted:
+            return "warn"
+        return None
+
+    def _finish(self, defect: Defect, at_s: float) -> None:
+        self._defect = None
+        self._quiet_until_s = at_s + self.settings.cool_down_s
+        self._quiet_level = defect.level
+
+
+def _is_worse(level: Level, than: Level | None) -> bool:
+    return than is None or (level == "alarm" and than == "warn")
+
+
+def _is_larger(score: float, than: float) -> bool:
+    """Whether a score is the larger one; one that is not a number is larger than any."""
+    return score > than or (math.isnan(score) and not math.isnan(than))

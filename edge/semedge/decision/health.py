@@ -1,0 +1,331 @@
+"""The camera's health, apart from the material's: pictures that no inspection can be based on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
+from semedge.decision.appearance import Look, look_at, thinned
+from semedge_calibration import Appearance
+
+Problem = Literal["no-frame", "frozen", "dark", "saturated", "out-of-focus", "brightness"]
+Phase = Literal["start", "end"]
+
+PROBLEMS: tuple[Problem, ...] = get_args(Problem)
+
+AT_ONCE: tuple[Problem, ...] = ("dark", "saturated")
+"""Problems that spoil the very first frame; the others may be the material's, until they last."""
+
+HYSTERESIS = 0.1
+"""Share of a limit by which a picture must be on its good side before a problem ends."""
+
+SENTENCES: Mapping[Problem, str] = {
+    "no-frame": "{reason}",
+    "frozen": (
+        "The camera has sent the same picture for {frozen_s:.1f} s; if the line is moving, restart "
+        "the camera."
+    ),
+    "dark": (
+        "The picture is dark (99 % of it is at most {bright_gray:.3f} of the range, and at least "
+        "{limit:.3f} is expected); check the light, the beam or the lens cap."
+    ),
+    "saturated": (
+        "{saturated:.0%} of the picture is white, and at most {limit:.0%} should be; lower the "
+        "light, the exposure or the gain."
+    ),
+    "out-of-focus": (
+        "The picture is out of focus (sharpness {sharpness:.3f}, and at least {limit:.3f} is "
+        "expected); focus again or clean the lens."
+    ),
+    "brightness": (
+        "The picture's mean gray of {mean_gray:.3f} of the range is outside {low:.3f} to "
+        "{high:.3f}; set light and exposure as they were for the calibration, or calibrate again."
+    ),
+}
+ENDS: Mapping[Problem, str] = {
+    "no-frame": "The camera gives frames again",
+    "frozen": "The picture changes again",
+    "dark": "The picture is no longer dark",
+    "saturated": "The picture is no longer too bright",
+    "out-of-focus": "The picture is in focus again",
+    "brightness": "The picture is as bright as it should be again",
+}
+
+
+@dataclass(frozen=True)
+class HealthSettings:
+    """Where a picture is no longer fit, and how long that must last.
+
+    Attributes
+    ----------
+    frames_to_start, frames_to_end
+        Bad frames in a row that start a problem, and good ones that end it.
+    frozen_after_s
+        Longest time that a live camera may send the same picture.
+    frozen_difference
+        Mean difference of two pictures, as a share of the range, up to which they are the same.
+    dark_share
+        Dark is a picture whose bright parts fall below this share of those of any normal frame.
+    saturated_share
+        Share of white pixels that is allowed on top of that of normal frames.
+    sharpness_share
+        Out of focus is a picture below this share of the sharpness of any normal frame.
+    brightness_deviations
+        Distance by which the mean gray may leave that of normal frames, in standard deviations of
+        the training frames' gray values.
+    inspect_during
+        Problems during which frames are inspected nevertheless.
+    """
+
+    frames_to_start: int = 3
+    frames_to_end: int = 3
+    frozen_after_s: float = 5.0
+    frozen_difference: float = 1e-4
+    dark_share: float = 0.25
+    saturated_share: float = 0.25
+    sharpness_share: float = 0.6
+    brightness_deviations: float = 0.5
+    inspect_during: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("frames_to_start", "frames_to_end"):
+            if getattr(self, name) < 1:
+                raise SemedgeError(f"{name} must be at least 1. Received: {getattr(self, name)}")
+        unknown = sorted(set(self.inspect_during) - set(PROBLEMS))
+        if unknown:
+            raise SemedgeError(
+                f"inspect_during takes {', '.join(PROBLEMS)}. Received: {', '.join(unknown)}"
+            )
+
+
+@dataclass(frozen=True)
+class HealthChange:
+    """A problem that starts or ends.
+
+    Attributes
+    ----------
+    problem, phase
+        Which, and whether it starts or ends.
+    message
+        The sentence for people: what is wrong, the value, and what to do.
+    started_s, at_s
+        Monotonic time of its start and of this change.
+    spoils
+        Whether frames are not inspected while it lasts.
+    details
+        Measured values and limits.
+    """
+
+    problem: Problem
+    phase: Phase
+    message: str
+    started_s: float
+    at_s: float
+    spoils: bool
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one frame says of the camera.
+
+    Attributes
+    ----------
+    changes
+        Problems that start or end with it.
+    reason
+        Why the frame cannot be inspected; empty where it can.
+    """
+
+    changes: tuple[HealthChange, ...] = ()
+    reason: str = ""
+
+
+class CameraHealth:
+    """Watches the pictures of one camera, one by one.
+
+    Parameters
+    ----------
+    settings
+        Limits.
+    normal
+        How the frames of the calibration looked.
+    gray_deviation
+        Standard deviation of the training frames' gray values, as a share of the range.
+    live
+        Whether the camera shows what is now; files may repeat a picture.
+    """
+
+    def __init__(
+        self, settings: HealthSettings, normal: Appearance, gray_deviation: float, *, live: bool
+    ) -> None:
+        self._settings = settings
+        self._live = live
+        self._limits = _Limits(settings, normal, gray_deviation)
+        self._open: dict[Problem, HealthChange] = {}
+        self._in_a_row: dict[Problem, int] = dict.fromkeys(PROBLEMS, 0)
+        self._still = _Stillness(settings)
+
+    @property
+    def problems(self) -> tuple[HealthChange, ...]:
+        """The starts of the problems that last."""
+        return tuple(self._open.values())
+
+    def observe(self, frame: Frame, at_s: float) -> Observation:
+        """Look at the next frame, which came `at_s` by the monotonic clock."""
+        look = look_at(frame)
+        frozen_s = self._still.observe(frame, at_s) if self._live else 0.0
+        changes: list[HealthChange] = []
+        reasons: list[str] = []
+        for problem, is_bad, details in self._findings(look, frozen_s):
+            changes += self._count(problem, is_bad, details, at_s)
+            # A frame that is here can be inspected, however long the next one takes.
+            spoils = problem != "no-frame" and problem not in self._settings.inspect_during
+            if spoils and (problem in self._open or (is_bad and problem in AT_ONCE)):
+                reasons.append(SENTENCES[problem].format(**details))
+        return Observation(tuple(changes), reasons[0] if reasons else "")
+
+    def silent(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
+        """Take note that no frame came in time; `reason` is the camera's own sentence."""
+        self._in_a_row["no-frame"] = 0
+        self._still.forget()
+        if "no-frame" in self._open:
+            return ()
+        return (self._start("no-frame", {}, at_s, reason),)
+
+    def close(self, why: str, at_s: float) -> tuple[HealthChange, ...]:
+        """End what lasts, because no more frames are looked at; `why` without a full stop."""
+        return tuple(self._end(problem, at_s, why) for problem in [*self._open])
+
+    def _findings(
+        self, look: Look, frozen_s: float
+    ) -> Iterator[tuple[Problem, bool, dict[str, float]]]:
+        """Each problem, whether this frame has it, and the values that say so."""
+        settings, limits = self._settings, self._limits
+        yield "no-frame", False, {}
+        # It is measured in time, and a single frame that differs clears it.
+        still_for_s = settings.frozen_after_s if "frozen" not in self._open else 0.0
+        yield "frozen", self._live and frozen_s > still_for_s, {"frozen_s": frozen_s}
+        limit = self._eased("dark", limits.bright_gray, 1 + HYSTERESIS)
+        yield (
+            "dark",
+            look.bright_gray < limit,
+            {"bright_gray": look.bright_gray, "limit": limits.bright_gray},
+        )
+        limit = self._eased("saturated", limits.saturated, 1 - HYSTERESIS)
+        yield (
+            "saturated",
+            look.saturated > limit,
+            {"saturated": look.saturated, "limit": limits.saturated},
+        )
+        # One cause, one problem: a dark or white picture has few edges and another mean gray, too.
+        is_exposed = look.bright_gray >= limits.bright_gray and look.saturated <= limits.saturated
+        limit = self._eased("out-of-focus", limits.sharpness, 1 + HYSTERESIS)
+        yield (
+            "out-of-focus",
+            is_exposed and look.sharpness < limit,
+            {"sharpness": look.sharpness, "limit": limits.sharpness},
+        )
+        margin = self._eased("brightness", limits.gray_margin, 1 - HYSTERESIS)
+        low, high = limits.mean_gray
+        is_shifted = not low - margin <= look.mean_gray <= high + margin
+        yield (
+            "brightness",
+            is_exposed and is_shifted,
+            {
+                "mean_gray": look.mean_gray,
+                "low": max(0.0, low - limits.gray_margin),
+                "high": min(1.0, high + limits.gray_margin),
+            },
+        )
+
+    def _eased(self, problem: Problem, limit: float, factor: float) -> float:
+        """The limit, or the stricter one that a problem that lasts has to pass to end."""
+        return limit * factor if problem in self._open else limit
+
+    def _count(
+        self, problem: Problem, is_bad: bool, details: dict[str, float], at_s: float
+    ) -> Iterator[HealthChange]:
+        """Start or end a problem once enough frames in a row say so."""
+        lasts = problem in self._open
+        if is_bad == lasts:
+            self._in_a_row[problem] = 0
+            return
+        self._in_a_row[problem] += 1
+        if not lasts and self._in_a_row[problem] >= self._settings.frames_to_start:
+            yield self._start(problem, details, at_s)
+        elif lasts and self._in_a_row[problem] >= self._settings.frames_to_end:
+            yield self._end(problem, at_s, ENDS[problem])
+
+    def _start(
+        self, problem: Problem, details: dict[str, float], at_s: float, reason: str = ""
+    ) -> HealthChange:
+        self._in_a_row[problem] = 0
+        change = HealthChange(
+            problem=problem,
+            phase="start",
+            message=SENTENCES[problem].format(reason=reason, **details),
+            started_s=at_s,
+            at_s=at_s,
+            spoils=problem not in self._settings.inspect_during,
+            details=details,
+        )
+        self._open[problem] = change
+        return change
+
+    def _end(self, problem: Problem, at_s: float, why: str) -> HealthChange:
+        self._in_a_row[problem] = 0
+        start = self._open.pop(problem)
+        return HealthChange(
+            problem=problem,
+            phase="end",
+            message=f"{why}, after {at_s - start.started_s:.1f} s.",
+            started_s=start.started_s,
+            at_s=at_s,
+            spoils=start.spoils,
+            details=start.details,
+        )
+
+
+class _Limits:
+    """The settings' limits for a camera whose normal frames are known."""
+
+    def __init__(self, settings: HealthSettings, normal: Appearance, gray_deviation: float) -> None:
+        self.bright_gray = settings.dark_share * normal.lowest_bright_gray
+        self.saturated = normal.highest_saturated + settings.saturated_share
+        self.sharpness = settings.sharpness_share * normal.lowest_sharpness
+        self.gray_margin = settings.brightness_deviations * gray_deviation
+        self.mean_gray = (normal.lowest_mean_gray, normal.highest_mean_gray)
+
+
+class _Stillness:
+    """How long the picture has not changed."""
+
+    def __init__(self, settings: HealthSettings) -> None:
+        self._difference = settings.frozen_difference
+        self._picture: NDArray[np.float32] | None = None
+        self._since_s = 0.0
+
+    def observe(self, frame: Frame, at_s: float) -> float:
+        """Seconds for which the picture has been the one of this frame."""
+        picture = thinned(frame)
+        if not self._is_same(picture):
+            self._since_s = at_s
+            self._picture = picture
+        return at_s - self._since_s
+
+    def forget(self) -> None:
+        """Begin anew: what was seen before a silence says nothing of now."""
+        self._picture = None
+
+    def _is_same(self, picture: NDArray[np.float32]) -> bool:
+        before = self._picture
+        if before is None or before.shape != picture.shape:
+            return False
+        return float(np.abs(picture - before).mean()) <= self._difference

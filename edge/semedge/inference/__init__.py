@@ -1,0 +1,1 @@
+"""How a bundle scores a frame."""

@@ -1,0 +1,81 @@
+"""Files scored on this machine's cores.
+
+Threads, not processes: the runtime and OpenCV let go of Python's lock while they compute, and
+threads end with the process, however it ends. Each scores whole files by itself, so that reading,
+scaling and scoring of different files go on side by side.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+
+from semedge.core.information_bar import LowerEdge
+from semedge.inference.batch.score_file import FileResult, FileScorer
+from semedge.inference.bundle import Bundle
+from semedge.inference.interpreter import worker_count
+
+AHEAD = 4
+"""Files a thread that wait for their turn, or for an earlier file's result."""
+WAIT_FOR_SCORER_S = 60
+LONGEST_FILE_S = 600
+
+
+def score_locally(
+    files: Sequence[str],
+    bundle: Bundle,
+    stride_px: int,
+    lower_edge: LowerEdge,
+    workers: int | None = None,
+) -> Iterator[FileResult]:
+    """Each file's result, in the files' order.
+
+    Parameters
+    ----------
+    files
+        Paths.
+    bundle, stride_px, lower_edge
+        As in `FileScorer`.
+    workers
+        Threads; the usable cores where None. Where there are fewer files, several score one.
+    """
+    cores = worker_count(workers)
+    threads = max(1, min(cores, len(files)))
+    scorers: SimpleQueue[FileScorer] = SimpleQueue()
+
+    def score(path: str) -> FileResult:
+        scorer = scorers.get(timeout=WAIT_FOR_SCORER_S)
+        try:
+            return scorer.score(path)
+        finally:
+            scorers.put(scorer)
+
+    with ExitStack() as stack:
+        for _ in range(threads):
+            scorer = FileScorer(bundle, stride_px, lower_edge, cores // threads)
+            scorers.put(stack.enter_context(scorer))
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="files"))
+        yield from _in_order(pool, score, files, threads * AHEAD)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    score: Callable[[str], FileResult],
+    files: Sequence[str],
+    ahead: int,
+) -> Iterator[FileResult]:
+    """Results in the files' order, of which at most `ahead` wait in memory."""
+    waiting: deque[Future[FileResult]] = deque()
+    try:
+        for path in files:
+            if len(waiting) == ahead:
+                yield waiting.popleft().result(LONGEST_FILE_S)
+            waiting.append(pool.submit(score, path))
+        while waiting:
+            yield waiting.popleft().result(LONGEST_FILE_S)
+    finally:
+        for future in waiting:
+            future.cancel()

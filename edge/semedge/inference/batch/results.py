@@ -1,0 +1,156 @@
+"""Results of an archive while they are gathered: a file that survives whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from semedge.core.closing import Closing
+from semedge.core.errors import SemedgeError
+from semedge.inference.batch.score_file import ScoredFile, ScoreSettings
+
+APPLICATION_ID = 0x5E3D5C0E
+FORMAT = 1
+LOT = 500
+"""Rows a query."""
+SCHEMA = (
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    "CREATE TABLE settings (document TEXT NOT NULL)",
+    """
+    CREATE TABLE scored (
+        path BLOB PRIMARY KEY, frame_score REAL NOT NULL, peak_x_px INTEGER NOT NULL,
+        peak_y_px INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+
+class ScoreStore(Closing):
+    """One row a file, whose path is the key; what is kept is kept, even from `kill -9`.
+
+    Parameters
+    ----------
+    path
+        An SQLite file, or None to keep the rows until the end of the process. One process at a time
+        has it.
+    settings
+        What the scores depend on; a file that was made with others is refused.
+    """
+
+    def __init__(self, path: Path | None, settings: ScoreSettings) -> None:
+        self.path = path
+        self._name = str(path) if path else "in memory"
+        try:
+            self._connection = self._open()
+        except OSError as error:
+            raise self._failure("written", error.strerror or "no reason given") from error
+        except sqlite3.Error as error:
+            raise self._failure("opened", str(error)) from error
+        try:
+            self._prepare(settings)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def add(self, results: Iterable[ScoredFile]) -> None:
+        """Keep the results, all or none; one of a file that is there already replaces it."""
+        rows = [
+            (os.fsencode(each.path), each.frame_score, each.peak_x_px, each.peak_y_px)
+            for each in results
+        ]
+        try:
+            with self._transaction():
+                self._connection.executemany("REPLACE INTO scored VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise self._failure("written", str(error)) from error
+
+    def missing(self, files: Sequence[str]) -> list[str]:
+        """Those of the files that have no row."""
+        found = {each.path for each in self.rows(files)}
+        return [path for path in files if path not in found]
+
+    def rows(self, files: Iterable[str]) -> Iterator[ScoredFile]:
+        """The rows of these files, in their order."""
+        remaining = iter(files)
+        while lot := list(islice(remaining, LOT)):
+            marks = ",".join("?" * len(lot))
+            query = f"SELECT * FROM scored WHERE path IN ({marks})"
+            keys = [os.fsencode(path) for path in lot]
+            try:
+                found = {row[0]: row[1:] for row in self._connection.execute(query, keys)}
+            except sqlite3.Error as error:
+                raise self._failure("read", str(error)) from error
+            for key, path in zip(keys, lot, strict=True):
+                if key in found:
+                    yield ScoredFile(path, *found[key])
+
+    def remove(self) -> None:
+        """Close the file and delete it: its rows are elsewhere."""
+        self.close()
+        if self.path is not None:
+            for ending in ("", "-wal", "-shm"):
+                self.path.with_name(f"{self.path.name}{ending}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; it stays."""
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(self.path or ":memory:", timeout=1.0, isolation_level=None)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.execute("COMMIT")
+
+    def _prepare(self, settings: ScoreSettings) -> None:
+        connection = self._connection
+        asked = asdict(settings) | {"format": FORMAT}
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables == 0:
+                with self._transaction():
+                    for statement in SCHEMA:
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO settings VALUES (?)", [json.dumps(asked)])
+                return
+            if application_id != APPLICATION_ID:
+                raise self._failure("read", "it is of another program")
+            (document,) = connection.execute("SELECT document FROM settings").fetchone()
+            there = json.loads(document)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise self._failure("opened", str(error)) from error
+        for name, value in asked.items():
+            if there.get(name) != value:
+                raise SemedgeError(
+                    f"{self._name} holds scores of an interrupted run with {name} "
+                    f"{there.get(name)!r}, and this one has {value!r}; finish that run, delete "
+                    "the file, or choose another --out."
+                )
+
+    def _failure(self, verb: str, reason: str) -> SemedgeError:
+        if reason == "database is locked":
+            return SemedgeError(
+                f"Another `semedge score` writes to {self._name}; wait for its end, or choose "
+                "another --out."
+            )
+        return SemedgeError(
+            f"{self._name} could not be {verb} ({reason}); free some space, delete the file, or "
+            "choose another --out."
+        )

@@ -1,0 +1,121 @@
+"""The only module that knows which TFLite runtime is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
+
+RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+
+STDERR = 2
+_stderr_lock = threading.Lock()
+
+
+@cache
+def find_runtime() -> tuple[str, Callable[..., Any]]:
+    """Package name and `Interpreter` class of the runtime: LiteRT, or else tflite-runtime."""
+    for module_name in RUNTIMES:
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            continue
+        return module_name.split(".")[0].replace("_", "-"), module.Interpreter
+    raise SemedgeError(
+        "No TFLite runtime is installed; install ai-edge-litert (or, on Python 3.11 and older "
+        "with NumPy 1, tflite-runtime)."
+    )
+
+
+@contextlib.contextmanager
+def without_information() -> Iterator[None]:
+    """Leave out lines that begin with `INFO:` of what the process writes to stderr within.
+
+    The rest appears at the end. The runtimes have no setting for it, and write from C++.
+    """
+    with _stderr_lock, contextlib.ExitStack() as stack:
+        # A service may run with stderr closed; then there is nothing to leave out.
+        with contextlib.suppress(OSError):
+            stack.callback(_divert_stderr())
+        yield
+
+
+def _divert_stderr() -> Callable[[], None]:
+    """Divert stderr to the memory; the function that is returned ends that."""
+    kept = os.dup(STDERR)
+    held = os.memfd_create("stderr")
+    os.dup2(held, STDERR)
+
+    def restore() -> None:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        with os.fdopen(held, "rb") as file:
+            file.seek(0)
+            rest = b"".join(line for line in file if not line.startswith(b"INFO:"))
+        with contextlib.suppress(OSError):
+            os.write(STDERR, rest)
+
+    return restore
+
+
+def worker_count(workers: int | None) -> int:
+    """Threads that the graphs may take: `workers`, or the usable cores where it is None."""
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    if count < 1:
+        raise SemedgeError(f"workers must be at least 1. Received: {workers}")
+    return count
+
+
+class Graph:
+    """One TFLite graph with one input, one output and a fixed batch, run on one thread.
+
+    The runtime's own threads spin while they wait, and slow each other down when another process
+    takes a core; parallel work is therefore several graphs, one a worker, wherever there is more
+    than one batch. `threads` is for the others.
+    """
+
+    def __init__(self, content: bytes, name: str, *, threads: int = 1) -> None:
+        _, interpreter_class = find_runtime()
+        try:
+            with without_information():
+                self._interpreter = interpreter_class(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
+            (self._input,) = self._interpreter.get_input_details()
+            (self._output,) = self._interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SemedgeError(
+                f"The graph {name} cannot be run by the TFLite runtime installed here ({reason}); "
+                "export the detector again with this version of semedge."
+            ) from error
+        self.name = name
+        self.input_shape: tuple[int, ...] = tuple(int(side) for side in self._input["shape"])
+        self.batch = self.input_shape[0]
+
+    def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Output for `values`, float32 `(n, ...)` with `n` at most the batch.
+
+        A batch that is not full is filled up with zeros, and the filling is cut off again. A whole
+        batch may give more items than it has, as the patches of a tile.
+        """
+        count = len(values)
+        if count == self.batch:
+            return self._run_whole(values)
+        full = np.zeros(self.input_shape, np.float32)
+        full[:count] = values
+        return self._run_whole(full)[:count]
+
+    def _run_whole(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._interpreter.set_tensor(self._input["index"], values)
+        self._interpreter.invoke()
+        output: NDArray[np.float32] = self._interpreter.get_tensor(self._output["index"])
+        return output

@@ -1,0 +1,244 @@
+"""What a detector bundle says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from semedge.inference.scaling import FrameScaling, Scaling
+from semedge.inference.scores import SCORES, tensors_needed
+
+FormatVersion = Literal[1, 2, 3]
+FORMAT_VERSIONS = get_args(FormatVersion)
+"""1: a detector of patches; 2: one of whole frames; 3: one of patches, with a network that runs
+over the frame too. Readers know no later version than their own."""
+
+Name = str
+Sha256 = str
+Quantization = Literal["qat", "int8", "float16", "float32"]
+
+
+class Record(BaseModel):
+    """A part of the manifest: immutable, and no field that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Member(Record):
+    """A file of the bundle beside the manifest."""
+
+    sha256: Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=1)
+
+
+class OverFrame(Record):
+    """The network of a node for tiles of the frame, of which it gives every patch's output.
+
+    The patches of a tile are those at multiples of the manifest's stride, row by row.
+
+    Attributes
+    ----------
+    graph
+        Takes one tile and gives `(patches, ...)`.
+    tile_height_px, tile_width_px
+        Size of a tile.
+    """
+
+    graph: Name
+    tile_height_px: int = Field(ge=1, le=8192)
+    tile_width_px: int = Field(ge=1, le=8192)
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of a tile."""
+        return self.tile_height_px, self.tile_width_px
+
+
+class Node(Record):
+    """One step of the computation: a graph run on tensors gives another tensor.
+
+    Several inputs are concatenated along the last axis. Where the arrays are named, the input is
+    divided by `input_scale` and the output multiplied by `output_scale`, both `(features,)`: what
+    an int8 graph needs for its latents to use the whole of its range. A node with `over_frame` has
+    a second graph, which computes the same of all patches of a tile.
+    """
+
+    output: Name
+    graph: Name
+    inputs: tuple[Name, ...] = Field(min_length=1)
+    input_scale: Name | None = None
+    output_scale: Name | None = None
+    over_frame: OverFrame | None = None
+
+    @property
+    def graphs(self) -> tuple[Name, ...]:
+        """The graphs that it has."""
+        return (self.graph,) if self.over_frame is None else (self.graph, self.over_frame.graph)
+
+
+class PatchInput(Record):
+    """What the networks expect: square gray patches, scaled to [-1, 1]."""
+
+    patch_px: int = Field(ge=1, le=1024)
+    channels: Literal[1] = 1
+    scaling: Scaling = "range"
+
+
+class FrameInput(Record):
+    """What a network of whole frames expects: a tile of the frame, gray values in [-1, 1].
+
+    Lengths of the tile, the overlap and the margin are in the network's pixels, of which a pixel
+    of the frame has `magnification`; the others are in pixels of the frame.
+
+    Attributes
+    ----------
+    tile_height_px, tile_width_px
+        What the graph takes.
+    overlap_px
+        How far a value looks around itself: what is thrown away where tiles meet.
+    feature_stride_px
+        Distance between neighbouring values of the graph's output.
+    margin_px
+        How far the frame is continued by reflection on every side.
+    cell_px
+        Side of the cells that have one score each.
+    smoothing_px
+        Standard deviation of the Gaussian that the score map is smoothed with.
+    border_px
+        Places nearer to the frame's border than this have the score of the nearest place that is
+        not: a network that sees a texture mirrored at the border finds it odd.
+    scaling
+        `range`: the pixel type's range becomes [-1, 1]; `local`: by the surroundings' mean and
+        standard deviation, see `semedge.inference.scaling.scale_locally`.
+    """
+
+    tile_height_px: int = Field(ge=16, le=8192)
+    tile_width_px: int = Field(ge=16, le=8192)
+    overlap_px: int = Field(ge=0, le=4096)
+    feature_stride_px: int = Field(ge=1, le=64)
+    magnification: float = Field(default=1.0, ge=0.1, le=8.0)
+    margin_px: int = Field(default=0, ge=0, le=512)
+    cell_px: int = Field(ge=1, le=64)
+    smoothing_px: float = Field(default=0.0, ge=0, le=256)
+    border_px: float = Field(default=0.0, ge=0, le=256)
+    scaling: FrameScaling = "range"
+
+    @property
+    def patch_px(self) -> int:
+        """Side of what has one score."""
+        return self.cell_px
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of a tile."""
+        return self.tile_height_px, self.tile_width_px
+
+
+class ScoreChoice(Record):
+    """The score that a frame is judged by: a weighted sum of elementary scores."""
+
+    name: str
+    weights: dict[str, float] = Field(min_length=1)
+
+
+class Intensity(Record):
+    """Gray values of the training frames, as shares of the pixel type's range."""
+
+    mean: float
+    standard_deviation: float
+    percentile_1: float
+    percentile_99: float
+
+
+class Training(Record):
+    """Where the weights come from."""
+
+    detector: str
+    thesis_section: str
+    schedule: str
+    seed: int
+    steps: dict[str, int]
+    learning_rates: dict[str, float]
+    options: dict[str, bool | int | float | str]
+    frame_sha256: tuple[Sha256, ...]
+    frames: int = Field(ge=1)
+    intensity: Intensity
+    packages: dict[str, str]
+    created_at: str
+
+
+class Parity(Record):
+    """A score by the exported graphs against the same score by the Keras networks.
+
+    On patches of the training frames; half are as they are, the other half are blurred flat, so
+    that an AUROC can be told for either.
+    """
+
+    patches: int
+    rank_correlation: float = Field(ge=-1, le=1)
+    auroc_keras: float = Field(ge=0, le=1)
+    auroc_exported: float = Field(ge=0, le=1)
+
+
+def format_version_of(
+    detector_input: PatchInput | FrameInput, nodes: Iterable[Node]
+) -> FormatVersion:
+    """The first version whose readers know such an input and such nodes."""
+    if isinstance(detector_input, FrameInput):
+        return 2
+    return 3 if any(node.over_frame is not None for node in nodes) else 1
+
+
+class Manifest(Record):
+    """The whole manifest, `manifest.json` in the bundle."""
+
+    format_version: FormatVersion
+    detector: str
+    input: PatchInput | FrameInput
+    stride_px: int = Field(ge=1)
+    quantization: Quantization
+    nodes: tuple[Node, ...]
+    score: ScoreChoice
+    scores: dict[str, dict[str, float]]
+    members: dict[str, Member]
+    training: Training
+    parity: dict[str, Parity]
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Manifest:
+        arrays = {name.removesuffix(".npy") for name in self.members if name.endswith(".npy")}
+        known = {"x"} | arrays
+        for node in self.nodes:
+            if any(f"{name}.tflite" not in self.members for name in node.graphs):
+                raise ValueError(f"node {node.output!r} runs a graph that is not in the bundle")
+            if missing := set(node.inputs) - known:
+                raise ValueError(f"node {node.output!r} needs {sorted(missing)}, not computed yet")
+            scales = {name for name in (node.input_scale, node.output_scale) if name is not None}
+            if missing := scales - arrays:
+                raise ValueError(f"node {node.output!r} needs {sorted(missing)}, not in the bundle")
+            known.add(node.output)
+        for name, weights in [*self.scores.items(), (self.score.name, self.score.weights)]:
+            if unknown := set(weights) - set(SCORES):
+                raise ValueError(f"score {name!r} has unknown terms {sorted(unknown)}")
+            if missing := tensors_needed(weights) - known:
+                raise ValueError(f"score {name!r} needs {sorted(missing)}, which nothing computes")
+        if self.format_version != format_version_of(self.input, self.nodes):
+            raise ValueError("the input and its networks are not those of the format version")
+        for node in self.nodes:
+            if node.over_frame is not None:
+                self._check_over_frame(node, node.over_frame)
+        if self.stride_px > self.input.patch_px:
+            raise ValueError("the stride is larger than a patch")
+        return self
+
+    def _check_over_frame(self, node: Node, over_frame: OverFrame) -> None:
+        if node.inputs != ("x",):
+            raise ValueError(f"node {node.output!r} runs over the frame, but not on patches")
+        if self.input.scaling != "range":
+            raise ValueError(
+                f"node {node.output!r} runs over the frame, but each patch is scaled by itself"
+            )
+        if min(over_frame.tile_shape) < self.input.patch_px:
+            raise ValueError(f"node {node.output!r} has tiles that are smaller than a patch")

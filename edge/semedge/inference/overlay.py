@@ -1,0 +1,103 @@
+"""Pictures of an alert: the frame as it was, and the heat map that shows where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.detector import ScoreMap
+from semedge.inference.regions import covered_pixels
+
+ColourImage = NDArray[np.uint8]
+
+STRONGEST_TINT = 0.65
+CONTOUR_BGR = (80, 255, 80)
+PEAK_BGR = (255, 255, 255)
+SHADOW_BGR = (0, 0, 0)
+
+
+def view_8_bit(image: GrayImage) -> NDArray[np.uint8]:
+    """The image as a screen can show it.
+
+    8-bit frames stay as they are. 16-bit frames are stretched between their 0.1 % and 99.9 %
+    quantiles, since a camera of 10 to 14 bits uses a small part of the 16-bit range.
+    """
+    if image.dtype == np.uint8:
+        return image.astype(np.uint8, copy=False)
+    low, high = np.quantile(image, (0.001, 0.999))
+    stretched = (image.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
+    view: NDArray[np.uint8] = np.clip(stretched, 0, 255).astype(np.uint8)
+    return view
+
+
+def heat(pixel_scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Scores on the scale of the colours: 0 at the map's median, 1 at 1.5 times the threshold.
+
+    Where the median itself is beyond 1.5 times the threshold, 1 is the map's maximum.
+    """
+    low = float(np.median(pixel_scores))
+    high = threshold + 0.5 * abs(threshold)
+    if high <= low:
+        high = float(pixel_scores.max())
+    span = max(high - low, float(np.finfo(np.float32).eps))
+    scaled: NDArray[np.float32] = np.clip((pixel_scores - low) / span, 0.0, 1.0)
+    return scaled
+
+
+def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
+    """The picture under the colours of `warmth`, from 0 to 1; the cold stays visible as it is."""
+    colours = cv2.applyColorMap((warmth * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    tint = (STRONGEST_TINT * warmth)[..., None]
+    mixed: ColourImage = (picture * (1 - tint) + colours * tint).astype(np.uint8)
+    return mixed
+
+
+def draw_overlay(image: GrayImage, score_map: ScoreMap, threshold: float) -> ColourImage:
+    """The frame on the left and its heat map on the right, uint8 BGR `(height, 2 * width, 3)`.
+
+    The tint grows with the score, so that normal material stays visible as it is. In both halves
+    a contour runs around the pixels that a patch above the threshold covers; a cross on the heat
+    map marks the patch with the largest score.
+    """
+    gray: ColourImage = np.repeat(view_8_bit(image)[..., None], 3, axis=2)
+    heated = tinted(gray, heat(score_map.to_pixels(), threshold))
+    for half in (gray, heated):
+        _draw_contour(half, score_map, threshold)
+    _draw_peak(heated, score_map)
+    overlay: ColourImage = np.concatenate([gray, heated], axis=1)
+    return overlay
+
+
+def encode_png(image: NDArray[Any]) -> bytes:
+    """Content of a PNG file: gray of 8 or 16 bits, or 8-bit BGR."""
+    try:
+        _, content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    except cv2.error as error:
+        raise SemedgeError(
+            f"A picture of shape {image.shape} and type {image.dtype} could not be made a PNG; "
+            "give 8- or 16-bit gray or 8-bit colour values."
+        ) from error
+    return content.tobytes()
+
+
+def _line_px(image: ColourImage) -> int:
+    """Width of lines that stay visible when the whole picture is looked at."""
+    return max(1, round(min(image.shape[:2]) / 300))
+
+
+def _draw_contour(image: ColourImage, score_map: ScoreMap, threshold: float) -> None:
+    covered = covered_pixels(score_map, threshold)
+    contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    for colour, width_px in ((SHADOW_BGR, 3 * _line_px(image)), (CONTOUR_BGR, _line_px(image))):
+        cv2.drawContours(image, contours, -1, colour, width_px)
+
+
+def _draw_peak(image: ColourImage, score_map: ScoreMap) -> None:
+    size_px = max(9, score_map.grid.patch_px // 2)
+    for colour, width_px in ((SHADOW_BGR, 3 * _line_px(image)), (PEAK_BGR, _line_px(image))):
+        cv2.drawMarker(image, score_map.peak_px, colour, cv2.MARKER_CROSS, size_px, width_px)

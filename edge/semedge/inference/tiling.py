@@ -1,0 +1,99 @@
+"""Where the tiles of a frame lie that is larger than what a graph takes, without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from semedge.core.errors import SemedgeError
+
+
+@dataclass(frozen=True)
+class Span:
+    """A tile along one axis, in pixels of the frame.
+
+    Attributes
+    ----------
+    start, stop
+        What the tile shows of the frame; up to `tile_px` pixels. What is left of the tile lies
+        beyond the frame.
+    kept_start, kept_stop
+        The part whose values are used; the spans of an axis keep each pixel once.
+    """
+
+    start: int
+    stop: int
+    kept_start: int
+    kept_stop: int
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of one size that cover a frame, neighbours overlapping.
+
+    What a tile shows within `overlap_px` of an inner border is computed, because a network looks
+    around itself, and thrown away. Tiles start at multiples of `step_px`, the network's stride, so
+    that every tile sees the frame with the same phase, and the last one snaps to the border, so
+    that the border looks the same as in one large tile.
+
+    Attributes
+    ----------
+    frame_shape, tile_shape
+        Height and width in pixels.
+    overlap_px
+        What is thrown away at each inner border.
+    step_px
+        The network's stride; sides of tiles are multiples of it.
+
+    Examples
+    --------
+    >>> tiling = Tiling((64, 192), (64, 128), overlap_px=16, step_px=16)
+    >>> [(column.start, column.kept_start, column.kept_stop) for _, column in tiling]
+    [(0, 0, 112), (64, 112, 192)]
+    """
+
+    frame_shape: tuple[int, int]
+    tile_shape: tuple[int, int]
+    overlap_px: int
+    step_px: int
+
+    def __post_init__(self) -> None:
+        if any(side_px % self.step_px for side_px in (*self.tile_shape, self.overlap_px)):
+            raise SemedgeError(
+                f"Sides of tiles and their overlap must be multiples of {self.step_px} px. "
+                f"Received: {self.tile_shape[1]}x{self.tile_shape[0]} px, {self.overlap_px} px"
+            )
+        for length_px, side_px in zip(self.frame_shape, self.tile_shape, strict=True):
+            if length_px > side_px and side_px <= 2 * self.overlap_px:
+                raise SemedgeError(
+                    f"A frame of {self.frame_shape[1]}x{self.frame_shape[0]} px does not fit into "
+                    f"tiles of {self.tile_shape[1]}x{self.tile_shape[0]} px with an overlap of "
+                    f"{self.overlap_px} px; export the detector with larger tiles."
+                )
+
+    def __iter__(self) -> Iterator[tuple[Span, Span]]:
+        """Rows' and columns' span of every tile, row by row."""
+        rows, columns = (
+            _spans(length_px, side_px, self.overlap_px, self.step_px)
+            for length_px, side_px in zip(self.frame_shape, self.tile_shape, strict=True)
+        )
+        for row in rows:
+            for column in columns:
+                yield row, column
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _spans(length_px: int, tile_px: int, overlap_px: int, step_px: int) -> list[Span]:
+    """Tiles along one axis; the last one ends where the frame, in whole steps, ends."""
+    padded_px = -(-length_px // step_px) * step_px
+    last_start = max(0, padded_px - tile_px)
+    advance_px = max(step_px, tile_px - 2 * overlap_px)
+    starts = [*range(0, last_start, advance_px), last_start]
+    kept_stops = [start + tile_px - overlap_px for start in starts[:-1]] + [length_px]
+    kept_starts = [0, *kept_stops[:-1]]
+    return [
+        Span(start, min(start + tile_px, length_px), kept_start, kept_stop)
+        for start, kept_start, kept_stop in zip(starts, kept_starts, kept_stops, strict=True)
+    ]

@@ -1,0 +1,159 @@
+"""The journal's SQLite file: opened, checked, and written to from several threads."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from semedge.core.closing import Closing
+from semedge.core.errors import SemedgeError
+from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
+
+BUSY_TIMEOUT_S = 2.0
+
+CACHE_KIB = 512
+"""Pages that are kept in memory: a station reads little at a time, and runs for months."""
+
+REMEDY = {
+    "opened": "choose a file in a folder that can be written",
+    "read": "move it away to start a new one, or choose another file",
+    "written": "free some space, or choose another file",
+}
+
+
+class UnwritableError(SemedgeError):
+    """The disk is full or fails, so that the journal takes nothing for now."""
+
+
+class Database(Closing):
+    """The file at `path`, made where it is absent; usable from several threads.
+
+    Parameters
+    ----------
+    path
+        An SQLite file. One that is damaged, of another program, or of a newer semedge is refused
+        with `SemedgeError`, and left as it is.
+    read_only
+        Whether the file must be there already, and is not written to.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self._lock = threading.RLock()
+        try:
+            self._connection = self._open(read_only)
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure("opened", error) from error
+        try:
+            self._prepare(read_only)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for queries; `SemedgeError` where what is read is damaged."""
+        with self._lock:
+            try:
+                yield self._connection
+            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+                raise self._failure("read", error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for changes that are all on the disk at the end, or not made at all."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.Error):
+                    raise self._failure("written", error) from error
+                raise
+
+    def _open(self, read_only: bool) -> sqlite3.Connection:
+        if read_only:
+            target = f"{self.path.absolute().as_uri()}?mode=ro"
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            target = str(self.path)
+        return sqlite3.connect(
+            target,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=read_only,
+        )
+
+    def _prepare(self, read_only: bool) -> None:
+        with self.reading() as connection:
+            self._check_ours(connection)
+            if read_only:
+                self._check_newest(connection)
+                return
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        with self.transaction() as connection:
+            migrate(connection)
+
+    def _check_ours(self, connection: sqlite3.Connection) -> None:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application_id != APPLICATION_ID and (application_id or objects):
+            raise SemedgeError(
+                f"The journal {self.path} is a database of another program; choose another file."
+            )
+        version = schema_version(connection)
+        if version > len(MIGRATIONS):
+            raise SemedgeError(
+                f"The journal {self.path} has version {version}, and this semedge knows versions "
+                f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
+            )
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise self._failure("read", sqlite3.DatabaseError(verdict))
+
+    def _check_newest(self, connection: sqlite3.Connection) -> None:
+        version = schema_version(connection)
+        if version < len(MIGRATIONS):
+            raise SemedgeError(
+                f"The journal {self.path} has version {version}, and this semedge reads version "
+                f"{len(MIGRATIONS)}; start `semedge watch` with it once, which updates it."
+            )
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The first error says what is wrong; SQLite undoes the rest when the file is reopened.
+            pass
+
+    def _failure(self, verb: str, error: Exception) -> SemedgeError:
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
+        else:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+        passing = verb == "written" and type(error) in (
+            sqlite3.OperationalError,
+            sqlite3.DatabaseError,
+        )
+        kind = UnwritableError if passing else SemedgeError
+        return kind(f"The journal {self.path} could not be {verb} ({reason}); {REMEDY[verb]}.")
+
+
+def storable(text: str) -> str:
+    """`text` as SQLite can hold it: bytes of a file name that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,324 @@
+"""Every event and its deliveries, in an SQLite file that survives a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from semedge.core.clock import utc_text
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.journal.database import Database, UnwritableError, storable
+from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
+from semedge.journal.write_buffer import HeldEvent, HeldEvents, Mark, Reserve
+
+TRY_DISK_EVERY_S = 1.0
+"""Pause between two attempts to write to a disk that takes nothing, which may take long."""
+
+
+class Journal(Database):
+    """The journal at `path`, made where it is absent; usable from several threads.
+
+    Where the disk takes nothing, events are held in memory and delivered from there, and written
+    as soon as it takes them again; whatever else is to be written raises `UnwritableError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._held = HeldEvents()
+        self._try_disk_at_s = 0.0
+        self._reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"))
+        self._reserve.take()
+        with self.reading() as connection:
+            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
+            self._last_number: int = row.fetchone()[0] or 0
+
+    def start_run(
+        self,
+        camera: str,
+        source: str,
+        detector_sha256: str,
+        threshold: float,
+        *,
+        calibration_sha256: str | None = None,
+        recipe_sha256: str | None = None,
+    ) -> Run:
+        """Begin a run of the camera with this name; its counters belong to it."""
+        with self.transaction() as connection:
+            run_id = connection.execute(
+                "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold,"
+                " calibration_sha256, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    utc_text(time.time()),
+                    camera,
+                    storable(source),
+                    detector_sha256,
+                    threshold,
+                    calibration_sha256,
+                    recipe_sha256,
+                ),
+            ).lastrowid
+        assert run_id is not None
+        return Run(run_id, camera)
+
+    def count(self, run: Run, counters: Counters, *, ended: bool = False) -> None:
+        """Store the run's counters, and with `ended` that the run is over."""
+        names = [field.name for field in fields(counters)]
+        with self.transaction() as connection:
+            connection.execute(
+                f"UPDATE runs SET {', '.join(f'{name} = ?' for name in names)}, ended_at = ?"
+                " WHERE run_id = ?",
+                (
+                    *(getattr(counters, name) for name in names),
+                    utc_text(time.time()) if ended else None,
+                    run.run_id,
+                ),
+            )
+
+    def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
+        """Store an event, to be delivered to each of `sinks`; the event with its number.
+
+        On return it is on the disk, or held in memory where the disk takes nothing.
+        """
+        run_id, names = None if run is None else run.run_id, list(sinks)
+        with self._lock:
+            if not self._held or time.monotonic() >= self._try_disk_at_s:
+                try:
+                    self.store_held()
+                    return self._insert(event, run_id, names)
+                except UnwritableError:
+                    if self._reserve.release():
+                        return self.add_event(event, names, run)
+                    self._try_disk_at_s = time.monotonic() + TRY_DISK_EVERY_S
+            self._last_number += 1
+            numbered = replace(event, number=self._last_number)
+            self._held.add(numbered, run_id, names)
+            return numbered
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held in memory that belongs on the disk."""
+        return bool(self._held)
+
+    def store_held(self) -> None:
+        """Write what is held in memory; `UnwritableError` where the disk takes it not yet."""
+        with self._lock:
+            if not self._held:
+                return
+            with self.transaction() as connection:
+                for held in self._held.events.values():
+                    _insert_held(connection, held)
+                for (number, sink), mark in self._held.marks.items():
+                    _update_delivery(connection, number, sink, mark)
+            self._held.clear()
+            self._reserve.take()
+
+    def pending(self, sink: str, limit: int) -> list[Event]:
+        """At most `limit` events not yet delivered to `sink`, oldest first."""
+        with self._lock:
+            held = self._held.waiting_for(sink)
+            try:
+                stored = self._pending_stored(sink, limit)
+            except SemedgeError:
+                if not held:
+                    raise
+                stored = []
+            return [*stored, *held][:limit]
+
+    def pending_counts(self) -> dict[str, int]:
+        """Events that wait, by sink."""
+        with self._lock, self.reading() as connection:
+            counts: dict[str, int] = dict(
+                connection.execute(
+                    "SELECT sink, count(*) FROM deliveries"
+                    " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
+                ).fetchall()
+            )
+        for held in self._held.events.values():
+            for sink in held.waiting:
+                counts[sink] = counts.get(sink, 0) + 1
+        for (_, sink), mark in self._held.marks.items():
+            counts[sink] = counts.get(sink, 0) - mark.settles
+        return {sink: count for sink, count in counts.items() if count > 0}
+
+    def mark_delivered(self, event: Event, sink: str) -> None:
+        """Record that `sink` took the event."""
+        self._mark(event.number, sink, Mark(delivered_at=utc_text(time.time())))
+
+    def mark_failed(self, event: Event, sink: str, reason: str) -> None:
+        """Record that `sink` did not take the event, and why."""
+        self._mark(event.number, sink, Mark(last_error=storable(reason)))
+
+    def mark_rejected(self, event: Event, sink: str, reason: str) -> None:
+        """Record that `sink` will never take the event, and why."""
+        mark = Mark(rejected_at=utc_text(time.time()), last_error=storable(reason))
+        self._mark(event.number, sink, mark)
+
+    def counts(self) -> JournalCounts:
+        """How much the journal holds."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
+                " (SELECT count(*) FROM deliveries"
+                " WHERE delivered_at IS NULL AND rejected_at IS NULL),"
+                " (SELECT count(*) FROM deliveries WHERE rejected_at IS NOT NULL)"
+            ).fetchone()
+        return JournalCounts(*row)
+
+    def unended_events(self) -> list[Event]:
+        """The newest message of each happening that a killed watch left without its end."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document FROM events WHERE number IN"
+                " (SELECT max(number) FROM events GROUP BY event_id) AND phase <> 'end'"
+                " ORDER BY number"
+            ).fetchall()
+            return [Event.from_document(json.loads(document)) for (document,) in rows]
+
+    def add_scores(self, rows: Sequence[ScoreRow]) -> None:
+        """Store scores for the history."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO scores (run_id, captured_at, sequence, frames, score, level)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        row.run.run_id,
+                        utc_text(row.captured_at_s),
+                        row.sequence,
+                        row.frames,
+                        row.score,
+                        row.level,
+                    )
+                    for row in rows
+                ],
+            )
+
+    def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
+        """Record who changed what, from what to what; both are anything that JSON can hold."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, who, camera, action, before, after)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    utc_text(time.time()),
+                    storable(who),
+                    camera,
+                    action,
+                    json.dumps(before),
+                    json.dumps(after),
+                ),
+            )
+
+    def acknowledge(self, event_id: str, who: str) -> None:
+        """Record that somebody has seen an event; the first one counts."""
+        with self.transaction() as connection:
+            known = connection.execute(
+                "SELECT count(*) FROM events WHERE event_id = ?", (event_id,)
+            ).fetchone()[0]
+            if not known:
+                raise SemedgeError(
+                    f"There is no event {event_id[:64]!r} in the journal; give the event_id of one "
+                    "that `semedge history` lists."
+                )
+            connection.execute(
+                "INSERT OR IGNORE INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
+                (event_id, utc_text(time.time()), storable(who)),
+            )
+
+    def setting(self, camera: str, name: str) -> Any:
+        """What `keep_setting` kept; None where nothing was."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
+            ).fetchone()
+            return None if row is None else json.loads(row[0])
+
+    def keep_setting(self, camera: str, name: str, value: Any) -> None:
+        """Keep what must outlive the process, anything that JSON can hold; None forgets it."""
+        with self.transaction() as connection:
+            if value is None:
+                connection.execute(
+                    "DELETE FROM settings WHERE camera = ? AND name = ?", (camera, name)
+                )
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO settings (camera, name, value) VALUES (?, ?, ?)",
+                    (camera, name, json.dumps(value)),
+                )
+
+    def _insert(self, event: Event, run_id: int | None, sinks: list[str]) -> Event:
+        """Store an event with the number after the last, which another process may have taken."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
+            number = max(self._last_number, row.fetchone()[0] or 0) + 1
+            numbered = replace(event, number=number)
+            _insert_held(connection, HeldEvent(numbered, run_id, sinks))
+        self._last_number = number
+        return numbered
+
+    def _pending_stored(self, sink: str, limit: int) -> list[Event]:
+        # What is settled in memory alone is passed over here.
+        more = sum(name == sink for _, name in self._held.marks)
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document FROM deliveries JOIN events USING (number) WHERE sink = ?"
+                " AND delivered_at IS NULL AND rejected_at IS NULL ORDER BY number LIMIT ?",
+                (sink, limit + more),
+            ).fetchall()
+            events = [Event.from_document(json.loads(document)) for (document,) in rows]
+        return [event for event in events if not self._held.is_settled(event.number, sink)]
+
+    def _mark(self, number: int, sink: str, mark: Mark) -> None:
+        with self._lock:
+            if number in self._held.events:
+                self._held.mark(number, sink, mark)
+                return
+            try:
+                with self.transaction() as connection:
+                    _update_delivery(connection, number, sink, mark)
+            except UnwritableError:
+                self._held.mark(number, sink, mark)
+
+
+def _insert_held(connection: sqlite3.Connection, held: HeldEvent) -> None:
+    event = held.event
+    if connection.execute("SELECT 1 FROM events WHERE number = ?", (event.number,)).fetchone():
+        # Another process, such as `semedge test-alert`, was quicker.
+        last = connection.execute("SELECT max(number) FROM events").fetchone()[0]
+        event = replace(event, number=last + 1)
+    connection.execute(
+        "INSERT INTO events (number, event_id, run_id, kind, phase, code, level, camera,"
+        " raised_at, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.number,
+            event.event_id,
+            held.run_id,
+            event.kind,
+            event.phase,
+            event.code,
+            event.level,
+            event.camera,
+            utc_text(event.raised_at_s),
+            json.dumps(event.to_document(), allow_nan=False),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO deliveries (number, sink) VALUES (?, ?)",
+        [(event.number, sink) for sink in (*held.waiting, *held.settled)],
+    )
+    for sink, mark in held.settled.items():
+        _update_delivery(connection, event.number, sink, mark)
+
+
+def _update_delivery(connection: sqlite3.Connection, number: int, sink: str, mark: Mark) -> None:
+    connection.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, delivered_at = ?, rejected_at = ?,"
+        " last_error = ? WHERE number = ? AND sink = ?",
+        (mark.delivered_at, mark.rejected_at, mark.last_error, number, sink),
+    )

@@ -1,0 +1,77 @@
+"""The history of the scores, gathered frame by frame and stored in lots."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Level
+from semedge.core.frame import Frame
+from semedge.journal.journal import Journal
+from semedge.journal.records import Run, ScoreRow
+
+MOST_WAITING = 50_000
+"""Rows that wait for a journal that takes nothing: some megabytes; beyond, the oldest are lost."""
+
+
+class ScoreLog:
+    """Takes the score of every frame, from several threads.
+
+    Parameters
+    ----------
+    journal
+        Where they are stored by `store`.
+    every_s
+        One row stands for the frames of so many seconds, and has the largest of their scores; with
+        0 there is a row for each frame.
+    """
+
+    def __init__(self, journal: Journal, every_s: float = 0.0) -> None:
+        self._journal = journal
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._rows: list[ScoreRow] = []
+        self._open: dict[int, tuple[ScoreRow, float]] = {}
+
+    def add(self, run: Run, frame: Frame, score: float, level: Level | None) -> None:
+        """Take a frame's score."""
+        row = ScoreRow(run, frame.captured_at_s, frame.sequence, score, level)
+        with self._lock:
+            if not self._every_s:
+                self._rows.append(row)
+                return
+            self._close_old()
+            before, since_s = self._open.get(run.run_id, (None, time.monotonic()))
+            if before is not None:
+                worst = row if row.score > before.score else before
+                row = replace(worst, frames=before.frames + 1)
+            self._open[run.run_id] = row, since_s
+
+    def store(self, *, ended: bool = False) -> None:
+        """Bring to the disk what is complete, and all of it with `ended`."""
+        with self._lock:
+            self._close_old(ended)
+            rows, self._rows = self._rows, []
+        if not rows:
+            return
+        try:
+            self._journal.add_scores(rows)
+        except SemedgeError:
+            with self._lock:
+                self._rows = [*rows, *self._rows][-MOST_WAITING:]
+            raise
+
+    def drop(self) -> None:
+        """Give up what waits, because the disk has no room for it."""
+        with self._lock:
+            self._rows.clear()
+            self._open.clear()
+
+    def _close_old(self, everything: bool = False) -> None:
+        now_s = time.monotonic()
+        for run_id, (row, since_s) in list(self._open.items()):
+            if everything or now_s - since_s >= self._every_s:
+                self._rows.append(row)
+                del self._open[run_id]

@@ -1,0 +1,121 @@
+"""What waits in memory while the journal's disk takes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from semedge.core.event import Event
+
+MOST_EVENTS = 10_000
+"""A few tens of megabytes; beyond, the oldest that every sink has taken go first."""
+
+RESERVE_BYTES = 1_048_576
+
+
+@dataclass
+class HeldEvent:
+    """An event without a place on the disk.
+
+    Attributes
+    ----------
+    event
+        The event with its number.
+    run_id
+        The run that it belongs to.
+    waiting
+        Sinks that have not taken it.
+    settled
+        Sinks that have, or never will, with the changes to record of each.
+    """
+
+    event: Event
+    run_id: int | None
+    waiting: list[str]
+    settled: dict[str, Mark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is to be recorded of a delivery: column names and their values."""
+
+    delivered_at: str | None = None
+    rejected_at: str | None = None
+    last_error: str | None = None
+
+    @property
+    def settles(self) -> bool:
+        """Whether the delivery is over."""
+        return self.delivered_at is not None or self.rejected_at is not None
+
+
+class HeldEvents:
+    """Events and marks that the disk did not take, in order."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, HeldEvent] = {}
+        self.marks: dict[tuple[int, str], Mark] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.marks)
+
+    def add(self, event: Event, run_id: int | None, sinks: Iterable[str]) -> None:
+        """Hold an event."""
+        self.events[event.number] = HeldEvent(event, run_id, list(sinks))
+        if len(self.events) > MOST_EVENTS:
+            done = (number for number, held in self.events.items() if not held.waiting)
+            self.events.pop(next(done, min(self.events)))
+
+    def mark(self, number: int, sink: str, mark: Mark) -> None:
+        """Hold what is to be recorded of a delivery."""
+        held = self.events.get(number)
+        if held is None:
+            self.marks[number, sink] = mark
+        elif mark.settles and sink in held.waiting:
+            held.waiting.remove(sink)
+            held.settled[sink] = mark
+
+    def is_settled(self, number: int, sink: str) -> bool:
+        """Whether the delivery is over, though the disk says otherwise."""
+        mark = self.marks.get((number, sink))
+        return mark is not None and mark.settles
+
+    def waiting_for(self, sink: str) -> list[Event]:
+        """Held events that the sink has not taken."""
+        return [held.event for held in self.events.values() if sink in held.waiting]
+
+    def clear(self) -> None:
+        """Forget what the disk has taken."""
+        self.events.clear()
+        self.marks.clear()
+
+
+class Reserve:
+    """Room beside the journal that is given back when the disk is full, for events alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def take(self) -> None:
+        """Hold the room, where there is plenty."""
+        with contextlib.suppress(OSError):
+            if self._path.exists() or _free_bytes(self._path) < 4 * RESERVE_BYTES:
+                return
+            with self._path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+
+    def release(self) -> bool:
+        """Give the room back; whether there was any."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
+
+
+def _free_bytes(path: Path) -> int:
+    found = os.statvfs(path.parent)
+    return found.f_bavail * found.f_frsize

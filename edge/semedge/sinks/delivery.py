@@ -1,0 +1,207 @@
+"""The threads that carry events from the journal to the sinks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.journal.journal import Journal
+from semedge.sinks.base import RejectedError, Sink
+
+BATCH_EVENTS = 50
+"""Events read from the journal at a time, so that a long outage does not fill the memory."""
+
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 60.0
+FLUSH_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """How a sink fares.
+
+    Attributes
+    ----------
+    name
+        The sink's name.
+    delivered, rejected
+        Events that it took, and that it will never take, since the start.
+    failures
+        Failed attempts since the last event that it took.
+    last_error
+        Why the last attempt failed; None where it did not.
+    waiting_s
+        Time that the delivery at hand has taken so far; 0 where none is at hand.
+    """
+
+    name: str
+    delivered: int = 0
+    rejected: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    waiting_s: float = 0.0
+
+
+class Delivery:
+    """Delivers what the journal holds for each sink, in order, and tries again what failed.
+
+    The journal is the only queue: an event that an earlier run left undelivered goes out as
+    soon as the threads start. Each sink has a thread, so that one which fails or hangs holds up
+    no other, and never the inspection.
+
+    Parameters
+    ----------
+    journal
+        Read for pending events, and told of each attempt.
+    sinks
+        Receivers, each with a name of its own.
+    """
+
+    def __init__(self, journal: Journal, sinks: Sequence[Sink]) -> None:
+        self._outlets = [_Outlet(journal, sink) for sink in sinks]
+
+    @property
+    def sink_names(self) -> list[str]:
+        """Names that an event is stored for."""
+        return [outlet.sink.name for outlet in self._outlets]
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for outlet in self._outlets:
+            outlet.thread.start()
+
+    def wake(self) -> None:
+        """Say that the journal holds a new event."""
+        for outlet in self._outlets:
+            outlet.news.set()
+
+    def states(self) -> tuple[SinkState, ...]:
+        """How each sink fares."""
+        return tuple(outlet.state() for outlet in self._outlets)
+
+    def close(self) -> None:
+        """Try everything pending once more, for at most `FLUSH_TIMEOUT_S`, and end the threads.
+
+        A sink that hangs is left behind: its thread ends with the process.
+        """
+        until_s = time.monotonic() + FLUSH_TIMEOUT_S
+        for outlet in self._outlets:
+            outlet.finish(until_s)
+        for outlet in self._outlets:
+            outlet.thread.join(max(0.0, until_s - time.monotonic()))
+
+
+class _Outlet:
+    """A sink, its thread, and when to try it again."""
+
+    def __init__(self, journal: Journal, sink: Sink) -> None:
+        self.sink = sink
+        self.news = threading.Event()
+        self.thread = threading.Thread(target=self._run, name=f"delivery-{sink.name}", daemon=True)
+        self._journal = journal
+        self._closing = threading.Event()
+        self._stop_at_s = 0.0
+        self._since_s: float | None = None
+        self._delivered = self._rejected = self._failures = 0
+        self._last_error: str | None = None
+        self._journal_said = False
+
+    def state(self) -> SinkState:
+        since_s = self._since_s
+        return SinkState(
+            self.sink.name,
+            self._delivered,
+            self._rejected,
+            self._failures,
+            self._last_error,
+            0.0 if since_s is None else time.monotonic() - since_s,
+        )
+
+    def finish(self, until_s: float) -> None:
+        self._stop_at_s = until_s
+        self._closing.set()
+        self.news.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self.news.clear()
+                pause_s = self._deliver_pending()
+                if self._failures:
+                    # News are no reason to try a failing receiver earlier.
+                    self._closing.wait(pause_s)
+                else:
+                    self.news.wait(pause_s)
+            self._deliver_pending()
+        finally:
+            self.sink.close()
+
+    def _deliver_pending(self) -> float:
+        """Deliver until nothing is left or something fails; how long to pause then."""
+        try:
+            while events := self._journal.pending(self.sink.name, BATCH_EVENTS):
+                for event in events:
+                    if self._closing.is_set() and time.monotonic() > self._stop_at_s:
+                        return 0.0
+                    if not self._deliver(event):
+                        return self._retry_pause_s()
+        except SemedgeError as error:
+            if not (self._journal_said or self._closing.is_set()):
+                say(
+                    f"{self.sink.name} waits for the journal: {error}",
+                    level="warning",
+                    event="journal-unreadable",
+                )
+            self._journal_said = True
+            return LONGEST_RETRY_S
+        self._journal_said = False
+        return LONGEST_RETRY_S
+
+    def _deliver(self, event: Event) -> bool:
+        """Whether the event is settled: taken, or rejected for ever."""
+        self._since_s = time.monotonic()
+        try:
+            self.sink.deliver(event)
+        except RejectedError as error:
+            self._journal.mark_rejected(event, self.sink.name, str(error))
+            self._rejected += 1
+            say(
+                f"{self.sink.name} rejects event {event.number} for good: {error}",
+                level="error",
+                event="event-rejected",
+            )
+            return True
+        except Exception as error:  # whatever a sink does, the inspection goes on
+            reason = _reason(error)
+            if self._failures == 0:
+                say(
+                    f"Events wait: {self.sink.name} did not take one ({reason}); trying again.",
+                    level="warning",
+                    event="sink-fails",
+                )
+            self._failures += 1
+            self._last_error = reason
+            self._journal.mark_failed(event, self.sink.name, reason)
+            return False
+        finally:
+            self._since_s = None
+        if self._failures:
+            say(f"Events go out to {self.sink.name} again.", event="sink-recovers")
+        self._failures, self._last_error = 0, None
+        self._delivered += 1
+        self._journal.mark_delivered(event, self.sink.name)
+        return True
+
+    def _retry_pause_s(self) -> float:
+        return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 16))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SemedgeError | OSError):
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{type(error).__name__}: {error}"

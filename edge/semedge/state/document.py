@@ -1,0 +1,96 @@
+"""The station's state as a JSON document, for MQTT, the page and whoever asks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from semedge.core.clock import utc_text
+from semedge.state.snapshot import CameraState, StationSnapshot
+
+
+def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
+    """What `docs/wiring.md` describes; numbers that are none are null."""
+    return {
+        "station": snapshot.name,
+        "verdict": station_verdict(snapshot),
+        "armed": snapshot.armed,
+        "started_at": utc_text(snapshot.started_at_s),
+        "uptime_s": round(snapshot.uptime_s, 1),
+        "cameras": {name: _camera(camera) for name, camera in snapshot.cameras.items()},
+        "sinks": {
+            sink.name: {
+                "pending": snapshot.pending.get(sink.name, 0),
+                "delivered": sink.delivered,
+                "rejected": sink.rejected,
+                "failures": sink.failures,
+                "last_error": sink.last_error,
+            }
+            for sink in snapshot.sinks
+        },
+        "disk": {
+            "free_bytes": snapshot.disk.free_bytes,
+            "pictures_stopped": snapshot.disk.pictures_stopped,
+            "scores_stopped": snapshot.disk.scores_stopped,
+        },
+    }
+
+
+def camera_verdict(camera: CameraState) -> str:
+    """One word for a camera: `good`, `warn`, `alarm`, or `not inspecting`, which is never good."""
+    if camera.activity != "inspecting" or camera.last is None:
+        return "not inspecting"
+    return camera.last.level or "good"
+
+
+def station_verdict(snapshot: StationSnapshot) -> str:
+    """The worst of the cameras' verdicts; an alarm counts for more than a camera that is out.
+
+    A station that is not armed vouches for nothing.
+    """
+    if not snapshot.armed:
+        return "not inspecting"
+    verdicts = {camera_verdict(camera) for camera in snapshot.cameras.values()}
+    for verdict in ("alarm", "not inspecting", "warn"):
+        if verdict in verdicts:
+            return verdict
+    return "good" if verdicts else "not inspecting"
+
+
+def _camera(camera: CameraState) -> dict[str, Any]:
+    last, in_force, counters = camera.last, camera.in_force, camera.counters
+    return {
+        "verdict": camera_verdict(camera),
+        "activity": camera.activity,
+        "reason": camera.reason,
+        "since": utc_text(camera.since_s),
+        "source": camera.source,
+        "score": None if last is None else finite(last.score_map.frame_score),
+        "sequence": None if last is None else last.frame.sequence,
+        "captured_at": None if last is None else utc_text(last.frame.captured_at_s),
+        "alarm_level": None if in_force is None else in_force.levels.alarm,
+        "warn_level": None if in_force is None else in_force.levels.warn,
+        "threshold": None if in_force is None else in_force.threshold,
+        "guarantee": None if in_force is None else in_force.guarantee,
+        "recipe": None if in_force is None else in_force.recipe,
+        "recipe_version": None if in_force is None else in_force.recipe_version,
+        "detector_sha256": None if in_force is None else in_force.detector_sha256,
+        "frames_seen": counters.frames_seen,
+        "frames_inspected": counters.frames_inspected,
+        "frames_skipped": counters.frames_skipped,
+        "frames_lost": counters.frames_lost,
+        "alerts": counters.alerts,
+        "frame_rate_hz": round(camera.frame_rate_hz, 2),
+        "latency_ms": {
+            stage: {"median": round(median, 2), "p95": round(high, 2)}
+            for stage, (median, high) in camera.latency_ms.items()
+        },
+        "alarms_expected_per_hour": camera.alarms.expected_per_hour,
+        "alarms_seen_last_hour": camera.alarms.seen_last_hour,
+        "frames_last_hour": camera.alarms.frames_last_hour,
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value as JSON can hold it."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,125 @@
+"""What is asked of a running station from outside: by the page, MQTT, OPC UA and Modbus."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from semedge.core.errors import SemedgeError
+from semedge.core.section import Section
+from semedge.decision.defect import Levels
+from semedge.state.control import Control
+from semedge.state.state import StationState
+
+LARGEST_REQUEST_BYTES = 16_384
+
+Camera = Annotated[
+    str | None,
+    Field(default=None, description="The camera's name; where there is only one, it goes without."),
+]
+
+
+class LevelsRequest(Section):
+    """Move the levels; one that is not given stays."""
+
+    action: Literal["levels"]
+    camera: Camera
+    alarm: float | None = Field(default=None, description="The new alarm level.")
+    warn: float | None = Field(default=None, description="The new warn level; null for none.")
+
+
+class RecipeRequest(Section):
+    """Switch to another recipe."""
+
+    action: Literal["recipe"]
+    camera: Camera
+    recipe: str = Field(
+        min_length=1, max_length=200, description="Name of a file in the folder of recipes."
+    )
+
+
+class AcknowledgeRequest(Section):
+    """Note that somebody has seen an event."""
+
+    action: Literal["acknowledge"]
+    event_id: str = Field(pattern="^[0-9a-f]{32}$", description="The event's `event_id`.")
+
+
+Request = LevelsRequest | RecipeRequest | AcknowledgeRequest
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="action")])
+
+
+class Remote:
+    """Checks a request, carries it out, and says in a sentence what was done.
+
+    Parameters
+    ----------
+    state
+        Knows the cameras and the levels in force.
+    control
+        Carries it out, and keeps the audit trail.
+    """
+
+    def __init__(self, state: StationState, control: Control) -> None:
+        self._state = state
+        self._control = control
+
+    def recipes(self) -> list[str]:
+        """Names of the recipes that can be switched to."""
+        return [path.stem for path in self._control.recipes()]
+
+    def ask(self, document: Any, who: str) -> str:
+        """Carry out the request that a JSON document makes; `SemedgeError` where it is refused."""
+        try:
+            request = _REQUEST.validate_python(document)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in fault["loc"][1:])
+            reason = fault["msg"][:1].lower() + fault["msg"][1:]
+            raise SemedgeError(
+                f"The request cannot be understood ({where + ': ' if where else ''}{reason}); "
+                "correct it."
+            ) from None
+        if isinstance(request, LevelsRequest):
+            return self._set_levels(request, who)
+        if isinstance(request, RecipeRequest):
+            return self._switch_recipe(request, who)
+        self._control.acknowledge(request.event_id, who)
+        return f"Event {request.event_id} is acknowledged."
+
+    def _set_levels(self, request: LevelsRequest, who: str) -> str:
+        camera = self._camera(request.camera)
+        in_force = self._state.snapshot().cameras[camera].in_force
+        if in_force is None:
+            raise SemedgeError(
+                f"The camera {camera} has no levels yet; ask again when it inspects."
+            )
+        before = in_force.levels
+        alarm = before.alarm if request.alarm is None else request.alarm
+        warn = request.warn if "warn" in request.model_fields_set else before.warn
+        self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)
+        warned = "no warn level" if warn is None else f"warn level {warn:g}"
+        return f"Camera {camera} has alarm level {alarm:g} and {warned}."
+
+    def _switch_recipe(self, request: RecipeRequest, who: str) -> str:
+        camera = self._camera(request.camera)
+        # Only a name that is listed is opened: a request cannot lead out of the folder.
+        paths = {path.stem: path for path in self._control.recipes()}
+        if request.recipe not in paths:
+            known = ", ".join(paths) or "none"
+            raise SemedgeError(
+                f"There is no recipe {request.recipe!r}; in the folder of recipes are: {known}."
+            )
+        self._control.switch_recipe(camera, paths[request.recipe], who)
+        return f"Camera {camera} inspects by recipe {request.recipe}."
+
+    def _camera(self, name: str | None) -> str:
+        known = list(self._state.snapshot().cameras)
+        if name is None and len(known) == 1:
+            return known[0]
+        if name not in known:
+            raise SemedgeError(
+                f"There is no camera {name!r}; the station has {', '.join(known) or 'none'}."
+            )
+        return name

@@ -1,0 +1,218 @@
+"""What a station does at one moment, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from semedge.core.event import Event, Level
+from semedge.core.frame import Frame
+from semedge.decision.defect import Levels
+from semedge.inference.detector import ScoreMap
+from semedge.journal.records import Counters
+from semedge.sinks.delivery import SinkState
+
+Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
+
+NOTHING_COUNTED = Counters()
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePoint:
+    """One frame of the score's history; times in seconds since the Unix epoch."""
+
+    captured_at_s: float
+    sequence: int
+    score: float
+    level: Level | None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """The frame inspected last.
+
+    Attributes
+    ----------
+    frame, score_map
+        The frame, and its scores.
+    level
+        What it was judged.
+    latency_ms
+        Time of each stage, and `total` from the frame's arrival to the end of its recording.
+    """
+
+    frame: Frame
+    score_map: ScoreMap
+    level: Level | None
+    latency_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What a camera's frames are judged by.
+
+    Attributes
+    ----------
+    detector_sha256, calibration_sha256
+        Digests of the detector and of the calibration.
+    levels
+        The levels in force.
+    threshold
+        The calibration's own threshold.
+    guarantee
+        What the calibration promises of its threshold.
+    false_alarm_rate
+        The share of normal frames that it promises to stay below.
+    recipe, recipe_version, recipe_sha256
+        Name, version and digest of the recipe; None where none is in use.
+    """
+
+    detector_sha256: str
+    calibration_sha256: str
+    levels: Levels
+    threshold: float
+    guarantee: str
+    false_alarm_rate: float
+    recipe: str | None = None
+    recipe_version: int | None = None
+    recipe_sha256: str | None = None
+
+    @property
+    def promised_rate(self) -> float | None:
+        """Share of normal frames that may alarm; None where the level is below the threshold."""
+        return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
+
+    def to_document(self) -> dict[str, Any]:
+        """What a setup is recognized by, as the journal keeps it."""
+        return {
+            "detector_sha256": self.detector_sha256,
+            "calibration_sha256": self.calibration_sha256,
+            "recipe": self.recipe,
+            "recipe_version": self.recipe_version,
+            "recipe_sha256": self.recipe_sha256,
+            "alarm": self.levels.alarm,
+            "warn": self.levels.warn,
+        }
+
+
+@dataclass(frozen=True)
+class AlarmRate:
+    """Frames above the alarm level.
+
+    Attributes
+    ----------
+    expected_per_hour
+        Most false alarms an hour that the calibration allows at the rate of the last minutes; None
+        where the alarm level lies below its threshold, so that it promises nothing.
+    seen_last_hour
+        Frames above the alarm level in the last hour.
+    frames_last_hour
+        Frames inspected in the last hour.
+    """
+
+    expected_per_hour: float | None
+    seen_last_hour: int
+    frames_last_hour: int
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """One camera, as it was when the snapshot was taken.
+
+    Attributes
+    ----------
+    name, source
+        Its name in the station file, and where its frames come from.
+    activity, reason
+        What it does, and why it does not inspect; the reason is empty where it does.
+    since_s
+        Since when, seconds since the Unix epoch.
+    counters
+        Frames and alerts since the start.
+    in_force
+        What its frames are judged by; None before it is known.
+    last
+        The frame inspected last.
+    defect
+        The newest message of the defect that goes on; None where there is none.
+    scores
+        History of the scores, oldest first.
+    latency_ms
+        Median and 95 % quantile by stage, over the last frames.
+    frame_rate_hz
+        Frames inspected a second, over the last minutes.
+    alarms
+        Alarms expected and seen.
+    drift
+        p-values of the last window of frames, by what was tested.
+    """
+
+    name: str
+    source: str = ""
+    activity: Activity = "starting"
+    reason: str = ""
+    since_s: float = 0.0
+    counters: Counters = NOTHING_COUNTED
+    in_force: InForce | None = None
+    last: Inspected | None = None
+    defect: Event | None = None
+    scores: tuple[ScorePoint, ...] = ()
+    latency_ms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    frame_rate_hz: float = 0.0
+    alarms: AlarmRate = AlarmRate(None, 0, 0)
+    drift: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DiskState:
+    """Room on the journal's disk, and what is left out for want of it."""
+
+    free_bytes: int | None = None
+    pictures_stopped: bool = False
+    scores_stopped: bool = False
+
+
+@dataclass(frozen=True)
+class StationSnapshot:
+    """The whole station at one moment; it never changes.
+
+    Attributes
+    ----------
+    version
+        Rises with every change.
+    name
+        The station's name.
+    started_at_s
+        When the process began to watch, seconds since the Unix epoch.
+    uptime_s
+        Since then, by the monotonic clock.
+    armed
+        Whether alerts count: False until the challenge set is passed, where one is asked for.
+    cameras
+        By name, in the order of the station file.
+    events
+        The newest messages, newest last.
+    sinks
+        How each sink fares.
+    pending
+        Events that wait, by sink.
+    disk
+        Room for pictures and scores.
+    """
+
+    version: int
+    name: str
+    started_at_s: float
+    uptime_s: float
+    armed: bool
+    cameras: Mapping[str, CameraState]
+    events: tuple[Event, ...]
+    sinks: tuple[SinkState, ...]
+    pending: Mapping[str, int]
+    disk: DiskState
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether every camera inspects."""
+        return all(camera.activity == "inspecting" for camera in self.cameras.values())

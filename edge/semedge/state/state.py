@@ -1,0 +1,209 @@
+"""What the station is doing now, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from semedge.core.errors import SemedgeError
+from semedge.core.event import Event
+from semedge.journal.records import Counters
+from semedge.sinks.delivery import SinkState
+from semedge.state.snapshot import (
+    AlarmRate,
+    CameraState,
+    DiskState,
+    Inspected,
+    ScorePoint,
+    StationSnapshot,
+)
+
+SCORES_KEPT = 2_000
+EVENTS_KEPT = 100
+LATENCIES_KEPT = 1_000
+MINUTES_KEPT = 60
+
+
+class StationState:
+    """The one place that the loops write to and everything else reads from; thread-safe.
+
+    Parameters
+    ----------
+    name
+        The station's name.
+    cameras
+        Names of the cameras.
+    """
+
+    def __init__(self, name: str, cameras: Iterable[str]) -> None:
+        self.name = name
+        self._changed = threading.Condition()
+        self._version = 0
+        self._started_at_s = time.time()
+        self._started_s = time.monotonic()
+        self._armed = True
+        self._disk = DiskState()
+        self._boards = {name: _Board(name) for name in cameras}
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._sinks: Callable[[], tuple[SinkState, ...]] = tuple
+        self._pending: Callable[[], Mapping[str, int]] = dict
+        self._hearers: list[Callable[[], None]] = []
+
+    def inspected(self, camera: str, last: Inspected, counters: Counters) -> None:
+        """Tell of a frame that was inspected."""
+        with self._changing():
+            self._boards[camera].inspected(last, counters)
+
+    def change(self, camera: str, **changes: Any) -> None:
+        """Replace fields of a camera's state by name; a new activity begins now."""
+        with self._changing():
+            self._boards[camera].change(changes)
+
+    def add_event(self, event: Event) -> None:
+        """Tell of an event."""
+        with self._changing():
+            self._events.append(event)
+            if event.kind == "defect" and event.camera in self._boards:
+                going_on = None if event.phase == "end" else event
+                self._boards[event.camera].change({"defect": going_on})
+        for hear in self._hearers:
+            hear()
+
+    def on_event(self, hear: Callable[[], None]) -> None:
+        """Call `hear` after each event, in the thread that tells of it: it must return at once."""
+        self._hearers.append(hear)
+
+    def change_station(self, *, armed: bool | None = None, disk: DiskState | None = None) -> None:
+        """Replace what is given."""
+        with self._changing():
+            self._armed = self._armed if armed is None else armed
+            self._disk = self._disk if disk is None else disk
+
+    def connect(
+        self,
+        sinks: Callable[[], tuple[SinkState, ...]],
+        pending: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Say whom a snapshot asks about the deliveries."""
+        self._sinks, self._pending = sinks, pending
+
+    def snapshot(self) -> StationSnapshot:
+        """The station as it is now."""
+        sinks, pending = self._sinks(), self._ask_pending()
+        with self._changed:
+            return StationSnapshot(
+                version=self._version,
+                name=self.name,
+                started_at_s=self._started_at_s,
+                uptime_s=time.monotonic() - self._started_s,
+                armed=self._armed,
+                cameras={name: board.snapshot() for name, board in self._boards.items()},
+                events=tuple(self._events),
+                sinks=sinks,
+                pending=pending,
+                disk=self._disk,
+            )
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Wait until the version is another one, at most so long; the version then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version, timeout_s)
+            return self._version
+
+    def _ask_pending(self) -> Mapping[str, int]:
+        try:
+            return self._pending()
+        except SemedgeError:
+            # A journal that cannot be read is told by whoever writes to it.
+            return {}
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the state while it changes, and wake those who wait for that."""
+        with self._changed:
+            yield
+            self._version += 1
+            self._changed.notify_all()
+
+
+class _Board:
+    """A camera's state while it is written to."""
+
+    def __init__(self, name: str) -> None:
+        self._state = CameraState(name, since_s=time.time())
+        self._scores: deque[ScorePoint] = deque(maxlen=SCORES_KEPT)
+        self._latencies_ms: dict[str, deque[float]] = {}
+        self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES_KEPT)
+        self._first_s: float | None = None
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        since_s = self._state.since_s
+        if changes.get("activity", self._state.activity) != self._state.activity:
+            since_s = time.time()
+        self._state = replace(self._state, **{"since_s": since_s, **changes})
+
+    def inspected(self, last: Inspected, counters: Counters) -> None:
+        frame = last.frame
+        self._scores.append(
+            ScorePoint(frame.captured_at_s, frame.sequence, last.score_map.frame_score, last.level)
+        )
+        for stage, spent_ms in last.latency_ms.items():
+            kept = self._latencies_ms.setdefault(stage, deque(maxlen=LATENCIES_KEPT))
+            kept.append(spent_ms)
+        self._count(last.level == "alarm")
+        self._state = replace(self._state, last=last, counters=counters)
+
+    def snapshot(self) -> CameraState:
+        frame_rate_hz = self._frame_rate_hz()
+        return replace(
+            self._state,
+            scores=tuple(self._scores),
+            latency_ms={stage: _quantiles(kept) for stage, kept in self._latencies_ms.items()},
+            frame_rate_hz=frame_rate_hz,
+            alarms=self._alarms(frame_rate_hz),
+        )
+
+    def _count(self, alarmed: bool) -> None:
+        """Count a frame in the minute that it belongs to, by the monotonic clock."""
+        now_s = time.monotonic()
+        if self._first_s is None:
+            self._first_s = now_s
+        minute = int(now_s // 60)
+        if self._minutes and self._minutes[-1][0] == minute:
+            _, frames, alarms = self._minutes.pop()
+        else:
+            frames, alarms = 0, 0
+        self._minutes.append((minute, frames + 1, alarms + alarmed))
+
+    def _recent(self, minutes: int) -> list[tuple[int, int, int]]:
+        oldest = int(time.monotonic() // 60) - minutes
+        return [entry for entry in self._minutes if entry[0] > oldest]
+
+    def _frame_rate_hz(self) -> float:
+        """Over the current minute and the four before it."""
+        if self._first_s is None:
+            return 0.0
+        now_s = time.monotonic()
+        from_s = max(self._first_s, (now_s // 60 - 4) * 60)
+        frames = sum(frames for _, frames, _ in self._recent(5))
+        return frames / max(now_s - from_s, 1.0)
+
+    def _alarms(self, frame_rate_hz: float) -> AlarmRate:
+        hour = self._recent(MINUTES_KEPT)
+        in_force = self._state.in_force
+        rate = None if in_force is None else in_force.promised_rate
+        expected = None if rate is None else rate * frame_rate_hz * 3600
+        return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
+
+
+def _quantiles(latencies_ms: Iterable[float]) -> tuple[float, float]:
+    """Median and 95 % quantile."""
+    median, high = np.quantile(list(latencies_ms), (0.5, 0.95))
+    return float(median), float(high)

@@ -1,0 +1,1 @@
+"""A running station: its settings, its cameras' loops, and what supervises them."""

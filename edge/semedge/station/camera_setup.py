@@ -1,0 +1,116 @@
+"""What a camera's frames are judged by, loaded and ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from semedge.cameras import Camera, CameraSettings, open_camera
+from semedge.cameras.settings import AS_IT_IS
+from semedge.cameras.stream import redact
+from semedge.decision.calibration_file import calibration_sha256
+from semedge.decision.defect import DecisionSettings, Levels
+from semedge.decision.health import HealthSettings
+from semedge.inference.detector import Detector
+from semedge.state.snapshot import InForce
+from semedge_calibration import Calibration
+
+
+class CameraChoice(Protocol):
+    """A camera that can be opened, and opened again."""
+
+    @property
+    def shown(self) -> str:
+        """What a person calls it, without passwords."""
+
+    def open(self) -> Camera:
+        """Open it; `SemedgeError` where it cannot be."""
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """A camera by its source; the attributes are those of `open_camera`."""
+
+    source: str
+    timeout_s: float = 10.0
+    loop: bool = False
+    settings: CameraSettings = AS_IT_IS
+
+    @property
+    def shown(self) -> str:
+        """The source without passwords."""
+        return redact(self.source)
+
+    def open(self) -> Camera:
+        """Open the camera."""
+        return open_camera(
+            self.source, timeout_s=self.timeout_s, loop=self.loop, settings=self.settings
+        )
+
+    def told(self, settings: CameraSettings) -> SourceChoice:
+        """The camera with these settings where they say something, and its own elsewhere."""
+        return replace(self, settings=self.settings.overruled_by(settings))
+
+
+USUAL_HEALTH = HealthSettings()
+
+
+@dataclass(frozen=True)
+class RecipeIdentity:
+    """Which recipe a setup came from."""
+
+    name: str
+    version: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A camera and what judges its frames.
+
+    Attributes
+    ----------
+    camera
+        Where the frames come from.
+    detector, calibration
+        What scores them, and what is known of the scores of normal frames.
+    levels
+        The scores that warn and alarm.
+    decision
+        When frames above a level are a defect.
+    health
+        When a picture is too bad to inspect.
+    recipe
+        Where all this came from; None where it was put together from files.
+    """
+
+    camera: CameraChoice
+    detector: Detector
+    calibration: Calibration
+    levels: Levels
+    decision: DecisionSettings
+    health: HealthSettings = USUAL_HEALTH
+    recipe: RecipeIdentity | None = None
+
+    @property
+    def in_force(self) -> InForce:
+        """The setup for those who show it."""
+        return InForce(
+            detector_sha256=self.detector.bundle.sha256,
+            calibration_sha256=calibration_sha256(self.calibration),
+            levels=self.levels,
+            threshold=self.calibration.threshold,
+            guarantee=self.calibration.guarantee,
+            false_alarm_rate=self.calibration.false_alarm_rate,
+            recipe=None if self.recipe is None else self.recipe.name,
+            recipe_version=None if self.recipe is None else self.recipe.version,
+            recipe_sha256=None if self.recipe is None else self.recipe.sha256,
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A camera's name in the station, and its setup."""
+
+    name: str
+    setup: Setup

@@ -1,0 +1,95 @@
+"""The challenge set: samples of known quality that a station must judge rightly to be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from semedge.cameras import open_camera
+from semedge.core.errors import SemedgeError
+from semedge.station.camera_setup import Setup
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ChallengeSettings:
+    """Which samples, and what is asked of them.
+
+    Attributes
+    ----------
+    golden, defects
+        Folders (or whatever a camera of files can be) of good samples, and of bad ones.
+    most_golden_alarms
+        Good samples that may alarm.
+    least_found
+        Share of the bad samples that must alarm.
+    """
+
+    golden: Path
+    defects: Path
+    most_golden_alarms: int = 0
+    least_found: float = 1.0
+
+
+@dataclass(frozen=True)
+class ChallengeResult:
+    """How the samples were judged.
+
+    Attributes
+    ----------
+    golden, defects
+        Samples judged of each kind.
+    alarmed, missed
+        Good samples that alarmed, and bad ones that did not.
+    passed
+        Whether that is what was asked for.
+    """
+
+    golden: int
+    defects: int
+    alarmed: tuple[str, ...]
+    missed: tuple[str, ...]
+    passed: bool
+
+    def sentence(self) -> str:
+        """The result for people."""
+        verdict = "passed" if self.passed else "FAILED"
+        text = (
+            f"The challenge set is {verdict}: {len(self.alarmed)} of {self.golden} good samples "
+            f"alarmed, {self.defects - len(self.missed)} of {self.defects} bad samples were found"
+        )
+        wrong = [*self.alarmed, *self.missed]
+        if wrong:
+            more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+            text += f"; judged wrongly: {', '.join(wrong[:SHOWN])}{more}"
+        return f"{text}."
+
+
+def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
+    """Judge every sample by a setup; `SemedgeError` where a sample cannot be judged."""
+    golden = _judge(setup, settings.golden)
+    defects = _judge(setup, settings.defects)
+    alarmed = tuple(source for source, alarms in golden if alarms)
+    missed = tuple(source for source, alarms in defects if not alarms)
+    found = len(defects) - len(missed)
+    passed = len(alarmed) <= settings.most_golden_alarms and found >= settings.least_found * len(
+        defects
+    )
+    return ChallengeResult(len(golden), len(defects), alarmed, missed, passed)
+
+
+def _judge(setup: Setup, samples: Path) -> list[tuple[str, bool]]:
+    """Each sample's source, and whether it alarms."""
+    with open_camera(str(samples)) as camera:
+        judged = []
+        for frame in camera:
+            score = setup.detector.score(frame).frame_score
+            judged.append((frame.source, setup.levels.level_of(score) == "alarm"))
+        if camera.skipped:
+            raise SemedgeError(
+                f"A sample of the challenge set cannot be read ({camera.skipped[0]}); take it out."
+            )
+    if not judged:
+        raise SemedgeError(f"There is no sample in {samples}; put some there.")
+    return judged

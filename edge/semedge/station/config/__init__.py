@@ -1,0 +1,1 @@
+"""The station file: its sections, their reference, and how it is edited."""

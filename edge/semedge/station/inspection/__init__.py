@@ -1,0 +1,1 @@
+"""One camera's loop: from a frame to events."""

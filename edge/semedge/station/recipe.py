@@ -1,0 +1,165 @@
+"""The recipe: detector, calibration, camera settings and decision in one digested file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from semedge.cameras import CameraSettings
+from semedge.cameras.settings import AS_IT_IS
+from semedge.core.errors import SemedgeError
+from semedge.core.files import read_bounded, write_atomically
+from semedge.core.zip_file import ArchiveKind, pack, unpack
+from semedge.decision.calibration_file import MAX_FILE_BYTES, parse_calibration
+from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
+from semedge.inference.detector import Detector
+from semedge.inference.manifest import Record
+from semedge.station.camera_setup import RecipeIdentity
+from semedge.station.config.sections import DecisionSection
+from semedge_calibration import Calibration
+
+FORMAT_VERSION = 1
+SUFFIX = ".recipe"
+MANIFEST, DETECTOR, CALIBRATION = "recipe.json", "detector.semedge", "calibration.json"
+ARCHIVE = ArchiveKind(
+    member_name=re.compile("|".join(map(re.escape, (MANIFEST, DETECTOR, CALIBRATION)))),
+    most_members=3,
+    most_member_bytes=MAX_BUNDLE_BYTES,
+)
+MAX_RECIPE_BYTES = MAX_BUNDLE_BYTES + 2 * MAX_FILE_BYTES
+REMEDY = "copy it again from where it was made, or make it again with `semedge recipe make`"
+
+
+class RecipeManifest(Record):
+    """What a recipe says of itself, `recipe.json` in the file."""
+
+    format_version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
+    version: int = Field(ge=1, lt=2**31)
+    note: str = Field(default="", max_length=1000)
+    created_at: str
+    detector_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    calibration_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    stride_px: int | None = Field(default=None, ge=1)
+    decision: DecisionSection = DecisionSection()
+    camera: CameraSettings = AS_IT_IS
+
+    @field_validator("camera", mode="before")
+    @classmethod
+    def _knows_the_settings(cls, camera: Any) -> Any:
+        known = [each.name for each in fields(CameraSettings)]
+        if isinstance(camera, dict) and (unknown := sorted(set(camera) - set(known))):
+            raise ValueError(f"there is no setting {unknown[0]!r:.40}, but {', '.join(known)}")
+        return camera
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A verified recipe in memory.
+
+    Attributes
+    ----------
+    path
+        Where it was read.
+    sha256
+        Digest of the whole file.
+    manifest
+        What the recipe says of itself.
+    bundle, calibration_content
+        The detector, and the calibration's file.
+    """
+
+    path: Path
+    sha256: str
+    manifest: RecipeManifest
+    bundle: Bundle
+    calibration_content: bytes
+
+    @property
+    def identity(self) -> RecipeIdentity:
+        """Name, version and digest."""
+        return RecipeIdentity(self.manifest.name, self.manifest.version, self.sha256)
+
+    def load(self, workers: int | None = None) -> tuple[Detector, Calibration]:
+        """The detector, ready, and its calibration; `SemedgeError` where they do not fit."""
+        detector = Detector(self.bundle, stride_px=self.manifest.stride_px, workers=workers)
+        try:
+            name = f"The calibration in the recipe {self.path}"
+            calibration = parse_calibration(self.calibration_content, name, detector)
+            self.manifest.decision.levels(calibration.threshold)
+        except BaseException:
+            detector.close()
+            raise
+        return detector, calibration
+
+
+def write_recipe(path: Path, manifest: RecipeManifest, detector: bytes, calibration: bytes) -> None:
+    """Write a recipe of these files; the same content gives the same bytes."""
+    contents = {
+        MANIFEST: manifest.model_dump_json(indent=1).encode(),
+        DETECTOR: detector,
+        CALIBRATION: calibration,
+    }
+    write_atomically(path, pack(contents))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and verify a recipe; `SemedgeError` says in one sentence what is wrong with it."""
+    path = Path(path)
+    content = read_bounded(
+        path,
+        MAX_RECIPE_BYTES,
+        unreadable=lambda reason: (
+            f"The recipe {path} cannot be read ({reason}); give the path of a file that `semedge "
+            "recipe make` wrote."
+        ),
+        too_large=lambda size_bytes: str(
+            _damaged(path, f"{size_bytes} bytes are more than a recipe can have")
+        ),
+    )
+    raw = unpack(content, ARCHIVE, lambda reason: _damaged(path, reason))
+    if missing := sorted({MANIFEST, DETECTOR, CALIBRATION} - set(raw)):
+        raise _damaged(path, f"it has no {missing[0]}")
+    manifest = _parse_manifest(raw, path)
+    for name, expected in (
+        (DETECTOR, manifest.detector_sha256),
+        (CALIBRATION, manifest.calibration_sha256),
+    ):
+        if hashlib.sha256(raw[name]).hexdigest() != expected:
+            raise _damaged(path, f"the digest of {name} differs from the recipe's")
+    return Recipe(
+        path,
+        hashlib.sha256(content).hexdigest(),
+        manifest,
+        parse_bundle(raw[DETECTOR], f"in the recipe {path}"),
+        raw[CALIBRATION],
+    )
+
+
+def recipes_in(folder: Path) -> list[Path]:
+    """The recipe files of a folder, by name."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
+
+
+def _parse_manifest(raw: Mapping[str, bytes], path: Path) -> RecipeManifest:
+    try:
+        return RecipeManifest.model_validate_json(raw[MANIFEST])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if where == "format_version" and first["type"] == "literal_error":
+            raise SemedgeError(
+                f"The recipe {path} has format version {first['input']!r:.40}, and this semedge "
+                f"reads version {FORMAT_VERSION}; make it with this version of semedge."
+            ) from error
+        raise _damaged(path, f"recipe.json {where}: {first['msg']}") from error
+
+
+def _damaged(path: Path, reason: str) -> SemedgeError:
+    return SemedgeError(f"The recipe {path} is damaged or not a recipe: {reason}; {REMEDY}.")

@@ -1,0 +1,144 @@
+"""What is kept, for how long, and what is left out when the disk fills: pictures first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.journal.journal import Journal
+from semedge.journal.pruning import drop_events, drop_scores, shrink_to, used_bytes
+from semedge.journal.records import RetentionSettings
+from semedge.journal.score_log import ScoreLog
+from semedge.state.snapshot import DiskState
+from semedge.station.recorder import Happening, Recorder
+
+DAY_S = 86_400.0
+CLEAN_EVERY_S = 600.0
+LARGEST_JUMP_S = 3600.0
+"""Jump of the wall clock since the start beyond which no age is believed."""
+
+SCORES_SHARE = 0.25
+"""Share of the free bytes for pictures below which scores stop as well."""
+
+ROOM_AGAIN = 1.25
+"""Free bytes, as a multiple of the limit, from which on pictures are written again."""
+
+
+class Retention:
+    """Looks after the disk; all of it by one thread.
+
+    Parameters
+    ----------
+    settings
+        What is kept.
+    journal, scores, recorder
+        What is stored, and who is told what to leave out.
+    """
+
+    def __init__(
+        self,
+        settings: RetentionSettings,
+        journal: Journal,
+        scores: ScoreLog,
+        recorder: Recorder,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._scores = scores
+        self._recorder = recorder
+        self._full = Happening(recorder, "health", "disk-full")
+        self._clean_at_s = 0.0
+        self._clock_s = _clock_s()
+
+    def look(self) -> None:
+        """See how much room there is, and what has to be left out."""
+        free_bytes = self._free_bytes()
+        limit = self._settings.least_free_bytes
+        if self._full.goes_on:
+            limit = round(limit * ROOM_AGAIN)
+        pictures_stop = free_bytes < limit
+        scores_stop = free_bytes < limit * SCORES_SHARE
+        self._recorder.pictures_stopped = pictures_stop
+        self._recorder.scores_stopped = scores_stop
+        if scores_stop:
+            self._scores.drop()
+        self._recorder.state.change_station(disk=DiskState(free_bytes, pictures_stop, scores_stop))
+        if pictures_stop:
+            self._full.start(
+                f"The disk has {free_bytes / 1e6:,.0f} MB left and at least "
+                f"{self._settings.least_free_bytes / 1e6:,.0f} MB are wanted; events are stored "
+                "without pictures: free some space.",
+                free_bytes=free_bytes,
+            )
+        else:
+            self._full.end("The disk has room for pictures again.", free_bytes=free_bytes)
+
+    def clean(self) -> None:
+        """Let go of what is too old or too much, if it is time."""
+        if time.monotonic() < self._clean_at_s:
+            return
+        self._clean_at_s = time.monotonic() + CLEAN_EVERY_S
+        if abs(_clock_s() - self._clock_s) > LARGEST_JUMP_S:
+            # What is new would be old by a clock that runs ahead.
+            say(
+                "Nothing is forgotten, because the clock has jumped since the start; check the "
+                "time, and restart.",
+                level="warning",
+                event="clock-jumped",
+            )
+            return
+        try:
+            pictures_bytes = self._drop_pictures()
+            now_s = time.time()
+            drop_scores(self._journal, now_s - self._settings.scores_days * DAY_S)
+            drop_events(self._journal, now_s - self._settings.events_days * DAY_S)
+            shrink_to(self._journal, self._settings.most_bytes - pictures_bytes)
+        except (SemedgeError, OSError) as error:
+            say(f"The store could not be cleaned: {error}", level="warning", event="not-cleaned")
+
+    def _drop_pictures(self) -> int:
+        """Delete old pictures, then the oldest of too many; the bytes of those that stay."""
+        folder = self._recorder.pictures
+        kept = sorted(_pictures_in(folder))
+        oldest_s = time.time() - self._settings.pictures_days * DAY_S
+        total_bytes = sum(size for _, size, _ in kept)
+        over_bytes = total_bytes + used_bytes(self._journal) - self._settings.most_bytes
+        for changed_s, size_bytes, path in kept:
+            if changed_s >= oldest_s and over_bytes <= 0:
+                break
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            total_bytes -= size_bytes
+            over_bytes -= size_bytes
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+        return total_bytes
+
+    def _free_bytes(self) -> int:
+        folders = (self._journal.path.parent, _existing(self._recorder.pictures))
+        found = [os.statvfs(folder) for folder in folders]
+        return min(each.f_bavail * each.f_frsize for each in found)
+
+
+def _clock_s() -> float:
+    """How far the wall clock is ahead of the monotonic one."""
+    return time.time() - time.monotonic()
+
+
+def _pictures_in(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """Time of change, size and path of the pictures in the folders of days, and of no other."""
+    for path in folder.glob("????-??-??/*.png"):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            yield found.st_mtime, found.st_size, path
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

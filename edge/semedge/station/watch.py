@@ -1,0 +1,298 @@
+"""A station at work: an inspection for each camera, the journal, and the sinks."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from semedge.core.console import say
+from semedge.core.errors import SemedgeError
+from semedge.journal.journal import Journal
+from semedge.journal.records import KEEP, Counters, RetentionSettings
+from semedge.journal.score_log import ScoreLog
+from semedge.sinks.base import Sink
+from semedge.sinks.delivery import Delivery
+from semedge.state.state import StationState
+from semedge.station.camera_setup import Line
+from semedge.station.connections import Outside
+from semedge.station.control import Plan, StationControl
+from semedge.station.inspection.limits import Limits
+from semedge.station.inspection.loop import Inspection
+from semedge.station.inspection.trust import Arming
+from semedge.station.recorder import Happening, Recorder
+from semedge.station.retention import Retention
+from semedge.station.signals import SignalPipe
+
+TURN_S = 0.5
+"""Longest time between two turns of the housekeeping."""
+
+COUNT_EVERY_S = 5.0
+"""Time between two records of the counters, so that a kill loses no more."""
+
+STOP_TIMEOUT_S = 1.0
+"""What the frames at hand get to be finished; a scorer that hangs is left behind."""
+
+
+UNLIMITED = Limits()
+NO_PLAN = Plan()
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """How long to watch, and where the pictures go.
+
+    Attributes
+    ----------
+    pictures
+        Folder of the pictures of alerts.
+    station
+        Name that events carry.
+    limits
+        When an inspection ends by itself.
+    retention
+        What is kept, and for how long.
+    """
+
+    pictures: Path
+    station: str = "station"
+    limits: Limits = UNLIMITED
+    retention: RetentionSettings = KEEP
+
+
+@dataclass(frozen=True)
+class WatchSummary:
+    """What a run saw.
+
+    Attributes
+    ----------
+    cameras
+        Frames and alerts by camera.
+    elapsed_s
+        Length of the run.
+    latency_ms
+        By camera, median and 95 % quantile of the time from a frame's arrival to the end of its
+        recording, over its last frames; None where there were none.
+    """
+
+    cameras: Mapping[str, Counters]
+    elapsed_s: float
+    latency_ms: Mapping[str, tuple[float, float] | None]
+
+    @property
+    def counters(self) -> Counters:
+        """Frames and alerts of all cameras."""
+        return Counters(
+            **{
+                field.name: sum(getattr(each, field.name) for each in self.cameras.values())
+                for field in fields(Counters)
+            }
+        )
+
+    def sentences(self) -> list[str]:
+        """The summary for people, a sentence a camera."""
+        return [self._sentence(name) for name in self.cameras]
+
+    def _sentence(self, name: str) -> str:
+        counters, latency_ms = self.cameras[name], self.latency_ms[name]
+        rate_hz = counters.frames_inspected / max(self.elapsed_s, 1e-9)
+        text = (
+            f"{counters.frames_seen:,} frames seen, {counters.frames_inspected:,} inspected, "
+            f"{counters.frames_skipped:,} skipped, {counters.frames_lost:,} lost; "
+            f"{counters.alerts:,} alert{'' if counters.alerts == 1 else 's'}; "
+            f"{rate_hz:.1f} frames/s"
+        )
+        if latency_ms is not None:
+            text += f"; latency {latency_ms[0]:.0f} ms, p95 {latency_ms[1]:.0f} ms"
+        return f"{text}." if len(self.cameras) == 1 else f"{name}: {text}."
+
+
+class Watch:
+    """Watches cameras, each in a thread of its own, and tells what happens.
+
+    Parameters
+    ----------
+    lines
+        The cameras and their setups, each with a name of its own. With more than one, a camera
+        that fails is tried again while the others go on.
+    journal
+        Every event is on the disk here before it is delivered.
+    sinks
+        Where events go; they are closed at the end.
+    settings
+        How long to watch, and where the pictures go.
+    plan
+        What the cameras are told by the station file, so that it can be read again.
+    outside
+        The page and the other connections; opened and closed here.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        journal: Journal,
+        sinks: Sequence[Sink],
+        settings: WatchSettings,
+        plan: Plan = NO_PLAN,
+        outside: Outside | None = None,
+    ) -> None:
+        self.state = StationState(settings.station, [line.name for line in lines])
+        self._journal = journal
+        self._delivery = Delivery(journal, sinks)
+        self.state.connect(self._delivery.states, journal.pending_counts)
+        recorder = self._recorder = Recorder(
+            settings.station, journal, self._delivery, self.state, settings.pictures
+        )
+        self._journal_fails = Happening(recorder, "health", "journal-unwritable")
+        self._limits = settings.limits
+        self._scores = ScoreLog(journal, settings.retention.scores_every_s)
+        self._retention = Retention(settings.retention, journal, self._scores, recorder)
+        self._signals = SignalPipe()
+        self._workers = [
+            _Worker(
+                Inspection(
+                    line, recorder, self._scores, settings.limits, keep_trying=len(lines) > 1
+                ),
+                self._signals,
+            )
+            for line in lines
+        ]
+        inspections = [worker.inspection for worker in self._workers]
+        self.control = StationControl(inspections, recorder, plan)
+        self._arming = Arming(journal, inspections, recorder)
+        self._outside = outside or Outside(sinks)
+
+    def run(self) -> WatchSummary:
+        """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
+
+        Raises `SemedgeError` where the only camera cannot be used or a frame cannot be scored;
+        what was raised before is in the journal.
+        """
+        started_s = time.monotonic()
+        self._end_what_a_kill_left()
+        self._retention.look()
+        self.control.restore()
+        self._arm()
+        try:
+            self._outside.open(self.state, self.control)
+            self._delivery.start()
+            with self._signals:
+                for worker in self._workers:
+                    worker.start()
+                try:
+                    self._attend()
+                finally:
+                    self._outside.stopping()
+                    self._stop_workers()
+                    self._delivery.close()
+        finally:
+            self._outside.close()
+        for worker in self._workers:
+            worker.check()
+        snapshot = self.state.snapshot()
+        return WatchSummary(
+            {worker.inspection.name: worker.inspection.counters() for worker in self._workers},
+            time.monotonic() - started_s,
+            {name: camera.latency_ms.get("total") for name, camera in snapshot.cameras.items()},
+        )
+
+    def stop(self) -> None:
+        """Finish the frames at hand and end `run`; callable from any thread."""
+        for worker in self._workers:
+            worker.inspection.stop()
+
+    def _end_what_a_kill_left(self) -> None:
+        for event in self._journal.unended_events():
+            self._recorder.tell(
+                replace(
+                    event,
+                    phase="end",
+                    message="Over, because the watch that told of it was killed.",
+                    raised_at_s=time.time(),
+                    details={**event.details, "interrupted": True},
+                )
+            )
+
+    def _attend(self) -> None:
+        """Mind the house while the cameras' threads work."""
+        counted_s = time.monotonic()
+        while any(worker.is_alive() for worker in self._workers):
+            signals = self._signals.wait(TURN_S)
+            if signals & {signal.SIGINT, signal.SIGTERM}:
+                return
+            turning = [each.inspection.turn_s for each in self._workers if each.is_alive()]
+            self._outside.turn(max(turning, default=0.0))
+            if signal.SIGHUP in signals:
+                # Loading a detector takes seconds, in which the station can still be stopped.
+                threading.Thread(target=self._reload, name="reload", daemon=True).start()
+            if time.monotonic() - counted_s > COUNT_EVERY_S:
+                self._keep_books()
+                counted_s = time.monotonic()
+
+    def _reload(self) -> None:
+        self._outside.reloading()
+        try:
+            self.control.reload("SIGHUP")
+        except SemedgeError as error:
+            say(f"Not reloaded: {error}", level="error", event="reload-refused")
+        else:
+            say("The station file was read again.", event="reloaded")
+        finally:
+            self._outside.reloaded()
+
+    def _arm(self) -> None:
+        if self._limits.require_check:
+            self._arming.look()
+
+    def _keep_books(self) -> None:
+        """Bring to the disk what is due, and say where it takes nothing."""
+        self._retention.look()
+        self._retention.clean()
+        try:
+            self._journal.store_held()
+            self._scores.store()
+            self._arm()
+            for worker in self._workers:
+                worker.inspection.count()
+        except SemedgeError as error:
+            self._journal_fails.start(str(error))
+        else:
+            self._journal_fails.end("The journal is written again; nothing was lost.")
+
+    def _stop_workers(self) -> None:
+        self.stop()
+        until_s = time.monotonic() + STOP_TIMEOUT_S
+        for worker in self._workers:
+            worker.join(max(0.0, until_s - time.monotonic()))
+        for worker in self._workers:
+            if not worker.is_alive():
+                worker.inspection.finish()
+        with contextlib.suppress(SemedgeError):
+            self._scores.store(ended=True)
+
+
+class _Worker(threading.Thread):
+    """An inspection's thread, which wakes the main one at its end."""
+
+    def __init__(self, inspection: Inspection, signals: SignalPipe) -> None:
+        super().__init__(name=f"inspection-{inspection.name}", daemon=True)
+        self.inspection = inspection
+        self._signals = signals
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Inspect; what ends it is kept for `check`."""
+        try:
+            self.inspection.run()
+        except BaseException as error:
+            self._error = error
+        self._signals.wake()
+
+    def check(self) -> None:
+        """Raise what ended the inspection."""
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,105 @@
+"""Pixels as cameras send them become gray images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from semedge.cameras.pixel_formats import gray_from
+from semedge.core.errors import SemedgeError
+
+
+def test_mono8_rows_with_padding() -> None:
+    raw = np.array([1, 2, 3, 99, 4, 5, 6], np.uint8)
+    image = gray_from(raw, "Mono8", (2, 3), row_padding_bytes=1)
+    np.testing.assert_array_equal(image, [[1, 2, 3], [4, 5, 6]])
+    assert image.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("pixel_format", "shift"), [("Mono16", 0), ("Mono14", 2), ("Mono10", 6)])
+def test_two_bytes_fill_the_range(pixel_format: str, shift: int) -> None:
+    values = np.array([0, 1, 2 ** (16 - shift) - 1], "<u2")
+    image = gray_from(values.view(np.uint8), pixel_format, (1, 3))
+    np.testing.assert_array_equal(image, [[0, 1 << shift, (2 ** (16 - shift) - 1) << shift]])
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(gray_from(values, pixel_format, (1, 3)), image)
+
+
+def packed_lsb(values: list[int], bits: int) -> NDArray[np.uint8]:
+    """Without gaps, the lowest bit first: PFNC's `p`."""
+    whole = sum(value << (bits * at) for at, value in enumerate(values))
+    return np.frombuffer(whole.to_bytes((len(values) * bits + 7) // 8, "little"), np.uint8)
+
+
+def packed_gige(values: list[int], bits: int) -> NDArray[np.uint8]:
+    """GigE Vision's `Packed`: upper bytes left and right, the lower bits between them."""
+    low = bits - 8
+    if len(values) % 2:
+        values = [*values, 0]
+    triples = [
+        (first >> low, first & (2**low - 1) | (second & (2**low - 1)) << 4, second >> low)
+        for first, second in zip(values[::2], values[1::2], strict=True)
+    ]
+    return np.array(triples, np.uint8).reshape(-1)
+
+
+@given(
+    st.sampled_from([10, 12]).flatmap(
+        lambda bits: st.tuples(
+            st.just(bits), st.lists(st.integers(0, 2**bits - 1), min_size=1, max_size=17)
+        )
+    )
+)
+def test_packed_values_are_found_again(case: tuple[int, list[int]]) -> None:
+    bits, values = case
+    expected = [[value << (16 - bits) for value in values]]
+    shape = (1, len(values))
+    for pixel_format, raw in (
+        (f"Mono{bits}p", packed_lsb(values, bits)),
+        (f"Mono{bits}Packed", packed_gige(values, bits)),
+    ):
+        image = gray_from(raw, pixel_format, shape)
+        assert image.dtype == np.uint16
+        np.testing.assert_array_equal(image, expected, err_msg=pixel_format)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "pixel", "gray"),
+    [
+        ("RGB8", (255, 0, 0), 76),
+        ("BGR8", (255, 0, 0), 29),
+        ("RGB8Packed", (255, 0, 0), 76),
+        ("RGBa8", (255, 0, 0, 255), 76),
+        ("BGRA8Packed", (255, 0, 0, 255), 29),
+    ],
+)
+def test_colours(pixel_format: str, pixel: tuple[int, ...], gray: int) -> None:
+    raw = np.array([pixel] * 6, np.uint8)
+    np.testing.assert_array_equal(gray_from(raw, pixel_format, (2, 3)), np.full((2, 3), gray))
+
+
+@pytest.mark.parametrize("mosaic", ["BayerRG", "BayerGR", "BayerGB", "BayerBG"])
+@pytest.mark.parametrize(("bits", "kind"), [("8", "u1"), ("12", "<u2")])
+def test_a_mosaic_of_red_alone_is_as_gray_as_red(mosaic: str, bits: str, kind: str) -> None:
+    red = {"BayerRG": (0, 0), "BayerGR": (0, 1), "BayerGB": (1, 0), "BayerBG": (1, 1)}[mosaic]
+    white = 2 ** int(bits) - 1
+    pixels = np.zeros((8, 8), kind)
+    pixels[red[0] :: 2, red[1] :: 2] = white
+    image = gray_from(pixels, f"{mosaic}{bits}", (8, 8))
+    full = np.iinfo(image.dtype).max
+    np.testing.assert_allclose(image[2:6, 2:6] / full, 0.299, atol=0.005)
+
+
+@pytest.mark.parametrize("pixel_format", ["YUV422_8", "Mono1p", "Coord3D_ABC32f", "BayerRG", ""])
+def test_a_format_that_is_not_known_is_said(pixel_format: str) -> None:
+    with pytest.raises(SemedgeError, match="semedge cannot read; set pixel_format to Mono8"):
+        gray_from(np.zeros(100, np.uint8), pixel_format, (2, 2))
+
+
+@pytest.mark.parametrize("pixel_format", ["Mono8", "Mono16", "Mono12p", "Mono12Packed", "RGB8"])
+def test_a_buffer_that_is_too_short_is_said(pixel_format: str) -> None:
+    with pytest.raises(SemedgeError, match="sent 10 bytes where the picture needs"):
+        gray_from(np.zeros(10, np.uint8), pixel_format, (10, 10))

@@ -1,0 +1,129 @@
+"""A station judges only once it has judged its challenge set, where it is told to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from bundles import normal_frames, with_film
+from commandcall import Call
+
+from semedge.decision.defect import Levels
+from semedge.journal.history import History, Question
+from semedge.journal.journal import Journal
+from semedge.station.camera_setup import SourceChoice
+from semedge.station.config.sections import DecisionSection
+from semedge.station.load import LineChoice
+from semedge.station.overrides import asked_for, keep
+
+
+@pytest.fixture
+def station(tiny_file: Path, calibration_file: Path, images: Path, tmp_path: Path) -> Path:
+    golden, defects = tmp_path / "golden", tmp_path / "defects"
+    for folder in (golden, defects):
+        folder.mkdir()
+    for number, image in enumerate(normal_frames()[:2]):
+        cv2.imwrite(str(golden / f"good{number}.png"), image)
+        cv2.imwrite(str(defects / f"bad{number}.png"), with_film(image))
+    path = tmp_path / "semedge.toml"
+    path.write_text(
+        f"""
+        [camera]
+        source = "{images}"
+        [detector]
+        file = "{tiny_file}"
+        workers = 1
+        [calibration]
+        file = "{calibration_file}"
+        [journal]
+        file = "journal.sqlite"
+        [challenge]
+        golden = "golden"
+        defects = "defects"
+        [watch]
+        require_check = true
+        """
+    )
+    return path
+
+
+def defects_told(call: Call, station: Path) -> int:
+    result = call("watch", "--station", station, "--json")
+    assert result.status == 0, result.err
+    events = [json.loads(line) for line in result.out.splitlines()]
+    return sum((event["kind"], event["phase"]) == ("defect", "start") for event in events)
+
+
+def test_a_station_judges_once_it_has_passed(call: Call, station: Path, tmp_path: Path) -> None:
+    assert defects_told(call, station) == 0
+    result = call("check", "--station", station, "--json")
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["camera"] == {
+        "golden": 2,
+        "defects": 2,
+        "alarmed": [],
+        "missed": [],
+        "passed": True,
+    }
+    assert defects_told(call, station) == 1
+    with History(tmp_path / "journal.sqlite") as history:
+        (event,) = history.rows(Question(kind="check"))
+        assert event["code"] == "passed"
+        assert "passed: 0 of 2 good samples alarmed, 2 of 2 bad" in event["message"]
+
+
+def test_what_was_passed_holds_for_what_was_in_force(call: Call, station: Path) -> None:
+    assert call("check", "--station", station).status == 0
+    station.write_text(station.read_text() + "[decision]\nalarm = 9.0\n")
+    assert defects_told(call, station) == 0
+    assert call("check", "--station", station).status == 0
+    assert defects_told(call, station) == 1
+
+
+def test_a_set_that_is_judged_wrongly_disarms(call: Call, station: Path, tmp_path: Path) -> None:
+    assert call("check", "--station", station).status == 0
+    result = call("check", "--station", station, "--golden", tmp_path / "defects")
+    assert result.status == 1
+    assert "FAILED: 2 of 2 good samples alarmed, 2 of 2 bad samples were found" in result.out
+    assert "bad0.png" in result.out
+    assert defects_told(call, station) == 0
+    missed = call("check", "--station", station, "--defects", tmp_path / "golden")
+    assert "0 of 2 bad samples were found" in missed.out
+
+
+def test_levels_that_were_moved_at_run_time_are_what_is_checked(
+    call: Call, station: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    choice = LineChoice(
+        "camera", SourceChoice("x"), tiny_file, calibration_file, DecisionSection(), workers=1
+    )
+    setup = choice.load().setup
+    with setup.detector, Journal(tmp_path / "journal.sqlite") as journal:
+        moved = type(setup)(
+            setup.camera, setup.detector, setup.calibration, Levels(1e6), setup.decision
+        )
+        keep(journal, "camera", moved, asked_for(setup), None)
+    result = call("check", "--station", station)
+    assert result.status == 1
+    assert "0 of 2 bad samples were found" in result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('golden = "golden"', ""), "name their folders as challenge.golden"),
+        (('golden = "golden"', 'golden = "empty"'), "empty"),
+        (('file = "journal.sqlite"', ""), "names no journal"),
+    ],
+)
+def test_what_is_missing_is_said(
+    call: Call, station: Path, tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    station.write_text(station.read_text().replace(*change))
+    result = call("check", "--station", station)
+    assert result.status == 1
+    assert said in result.err
+    assert "Traceback" not in result.err

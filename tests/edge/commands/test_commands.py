@@ -1,0 +1,274 @@
+"""`watch`, `score` and `inspect` as a user calls them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bundles import tiny_members
+from commandcall import Call
+
+from semedge.journal.journal import Journal
+
+
+def test_watch_raises_alerts_and_keeps_them(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    result = call(
+        "watch", "--camera", images, "--detector", tiny_file, "--calibration", calibration_file
+    )
+    assert result.status == 0, result.err
+    assert result.out == ""
+    line, end = [line for line in result.err.splitlines() if line.startswith("ALARM ")]
+    assert " camera start: Frame 1 (" in line
+    assert " camera end: Over after 1 frame in " in end
+    assert f"({images / 'frame2.png'})" in line
+    overlay = Path(line.rsplit(" ", 1)[1])
+    assert overlay.is_relative_to(tmp_path / "semedge-pictures")
+    assert cv2.imread(str(overlay)) is not None
+    assert result.err.splitlines()[-1].startswith(
+        "4 frames seen, 3 inspected, 1 skipped, 0 lost; 1 alert; "
+    )
+    assert "With 95 % confidence, at most 10 % of normal frames raise an alarm" in result.err
+    with Journal(tmp_path / "semedge-journal.sqlite") as journal:
+        assert journal.counts().events == 2
+        assert journal.counts().pending == 0
+
+
+def test_watch_prints_one_json_line_an_alert(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path
+) -> None:
+    (images / "broken.png").unlink()
+    result = call(
+        *("watch", "--camera", images, "--loop", "--max-frames", "12", "--json"),
+        *("--detector", tiny_file, "--calibration", calibration_file),
+    )
+    assert result.status == 0, result.err
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert [event["sequence"] for event in events] == [1, 1, 4, 4, 7, 7, 10, 10]
+    assert [event["phase"] for event in events] == ["start", "end"] * 4
+    assert {event["source"] for event in events} == {str(images / "frame2.png")}
+    assert len({event["event_id"] for event in events}) == 4
+    assert "; 4 alerts; " in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ([], 2, "No camera was given"),
+        (["--camera", "sim:1"], 2, "semedge calibrate --images DIR --out calibration.json"),
+        (
+            ["--camera", "sim:1", "--detector", "d.semedge"],
+            2,
+            "semedge calibrate --detector d.semedge --images DIR --out calibration.json",
+        ),
+        (
+            ["--camera", "sim:1", "--detector", "absent", "--calibration", "c.json"],
+            1,
+            "The detector absent cannot be read",
+        ),
+        (["--camera", "sim:1", "--timeout-s", "0"], 2, "--timeout-s"),
+        (["--camera", "sim:1", "--stride", "0"], 2, "--stride"),
+        (["--station", "absent.toml"], 1, "The station file absent.toml cannot be read"),
+    ],
+)
+def test_watch_says_what_it_lacks(
+    call: Call, arguments: list[str], status: int, said: str, tmp_path: Path
+) -> None:
+    result = call("watch", *arguments)
+    assert result.status == status
+    assert said in result.err
+    assert list(tmp_path.iterdir()) == [], "nothing is made before everything is there"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"--camera": "absent-folder"}, "There is no file, folder or match for absent-folder"),
+        ({"--camera": "sim:x"}, "Received: sim:x"),
+        ({"--calibration": "absent.json"}, "The calibration absent.json cannot be read"),
+        ({"--stride": "16"}, "was made with the stride 32, and the detector runs with 16"),
+        ({"--journal": "text.sqlite"}, "The journal text.sqlite could not be read"),
+    ],
+)
+def test_watch_cannot_start(
+    call: Call,
+    tiny_file: Path,
+    calibration_file: Path,
+    tmp_path: Path,
+    change: dict[str, str],
+    said: str,
+) -> None:
+    (tmp_path / "text.sqlite").write_text("these are my notes, not a database\n" * 50)
+    options = {
+        "--camera": "sim:1",
+        "--detector": str(tiny_file),
+        "--calibration": str(calibration_file),
+        **change,
+    }
+    result = call("watch", *(part for pair in options.items() for part in pair))
+    assert result.status == 1
+    assert said in result.err.splitlines()[-1]
+    assert result.out == ""
+
+
+def test_flags_win_over_variables_over_the_station_file_over_defaults(
+    call: Call,
+    tiny_file: Path,
+    calibration_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "station").mkdir()
+    station = tmp_path / "station" / "semedge.toml"
+    station.write_text(
+        f"""
+        [camera]
+        source = "sim:1?size=256x192"
+        [detector]
+        file = "{tiny_file}"
+        workers = 1
+        [calibration]
+        file = "{calibration_file}"
+        [journal]
+        file = "station.sqlite"
+        [watch]
+        max_frames = 1
+        """
+    )
+
+    def frames_and_journal(*arguments: str) -> tuple[str, list[str]]:
+        result = call("watch", "--station", station, *arguments)
+        assert result.status == 0, result.err
+        found = [*tmp_path.glob("*.sqlite"), *tmp_path.glob("*/*.sqlite")]
+        return result.err.splitlines()[-1].split(",")[0], sorted(path.name for path in found)
+
+    assert frames_and_journal() == ("1 frames seen", ["station.sqlite"])
+    monkeypatch.setenv("SEMEDGE_MAX_FRAMES", "2")
+    monkeypatch.setenv("SEMEDGE_JOURNAL", "variable.sqlite")
+    assert frames_and_journal() == ("2 frames seen", ["station.sqlite", "variable.sqlite"])
+    assert frames_and_journal("--max-frames", "3", "--journal", "flag.sqlite") == (
+        "3 frames seen",
+        ["flag.sqlite", "station.sqlite", "variable.sqlite"],
+    )
+
+
+def test_score_tables_every_image(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    result = call(
+        *("score", images, "--detector", tiny_file, "--calibration", calibration_file),
+        *("--out", "scores.csv", "--json"),
+    )
+    assert result.status == 0, result.err
+    document = json.loads(result.out)
+    names = [Path(file["path"]).name for file in document["files"]]
+    assert names == ["frame1.png", "frame2.png", "frame10.png"]
+    assert [file["above_threshold"] for file in document["files"]] == [False, True, False]
+    film = document["files"][1]
+    assert film["frame_score"] > document["threshold"]
+    assert 90 <= film["peak_x_px"] <= 154
+    assert 60 <= film["peak_y_px"] <= 124
+    assert len(document["skipped"]) == 1
+    assert "broken.png" in document["skipped"][0]
+    assert "3 scored, 1 skipped, 1 above the threshold" in result.err
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["frame_score"]) for row in rows] == [
+        file["frame_score"] for file in document["files"]
+    ]
+    assert [row["above_threshold"] for row in rows] == ["False", "True", "False"]
+
+
+def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_file: Path) -> None:
+    result = call("score", images / "frame1.png", images / "frame2.png", "--detector", tiny_file)
+    assert result.status == 0, result.err
+    assert result.out == ""
+    assert len([line for line in result.err.splitlines() if "frame" in line]) == 2
+    assert "ALARM" not in result.err
+    assert result.err.endswith("2 scored, 0 skipped.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["images/broken.png"], 1, "None of the 1 files could be scored"),
+        (["images/none*.png"], 1, "There is no file, folder or match for images/none*.png"),
+        (["small.png"], 1, "small.png cannot be scored: The frame of 40x20 px is smaller"),
+        (["images", "--out", "images/frame1.png/x.csv"], 1, "could not be written"),
+        (["images", "--calibration", "small.png"], 1, "The calibration small.png is damaged"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_score_says_what_is_wrong(
+    call: Call,
+    images: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((20, 40), np.uint8))
+    result = call("score", *arguments, "--detector", tiny_file)
+    assert result.status == status
+    assert said in result.err
+    assert result.out == ""
+
+
+def test_inspect_tells_what_a_bundle_holds(call: Call, tiny_file: Path) -> None:
+    result = call("inspect", tiny_file)
+    assert result.status == 0, result.err
+    for said in (
+        "tiny; thesis section none",
+        "32x32 px, stride 32 px",
+        "float32",
+        "gaussian = 1 embedding_gaussian",
+        "doubled = 2 embedding_gaussian",
+        "h_x = embedding(x)",
+        f"embedding.tflite, {len(tiny_members()['embedding.tflite']):,} bytes",
+        "rank correlation 1.00000",
+    ):
+        assert said in result.err
+
+
+def test_inspect_prints_the_manifest(call: Call, tiny_file: Path) -> None:
+    document = json.loads(call("inspect", tiny_file, "--json").out)
+    assert document["path"] == str(tiny_file)
+    assert document["manifest"]["detector"] == "tiny"
+    assert set(document["manifest"]["members"]) == set(tiny_members())
+
+
+def test_inspect_refuses_what_is_no_bundle(call: Call, images: Path) -> None:
+    result = call("inspect", images / "broken.png")
+    assert result.status == 1
+    assert "is damaged or not a semedge bundle" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_watch_hands_its_events_to_the_sinks_of_the_station_file(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    station = tmp_path / "semedge.toml"
+    station.write_text(
+        f"""
+        [camera]
+        source = "{images}"
+        [sinks.lamp]
+        kind = "command"
+        argv = ["sh", "-c", "cat >> given"]
+        """
+    )
+    result = call(
+        *("watch", "--station", station, "--detector", tiny_file),
+        *("--calibration", calibration_file, "--json"),
+    )
+    assert result.status == 0, result.err
+    given = [json.loads(line) for line in (tmp_path / "given").read_text().splitlines()]
+    printed = [json.loads(line) for line in result.out.splitlines()]
+    assert given == printed
+    assert [each["phase"] for each in given] == ["start", "end"]

@@ -1,0 +1,54 @@
+"""What only some stations need is imported by those alone, and named where it is absent."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from station_support import remote_of, running_station
+
+from semedge.core.errors import SemedgeError
+from semedge.core.section import Secret
+from semedge.journal.reader import Archive
+from semedge.sinks.apprise import AppriseSection
+from semedge.sinks.modbus import ModbusSection
+from semedge.sinks.mqtt import MqttSection
+from semedge.sinks.opcua import OpcUaSection
+from semedge.sinks.section import SinkSection
+from semedge.sinks.webhook import WebhookSection
+from semedge.web.section import WebSection
+from semedge.web.server import PageServer
+
+
+@pytest.mark.parametrize(
+    ("section", "package", "extra"),
+    [
+        (AppriseSection(kind="apprise", addresses=Secret(env="X")), "apprise", "notify"),
+        (ModbusSection(kind="modbus"), "pymodbus", "modbus"),
+        (MqttSection(kind="mqtt", host="h"), "paho", "mqtt"),
+        (OpcUaSection(kind="opcua"), "asyncua", "opcua"),
+        (WebhookSection(kind="webhook", url="http://h/"), "httpx", "webhook"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_sink_names_the_extra_that_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, section: SinkSection, package: str, extra: str
+) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(sys, "path", [])
+    sentence = rf"needs .+, which is not installed here; .*pip install 'semedge\[{extra}\]'\."
+    with pytest.raises(SemedgeError, match=sentence):
+        section.open("name")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("package", ["uvicorn", "fastapi"])
+def test_the_page_names_the_extra_that_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    state, control = running_station()
+    with pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"):
+        PageServer(WebSection(port=0), state, remote_of(control), Archive(tmp_path / "j", tmp_path))

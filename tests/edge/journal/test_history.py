@@ -1,0 +1,141 @@
+"""The history is found by time and kind, and other programs can read it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from commandcall import Call
+from events import EVENT
+
+from semedge.core.clock import utc_seconds
+from semedge.core.errors import SemedgeError
+from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, parse_time
+from semedge.journal.journal import Journal
+from semedge.journal.records import ScoreRow
+
+START_S = 1_700_000_000.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "semedge-journal.sqlite"
+    with Journal(path) as journal:
+        left = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
+        right = journal.start_run("right", "sim:2", "ab" * 32, 2.0)
+        journal.add_scores(
+            [
+                ScoreRow(left, START_S + 60 * at, at, at / 10, "alarm" if at == 3 else None)
+                for at in range(4)
+            ]
+        )
+        journal.add_scores([ScoreRow(right, START_S, 9, 0.9, "warn", frames=5)])
+        for at, (camera, kind, level) in enumerate(
+            [("left", "defect", "warn"), ("right", "defect", "alarm"), ("left", "health", None)]
+        ):
+            event = replace(
+                EVENT,
+                event_id=uuid.UUID(int=at + 1).hex,
+                camera=camera,
+                kind=kind,
+                level=level,
+                raised_at_s=START_S + 60 * at,
+                message=f"event {at}, with a comma",
+            )
+            journal.add_event(event, ["mqtt"], left)
+        journal.acknowledge(uuid.UUID(int=1).hex, "page")
+        journal.add_audit("page", "left", "levels", {"alarm": 2.0}, {"alarm": 3.0})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("question", "numbers"),
+    [
+        (Question(), [1, 2, 3]),
+        (Question(camera="left"), [1, 3]),
+        (Question(kind="defect"), [1, 2]),
+        (Question(level="alarm"), [2]),
+        (Question(phase="end"), []),
+        (Question(most=2), [2, 3]),
+        (Question(since=parse_time("2023-11-14T22:14:20Z")), [2, 3]),
+        (Question(until=parse_time("2023-11-14T22:14:20+00:00")), [1]),
+        (Question(kind="defect", camera="left", most=1), [1]),
+    ],
+)
+def test_events_are_found(path: Path, question: Question, numbers: list[int]) -> None:
+    with History(path) as history:
+        assert [row["number"] for row in history.rows(question)] == numbers
+        assert [row["number"] for row in history.documents(question)] == numbers
+
+
+def test_rows_have_their_columns(path: Path) -> None:
+    with History(path) as history:
+        for subject in SUBJECTS:
+            for row in history.rows(Question(subject)):
+                assert tuple(row) == COLUMNS[subject]
+        (first, *_) = history.rows(Question())
+        assert (first["acknowledged_by"], first["frame_score"]) == ("page", 3.5)
+        scores = list(history.rows(Question("scores", camera="left")))
+        assert [row["score"] for row in scores] == [0.0, 0.1, 0.2, 0.3]
+        assert [row["level"] for row in history.rows(Question("scores", level="warn"))] == ["warn"]
+        (audit,) = history.documents(Question("audit"))
+        assert audit["after"] == {"alarm": 3.0}
+        assert len(list(history.rows(Question("deliveries", kind="defect")))) == 2
+        with pytest.raises(SemedgeError, match="The scores have no kind; leave it out"):
+            list(history.rows(Question("scores", kind="defect")))
+
+
+def test_a_journal_can_be_read_while_it_is_written_to(path: Path) -> None:
+    with Journal(path) as journal, History(path) as history:
+        journal.add_event(replace(EVENT, event_id=uuid.uuid4().hex), [])
+        assert len(list(history.rows(Question()))) == 4
+
+
+@pytest.mark.parametrize("text", ["yesterday", "12x", "2026-13-01", "", "1e9d", "99999999999d"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SemedgeError, match=r"A time is a date such as .* Received: "):
+        parse_time(text)
+
+
+def test_an_age_counts_from_now() -> None:
+    assert utc_seconds(parse_time("90m")) == pytest.approx(time.time() - 5400, abs=5)
+    assert parse_time("999999999w") == "1970-01-01T00:00:00.000000Z"
+    assert parse_time("2023-11-14T22:14:20+01:00") == "2023-11-14T21:14:20.000000Z"
+
+
+def test_the_command_prints_and_exports(call: Call, path: Path, tmp_path: Path) -> None:
+    shown = call("history", "--journal", path, "--kind", "health")
+    assert shown.status == 0
+    assert shown.out.count("\n") == 1
+    assert "event 2, with a comma" in shown.out
+    document = json.loads(call("history", "audit", "--journal", path, "--json").out)
+    assert document["audit"][0]["before"] == {"alarm": 2.0}
+    table, columns = tmp_path / "e.csv", tmp_path / "s.parquet"
+    assert call("history", "events", "--journal", path, "--out", table).status == 0
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["message"] == "event 0, with a comma"
+    assert [row["level"] for row in rows] == ["warn", "alarm", ""]
+    assert call("history", "scores", "--journal", path, "--out", columns).status == 0
+    read = pyarrow.parquet.read_table(columns).to_pylist()
+    assert [(row["score"], row["frames"]) for row in read if row["camera"] == "right"] == [(0.9, 5)]
+    nothing = call("history", "--journal", path, "--since", "1h")
+    assert (nothing.status, nothing.out) == (0, "")
+    assert "Nothing of that is in the journal." in nothing.err
+
+
+def test_what_cannot_be_read_or_written_is_said(call: Call, path: Path, tmp_path: Path) -> None:
+    absent = tmp_path / "absent.sqlite"
+    result = call("history", "--journal", absent)
+    assert result.status == 1
+    assert "could not be opened" in result.err
+    assert not absent.exists()
+    result = call("history", "--journal", path, "--out", tmp_path / "events.xlsx")
+    assert "ends in .csv or .parquet" in result.err
+    assert call("history", "--journal", path, "--out", tmp_path / "no" / "e.csv").status == 0

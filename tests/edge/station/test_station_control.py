@@ -1,0 +1,231 @@
+"""A running watch is changed from outside: no frame is lost, and who did it is on record."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from bundles import normal_frames, with_film
+from faults import Fault
+from numpy.typing import NDArray
+from recipes import make_recipe
+from scripted import Collector, ScriptedCamera
+
+from semedge.cameras import Camera
+from semedge.core.errors import SemedgeError
+from semedge.decision.defect import Levels
+from semedge.journal.journal import Journal
+from semedge.station.camera_setup import SourceChoice
+from semedge.station.config.sections import DecisionSection
+from semedge.station.control import Plan
+from semedge.station.load import LineChoice, load_lines
+from semedge.station.watch import Watch, WatchSettings
+
+NORMAL = normal_frames()[0]
+FILMED = with_film(NORMAL)
+
+
+@dataclass(frozen=True)
+class Scripted(SourceChoice):
+    """A source whose camera plays a script."""
+
+    script: tuple = field(default=(), compare=False)
+
+    def open(self) -> Camera:
+        return ScriptedCamera(*self.script)
+
+
+@dataclass
+class Station:
+    """Everything that a watch needs but its frames."""
+
+    folder: Path
+    choice: LineChoice
+    collector: Collector = field(default_factory=Collector)
+
+    def watch(self, journal: Journal, *script: object, again: Callable | None = None) -> Watch:
+        choice = replace(self.choice, camera=Scripted("script", script=script))
+        plan = Plan({"left": choice}, self.folder, again)
+        lines = load_lines([choice])
+        settings = WatchSettings(self.folder / "pictures")
+        return Watch(lines, journal, [self.collector], settings, plan)
+
+    @property
+    def journal_file(self) -> Path:
+        return self.folder / "journal.sqlite"
+
+    def rows(self, query: str) -> list[tuple]:
+        connection = sqlite3.connect(self.journal_file)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def station(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Station:
+    choice = LineChoice(
+        "left", SourceChoice("script"), tiny_file, calibration_file, DecisionSection(), workers=1
+    )
+    return Station(tmp_path, choice)
+
+
+def defects(station: Station) -> list[tuple[int | None, str]]:
+    events = [event for event in station.collector.events if event.kind == "defect"]
+    return [(event.sequence, event.phase) for event in events]
+
+
+def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Station) -> None:
+    def move() -> NDArray:
+        watch.control.set_levels("left", Levels(1e6), "page")
+        return FILMED
+
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, FILMED, NORMAL, move, NORMAL)
+        threshold = watch.state.snapshot().cameras["left"].in_force.levels.alarm
+        watch.run()
+        assert watch.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        assert defects(station) == [(0, "start"), (0, "end")]
+        again = station.watch(journal, FILMED, NORMAL)
+        assert again.run().counters.alerts == 0
+        assert again.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        # Who asks for the file's own levels again forgets that they were moved.
+        again.control.set_levels("left", Levels(threshold), "page")
+        assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
+    ((who, camera, action, before, after), _) = station.rows(
+        "SELECT who, camera, action, before, after FROM audit ORDER BY audit_id"
+    )
+    assert (who, camera, action) == ("page", "left", "levels")
+    assert json.loads(before)["alarm"] == threshold
+    assert json.loads(after)["alarm"] == 1e6
+    told = [event for event in station.collector.events if event.kind == "recipe"]
+    assert [event.code for event in told] == ["levels-changed", "levels-changed"]
+    assert "page changed what left is judged by: alarm" in told[0].message
+    assert station.rows("SELECT threshold FROM runs")[:2] == [(threshold,), (1e6,)]
+
+
+def test_what_was_set_gives_way_when_the_station_file_asks_for_something_new(
+    station: Station,
+) -> None:
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal)
+        watch.control.set_levels("left", Levels(1e6), "page")
+        station.choice = replace(station.choice, decision=DecisionSection(alarm=20.0))
+        assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
+
+
+@pytest.mark.fault(Fault.RECIPE)
+def test_a_recipe_is_switched_to_without_losing_a_frame(station: Station) -> None:
+    strict = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
+
+    def switch() -> NDArray:
+        assert watch.control.recipes() == [strict]
+        watch.control.switch_recipe("left", strict, "mqtt")
+        return FILMED
+
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, NORMAL, FILMED, switch, NORMAL, FILMED)
+        summary = watch.run()
+        assert summary.counters.frames_seen == summary.counters.frames_inspected == 5
+        assert summary.counters.frames_lost == 0
+        # The defect that went on ends with what it was judged by.
+        assert defects(station) == [(1, "start"), (1, "end")]
+        in_force = watch.state.snapshot().cameras["left"].in_force
+        assert (in_force.recipe, in_force.recipe_version) == ("strict", 1)
+        again = station.watch(journal, FILMED)
+        again.run()
+        assert again.state.snapshot().cameras["left"].in_force == in_force
+    assert station.rows("SELECT who, action FROM audit") == [("mqtt", "recipe")]
+    assert [row[0] for row in station.rows("SELECT recipe_sha256 IS NULL FROM runs")] == [
+        1,
+        0,
+        1,
+        0,
+    ]
+
+
+@pytest.mark.fault(Fault.RECIPE)
+def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station) -> None:
+    bad = station.folder / "bad.recipe"
+    bad.write_bytes(b"no recipe")
+    gone = station.folder / "gone.recipe"
+
+    def switch() -> NDArray:
+        for path, said in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
+            with pytest.raises(SemedgeError, match=said):
+                watch.control.switch_recipe("left", path, "page")
+        with pytest.raises(SemedgeError, match="There is no camera 'right'; this station has left"):
+            watch.control.switch_recipe("right", bad, "page")
+        with pytest.raises(SemedgeError, match="There is no event"):
+            watch.control.acknowledge("0" * 32, "page")
+        with pytest.raises(SemedgeError, match="no station file to read again"):
+            watch.control.reload("page")
+        return FILMED
+
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, NORMAL, switch, NORMAL)
+        assert watch.run().counters.alerts == 1
+    assert station.rows("SELECT count(*) FROM audit") == [(0,)]
+
+
+def test_a_recipe_that_changed_since_is_not_taken_up_again(
+    station: Station, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
+    with Journal(station.journal_file) as journal:
+        station.watch(journal).control.switch_recipe("left", path, "page")
+        make_recipe(path, decision={"alarm": 2e6})
+        assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
+    assert "is not taken up again" in capsys.readouterr().err
+
+
+def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> None:
+    path = make_recipe(station.folder / "other.recipe", camera={"exposure_us": 100.0})
+
+    @dataclass(frozen=True)
+    class Particular(SourceChoice):
+        def open(self) -> Camera:
+            if self.settings.exposure_us is not None:
+                raise SemedgeError("The camera takes no exposure_us; leave it out.")
+            return ScriptedCamera(*scripts.pop(0))
+
+    def switch() -> NDArray:
+        watch.control.switch_recipe("left", path, "page")
+        return NORMAL
+
+    scripts = [(NORMAL, switch), (FILMED, NORMAL)]
+    with Journal(station.journal_file) as journal:
+        choice = replace(station.choice, camera=Particular("script"))
+        lines = load_lines([choice])
+        settings = WatchSettings(station.folder / "pictures")
+        plan = Plan({"left": choice})
+        watch = Watch(lines, journal, [station.collector], settings, plan)
+        assert watch.run().counters.frames_inspected == 4
+        assert watch.state.snapshot().cameras["left"].in_force.recipe is None
+    codes = [event.code for event in station.collector.events if event.kind == "recipe"]
+    assert codes == ["recipe-changed", "refused"]
+    assert defects(station) == [(0, "start"), (0, "end")]
+
+
+def test_the_station_file_is_read_again(station: Station) -> None:
+    plans = []
+
+    def reload() -> NDArray:
+        watch.control.reload("SIGHUP")
+        return FILMED
+
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, NORMAL, reload, reload, again=lambda: plans[0])
+        choice = watch.control._plan.choices["left"]
+        plans.append(Plan({"left": replace(choice, decision=DecisionSection(alarm=1e6))}))
+        plans[0] = replace(plans[0], again=lambda: plans[0])
+        assert watch.run().counters.alerts == 0
+    assert station.rows("SELECT who, action FROM audit") == [("SIGHUP", "reload")]
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, again=lambda: Plan({"right": choice}))
+        with pytest.raises(SemedgeError, match="names the cameras right, and left are watched"):
+            watch.control.reload("SIGHUP")

@@ -1,0 +1,138 @@
+"""docs/new-detector.md: its example is installed as a package and goes to a score as told there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from commandcall import Call
+
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.errors import SemedgeError
+from semedge.inference.bundle import read_bundle
+from semedge_trainer.detectors import detector_class, known_names
+from semedge_trainer.training import train as training
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PAGE = Path(__file__).parents[3] / "docs" / "new-detector.md"
+SHAPE = (96, 128)
+CALIBRATION_FRAMES = 29
+"""Enough to prove a false-alarm rate of 10 % at 95 % confidence."""
+STEPS = 3
+
+
+def block(language: str) -> str:
+    """The page's only block of code in a language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return found
+
+
+def install(folder: Path, project: Mapping[str, Any], modules: Mapping[str, str]) -> None:
+    """Put modules and a distribution's metadata where they are imported from, as pip does."""
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source)
+    metadata = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    lines = []
+    for group, entries in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that modules and packages are found in."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if (folder / f"{name}.py").exists():
+            del sys.modules[name]
+
+
+def write_frames(folder: Path, seed: int, count: int, defect_rate: float = 0.0) -> None:
+    folder.mkdir()
+    line = SimulatedLine(seed=seed, shape=SHAPE, defect_rate=defect_rate)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number}.png"), line.frame(number).image)
+
+
+def test_the_example_goes_from_normal_frames_to_a_score(
+    site: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SAMPLE_PATCHES", 1024)
+    project = tomllib.loads(block("toml"))
+    (module,) = project["tool"]["setuptools"]["py-modules"]
+    install(site, project["project"], {module: block("python")})
+    write_frames(tmp_path / "good", seed=1, count=2)
+    write_frames(tmp_path / "more-good", seed=2, count=CALIBRATION_FRAMES)
+    write_frames(tmp_path / "line", seed=3, count=2)
+    said = {}
+    for line in block("sh").splitlines():
+        program, command, *arguments = shlex.split(line)
+        assert program == "semedge"
+        shortened = ("--steps", STEPS) if command == "train" else ()
+        result = call(command, *arguments, *shortened)
+        assert result.status == 0, result.err
+        said[command] = result.out
+    assert "thumbnail" in said["detectors"]
+    manifest = read_bundle(tmp_path / "thumbnail.semedge").manifest
+    assert manifest.quantization == "int8"
+    assert manifest.training.packages["thumbnail-detector"] == "1.0"
+    assert manifest.training.options == {"thumbnail_channels": 1, "noise": 0.1}
+    assert manifest.training.steps == {"painting": STEPS}
+    assert manifest.parity["residual"].rank_correlation > 0.99
+    assert json.loads((tmp_path / "line.json").read_text())["groups"] == CALIBRATION_FRAMES
+    scores = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    assert len(scores) == 2
+    assert all(np.isfinite(float(row["frame_score"])) for row in scores)
+
+
+BROUGHT = "from semedge_trainer.detectors.pca import Pca\nclass Own(Pca):\n    name = 'own'\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "sentence"),
+    [
+        ({"pca": "brought:Own"}, BROUGHT, "other brings a detector pca, as semedge does; rename"),
+        ({"own": "brought:Own"}, "import nothing_such", "own of the package other cannot be imp"),
+        ({"own": "brought:Missing"}, BROUGHT, "cannot be imported .AttributeError"),
+        ({"own": "brought:Pca"}, BROUGHT, "The detector pca of the package other has the entry"),
+        ({"own": "brought:Other"}, "class Other: name = 'own'", "is no TrainableDetector"),
+    ],
+)
+def test_a_package_that_brings_no_detector_is_named(
+    site: Path, entry: dict[str, str], source: str, sentence: str
+) -> None:
+    project = {"name": "other", "version": "1", "entry-points": {"semedge.detectors": entry}}
+    install(site, project, {"brought": source})
+    with pytest.raises(SemedgeError, match=sentence):
+        detector_class("own")
+
+
+def test_a_detector_that_is_brought_is_known_and_imported_only_when_asked_for(site: Path) -> None:
+    entry = {"semedge.detectors": {"own": "brought:Own"}}
+    install(site, {"name": "other", "version": "1", "entry-points": entry}, {"brought": BROUGHT})
+    assert known_names()[-1] == "own"
+    assert "brought" not in sys.modules
+    assert detector_class("own").name == "own"
+    with pytest.raises(SemedgeError, match=r"did you mean own\?"):
+        detector_class("owm")

@@ -1,0 +1,1 @@
+"""Tables 51-55 of the thesis, cell by cell."""

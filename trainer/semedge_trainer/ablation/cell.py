@@ -1,0 +1,156 @@
+"""One cell of the ablation, in a process of its own: `python -m semedge_trainer.ablation.cell`.
+
+A process for each keeps what TensorFlow holds on to out of the next, and lets several run beside
+one another, here or on the machines of a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.core.information_bar import LowerEdge
+from semedge.inference.bundle import read_bundle
+from semedge_trainer.ablation.plan import Cell, CellJob, CellResult, chosen_frames
+from semedge_trainer.evaluation.bundle_scorer import AnyScorer, MultiScorer
+from semedge_trainer.evaluation.evaluate import PatchSample
+from semedge_trainer.evaluation.masks import match_masks
+from semedge_trainer.evaluation.protocols import ThesisProtocol
+from semedge_trainer.evaluation.results import evaluate_frames
+from semedge_trainer.extra import need_tensorflow
+
+if TYPE_CHECKING:
+    from semedge_trainer.training.run import Run
+
+SAMPLE_SEED = 0
+"""Of the patches measured and of the search: the same for every cell."""
+
+
+def cell_command(job_path: Path, result_path: Path) -> list[str]:
+    """The command that computes the job in a file and writes its cell to another."""
+    return [sys.executable, "-m", "semedge_trainer.ablation.cell", str(job_path), str(result_path)]
+
+
+def cell_environment(threads: int) -> dict[str, str]:
+    """Environment of such a process: TensorFlow keeps to its share of the cores."""
+    return {**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+
+
+def last_line(log_path: Path) -> str:
+    """What a process said last: why it failed."""
+    lines = log_path.read_text(errors="replace").split("\n")
+    said = [line.removeprefix("Error: ") for line in lines if line.strip()]
+    return said[-1] if said else "the process said nothing"
+
+
+def compute_cell(job: CellJob) -> Cell:
+    """Train, export and measure; a training that was interrupted goes on."""
+    need_tensorflow()
+    from semedge_trainer.training.loop import TrainingDivergedError
+    from semedge_trainer.training.run import Run, package_versions
+    from semedge_trainer.training.train import (
+        TrainingRequest,
+        choose_strategy,
+        finish_run,
+        resume_run,
+        start_run,
+    )
+
+    settings, folder = job.settings, Path(job.run_folder)
+    started = time.monotonic()
+    if (folder / "run.json").exists():
+        run, frames = resume_run(folder, job.images)
+    else:
+        request = TrainingRequest(
+            settings.detector,
+            job.images,
+            settings.options,
+            settings.schedule,
+            settings.steps,
+            settings.seed,
+            crop_bottom_px=settings.crop_bottom_px,
+        )
+        run, frames = start_run(folder, request)
+    figures: dict[str, object] = {}
+    trained = started
+    try:
+        if not run.finished:
+            finish_run(run, frames, choose_strategy(None))
+        trained = time.monotonic()
+        figures = _figures(Run.open(folder), job)
+    except TrainingDivergedError as error:
+        trained = time.monotonic()
+        figures = {"diverged": str(error)}
+    result = CellResult.model_validate(
+        {
+            **figures,
+            "train_s": round(trained - started, 1),
+            "evaluate_s": round(time.monotonic() - trained, 1),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {job.threads} threads",
+            "packages": package_versions(),
+            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+    )
+    return Cell(settings=settings, result=result)
+
+
+def _figures(run: Run, job: CellJob) -> dict[str, object]:
+    """Figures of the default score; every cell is measured on the same patches."""
+    settings = job.settings
+    lower_edge = LowerEdge(settings.crop_bottom_px)
+    masked = match_masks(Path(job.test_images), Path(job.masks), lower_edge)
+    frames = chosen_frames(masked, settings.test_frames)
+    sample = PatchSample.about(settings.patches, len(frames), SAMPLE_SEED)
+    with _scorer(run, job) as scorer:
+        results = evaluate_frames(scorer, frames, [ThesisProtocol()], {}, sample=sample)
+    row = results["thesis"].rows[0]
+    measures, oracle = row.items, row.items.oracle
+    return {
+        "score": row.score,
+        "patches": measures.items,
+        "anomalous": measures.anomalous,
+        "auroc": measures.auroc,
+        "auroc_interval": measures.auroc_interval,
+        "average_precision": measures.average_precision,
+        "threshold": oracle and oracle.threshold,
+        "precision": oracle and oracle.precision,
+        "recall": oracle and oracle.recall,
+        "f1": oracle and oracle.f1,
+    }
+
+
+def _scorer(run: Run, job: CellJob) -> AbstractContextManager[AnyScorer]:
+    settings = job.settings
+    if settings.search_steps is not None:
+        from semedge_trainer.evaluation.latent_search import SearchingScorer
+
+        return nullcontext(SearchingScorer(run, settings.search_steps, SAMPLE_SEED))
+    from semedge_trainer.export.export import export_run
+
+    path = run.folder / "detector.semedge"
+    manifest = export_run(run, path, settings.quantization or "int8", only_score=True)
+    return MultiScorer(read_bundle(path), [manifest.score.name], job.threads)
+
+
+def main(job_path: str, result_path: str) -> int:
+    """Compute the cell of a job file; what goes wrong is the last line on stderr."""
+    try:
+        job = CellJob.model_validate_json(Path(job_path).read_bytes())
+        content = compute_cell(job).model_dump_json(indent=1)
+        write_atomically(Path(result_path), f"{content}\n".encode())
+    except SemedgeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What detectors share: layers, losses, densities and pretrained features."""

@@ -1,0 +1,83 @@
+"""Scores by a run's networks in TensorFlow, of detectors that the edge cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.console import progress
+from semedge.core.errors import SemedgeError, unknown_name
+from semedge.core.frame import GrayImage
+from semedge.inference.grid import PatchGrid
+from semedge.inference.scaling import scale_patches
+from semedge_trainer.detectors.base import LatentSearch
+from semedge_trainer.evaluation.bundle_scorer import cropped
+from semedge_trainer.training.run import Run
+
+BATCH = 50
+"""Patches that are searched together: those of a frame in a sample of 1,000 on 20 frames."""
+
+
+class SearchingScorer:
+    """Searched scores of a run, in batches that are each searched together.
+
+    Parameters
+    ----------
+    run
+        A finished training of a detector with searched scores.
+    steps
+        Steps of the search for a patch's latent.
+    seed
+        Of the latents that the search starts at.
+    score_names
+        Searched scores of the detector; each is a search of its own. The default one where empty.
+    """
+
+    def __init__(self, run: Run, steps: int, seed: int, score_names: Sequence[str] = ()) -> None:
+        detector, networks = run.load()
+        if not detector.searched_scores:
+            raise SemedgeError(
+                f"{detector.name} runs on the edge; export {run.folder} with `semedge export` and "
+                "measure what that gives with --detector."
+            )
+        for name in score_names:
+            if name not in detector.searched_scores:
+                raise unknown_name(
+                    f"{detector.name} has no score", name, "it has", detector.searched_scores
+                )
+        self.facts = {
+            "path": str(run.folder),
+            "name": run.record.detector,
+            "steps": dict(run.record.steps),
+            "seed": run.record.seed,
+            "options": dict(run.record.options),
+        }
+        self.patch_px = self.stride_px = self.thesis_patch_px = detector.patch_px
+        self.trained_on = run.record.frame_sha256
+        self.score_names = tuple(score_names) or detector.searched_scores[:1]
+        self._scaling = run.record.scaling
+        self._steps = steps
+        self._seed = seed
+        self._detector, self._networks = detector, networks
+        self._searches: dict[tuple[str, int], LatentSearch] = {}
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part."""
+        scaled = scale_patches(grid.cut(cropped(image, grid))[chosen], self._scaling)
+        return {name: self._score(name, scaled) for name in self.score_names}
+
+    def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = min(BATCH, len(scaled))
+        if (name, batch) not in self._searches:
+            self._searches[name, batch] = self._detector.search(self._networks, batch, name)
+        found = []
+        for at in progress(range(0, len(scaled), batch), "Searching"):
+            part = scaled[at : at + batch]
+            padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+            scores = self._searches[name, batch](padded, self._steps, self._seed + at)
+            found.append(np.asarray(scores)[: len(part)])
+        return np.concatenate(found)

@@ -1,0 +1,139 @@
+"""Frames with defect masks: which mask belongs to which frame, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.errors import RefusedError, SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.core.images import list_images, read_gray, read_mask
+from semedge.core.information_bar import LowerEdge
+from semedge.inference.bundle import frame_sha256
+
+MASK_ENDINGS = ("", "_gt", "_mask")
+"""What a mask's name has more than its frame's."""
+
+
+@dataclass(frozen=True)
+class MaskedFrame:
+    """Files of a frame and of the mask of its defects.
+
+    Attributes
+    ----------
+    image_path, mask_path
+        The files; no mask where the frame is known as normal.
+    lower_edge
+        What is cut off from the frame, and from a mask that is as large.
+    """
+
+    image_path: Path
+    mask_path: Path | None
+    lower_edge: LowerEdge = field(default_factory=LowerEdge, compare=False)
+
+    @property
+    def masked(self) -> bool:
+        """Whether there is a mask; without one the frame counts among whole frames only."""
+        return self.mask_path is not None
+
+    def read(self, patch_px: int) -> tuple[GrayImage, NDArray[np.bool_]]:
+        """Gray image and mask, both `(height, width)`.
+
+        Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
+        """
+        whole = read_gray(self.image_path)
+        image = self.lower_edge.crop(whole, str(self.image_path))
+        mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
+        if mask.shape == whole.shape:
+            mask = self.lower_edge.cut(mask)
+        height, width = image.shape
+        if mask.shape != image.shape:
+            raise SemedgeError(
+                f"The mask {self.mask_path} has {mask.shape[1]}x{mask.shape[0]} px and its frame "
+                f"{self.image_path} {width}x{height} px; give a mask of the frame's size."
+            )
+        if min(height, width) < patch_px:
+            raise SemedgeError(
+                f"The frame {self.image_path} of {width}x{height} px is smaller than a patch of "
+                f"{patch_px}x{patch_px} px; use larger frames, or a detector with smaller patches."
+            )
+        return image, mask
+
+
+def match_masks(
+    images_dir: Path, masks_dir: Path, lower_edge: LowerEdge | None = None
+) -> list[MaskedFrame]:
+    """Every frame of a folder with its mask, in natural order.
+
+    The mask of `NAME.tif` is `NAME`, `NAME_gt` or `NAME_mask` with any image suffix; masks without
+    a frame are left aside. Raises `SemedgeError` where a folder is missing, or a frame has no
+    mask, several, or one that another frame has too.
+    """
+    for folder, content in ((images_dir, "frames"), (masks_dir, "masks")):
+        if not folder.is_dir():
+            raise SemedgeError(
+                f"{folder} is not a folder; give the folder that holds the {content}."
+            )
+    masks = _by_stem(list_images(masks_dir))
+    frames = _by_stem(list_images(images_dir))
+    for paths in frames.values():
+        if len(paths) > 1:
+            raise SemedgeError(
+                f"The frames {' and '.join(map(str, paths))} would have the same mask; rename one."
+            )
+    edge = LowerEdge() if lower_edge is None else lower_edge
+    return [
+        MaskedFrame(path, _mask_of(path, masks, masks_dir), edge) for (path,) in frames.values()
+    ]
+
+
+def unseen_normal_frames(
+    images_dir: Path, trained_on: Collection[str], lower_edge: LowerEdge
+) -> list[MaskedFrame]:
+    """Normal frames of a folder, in natural order.
+
+    Raises `RefusedError` where one is among the frames with the digests `trained_on`: a detector
+    scores those lower than fresh ones.
+    """
+    if not images_dir.is_dir():
+        raise SemedgeError(
+            f"{images_dir} is not a folder; give the folder that holds the normal frames."
+        )
+    paths = list_images(images_dir)
+    seen = [
+        path.name
+        for path in paths
+        if frame_sha256(lower_edge.crop(read_gray(path), str(path))) in trained_on
+    ]
+    if seen:
+        raise RefusedError(
+            f"The detector was trained on {len(seen)} of the {len(paths)} normal frames in "
+            f"{images_dir} ({', '.join(seen)}); give frames that it has not seen."
+        )
+    return [MaskedFrame(path, None, lower_edge) for path in paths]
+
+
+def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _mask_of(image_path: Path, masks: dict[str, list[Path]], masks_dir: Path) -> Path:
+    names = [image_path.stem + ending for ending in MASK_ENDINGS]
+    found = [path for name in names for path in masks.get(name, [])]
+    if not found:
+        raise SemedgeError(
+            f"The frame {image_path} has no mask in {masks_dir}; add one named "
+            f"{' or '.join(names)}, all black where nothing is wrong."
+        )
+    if len(found) > 1:
+        raise SemedgeError(
+            f"The frame {image_path} has several masks, {' and '.join(map(str, found))}; keep one."
+        )
+    return found[0]

@@ -1,0 +1,228 @@
+"""What an evaluation found, as a document and as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from semedge_calibration import Calibration
+from semedge_trainer.evaluation.baselines import Floors
+from semedge_trainer.evaluation.bootstrap import Interval
+from semedge_trainer.evaluation.bundle_scorer import AnyScorer
+from semedge_trainer.evaluation.evaluate import (
+    PatchSample,
+    Row,
+    ScoredFrame,
+    measure_scores,
+    score_frames,
+)
+from semedge_trainer.evaluation.masks import MaskedFrame
+from semedge_trainer.evaluation.metrics import Measures, OperatingPoint
+from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol
+
+UNDEFINED = "undefined"
+"""What is shown where the frames cannot tell a metric."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found under one protocol.
+
+    Attributes
+    ----------
+    protocol
+        Which items were scored.
+    frames
+        The scored frames, those that are known as normal included.
+    rows
+        What was measured of each score, the chosen one first.
+    part_unit
+        What is judged as one: `frames`, or `fields` of them.
+    """
+
+    protocol: EvaluationProtocol
+    frames: Sequence[ScoredFrame]
+    rows: Sequence[Row]
+    part_unit: str = "frames"
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether the items are pixels."""
+        return isinstance(self.protocol, PixelProtocol)
+
+    @property
+    def item(self) -> str:
+        """What an item is."""
+        return "pixel" if self.by_pixel else "patch"
+
+    @property
+    def unit(self) -> str:
+        """What the items are."""
+        return "pixels" if self.by_pixel else "patches"
+
+    @property
+    def threshold(self) -> float | None:
+        """The calibrated threshold of the chosen score, or else the oracle's."""
+        point = self.rows[0].items.calibrated or self.rows[0].items.oracle
+        return None if point is None else point.threshold
+
+    @property
+    def headline(self) -> str:
+        """What was measured, in a line."""
+        items = self.rows[0].items
+        masked = sum(frame.files.masked for frame in self.frames)
+        normal = len(self.frames) - masked
+        share = items.anomalous / items.items
+        name = self.protocol.name.capitalize()
+        return (
+            f"{name} protocol: {masked} frame{'s' * (masked > 1)} at stride "
+            f"{self.protocol.stride_px} px, {items.items:,} {self.unit}, {share:.2%} anomalous"
+            + (f"; {normal} normal frame{'s' * (normal > 1)} beside them" if normal else "")
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation from end to end.
+
+    Attributes
+    ----------
+    subject
+        What was measured: the bundle or the run, for people and for the record.
+    settings
+        What the figures depend on beside the protocol: sample, search, fields.
+    calibration
+        The calibrated threshold, if one was given.
+    results
+        By the name of the protocol.
+    """
+
+    subject: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    calibration: Calibration | None
+    results: Mapping[str, Result]
+
+    def document(self) -> dict[str, Any]:
+        """Everything but the scores themselves, ready for JSON."""
+        calibration = self.calibration
+        return {
+            "detector": dict(self.subject),
+            "settings": dict(self.settings),
+            "calibration": calibration
+            and {"score": calibration.score_name, "threshold": calibration.threshold},
+            "protocols": {
+                name: {
+                    "stride_px": result.protocol.stride_px,
+                    "scores": [_row_facts(row) for row in result.rows],
+                    "frames": [_frame_facts(frame) for frame in result.frames],
+                }
+                for name, result in self.results.items()
+            },
+        }
+
+
+def evaluate_frames(
+    scorer: AnyScorer,
+    frames: Iterable[MaskedFrame],
+    protocols: Sequence[EvaluationProtocol],
+    thresholds: Mapping[str, float],
+    floors: Floors | None = None,
+    sample: PatchSample | None = None,
+    fields_px: tuple[int, int] | None = None,
+) -> dict[str, Result]:
+    """Score the frames and measure every score, by the name of the protocol.
+
+    `thresholds` holds the calibrated ones by score; the rest is as in `score_frames`.
+    """
+    scored = score_frames(scorer, frames, protocols, floors, sample, fields_px)
+    return {
+        protocol.name: Result(
+            protocol,
+            scored[protocol.name],
+            measure_scores(protocol, scored[protocol.name], thresholds),
+            "fields" if fields_px else "frames",
+        )
+        for protocol in protocols
+    }
+
+
+def measures_table(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the measures of every score, as texts."""
+    regions = any(row.items.aupro is not None for row in result.rows)
+    calibrated = any(row.items.calibrated for row in result.rows)
+    judged = any(row.frames.auroc is not None for row in result.rows)
+    headings = ["score", "AUROC", "95 %", "AP"]
+    headings += ["AUPRO"] * regions + ["oracle P / R / F1"]
+    if calibrated:
+        headings += ["calibrated P / R / F1", "anomalous flagged", "normal flagged"]
+    headings += [f"AUROC of {result.part_unit}", "95 %"] * judged
+    rows = []
+    for row in result.rows:
+        measures = row.items
+        cells = [row.score, shown(measures.auroc), shown_interval(measures.auroc_interval)]
+        cells += [shown(measures.average_precision)] + [shown(measures.aupro)] * regions
+        cells.append(_point(measures.oracle, UNDEFINED))
+        if calibrated:
+            cells += [_point(measures.calibrated, "-"), *_alarmed(row.frames)]
+        if judged:
+            cells += [shown(row.frames.auroc), shown_interval(row.frames.auroc_interval)]
+        rows.append(cells)
+    return headings, rows
+
+
+def rich_table(result: Result) -> Table:
+    """The measures of every score for the terminal."""
+    headings, rows = measures_table(result)
+    table = Table()
+    table.add_column(headings[0], no_wrap=True)
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for cells in rows:
+        table.add_row(*cells)
+    return table
+
+
+def shown(value: float | None) -> str:
+    """A share with three digits, or that it is not defined."""
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def shown_interval(interval: Interval | None, absent: str = UNDEFINED) -> str:
+    """Its ends with three digits, or that it is not defined."""
+    return absent if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"
+
+
+def _row_facts(row: Row) -> dict[str, Any]:
+    return {"score": row.score, "items": asdict(row.items), "frames": asdict(row.frames)}
+
+
+def _frame_facts(frame: ScoredFrame) -> dict[str, Any]:
+    return {
+        "image": str(frame.files.image_path),
+        "masked": frame.files.masked,
+        "anomalous_px": frame.anomalous_px,
+        "patches": len(frame.chosen),
+        "highest": {name: float(scores.max()) for name, scores in frame.patch_scores.items()},
+    }
+
+
+def _alarmed(frames: Measures) -> list[str]:
+    """How many of the anomalous and of the normal frames the calibrated threshold flags."""
+    point = frames.calibrated
+    if point is None:
+        return ["-", "-"]
+    shares = (point.recall, point.false_alarm_share)
+    counts = (frames.anomalous, frames.items - frames.anomalous)
+    return [
+        "none" if share is None else f"{round(share * count)} of {count}"
+        for share, count in zip(shares, counts, strict=True)
+    ]
+
+
+def _point(point: OperatingPoint | None, absent: str) -> str:
+    if point is None:
+        return absent
+    return " / ".join(shown(value) for value in (point.precision, point.recall, point.f1))

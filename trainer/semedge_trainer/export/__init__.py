@@ -1,0 +1,1 @@
+"""From a run folder to a bundle, and whether it gives the same scores."""

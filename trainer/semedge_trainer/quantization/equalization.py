@@ -1,0 +1,208 @@
+"""Even ranges before quantization, without changing what a network computes.
+
+int8 has one range for all channels of an activation. A channel that spans a third of the widest
+one gets a third of the steps. Leaky ReLU is positively homogeneous, so channels can be divided by
+a factor in the layer before it and multiplied by the same factor in the layers after it (Nagel et
+al., "Data-free quantization through weight equalization and bias correction", ICCV 2019); here the
+factors come from the ranges that normal patches show. At the latent ends of a graph, where no
+layer is left to undo the factor, the edge does so in float.
+
+Where skip connections join the channels of several layers, all of these are evened out to one
+reach, since int8 has one range for what is joined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from semedge_trainer.quantization.deploy_model import DepthToSpace, probe
+
+Array = NDArray[np.float32]
+
+SMALLEST_FACTOR = 1 / 64
+"""A channel that hardly moves is not blown up further than this."""
+
+
+@dataclass(frozen=True)
+class LatentScales:
+    """What the edge divides a graph's input by, and multiplies its output by; None at patches.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Shape `(features,)`, or None where that end is no latent.
+    """
+
+    inputs: Array | None
+    outputs: Array | None
+
+
+NO_SCALES = LatentScales(None, None)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """A layer whose output channels can be divided, or the latent input where `layer` is None.
+
+    Attributes
+    ----------
+    reach
+        Largest magnitude of each channel.
+    readers
+        Who undoes the factors.
+    """
+
+    layer: tf_keras.layers.Layer | None
+    reach: Array
+    readers: tuple[_Reader, ...]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A layer that takes channels in, or the latent output where `layer` is None.
+
+    Attributes
+    ----------
+    first, count
+        Where they are among all the channels that it takes in.
+    """
+
+    layer: tf_keras.layers.Layer | None
+    first: int
+    count: int
+
+
+def equalize(twin: tf_keras.Model, batches: Iterable[Array]) -> LatentScales:
+    """Even out the channels of a plain twin in place, and its latent ends.
+
+    Parameters
+    ----------
+    twin
+        From `make_twin`.
+    batches
+        Inputs as the graph will see them, each as long as the twin's batch.
+    """
+    writers = _writers(twin, batches)
+    widest: dict[int, float] = {}
+    for writer in writers:
+        for reader in writer.readers:
+            reach = max(widest.get(id(reader.layer), 0.0), float(writer.reach.max()))
+            widest[id(reader.layer)] = reach
+    inputs = outputs = None
+    for writer in writers:
+        factors = _factors(writer, max(widest[id(reader.layer)] for reader in writer.readers))
+        everywhere = np.tile(factors, len(writer.reach) // len(factors))
+        if writer.layer is None:
+            inputs = everywhere
+        else:
+            kernel, bias = writer.layer.get_weights()
+            writer.layer.set_weights([kernel / everywhere, bias / everywhere])
+        for reader in writer.readers:
+            undoing = np.tile(factors, reader.count // len(factors))
+            if reader.layer is None:
+                outputs = undoing
+            else:
+                _multiply_inputs(reader.layer, reader.first, undoing)
+    return LatentScales(inputs, outputs)
+
+
+def _writers(twin: tf_keras.Model, batches: Iterable[Array]) -> list[_Writer]:
+    """All whose factors can be undone."""
+    layers = [layer for layer in twin.layers if layer.get_weights()]
+    run = probe(twin, layers)
+    ends = (twin.input, *(layer.output for layer in layers))
+    reaches = [np.zeros(tensor.shape[-1], np.float32) for tensor in ends]
+    for batch in batches:
+        for reach, value in zip(reaches, (batch, *run(batch)), strict=True):
+            np.maximum(reach, _largest(value), out=reach)
+    taking_in = _readers(twin, twin.input) if _is_latent(twin.input) else ()
+    found = [
+        _Writer(None, reaches[0], taking_in),
+        *(
+            _Writer(layer, reach, _readers(twin, layer.output))
+            for layer, reach in zip(layers, reaches[1:], strict=True)
+        ),
+    ]
+    return [writer for writer in found if writer.readers]
+
+
+def _readers(twin: tf_keras.Model, tensor: tf_keras.KerasTensor) -> tuple[_Reader, ...]:
+    """Whoever takes in the channels of a tensor; none where one of them could not undo a factor."""
+    count = tensor.shape[-1]
+    readers: list[_Reader] = []
+    if tensor is twin.output:
+        if not _is_latent(tensor):
+            return ()
+        readers.append(_Reader(None, 0, count))
+    for layer in twin.layers:
+        sources = layer.input if isinstance(layer.input, list) else [layer.input]
+        if layer.output is tensor or all(source is not tensor for source in sources):
+            continue
+        if layer.get_weights():
+            readers.append(_Reader(layer, 0, count))
+            continue
+        behind = _readers_behind(twin, layer, tensor, sources)
+        if not behind:
+            return ()
+        readers += behind
+    return tuple(readers)
+
+
+def _readers_behind(
+    twin: tf_keras.Model, layer: tf_keras.layers.Layer, tensor: tf_keras.KerasTensor, sources: list
+) -> tuple[_Reader, ...]:
+    """Readers of a layer that moves channels without changing their ratios."""
+    match layer:
+        case (
+            tf_keras.layers.LeakyReLU()
+            | tf_keras.layers.Flatten()
+            | tf_keras.layers.Reshape()
+            | DepthToSpace()
+        ):
+            return _readers(twin, layer.output)
+        case tf_keras.layers.Concatenate():
+            joined = _readers(twin, layer.output)
+            if any(reader.count != layer.output.shape[-1] for reader in joined):
+                return ()  # their channels are no longer in the order in which they were joined
+            at = [source is tensor for source in sources].index(True)
+            first = sum(source.shape[-1] for source in sources[:at])
+            return tuple(
+                dataclasses.replace(reader, first=reader.first + first, count=tensor.shape[-1])
+                for reader in joined
+            )
+    return ()
+
+
+def _is_latent(tensor: tf_keras.KerasTensor) -> bool:
+    return len(tensor.shape) == 2
+
+
+def _factors(writer: _Writer, widest: float) -> Array:
+    """Each channel's reach as a share of the widest.
+
+    What lies between may move channels to pixels or flatten pixels to channels; either way the
+    channel of a value is its index modulo the smallest of all counts.
+    """
+    count = min(len(writer.reach), *(reader.count for reader in writer.readers))
+    reach = writer.reach.reshape(-1, count).max(axis=0)
+    if widest == 0:
+        return np.ones_like(reach)
+    return np.maximum(reach / widest, SMALLEST_FACTOR).astype(np.float32)
+
+
+def _multiply_inputs(layer: tf_keras.layers.Layer, first: int, factors: Array) -> None:
+    kernel, bias = layer.get_weights()
+    kernel[..., first : first + len(factors), :] *= factors[:, None]
+    layer.set_weights([kernel, bias])
+
+
+def _largest(values: Array) -> Array:
+    """Largest magnitude of each channel of `(n, ..., channels)`."""
+    magnitudes: Array = np.abs(values).max(axis=tuple(range(values.ndim - 1)))
+    return magnitudes

@@ -1,0 +1,327 @@
+"""Quantization-aware training: twins whose weights learn while TFMOT rounds as int8 will.
+
+What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
+first layer, in ranges of least error, with a scale for each output of a layer. The output of a
+dense last layer is rounded here, and float in the graph. Afterwards the
+plain twin goes towards the learnt weights, as far as its int8 graph agrees best with the float
+network, and then the way of any other to int8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+from tensorflow_model_optimization.quantization.keras import (
+    QuantizeConfig,
+    quantize_annotate_layer,
+    quantize_apply,
+    quantize_scope,
+    quantizers,
+)
+
+from semedge.core.console import progress
+from semedge.inference.manifest import Node
+from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
+from semedge_trainer.quantization.convert import (
+    BATCH,
+    Twin,
+    even_twins,
+    inputs_of,
+    representative_batches,
+    scaled_nodes,
+)
+from semedge_trainer.quantization.deploy_model import DepthToSpace, probe
+from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.quantization.ranges import (
+    LINEAR,
+    TANH,
+    Following,
+    histograms,
+    leaky,
+    least_error_range,
+)
+from semedge_trainer.quantization.tensors import exported_tensors
+
+FINE_TUNING_STEPS = 150
+FINE_TUNING_RATE = 1e-5
+"""Of the first step; it falls to zero along a cosine, so that the weights come to rest."""
+FINE_TUNING_BATCH = 32
+AGREEMENT_WEIGHT = 1e4
+SMALLEST_VARIANCE = 1e-6
+"""Keeps a tensor that never varies from dividing by zero."""
+SHARES = (1.0, 0.5, 0.25, 0.0)
+"""Of the way to the learnt weights, of which the best is taken."""
+AGREEMENT_PATCHES = 1024
+MOVES = (DepthToSpace, tf_keras.layers.Reshape, tf_keras.layers.Flatten)
+"""Layers that compute nothing."""
+
+Array = NDArray[np.float32]
+
+
+class _Unquantized(QuantizeConfig):
+    """Nothing to quantize: the layer moves values and computes none."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list:
+        """No weights."""
+        return []
+
+    def get_activations_and_quantizers(self, layer: Any) -> list:
+        """No activation."""
+        return []
+
+    @tf.autograph.experimental.do_not_convert
+    def set_quantize_weights(self, layer: Any, quantize_weights: list) -> None:
+        """Nothing to set."""
+
+    @tf.autograph.experimental.do_not_convert
+    def set_quantize_activations(self, layer: Any, quantize_activations: list) -> None:
+        """Nothing to set."""
+
+    def get_output_quantizers(self, layer: Any) -> list:
+        """The output has the input's values."""
+        return []
+
+    def get_config(self) -> dict:
+        """No parameters."""
+        return {}
+
+
+class _DensePerOutput(_Unquantized):
+    """A scale for each output of a dense layer, as TFLite has; TFMOT has one for all."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list:
+        """The kernel, symmetric and without -128."""
+        quantizer = quantizers.LastValueQuantizer(
+            num_bits=8, per_axis=True, symmetric=True, narrow_range=True
+        )
+        return [(layer.kernel, quantizer)]
+
+    @tf.autograph.experimental.do_not_convert
+    def set_quantize_weights(self, layer: Any, quantize_weights: list) -> None:
+        """The kernel."""
+        (layer.kernel,) = quantize_weights
+
+    def get_output_quantizers(self, layer: Any) -> list:
+        """The output, in a range that moves with it."""
+        return [
+            quantizers.MovingAverageQuantizer(
+                num_bits=8, per_axis=False, symmetric=False, narrow_range=False
+            )
+        ]
+
+
+def quantization_aware_twins(
+    detector: TrainableDetector, networks: Networks, tensors: Mapping[str, Array]
+) -> dict[str, Twin]:
+    """Even twins whose weights were fine-tuned on the detector's own losses while int8 rounds.
+
+    The losses alone do not hold the ranks of the scores while the weights move, so that the
+    distance from what the float twins compute is added to them; and of the way that the weights
+    went, the twins go the share after which int8 changes that the least.
+
+    Parameters
+    ----------
+    detector, networks
+        What was trained; the losses need every network that any score needs.
+    tensors
+        What all of them make of the training patches `x`; the int8 ranges come from it.
+    """
+    plan = detector.score_plan()
+    even = even_twins(plan, networks, tensors)
+    aware = {
+        name: Twin(_aware(twin.model, twin.scaled(inputs_of(name, plan, tensors))), twin.scales)
+        for name, twin in even.items()
+    }
+    _fine_tune(detector, aware, even, tensors["x"])
+    _go_where_graphs_agree(plan, even, aware, tensors)
+    return even
+
+
+def _fine_tune(
+    detector: TrainableDetector,
+    aware: Mapping[str, Twin],
+    even: Mapping[str, Twin],
+    patches: Array,
+) -> None:
+    variables = [variable for twin in aware.values() for variable in twin.model.trainable_variables]
+    rate = tf_keras.optimizers.schedules.CosineDecay(FINE_TUNING_RATE, FINE_TUNING_STEPS)
+    optimizer = tf_keras.optimizers.Adam(rate)
+    optimizer.build(variables)
+    nodes = detector.score_plan().nodes
+
+    @tf.function(autograph=False)
+    def step(normal: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = detector.fine_tuning_loss(aware, normal)
+            loss += AGREEMENT_WEIGHT * _disagreement(nodes, aware, even, normal)
+        gradients = tape.gradient(
+            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    random = np.random.default_rng(0)
+    for _ in progress(range(FINE_TUNING_STEPS), "quantization-aware training"):
+        chosen = random.choice(len(patches), FINE_TUNING_BATCH, replace=False)
+        step(tf.constant(patches[chosen]))
+
+
+def _go_where_graphs_agree(
+    plan: ScorePlan,
+    even: Mapping[str, Twin],
+    aware: Mapping[str, Twin],
+    tensors: Mapping[str, Array],
+) -> None:
+    """Move the weights of plain twins the best of `SHARES` towards their aware copies'."""
+    ways = [way for name, twin in even.items() for way in _ways(twin.model, aware[name].model)]
+    representative = {
+        name: twin.scaled(inputs_of(name, plan, tensors)) for name, twin in even.items()
+    }
+    expected = {name: values[-AGREEMENT_PATCHES:] for name, values in tensors.items()}
+    nodes, scales = scaled_nodes(plan.nodes, even)
+
+    def go(share: float) -> None:
+        for variable, start, end in ways:
+            variable.assign(start + share * (end - start))
+
+    def error(share: float) -> float:
+        go(share)
+        graphs = {
+            name: convert_int8(twin.model, representative[name]) for name, twin in even.items()
+        }
+        given = exported_tensors(nodes, graphs, scales, expected["x"])
+        return sum(
+            float(np.square(given[node.output] - expected[node.output]).mean())
+            / (float(expected[node.output].var()) + SMALLEST_VARIANCE)
+            for node in nodes
+        )
+
+    go(min(progress(SHARES, "comparing int8 graphs"), key=error))
+
+
+def _ways(plain: tf_keras.Model, aware: tf_keras.Model) -> list[tuple[tf.Variable, Array, Array]]:
+    """Each kernel and bias of a plain twin, its values, and what its aware copy learnt."""
+    learnt = {
+        variable.name.removeprefix("quant_"): variable for variable in aware.trainable_variables
+    }
+    return [
+        (variable, variable.numpy(), learnt[variable.name].numpy())
+        for variable in plain.trainable_variables
+    ]
+
+
+def _disagreement(
+    nodes: tuple[Node, ...],
+    aware: Mapping[str, Twin],
+    even: Mapping[str, Twin],
+    patches: tf.Tensor,
+) -> tf.Tensor:
+    """Squared error of every tensor of the plan as a share of its variance, summed.
+
+    Each twin works on what the twins before it give, as the graphs do on the edge.
+    """
+    given, expected = {"x": patches}, {"x": patches}
+    total = tf.zeros(())
+    for node in nodes:
+        for tensors, twins in ((given, aware), (expected, even)):
+            inputs = tf.concat([tensors[name] for name in node.inputs], axis=-1)
+            tensors[node.output] = twins[node.graph](inputs, training=twins is aware)
+        error = tf.square(given[node.output] - expected[node.output])
+        variance = tf.math.reduce_variance(expected[node.output])
+        total += tf.reduce_mean(error) / (variance + SMALLEST_VARIANCE)
+    return total
+
+
+def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
+    """Quantization-aware copy of an even twin: rounds where int8 does, and a dense output."""
+    first = _first_layer(even)
+
+    def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        copy = type(layer).from_config(layer.get_config())
+        if layer is first:
+            return copy
+        match layer:
+            case (
+                tf_keras.layers.InputLayer() | tf_keras.layers.Reshape() | tf_keras.layers.Flatten()
+            ):
+                return copy
+            case DepthToSpace():
+                return quantize_annotate_layer(copy, _Unquantized())
+            case tf_keras.layers.Dense():
+                return quantize_annotate_layer(copy, _DensePerOutput())
+        return quantize_annotate_layer(copy)
+
+    annotated = tf_keras.models.clone_model(even, clone_function=annotate)
+    annotated.set_weights(even.get_weights())
+    with quantize_scope(
+        {
+            "DepthToSpace": DepthToSpace,
+            "_Unquantized": _Unquantized,
+            "_DensePerOutput": _DensePerOutput,
+        }
+    ):
+        aware = quantize_apply(annotated)
+    _set_ranges(aware, even, representative)
+    return aware
+
+
+def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Array) -> None:
+    """Set each activation range to the one of least error, as the int8 graph has.
+
+    TFMOT starts every range at [-6, 6] and moves it by a thousandth a step, which a short
+    fine-tuning would never leave behind.
+    """
+    layers = [layer for layer in plain.layers[1:] if not isinstance(layer, DepthToSpace)]
+    run = probe(plain, layers)
+    batches = representative_batches(representative, BATCH)
+    found = histograms(lambda: (run(values) for values in batches))
+    first = _first_layer(plain)
+    limits: dict[str, tuple[float, float]] = {}
+    for layer, histogram in zip(layers, found, strict=True):
+        is_leaky = isinstance(layer, tf_keras.layers.LeakyReLU)
+        if is_leaky and (before := _before(layer, plain)) is not first:
+            limits[layer.name] = limits[before.name]
+        else:
+            limits[layer.name] = least_error_range(histogram, _after(layer, plain))
+    for wrapper in aware.layers:
+        name = wrapper.name.removeprefix("quant_")
+        if name in limits:
+            _assign_range(wrapper, limits[name])
+
+
+def _first_layer(twin: tf_keras.Model) -> tf_keras.layers.Layer:
+    """The first that computes, which int8 leaves in float."""
+    return next(layer for layer in twin.layers if layer.weights)
+
+
+def _before(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> tf_keras.layers.Layer:
+    """The layer that computed what one takes, past layers that only move values."""
+    (before,) = (other for other in twin.layers if other.output is layer.input)
+    return _before(before, twin) if isinstance(before, MOVES) else before
+
+
+def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Following:
+    """What the layer after one makes of its output, past layers that only move values."""
+    following = [other for other in twin.layers if other.input is layer.output]
+    match following:
+        case [tf_keras.layers.LeakyReLU() as activation]:
+            return leaky(float(activation.alpha))
+        case [tf_keras.layers.Activation() as activation] if (
+            activation.activation.__name__ == "tanh"
+        ):
+            return TANH
+        case [move] if isinstance(move, MOVES):
+            return _after(move, twin)
+    return LINEAR
+
+
+def _assign_range(wrapper: tf_keras.layers.Layer, limits: tuple[float, float]) -> None:
+    for variable in wrapper.weights:
+        kind = variable.name.split("/")[-1].split(":")[0]
+        if "kernel" not in kind and kind.endswith(("_min", "_max")):
+            variable.assign(limits[kind.endswith("_max")])

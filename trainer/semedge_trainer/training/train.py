@@ -1,0 +1,122 @@
+"""From normal frames to a finished run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import tensorflow as tf
+
+from semedge.core.errors import SemedgeError
+from semedge.inference.scaling import Scaling
+from semedge_trainer.detectors import make_detector, package_of
+from semedge_trainer.detectors.whole_frame import FrameDetector
+from semedge_trainer.training.fit import fit
+from semedge_trainer.training.frames import TrainingFrames, read_training_frames
+from semedge_trainer.training.loop import train
+from semedge_trainer.training.progress import StageLog
+from semedge_trainer.training.run import SAMPLE_PATCHES, Run, RunRecord, package_versions
+
+PICTURES_A_STAGE = 8
+SAMPLE_FRAMES = 16
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a person asks for with `semedge train`."""
+
+    detector: str
+    source: str
+    settings: Mapping[str, str]
+    schedule: str = "fast"
+    steps: int | None = None
+    seed: int = 0
+    scaling: Scaling = "range"
+    mixed_precision: bool = False
+    crop_bottom_px: int = 0
+
+
+def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
+    """Read the frames and start the run folder."""
+    detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
+    frames = read_training_frames(
+        request.source, detector.patch_px, crop_bottom_px=request.crop_bottom_px
+    )
+    record = RunRecord(
+        detector=request.detector,
+        options=dataclasses.asdict(detector.options),
+        schedule=request.schedule,
+        steps=dict(detector.schedule.steps),
+        learning_rates=dict(detector.schedule.learning_rates),
+        batch=detector.schedule.batch,
+        seed=request.seed,
+        scaling=request.scaling,
+        mixed_precision=request.mixed_precision,
+        source=request.source,
+        crop_bottom_px=request.crop_bottom_px,
+        frame_names=frames.names,
+        frame_sha256=frames.sha256,
+        frame_shape=frames.shape,
+        intensity=frames.intensity,
+        packages=package_versions(package_of(request.detector)),
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    if isinstance(detector, FrameDetector):
+        if request.scaling != "range":
+            raise SemedgeError(
+                f"{detector.name} takes frames as they are; leave out --scaling {request.scaling}."
+            )
+        return Run.create(folder, record, frames.some(SAMPLE_FRAMES)), frames
+    patches = frames.sample(SAMPLE_PATCHES, detector.patch_px, request.seed)
+    return Run.create(folder, record, patches), frames
+
+
+def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
+    """Open a run folder and read its frames again; other frames are refused."""
+    run = Run.open(folder)
+    frames = read_training_frames(
+        source or run.record.source,
+        run.detector().patch_px,
+        crop_bottom_px=run.record.crop_bottom_px,
+    )
+    if frames.sha256 != run.record.frame_sha256:
+        raise SemedgeError(
+            f"The frames of {source or run.record.source} are not those that {folder} was started "
+            "with; give the same frames with --images, or start a new run."
+        )
+    return run, frames
+
+
+def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strategy) -> None:
+    """Train to the end and write the weights."""
+
+    def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
+        return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
+
+    networks = train(run, frames, strategy, make_log)
+    run.write_weights(networks, fit(run, networks, frames, make_log))
+
+
+def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
+    """One device, or several that share each batch; every GPU where none is named."""
+    available = [device.name for device in tf.config.list_logical_devices()]
+    if devices is None:
+        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+        return (
+            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        )
+    full = [f"/device:{device.upper()}" for device in devices]
+    if missing := sorted(set(full) - set(available)):
+        raise SemedgeError(
+            f"There is no device {', '.join(missing)}; this machine has {', '.join(available)}."
+        )
+    if len(full) == 1:
+        return tf.distribute.OneDeviceStrategy(full[0])
+    if all(name.startswith("/device:CPU") for name in full):
+        return tf.distribute.MirroredStrategy(
+            full, cross_device_ops=tf.distribute.ReductionToOneDevice()
+        )
+    return tf.distribute.MirroredStrategy(full)
