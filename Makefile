@@ -53,6 +53,7 @@ lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports --no-cache
 
 format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .

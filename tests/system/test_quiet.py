@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commandline import succeed
 
-from semedge.inference.interpreter import without_information
+from semedge.core.stderr import without_information
 
 
 def test_a_command_says_nothing_but_its_own_words(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 from semedge.core.errors import SemedgeError
-from semedge_trainer.components.quiet import stderr_closed
+from semedge.core.stderr import stderr_dropped
 
 
 def need_package(module: str, name: str, extra: str = "train") -> None:
@@ -30,7 +30,7 @@ def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
     need_package("tensorflow", "TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with stderr_closed():
+    with stderr_dropped():
         tensorflow = importlib.import_module("tensorflow")
         if configure is not None:
             configure()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.resources import files as package_files
 from typing import Any, Literal, get_args
 
-from semedge.core.clock import utc_seconds, utc_text
+from semedge.core.timing import utc_seconds, utc_text
 
 SCHEMA_VERSION = 2
 

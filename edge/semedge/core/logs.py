@@ -9,8 +9,8 @@ import threading
 import time
 from types import TracebackType
 
-from semedge.core.clock import utc_text
 from semedge.core.console import Level, say, structure_lines
+from semedge.core.timing import utc_text
 
 
 def write_json_lines() -> None:

@@ -20,14 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from semedge.cameras import open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.inference.detector import Detector
 from semedge.inference.interpreter import worker_count
 
-FRAMES = 3
-"""Simulated frames that are scored again and again."""
 TURN_S = 0.5
 """Longest time that a process scores before it is the next one's turn."""
 PATIENCE_S = 600.0
@@ -53,18 +50,13 @@ class Load:
         The bundle; the demo detector where None.
     stride_px
         Distance between patches; the bundle's own where None.
-    size_px
-        Width and height of the frames.
+    frames
+        Frames of one size, which are scored again and again.
     """
 
     detector: Path | None
     stride_px: int | None
-    size_px: tuple[int, int]
-
-    def frames(self) -> list[Frame]:
-        """Simulated frames of this size."""
-        width, height = self.size_px
-        return list(open_camera(f"sim:1?size={width}x{height}&frames={FRAMES}"))
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True)
@@ -223,7 +215,7 @@ def _serve(connection: Connection, load: Load, workers: int) -> None:
     # The process that asks is interrupted too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        frames = load.frames()
+        frames = load.frames
         with Detector.load(load.detector, stride_px=load.stride_px, workers=workers) as detector:
             for frame in frames:
                 _score(detector, frame)

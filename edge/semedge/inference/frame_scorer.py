@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
-from semedge.core.stopwatch import Stopwatch
+from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph, worker_count

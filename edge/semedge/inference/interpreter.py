@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
+from semedge.core.stderr import without_information
 
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
-
-STDERR = 2
-_stderr_lock = threading.Lock()
 
 
 @cache
@@ -34,37 +30,6 @@ def find_runtime() -> tuple[str, Callable[..., Any]]:
         "No TFLite runtime is installed; install ai-edge-litert (or, on Python 3.11 and older "
         "with NumPy 1, tflite-runtime)."
     )
-
-
-@contextlib.contextmanager
-def without_information() -> Iterator[None]:
-    """Leave out lines that begin with `INFO:` of what the process writes to stderr within.
-
-    The rest appears at the end. The runtimes have no setting for it, and write from C++.
-    """
-    with _stderr_lock, contextlib.ExitStack() as stack:
-        # A service may run with stderr closed; then there is nothing to leave out.
-        with contextlib.suppress(OSError):
-            stack.callback(_divert_stderr())
-        yield
-
-
-def _divert_stderr() -> Callable[[], None]:
-    """Divert stderr to the memory; the function that is returned ends that."""
-    kept = os.dup(STDERR)
-    held = os.memfd_create("stderr")
-    os.dup2(held, STDERR)
-
-    def restore() -> None:
-        os.dup2(kept, STDERR)
-        os.close(kept)
-        with os.fdopen(held, "rb") as file:
-            file.seek(0)
-            rest = b"".join(line for line in file if not line.startswith(b"INFO:"))
-        with contextlib.suppress(OSError):
-            os.write(STDERR, rest)
-
-    return restore
 
 
 def worker_count(workers: int | None) -> int:

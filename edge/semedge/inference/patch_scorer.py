@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semedge.core.closing import Closing
 from semedge.core.frame import GrayImage
-from semedge.core.stopwatch import Stopwatch
+from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
 from semedge.inference.fully_convolutional import FrameNode
 from semedge.inference.grid import PatchGrid

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from semedge.core.clock import utc_text
 from semedge.core.errors import SemedgeError
+from semedge.core.timing import utc_text
 from semedge.journal.database import Database
 
 Subject = Literal["events", "scores", "audit", "deliveries", "runs"]

@@ -10,9 +10,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from semedge.core.clock import utc_text
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
+from semedge.core.timing import utc_text
 from semedge.journal.database import Database, UnwritableError, storable
 from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
 from semedge.journal.write_buffer import HeldEvent, HeldEvents, Mark, Reserve

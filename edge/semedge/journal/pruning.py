@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semedge.core.clock import utc_text
+from semedge.core.timing import utc_text
 from semedge.journal.database import Database
 
 LOT_ROWS = 2_000

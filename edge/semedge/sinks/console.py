@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semedge.core.clock import utc_text
 from semedge.core.console import print_json, say
 from semedge.core.event import Event
+from semedge.core.timing import utc_text
 
 
 def event_line(event: Event) -> str:

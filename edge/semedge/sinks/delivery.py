@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.journal.journal import Journal
 from semedge.sinks.base import RejectedError, Sink
+from semedge.state.snapshot import SinkState
 
 BATCH_EVENTS = 50
 """Events read from the journal at a time, so that a long outage does not fill the memory."""
@@ -19,32 +19,6 @@ BATCH_EVENTS = 50
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
 FLUSH_TIMEOUT_S = 1.0
-
-
-@dataclass(frozen=True)
-class SinkState:
-    """How a sink fares.
-
-    Attributes
-    ----------
-    name
-        The sink's name.
-    delivered, rejected
-        Events that it took, and that it will never take, since the start.
-    failures
-        Failed attempts since the last event that it took.
-    last_error
-        Why the last attempt failed; None where it did not.
-    waiting_s
-        Time that the delivery at hand has taken so far; 0 where none is at hand.
-    """
-
-    name: str
-    delivered: int = 0
-    rejected: int = 0
-    failures: int = 0
-    last_error: str | None = None
-    waiting_s: float = 0.0
 
 
 class Delivery:

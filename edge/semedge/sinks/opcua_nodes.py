@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from semedge.core.clock import utc_text
 from semedge.core.event import Event
+from semedge.core.timing import utc_text
 from semedge.state.document import camera_verdict, station_verdict
 from semedge.state.snapshot import CameraState, StationSnapshot
 

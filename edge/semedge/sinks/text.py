@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semedge.core.clock import utc_text
 from semedge.core.event import Event
+from semedge.core.timing import utc_text
 
 LARGEST_PICTURE_BYTES = 8_000_000
 """A larger one is not attached: mail servers refuse it, and the alert with it."""

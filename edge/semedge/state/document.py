@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from semedge.core.clock import utc_text
+from semedge.core.timing import utc_text
 from semedge.state.snapshot import CameraState, StationSnapshot
 
 

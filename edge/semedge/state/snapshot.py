@@ -11,7 +11,6 @@ from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
 from semedge.inference.detector import ScoreMap
 from semedge.journal.records import Counters
-from semedge.sinks.delivery import SinkState
 
 Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
 
@@ -162,6 +161,32 @@ class CameraState:
     frame_rate_hz: float = 0.0
     alarms: AlarmRate = AlarmRate(None, 0, 0)
     drift: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """How a sink fares.
+
+    Attributes
+    ----------
+    name
+        The sink's name.
+    delivered, rejected
+        Events that it took, and that it will never take, since the start.
+    failures
+        Failed attempts since the last event that it took.
+    last_error
+        Why the last attempt failed; None where it did not.
+    waiting_s
+        Time that the delivery at hand has taken so far; 0 where none is at hand.
+    """
+
+    name: str
+    delivered: int = 0
+    rejected: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    waiting_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import numpy as np
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.journal.records import Counters
-from semedge.sinks.delivery import SinkState
 from semedge.state.snapshot import (
     AlarmRate,
     CameraState,
     DiskState,
     Inspected,
     ScorePoint,
+    SinkState,
     StationSnapshot,
 )
 

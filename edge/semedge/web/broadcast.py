@@ -10,8 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from semedge.core.clock import utc_text
 from semedge.core.event import Event
+from semedge.core.timing import utc_text
 from semedge.journal.reader import Acknowledgement, Archive
 from semedge.state.document import finite, state_document
 from semedge.state.snapshot import ScorePoint, StationSnapshot

@@ -12,8 +12,8 @@ from events import EVENT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semedge.core.clock import utc_seconds, utc_text
 from semedge.core.event import KINDS, NOT_FIELDS, Event, Level, Phase, Region, event_schema
+from semedge.core.timing import utc_seconds, utc_text
 
 STORED = replace(EVENT, number=12)
 BARE = Event(

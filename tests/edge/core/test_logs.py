@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semedge.core.clock import utc_seconds
+from semedge.core.timing import utc_seconds
 
 
 def lines_of(*arguments: str, cwd: Path, program: tuple[str, ...] = ()) -> list[dict[str, Any]]:

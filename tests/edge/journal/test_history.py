@@ -14,8 +14,8 @@ import pytest
 from commandcall import Call
 from events import EVENT
 
-from semedge.core.clock import utc_seconds
 from semedge.core.errors import SemedgeError
+from semedge.core.timing import utc_seconds
 from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, parse_time
 from semedge.journal.journal import Journal
 from semedge.journal.records import ScoreRow

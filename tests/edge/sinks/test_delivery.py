@@ -16,7 +16,8 @@ from scripted import Collector, wait_until
 from semedge.core.event import Event
 from semedge.journal.journal import Journal
 from semedge.sinks.base import DeliveryError, RejectedError
-from semedge.sinks.delivery import Delivery, SinkState
+from semedge.sinks.delivery import Delivery
+from semedge.state.snapshot import SinkState
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from semedge.decision.defect import Levels
 from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.journal.records import Counters
-from semedge.sinks.delivery import SinkState
-from semedge.state.snapshot import DiskState, InForce, Inspected
+from semedge.state.snapshot import DiskState, InForce, Inspected, SinkState
 from semedge.state.state import SCORES_KEPT, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)

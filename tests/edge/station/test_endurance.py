@@ -20,7 +20,7 @@ import pytest
 from faults import Fault
 from processes import wait_for
 
-from semedge.core.clock import utc_seconds
+from semedge.core.timing import utc_seconds
 
 HERE = Path(__file__).parents[1]
 SEMEDGE = [sys.executable, "-c", "from semedge.cli import main; main()"]

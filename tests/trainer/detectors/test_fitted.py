@@ -25,11 +25,16 @@ from semedge.inference.scores.statistics import code_indicators, pca_hotelling, 
 from semedge.inference.sparse_coding import parts_of, sparse_codes
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.export.export import export_run
-from semedge_trainer.training.fit import fit
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, resume_run
+from semedge_trainer.training.train import (
+    TrainingRequest,
+    choose_strategy,
+    finish_run,
+    fit,
+    resume_run,
+)
 
 Array = NDArray[np.float32]
 StartRun = Callable[..., tuple[Run, TrainingFrames]]

@@ -15,8 +15,8 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
+from semedge.core.stderr import stderr_dropped
 from semedge.inference.manifest import Node, Quantization
-from semedge_trainer.components.quiet import stderr_closed
 from semedge_trainer.detectors.base import Networks, ScorePlan
 from semedge_trainer.quantization.deploy_model import make_twin
 from semedge_trainer.quantization.equalization import NO_SCALES, LatentScales, equalize
@@ -48,7 +48,7 @@ def convert(twin: tf_keras.Model, quantization: Quantization, representative: Ar
     if quantization == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with stderr_closed():
+    with stderr_dropped():
         graph: bytes = converter.convert()
     return graph
 

@@ -26,7 +26,7 @@ from tensorflow.lite.python.schema_py_generated import (
     TensorType,
 )
 
-from semedge_trainer.components.quiet import stderr_closed
+from semedge.core.stderr import stderr_dropped
 from semedge_trainer.quantization.convert import calibration_converter, representative_batches
 from semedge_trainer.quantization.flatbuffer import Flatbuffer
 from semedge_trainer.quantization.ranges import (
@@ -65,11 +65,11 @@ def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
     # One batch makes it a calibrated graph; its ranges are set from all of them, by faster kernels.
     converter = calibration_converter(twin, batches[0])
     converter._experimental_calibrate_only = True
-    with stderr_closed():
+    with stderr_dropped():
         graph = CalibratedGraph.read(converter.convert())
     graph.set_ranges(batches)
     last = graph.last_dense()
-    with stderr_closed():
+    with stderr_dropped():
         content: bytes = mlir_quantize(
             graph.content(), denylisted_nodes=[*graph.first_layer(), *last]
         )

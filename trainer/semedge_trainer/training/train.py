@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from semedge.core.errors import SemedgeError
 from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
+from semedge_trainer.detectors.base import Arrays, Networks, TrainableDetector
 from semedge_trainer.detectors.whole_frame import FrameDetector
-from semedge_trainer.training.fit import fit
 from semedge_trainer.training.frames import TrainingFrames, read_training_frames
 from semedge_trainer.training.loop import train
+from semedge_trainer.training.patches import patch_dataset
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import SAMPLE_PATCHES, Run, RunRecord, package_versions
 
 PICTURES_A_STAGE = 8
 SAMPLE_FRAMES = 16
+FIT = "fit"
+"""Name of the fit in schedules and logs."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,60 @@ def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strateg
 
     networks = train(run, frames, strategy, make_log)
     run.write_weights(networks, fit(run, networks, frames, make_log))
+
+
+def fit(
+    run: Run,
+    networks: Networks,
+    frames: TrainingFrames,
+    make_log: Callable[[Run, str, int], StageLog],
+) -> Arrays:
+    """Run the detector's fit from its start; gives its arrays, none where it has no fit.
+
+    A fit has no gradients and keeps no checkpoint: it takes minutes at most, and one that was
+    interrupted starts again. Its batches are those of the training's pipeline, so that the same
+    record and frames give the same arrays.
+
+    Raises `SemedgeError` where an array holds a value that is no number.
+    """
+    detector = run.detector()
+    if isinstance(detector, FrameDetector):
+        arrays = detector.fit_frames(networks, frames.images)
+    else:
+        arrays = _fit_patches(run, detector, networks, frames, make_log)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise SemedgeError(
+                f"The fit of {detector.name} ended with {name} that is no number; train on frames "
+                "that are not all of one gray."
+            )
+    return arrays
+
+
+def _fit_patches(
+    run: Run,
+    detector: TrainableDetector,
+    networks: Networks,
+    frames: TrainingFrames,
+    make_log: Callable[[Run, str, int], StageLog],
+) -> Arrays:
+    fitting = detector.fitting(networks, run.record.seed)
+    if fitting is None:
+        return {}
+    batches = detector.schedule.steps[FIT]
+    dataset = patch_dataset(
+        frames,
+        patch_px=detector.patch_px,
+        batch=run.record.batch,
+        seed=run.record.seed,
+        first_step=0,
+        scaling=run.record.scaling,
+    )
+    with make_log(run, FIT, batches) as log:
+        log.start(0)
+        for index, patches in enumerate(dataset.take(batches)):
+            log.record(index + 1, fitting.take(patches.numpy()))
+    return fitting.arrays()
 
 
 def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
