@@ -10,6 +10,7 @@ import pytest
 from commandcall import Call, Result
 
 from semedge.cli import main
+from semedge.core.logs import write_text
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -22,6 +23,12 @@ def fault_in_the_report(
     marker = request.node.get_closest_marker("fault")
     if marker is not None:
         record_property("fault", marker.args[0].name)
+
+
+@pytest.fixture(autouse=True)
+def text_on_stderr() -> None:
+    """Messages come to stderr in every test as the command line writes them."""
+    write_text()
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Literal
 
 import click
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.version import __version__
 
@@ -97,10 +97,13 @@ def cli(log: str) -> None:
     Exit status: 0 done; 1 could not do it; 2 wrong usage; 3 refused, because the data cannot
     support the request.
     """
-    if log == "json":
-        from semedge.core.logs import write_json_lines
+    # Not imported for `--help`.
+    from semedge.core.logs import write_json_lines, write_text
 
+    if log == "json":
         write_json_lines()
+    else:
+        write_text()
 
 
 def main() -> None:
@@ -111,9 +114,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
-        say("Stopped.", event="stopped")
+        _log("info", "Stopped.", "stopped")
         sys.exit(1)
     except SemedgeError as error:
-        say(str(error), level="error", event="failed")
+        _log("error", str(error), "failed")
         sys.exit(error.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _log(level: Literal["info", "error"], message: str, event: str) -> None:
+    import logging
+
+    getattr(logging.getLogger(__name__), level)(message, extra={"event": event})

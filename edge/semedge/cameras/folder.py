@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from semedge.cameras.base import Camera
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import list_images, read_gray
+
+logger = logging.getLogger(__name__)
 
 
 class FolderCamera(Camera):
@@ -43,7 +45,7 @@ class FolderCamera(Camera):
             except SemedgeError as error:
                 del self._paths[self._at]
                 self.skipped.append(str(error))
-                say(f"Skipped: {error}", event="file-skipped")
+                logger.info(f"Skipped: {error}", extra={"event": "file-skipped"})
                 continue
             self._at += 1
             self._read += 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import cv2
 
 from semedge.cameras.base import Camera
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import to_gray
 from semedge.core.opencv import hush
+
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 LARGEST_MISCOUNT = 2
@@ -57,11 +59,10 @@ class VideoCamera(Camera):
         """FFMPEG ends at damage without a word; the file's own duration tells of it."""
         promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop and self._read < promised - LARGEST_MISCOUNT:
-            say(
+            logger.warning(
                 f"The video {self.source} ended after {self._read} of about {promised} frames; it "
                 "may be damaged or cut off, so record or copy it again.",
-                level="warning",
-                event="video-cut-off",
+                extra={"event": "video-cut-off"},
             )
 
     def _open(self) -> cv2.VideoCapture:

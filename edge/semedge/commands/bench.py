@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from semedge.cameras import open_camera
 from semedge.commands.scoring_options import stride_option
-from semedge.core.console import print_json, say, table_console
+from semedge.core.console import print_json, table_console
 from semedge.core.frame import Frame
 from semedge.inference.benchmark import Load, Pace, choose, counted, measure
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
@@ -20,6 +21,8 @@ from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import worker_count
 from semedge.inference.manifest import FrameInput
 from semedge.station.config.edit import detector_tables, write_workers
+
+logger = logging.getLogger(__name__)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
@@ -89,7 +92,7 @@ def bench(
     tables = [] if station is None else detector_tables(station, bundle)
     load = Load(detector, stride_px, simulated_frames(size_px))
     facts = _facts(bundle, load)
-    say(f"{_sentence(bundle, facts)} This takes {duration_s:g} s.")
+    logger.info(f"{_sentence(bundle, facts)} This takes {duration_s:g} s.")
     paces = measure(load, duration_s)
     best = choose(paces)
     if station is not None:
@@ -105,7 +108,7 @@ def bench(
         )
     else:
         _print(paces, best)
-    say(_advice(best, station, tables))
+    logger.info(_advice(best, station, tables))
 
 
 def simulated_frames(size_px: tuple[int, int]) -> tuple[Frame, ...]:
@@ -176,7 +179,7 @@ def _print(paces: list[Pace], best: Pace) -> None:
         stages.add_row(stage, *(f"{value:.2f}" for value in (times.p50, times.p95, times.p99)))
     console.print(stages)
     if any(pace.frames < FEW_FRAMES for pace in paces):
-        say(
+        logger.info(
             f"Of fewer than {FEW_FRAMES} frames the 99th percentile is little more than the "
             "slowest; give more --seconds."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.simulated import SimulatedCamera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, check_request
 from semedge.decision.fields import parse_fields
 from semedge.inference.detector import Detector
 from semedge_calibration import METHODS, Calibration, Method
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_RATE = 0.01
 SECONDS_PER_DAY = 86_400
@@ -184,8 +187,10 @@ def calibrate(
     )
     needed = check_request(request)
     if detector_path is None:
-        say("Using the demo detector that ships with semedge; choose another with --detector.")
-    say(f"Scoring normal frames; the promise needs {needed:,} independent {request.unit}.")
+        logger.info(
+            "Using the demo detector that ships with semedge; choose another with --detector."
+        )
+    logger.info(f"Scoring normal frames; the promise needs {needed:,} independent {request.unit}.")
     with (
         Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
         open_camera(source, settings=camera_settings) as opened,
@@ -246,17 +251,19 @@ def _rate(
 
 def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> None:
     for warning in calibration.warnings:
-        say(f"{warning}.", level="warning", event="calibration-warning")
-    say(calibration.guarantee)
+        logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
+    logger.info(calibration.guarantee)
     rate_hz = 1.0 if line_rate_hz is None else line_rate_hz
     hourly = calibration.false_alarms_per_hour(rate_hz)
     unit = "frame" if calibration.fields is None else "field"
     plural = "" if rate_hz == 1 else "s"
-    say(
+    logger.info(
         f"At {rate_hz:g} {unit}{plural} a second that is at most {_amount(hourly)} false alarms "
         f"an hour, {_amount(24 * hourly)} a day."
     )
-    say(f"Threshold {calibration.threshold:.6g}; an alarm is a score above it. Wrote {out}.")
+    logger.info(
+        f"Threshold {calibration.threshold:.6g}; an alarm is a score above it. Wrote {out}."
+    )
 
 
 def _amount(value: float) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
 from semedge.cameras.discovery import Listing, list_cameras
 from semedge.cameras.genicam import PRODUCER_PATH
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
+
+logger = logging.getLogger(__name__)
 
 TITLES = {
     "v4l2": "Video4Linux",
@@ -47,15 +50,15 @@ def cameras(producers: tuple[Path, ...], timeout_s: float, as_json: bool) -> Non
         return
     for listing in listings:
         _tell(listing)
-    say("Streams are named by their address: rtsp://... or http://... (MJPEG).")
+    logger.info("Streams are named by their address: rtsp://... or http://... (MJPEG).")
 
 
 def _tell(listing: Listing) -> None:
-    say(f"{TITLES[listing.way]}:")
+    logger.info(f"{TITLES[listing.way]}:")
     for device in listing.devices:
         name = " ".join(part for part in (device.vendor, device.model, device.serial) if part)
-        say(f"  {device.source}  {name}".rstrip())
+        logger.info(f"  {device.source}  {name}".rstrip())
     if listing.problem:
-        say(f"  {listing.problem}")
+        logger.info(f"  {listing.problem}")
     elif not listing.devices:
-        say("  none connected")
+        logger.info("  none connected")

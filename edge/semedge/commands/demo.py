@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.inference.detector import Detector
 from semedge.station.demo import describe, run_demo
+
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -52,13 +55,13 @@ def demo(
     for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
         (pictures / name).unlink(missing_ok=True)
     with Detector.load(detector_path) as detector:
-        say(
+        logger.info(
             f"Calibrating {detector.bundle.name} ({detector.bundle.manifest.detector}, "
             f"{detector.score_name}) on {calibration_frames} simulated normal frames."
         )
         result = run_demo(detector, pictures, calibration_frames=calibration_frames, frames=frames)
     for sentence in result.summary.sentences():
-        say(sentence)
+        logger.info(sentence)
     if as_json:
         print_json(
             {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.event import KINDS, Level, Phase
 from semedge.core.tables import write_table
 from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
+
+logger = logging.getLogger(__name__)
 
 SHOWN: dict[Subject, tuple[str, ...]] = {
     "events": ("number", "raised_at", "camera", "kind", "phase", "level", "message"),
@@ -82,7 +85,7 @@ def history(
     with History(journal) as opened:
         if out is not None:
             count = write_table(out, COLUMNS[subject], opened.rows(question))
-            say(f"{count:,} rows are in {out}.")
+            logger.info(f"{count:,} rows are in {out}.")
             if as_json:
                 print_json({"rows": count, "path": str(out)})
         elif as_json:
@@ -98,7 +101,7 @@ def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
         shown = ("" if row[name] is None else _short(row[name]) for name in columns)
         click.echo("  ".join(shown).rstrip())
     if is_empty:
-        say("Nothing of that is in the journal.")
+        logger.info("Nothing of that is in the journal.")
 
 
 def _short(value: Any) -> str:

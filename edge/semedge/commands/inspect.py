@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.inference.bundle import Bundle, read_bundle
 from semedge.inference.manifest import FrameInput, Manifest, Node
+
+logger = logging.getLogger(__name__)
 
 
 def _tiles(node: Node) -> str:
@@ -103,4 +106,4 @@ def inspect(detector: Path, as_json: bool) -> None:
         )
         return
     for name, value in _facts(bundle):
-        say(f"{name:<13} {value}")
+        logger.info(f"{name:<13} {value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import logging
 import pwd
 import re
 import sys
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import click
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.station.config.station import Station, load_station
 from semedge.station.systemd_unit import Service, verify_unit
+
+logger = logging.getLogger(__name__)
 
 CAMERA_GROUPS = ("video", "plugdev")
 """Groups that own V4L2 and USB cameras, on the distributions that have them."""
@@ -99,8 +101,8 @@ def install_service(
     path = folder / f"{name}.service"
     write_atomically(path, unit.encode())
     checked = "unchecked, since systemd-analyze is not here" if faults is None else "checked"
-    say(f"Wrote {path} ({checked}). Start it now and with the machine by:")
-    say(f"  systemctl daemon-reload && systemctl enable --now {name}")
+    logger.info(f"Wrote {path} ({checked}). Start it now and with the machine by:")
+    logger.info(f"  systemctl daemon-reload && systemctl enable --now {name}")
 
 
 def _checked_user(user: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import logging
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.resources import files as package_files
@@ -17,7 +18,7 @@ from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import stride_option
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.core.files import read_bounded
 from semedge.decision.calibration_file import MAX_FILE_BYTES
@@ -27,6 +28,8 @@ from semedge.station.config.station import load_station
 from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
 from semedge.web.client import ask_station
 from semedge_calibration import Calibration
+
+logger = logging.getLogger(__name__)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -145,7 +148,7 @@ def check(file: Path, as_json: bool) -> None:
     detector, calibration = read.load(workers=1)
     detector.close()
     _print(read, calibration, as_json)
-    say(f"{file} can be run here.")
+    logger.info(f"{file} can be run here.")
 
 
 @recipe.command()
@@ -180,7 +183,7 @@ def use(name: str, station: Path, camera: str | None, who: str) -> None:
     request = {"action": "recipe", "recipe": name.removesuffix(SUFFIX), "who": who}
     if camera is not None:
         request["camera"] = camera
-    say(ask_station(read.web, request))
+    logger.info(ask_station(read.web, request))
 
 
 def _taken_over(station: Path | None, camera: str | None) -> tuple[DecisionSection, CameraSettings]:

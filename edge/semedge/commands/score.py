@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ import click
 
 from semedge.commands.camera_options import crop_option
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.core.console import print_json, progress, say
+from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
 from semedge.core.images import list_images
 from semedge.core.information_bar import LowerEdge
@@ -25,6 +26,8 @@ from semedge.inference.bundle import Bundle, demo_content, parse_bundle, read_co
 from semedge.inference.detector import Detector
 from semedge.journal.database import storable
 from semedge_calibration import Calibration
+
+logger = logging.getLogger(__name__)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
@@ -88,7 +91,9 @@ def score(
     if out is not None:
         check_table(out)
     if detector_path is None:
-        say("Using the demo detector that ships with semedge; choose another with --detector.")
+        logger.info(
+            "Using the demo detector that ships with semedge; choose another with --detector."
+        )
     files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
     content, bundle = _read_bundle(detector_path)
     with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
@@ -99,7 +104,9 @@ def score(
     with ScoreStore(partial, settings) as store:
         missing = store.missing(files)
         if len(missing) < len(files):
-            say(f"{len(files) - len(missing):,} of {len(files):,} files are scored already.")
+            logger.info(
+                f"{len(files) - len(missing):,} of {len(files):,} files are scored already."
+            )
         if cluster is None:
             edge = LowerEdge(crop_bottom_px)
             results = score_locally(missing, bundle, settings.stride_px, edge, workers)
@@ -144,7 +151,7 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
         for result in results:
             if isinstance(result, SkippedFile):
                 skipped.append(result.reason)
-                say(f"Skipped: {result.reason}", event="file-skipped")
+                logger.info(f"Skipped: {result.reason}", extra={"event": "file-skipped"})
                 continue
             waiting.append(result)
             if len(waiting) == KEPT_AT_ONCE:
@@ -152,7 +159,9 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
                 waiting.clear()
     except KeyboardInterrupt as error:
         if store.path is not None:
-            say(f"What is scored is in {store.path}, and the same command goes on from there.")
+            logger.info(
+                f"What is scored is in {store.path}, and the same command goes on from there."
+            )
         raise click.Abort from error
     finally:
         store.add(waiting)
@@ -181,12 +190,12 @@ def _report(
         )
     elif out is None:
         for row in _rows(store, files, promise):
-            say(_line(row))
+            logger.info(_line(row))
     above = sum(row.get("above_threshold", False) for row in _rows(store, files, promise))
     text = f"{len(files) - len(skipped):,} scored, {len(skipped):,} skipped"
     if promise is not None:
         text += f", {above:,} above the threshold of {promise.threshold:.5g}"
-    say(f"{text}." if out is None else f"{text}; the scores are in {out}.")
+    logger.info(f"{text}." if out is None else f"{text}; the scores are in {out}.")
 
 
 def _rows(

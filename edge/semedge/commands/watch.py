@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from click.core import ParameterSource
 from semedge.cameras import CameraSettings
 from semedge.commands.camera_options import UNSAID, camera_options, settings_from
 from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.files import held_alone
 from semedge.journal.journal import Journal
@@ -25,6 +25,8 @@ from semedge.station.control import Plan
 from semedge.station.inspection.limits import Limits
 from semedge.station.load import Defaults, choose_lines, load_lines
 from semedge.station.watch import Watch, WatchSettings
+
+logger = logging.getLogger(__name__)
 
 IN_USE = (
     "The journal {} is in use by another `semedge watch`; end that one, or give this one a "
@@ -187,7 +189,10 @@ def watch(
         raise click.UsageError(str(error)) from error
     choices = list(plan.choices.values())
     if any(choice.detector is choice.recipe is None for choice in choices):
-        say("Using the demo detector; it knows simulated fibres only.", event="demo-detector")
+        logger.info(
+            "Using the demo detector; it knows simulated fibres only.",
+            extra={"event": "demo-detector"},
+        )
     settings = WatchSettings(
         pictures,
         read.station.name,
@@ -206,7 +211,7 @@ def watch(
         for line in lines:
             line.setup.detector.close()
     for sentence in summary.sentences():
-        say(sentence, event="summary")
+        logger.info(sentence, extra={"event": "summary"})
     # What is left ends with the process, which would first look through it all for cycles: with an
     # OPC UA server half a second.
     gc.freeze()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+
+logger = logging.getLogger(__name__)
 
 SAME_GRAY = 6 / 255
 """Gray values nearer than this share of the range to a row's median belong to its background."""
@@ -99,12 +101,11 @@ class LowerEdge:
             and (bar_px := find_information_bar(cropped))
             and self._said.acquire(blocking=False)
         ):
-            say(
+            logger.warning(
                 f"{source} seems to have an information bar of {bar_px} px at its lower edge, "
                 "which would be inspected as material; cut it off with --crop-bottom-px "
                 f"{self.crop_px + bar_px}, wherever these frames are used.",
-                level="warning",
-                event="information-bar",
+                extra={"event": "information-bar"},
             )
         return cropped
 

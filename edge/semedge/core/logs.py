@@ -1,4 +1,9 @@
-"""Structured logs: one JSON document a line on stderr, whoever has something to say."""
+"""What the command line's messages look like: the standard `logging`, with a handler on stderr.
+
+Modules log to loggers named after themselves; a program that embeds semedge gets the records the
+usual way. A record may carry `extra={"event": WORD}`: a word that a log's reader can look for,
+which stays when the sentence changes. `docs/operation.md` lists the words of the station.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +14,91 @@ import threading
 import time
 from types import TracebackType
 
-from semedge.core.console import Level, say, structure_lines
+import click
+
 from semedge.core.timing import utc_text
+
+PACKAGES = ("semedge", "semedge_trainer", "semedge_calibration")
+DEFAULT_EVENT = "note"
+
+
+class TextFormatter(logging.Formatter):
+    """A sentence, with the level before it where it asks for attention."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        message = super().format(record)
+        level = _level_of(record)
+        return message if level == "info" else f"{level.title()}: {message}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON document: time (ISO-8601, UTC), level, event and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        own = record.name.partition(".")[0] in PACKAGES
+        event = DEFAULT_EVENT if own else f"library:{record.name}"
+        return json.dumps(
+            {
+                "time": utc_text(time.time()),
+                "level": _level_of(record),
+                "event": getattr(record, "event", event),
+                "message": super().format(record),
+            }
+        )
+
+
+class StderrHandler(logging.Handler):
+    """Writes a line a record to stderr, as it is when the record comes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        try:
+            click.echo(self.format(record), err=True)
+        except Exception:
+            self.handleError(record)
+
+
+_handler = StderrHandler()
+
+
+def write_text() -> None:
+    """Write semedge's messages to stderr as sentences, from now on."""
+    _handler.setFormatter(TextFormatter())
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers[:] = [_handler]
 
 
 def write_json_lines() -> None:
-    """Print JSON lines from now on: the station's own, the libraries' warnings, and faults.
-
-    Each has `time` (ISO-8601, UTC), `level` (info, warning, error), `event` (a word that stays)
-    and `message` (a sentence).
-    """
-    structure_lines(json_line)
+    """Write JSON lines from now on: semedge's messages, the libraries' warnings, and faults."""
+    _handler.setFormatter(JsonFormatter())
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers.clear()
     logging.captureWarnings(True)
-    logging.basicConfig(level="WARNING", format="%(message)s", handlers=[_Bridge()], force=True)
-    sys.excepthook = _say_fault
-    threading.excepthook = lambda fault: _say_fault(
+    logging.basicConfig(level="WARNING", handlers=[_handler], force=True)
+    sys.excepthook = _log_fault
+    threading.excepthook = lambda fault: _log_fault(
         fault.exc_type, fault.exc_value, fault.exc_traceback
     )
 
 
-def json_line(message: str, level: Level, event: str) -> str:
-    """One line of the log."""
-    return json.dumps(
-        {"time": utc_text(time.time()), "level": level, "event": event, "message": message}
-    )
+def structured() -> bool:
+    """Whether stderr holds JSON lines, so that nothing else may be written there."""
+    return isinstance(_handler.formatter, JsonFormatter)
 
 
-class _Bridge(logging.Handler):
-    """Takes what libraries log."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
-        say(self.format(record), level=level, event=f"library:{record.name}")
+def _level_of(record: logging.LogRecord) -> str:
+    if record.levelno >= logging.ERROR:
+        return "error"
+    return "warning" if record.levelno >= logging.WARNING else "info"
 
 
-def _say_fault(
+def _log_fault(
     kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
 ) -> None:
     """A fault of the program itself, with its traceback."""
@@ -51,4 +106,6 @@ def _say_fault(
         return
     import traceback
 
-    say("".join(traceback.format_exception(kind, error, trace)), level="error", event="fault")
+    logging.getLogger("semedge").error(
+        "".join(traceback.format_exception(kind, error, trace)), extra={"event": "fault"}
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
+
+logger = logging.getLogger(__name__)
 
 
 def event_line(event: Event) -> str:
@@ -29,7 +32,7 @@ class ConsoleSink:
         if self.as_json:
             print_json(event.to_document())
         else:
-            say(event_line(event), event="event")
+            logger.info(event_line(event), extra={"event": "event"})
 
     def close(self) -> None:
         """Nothing is held."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.journal.journal import Journal
 from semedge.sinks.base import RejectedError, Sink
 from semedge.state.snapshot import SinkState
+
+logger = logging.getLogger(__name__)
 
 BATCH_EVENTS = 50
 """Events read from the journal at a time, so that a long outage does not fill the memory."""
@@ -126,10 +128,9 @@ class _Outlet:
                         return self._retry_pause_s()
         except SemedgeError as error:
             if not (self._journal_said or self._closing.is_set()):
-                say(
+                logger.warning(
                     f"{self.sink.name} waits for the journal: {error}",
-                    level="warning",
-                    event="journal-unreadable",
+                    extra={"event": "journal-unreadable"},
                 )
             self._journal_said = True
             return LONGEST_RETRY_S
@@ -144,19 +145,17 @@ class _Outlet:
         except RejectedError as error:
             self._journal.mark_rejected(event, self.sink.name, str(error))
             self._rejected += 1
-            say(
+            logger.error(
                 f"{self.sink.name} rejects event {event.number} for good: {error}",
-                level="error",
-                event="event-rejected",
+                extra={"event": "event-rejected"},
             )
             return True
         except Exception as error:  # whatever a sink does, the inspection goes on
             reason = _reason(error)
             if self._failures == 0:
-                say(
+                logger.warning(
                     f"Events wait: {self.sink.name} did not take one ({reason}); trying again.",
-                    level="warning",
-                    event="sink-fails",
+                    extra={"event": "sink-fails"},
                 )
             self._failures += 1
             self._last_error = reason
@@ -165,7 +164,9 @@ class _Outlet:
         finally:
             self._since_s = None
         if self._failures:
-            say(f"Events go out to {self.sink.name} again.", event="sink-recovers")
+            logger.info(
+                f"Events go out to {self.sink.name} again.", extra={"event": "sink-recovers"}
+            )
         self._failures, self._last_error = 0, None
         self._delivered += 1
         self._journal.mark_delivered(event, self.sink.name)

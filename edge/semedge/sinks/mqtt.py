@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import re
@@ -14,7 +15,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
@@ -24,6 +24,8 @@ from semedge.sinks.section import SinkSection
 from semedge.state.document import state_document
 from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
 from semedge.state.state import StationState
+
+logger = logging.getLogger(__name__)
 
 FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
@@ -254,10 +256,9 @@ class MqttSink:
         try:
             self._requests.put_nowait((message.topic, message.payload))
         except queue.Full:
-            say(
+            logger.warning(
                 f"{self.name}: too many requests at once; one was left out.",
-                level="warning",
-                event="request-dropped",
+                extra={"event": "request-dropped"},
             )
 
     def _work(self) -> None:

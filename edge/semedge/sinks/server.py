@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -13,7 +14,6 @@ from typing import Any
 
 from pydantic import Field
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.sinks.base import DeliveryError
@@ -21,6 +21,8 @@ from semedge.sinks.event_loop import LoopThread
 from semedge.sinks.section import SinkSection
 from semedge.state.requests import Remote
 from semedge.state.state import StationState
+
+logger = logging.getLogger(__name__)
 
 REFRESH_EVERY_S = 0.2
 START_TIMEOUT_S = 60.0
@@ -129,7 +131,7 @@ class ServerSink(ABC):
                 self._listen(self._state.name)
             except SemedgeError as error:
                 if not said:
-                    say(str(error), level="error", event="sink-fails")
+                    logger.error(str(error), extra={"event": "sink-fails"})
                 said = True
                 self._closing.wait(TRY_AGAIN_S)
             else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.core.console import say
 from semedge.journal.reader import Archive
 from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
@@ -17,6 +17,8 @@ from semedge.state.state import StationState
 from semedge.station.systemd import Supervisor
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
+
+logger = logging.getLogger(__name__)
 
 LEAST_PATIENCE_S = 60.0
 
@@ -81,11 +83,10 @@ class Outside:
         """
         if longest_turn_s > self._patience_s:
             if not self._hangs:
-                say(
+                logger.error(
                     f"A camera's loop hangs for {longest_turn_s:.0f} s; the watchdog hears no "
                     "more, so that systemd starts the station again.",
-                    level="error",
-                    event="hangs",
+                    extra={"event": "hangs"},
                 )
             self._hangs = True
             return

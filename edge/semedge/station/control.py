@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.state.snapshot import InForce
@@ -18,6 +18,8 @@ from semedge.station.load import LineChoice, load_lines
 from semedge.station.overrides import asked_for, keep, take_up
 from semedge.station.recipe import recipes_in
 from semedge.station.recorder import Recorder, one_message
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,16 @@ class StationControl:
             try:
                 taken = take_up(self._journal, self._plan.choices.get(name), name, before)
             except SemedgeError as error:
-                say(
+                logger.warning(
                     f"What was set for {name} is not taken up again: {error}",
-                    level="warning",
-                    event="not-restored",
+                    extra={"event": "not-restored"},
                 )
                 continue
             if taken is not before:
-                say(
+                logger.info(
                     f"As before the restart, {name} differs from the station file: "
                     f"{_difference(before.in_force, taken.in_force)}.",
-                    event="restored",
+                    extra={"event": "restored"},
                 )
                 inspection.switch(taken)
 

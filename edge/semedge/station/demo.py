@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from semedge.cameras import open_camera
 from semedge.cameras.simulation import KINDS, SimulatedFrame, SimulatedLine
-from semedge.core.console import say
 from semedge.core.event import Event
 from semedge.core.files import write_atomically
 from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
@@ -23,6 +23,8 @@ from semedge.journal.journal import Journal
 from semedge.station.camera_setup import Line, Setup, SourceChoice
 from semedge.station.watch import Watch, WatchSettings, WatchSummary
 from semedge_calibration import Calibration
+
+logger = logging.getLogger(__name__)
 
 CALIBRATION_SEED = 3001
 LINE_SEED = 3002
@@ -123,7 +125,7 @@ def run_demo(
     source = _camera(CALIBRATION_SEED, frames=calibration_frames)
     with open_camera(source) as camera:
         calibration = calibrate_detector(detector, camera, CalibrationRequest())
-    say(calibration.guarantee)
+    logger.info(calibration.guarantee)
     write_atomically(folder / "calibration.json", calibration.to_json().encode())
     collected = Collected()
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)

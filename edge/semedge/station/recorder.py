@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -12,7 +13,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event, Kind, Level
 from semedge.core.files import write_atomically
@@ -23,6 +23,8 @@ from semedge.journal.journal import Journal
 from semedge.journal.records import Run
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,6 @@ def _write_picture(path: Path, image: NDArray) -> str | None:
     try:
         write_atomically(path, encode_png(image))
     except SemedgeError as error:
-        say(f"The event has no picture: {error}", level="warning", event="no-picture")
+        logger.warning(f"The event has no picture: {error}", extra={"event": "no-picture"})
         return None
     return str(path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
 from semedge.journal.pruning import drop_events, drop_scores, shrink_to, used_bytes
@@ -16,6 +16,8 @@ from semedge.journal.records import RetentionSettings
 from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import DiskState
 from semedge.station.recorder import Happening, Recorder
+
+logger = logging.getLogger(__name__)
 
 DAY_S = 86_400.0
 CLEAN_EVERY_S = 600.0
@@ -85,11 +87,10 @@ class Retention:
         self._clean_at_s = time.monotonic() + CLEAN_EVERY_S
         if abs(_clock_s() - self._clock_s) > LARGEST_JUMP_S:
             # What is new would be old by a clock that runs ahead.
-            say(
+            logger.warning(
                 "Nothing is forgotten, because the clock has jumped since the start; check the "
                 "time, and restart.",
-                level="warning",
-                event="clock-jumped",
+                extra={"event": "clock-jumped"},
             )
             return
         try:
@@ -99,7 +100,9 @@ class Retention:
             drop_events(self._journal, now_s - self._settings.events_days * DAY_S)
             shrink_to(self._journal, self._settings.most_bytes - pictures_bytes)
         except (SemedgeError, OSError) as error:
-            say(f"The store could not be cleaned: {error}", level="warning", event="not-cleaned")
+            logger.warning(
+                f"The store could not be cleaned: {error}", extra={"event": "not-cleaned"}
+            )
 
     def _drop_pictures(self) -> int:
         """Delete old pictures, then the oldest of too many; the bytes of those that stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 import time
@@ -10,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
 from semedge.journal.records import KEEP, Counters, RetentionSettings
@@ -27,6 +27,8 @@ from semedge.station.inspection.trust import Arming
 from semedge.station.recorder import Happening, Recorder
 from semedge.station.retention import Retention
 from semedge.station.signals import SignalPipe
+
+logger = logging.getLogger(__name__)
 
 TURN_S = 0.5
 """Longest time between two turns of the housekeeping."""
@@ -238,9 +240,9 @@ class Watch:
         try:
             self.control.reload("SIGHUP")
         except SemedgeError as error:
-            say(f"Not reloaded: {error}", level="error", event="reload-refused")
+            logger.error(f"Not reloaded: {error}", extra={"event": "reload-refused"})
         else:
-            say("The station file was read again.", event="reloaded")
+            logger.info("The station file was read again.", extra={"event": "reloaded"})
         finally:
             self._outside.reloaded()
 

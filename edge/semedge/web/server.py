@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
 from typing import Any
 
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
 from semedge.journal.reader import Archive
 from semedge.state.requests import Remote
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
+
+logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 GRACE_S = 1
@@ -79,7 +81,7 @@ class PageServer:
                     "correct the table [web]."
                 )
             time.sleep(0.01)
-        say(f"The page is at {self.address}.", event="page")
+        logger.info(f"The page is at {self.address}.", extra={"event": "page"})
 
     def stop(self) -> None:
         """Begin to end every connection; returns at once."""

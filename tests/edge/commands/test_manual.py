@@ -33,7 +33,9 @@ def log_words() -> set[str]:
     code = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "edge" / "semedge").rglob("*.py")
     )
-    return set(re.findall(r'\bevent(?:: str)? ?= ?"([a-z-]+)"', code))
+    # As `extra={"event": WORD}`, as the last argument of `_log`, and where nothing is given.
+    patterns = (r'"event": "([a-z-]+)"', r'_log\(.*, "([a-z-]+)"\)', r'DEFAULT_EVENT = "([a-z-]+)"')
+    return {word for pattern in patterns for word in re.findall(pattern, code)}
 
 
 def test_every_word_of_the_log_is_told_of_and_no_other() -> None:

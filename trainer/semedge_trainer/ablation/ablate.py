@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Generator, Sequence
@@ -9,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.core.console import say
 from semedge.core.files import held_alone, write_atomically
 from semedge_trainer.ablation.cluster import pack_frames, run_on_cluster
 from semedge_trainer.ablation.local import CellEnd, run_locally
@@ -28,6 +28,8 @@ from semedge_trainer.ablation.plan import (
 from semedge_trainer.ablation.tables import as_csv, as_latex, as_markdown
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.evaluation.masks import MaskedFrame, match_masks
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
     ):
         results = read_cells(folder, cells)
         missing = [settings for settings in cells if settings not in results]
-        say(f"{len(results)} of {len(cells)} cells are there, {len(missing)} to compute.")
+        logger.info(f"{len(results)} of {len(cells)} cells are there, {len(missing)} to compute.")
         failures: dict[str, str] = {}
         done = len(results)
         _write_tables(request.detectors, cells, results, folder)
@@ -93,11 +95,11 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
                 name = f"[{done}/{len(cells)}] {end.settings.name}"
                 if end.content is None:
                     failures[end.settings.name] = end.reason
-                    say(f"{name} failed: {end.reason}")
+                    logger.info(f"{name} failed: {end.reason}")
                     continue
                 results[end.settings] = _keep(end.settings, end.content, execution)
                 _write_tables(request.detectors, cells, results, folder)
-                say(f"{name}: {_summary(results[end.settings])}")
+                logger.info(f"{name}: {_summary(results[end.settings])}")
     ordered = {settings: results[settings] for settings in cells if settings in results}
     return Ablation(ordered, failures, len(cells))
 

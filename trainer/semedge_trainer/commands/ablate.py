@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import get_args
 
 import click
 
 from semedge.commands.camera_options import crop_option
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.inference.manifest import Quantization
 from semedge_trainer.ablation.plan import TABLES, AblationRequest
 from semedge_trainer.extra import need_tensorflow
+
+logger = logging.getLogger(__name__)
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -171,7 +174,9 @@ def ablate(
     try:
         ablation = run_ablation(request, execution)
     except KeyboardInterrupt as error:
-        say(f"Stopped; what is finished is in {out}, and the same command goes on from there.")
+        logger.info(
+            f"Stopped; what is finished is in {out}, and the same command goes on from there."
+        )
         raise click.Abort from error
     if as_json:
         print_json(

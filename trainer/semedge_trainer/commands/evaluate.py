@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +13,7 @@ import click
 
 from semedge.commands.camera_options import crop_option
 from semedge.commands.scoring_options import workers_option
-from semedge.core.console import print_json, progress, say, table_console
+from semedge.core.console import print_json, progress, table_console
 from semedge.core.errors import SemedgeError
 from semedge.core.information_bar import LowerEdge
 from semedge.decision.calibration_file import load_calibration
@@ -28,6 +29,8 @@ from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtoc
 from semedge_trainer.evaluation.results import Evaluation, evaluate_frames, rich_table
 from semedge_trainer.extra import need_package, need_tensorflow
 from semedge_trainer.training.frames import read_training_frames
+
+logger = logging.getLogger(__name__)
 
 ProtocolChoice = Literal["thesis", "pixel", "both"]
 
@@ -213,7 +216,7 @@ def evaluate(
 
         bundle = scorer.bundle if isinstance(scorer, MultiScorer) else None
         write_report(report, evaluation, bundle, shlex.join(["semedge", *sys.argv[1:]]))
-        say(f"Wrote {report / PAGE}, its pictures and metrics.json.")
+        logger.info(f"Wrote {report / PAGE}, its pictures and metrics.json.")
     if as_json:
         print_json(evaluation.document())
         return
@@ -258,7 +261,7 @@ def _calibration(path: Path | None, scorer: AnyScorer, stride_px: int | None) ->
             f"The calibration {path} is for the score {calibration.score_name}, which is not "
             f"measured; add --score {calibration.score_name}."
         )
-    say(
+    logger.info(
         "The calibrated threshold is for the highest patch of a frame at stride "
         f"{calibration.grid.stride_px} px; on patches and pixels it is strict."
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.decision.fields import parse_fields
 from semedge.inference.manifest import Quantization
 from semedge_trainer.extra import need_tensorflow
+
+logger = logging.getLogger(__name__)
 
 
 def _tile(
@@ -85,7 +88,7 @@ def export(
         tile_shape=tile,
     )
     chosen = manifest.parity[manifest.score.name]
-    say(
+    logger.info(
         f"{out}: {manifest.detector}, {manifest.quantization}, "
         f"{out.stat().st_size / 1e6:.2f} MB; score {manifest.score.name}, rank correlation with "
         f"the trained detector {chosen.rank_correlation:.4f}. "

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
 from semedge.commands.camera_options import crop_option
-from semedge.core.console import print_json, say
+from semedge.core.console import print_json
 from semedge_trainer.extra import need_tensorflow
+
+logger = logging.getLogger(__name__)
 
 
 def _settings(
@@ -111,12 +114,12 @@ def train(
         work = f"{sum(record.steps.values())} steps of {record.batch} patches"
         if not record.learning_rates:
             work = "a fit"
-        say(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
+        logger.info(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
         try:
             finish_run(run, frames, strategy)
         except KeyboardInterrupt as error:
-            say(f"Stopped; go on with `semedge train --resume --out {out}`.")
+            logger.info(f"Stopped; go on with `semedge train --resume --out {out}`.")
             raise click.Abort from error
-    say(f"Done: {out}. Next: semedge export {out} --out DETECTOR.semedge")
+    logger.info(f"Done: {out}. Next: semedge export {out} --out DETECTOR.semedge")
     if as_json:
         print_json({"run": str(out), **record.model_dump(mode="json")})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import sys
 import time
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import tensorflow as tf
 
 from semedge.core.closing import Closing
-from semedge.core.console import say
 from semedge.core.files import write_atomically
+
+logger = logging.getLogger(__name__)
 
 LOG_EVERY = 10
 SAY_EVERY_S = 30.0
@@ -74,7 +76,7 @@ class StageLog(Closing):
             self._said_s = time.monotonic()
             rate = (step - self._first_step) / (self._said_s - self._started_s)
             left_s = (self._steps - step) / rate
-            say(f"{self._stage_name} {step}/{self._steps}, {left_s:.0f} s left: {text}")
+            logger.info(f"{self._stage_name} {step}/{self._steps}, {left_s:.0f} s left: {text}")
 
     def close(self) -> None:
         """Close the files, and take the bar off the screen."""

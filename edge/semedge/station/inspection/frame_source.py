@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from semedge.cameras import Camera, CameraStalledError
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
+
+logger = logging.getLogger(__name__)
 
 REMIND_EVERY_S = 60.0
 """Time between two lines that say that a camera is still silent."""
@@ -101,9 +103,9 @@ class Intake:
                 self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
                 continue
             if frame is not None and said_s is not None:
-                say(
+                logger.info(
                     f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.",
-                    event="inspecting-again",
+                    extra={"event": "inspecting-again"},
                 )
             return frame
         return None

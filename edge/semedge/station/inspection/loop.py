@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from dataclasses import replace
 
 from semedge.cameras import Camera
-from semedge.core.console import say
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
@@ -23,6 +23,8 @@ from semedge.station.inspection.health_events import HealthTeller
 from semedge.station.inspection.limits import Limits
 from semedge.station.inspection.trust import UNARMED, DriftTeller
 from semedge.station.recorder import Happening, Recorder, one_message
+
+logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_S = 30.0
 
@@ -203,7 +205,7 @@ class Inspection:
         if waiting.detector is not self._setup.detector:
             waiting.detector.close()
         message = f"{self.name} stays with what it was judged by before: {error}"
-        say(message, level="warning", event="recipe-refused")
+        logger.warning(message, extra={"event": "recipe-refused"})
         self._recorder.tell(
             one_message(self._recorder.station, "recipe", "refused", message, camera=self.name)
         )
@@ -211,10 +213,10 @@ class Inspection:
     def _say_start(self, camera: Camera) -> None:
         levels = self._setup.levels
         warning = "" if levels.warn is None else f", a warning is one above {levels.warn:.4g}"
-        say(
+        logger.info(
             f"Watching {camera.source}; an alarm is a score above {levels.alarm:.4g}{warning}. "
             f"{self._setup.calibration.guarantee}",
-            event="watching",
+            extra={"event": "watching"},
         )
 
     def _is_fit(self, frame: Frame) -> bool:
@@ -222,7 +224,7 @@ class Inspection:
         reason = self._health.observe(frame)
         if not reason:
             if self._is_unfit:
-                say("Inspecting again.", event="inspecting-again")
+                logger.info("Inspecting again.", extra={"event": "inspecting-again"})
             self._is_unfit = False
             return True
         self._unfit += 1
@@ -315,7 +317,7 @@ class Inspection:
     def _not_inspecting(self, reason: str, *, say_it: bool = True) -> None:
         self._state.change(self.name, activity="not inspecting", reason=reason)
         if say_it:
-            say(f"Not inspecting: {reason}", event="not-inspecting")
+            logger.info(f"Not inspecting: {reason}", extra={"event": "not-inspecting"})
 
     def _warn_of_shape(self, frame: Frame) -> None:
         """Say once for each size that the promise was made for frames of another one."""
@@ -324,13 +326,12 @@ class Inspection:
             return
         self._shapes_warned.add(frame.shape)
         (height, width), (made_height, made_width) = frame.shape, calibrated
-        say(
+        logger.warning(
             f"frames have {width}x{height} px, and the calibration's promise counts areas "
             f"of {made_width}x{made_height} px; a frame is "
             f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
             "alarms differs accordingly.",
-            level="warning",
-            event="frame-size",
+            extra={"event": "frame-size"},
         )
 
     def _end_defect(self, reason: str, setup: Setup | None = None) -> None:
