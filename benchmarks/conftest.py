@@ -94,6 +94,7 @@ def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """texture-gaussian, int8, with the default options, fitted to simulated frames."""
     pytest.importorskip("tensorflow", reason="the detector is fitted with the extra train")
     from semedge_trainer.export.export import export_run
+    from semedge_trainer.export.exporter import ExportRequest
     from semedge_trainer.training.train import (
         TrainingRequest,
         choose_strategy,
@@ -104,7 +105,7 @@ def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("texture")
     run, frames = start_run(folder / "run", TrainingRequest("texture-gaussian", FIT_FRAMES, {}))
     finish_run(run, frames, choose_strategy(None))
-    export_run(run, folder / "texture.semedge", "int8")
+    export_run(run, folder / "texture.semedge", ExportRequest("int8"))
     return read_bundle(folder / "texture.semedge")
 
 

@@ -29,9 +29,10 @@ from semedge.inference.interpreter import Graph
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import ScorePlan
 from semedge_trainer.export.parity import compare, keras_tensors, parity_patches
-from semedge_trainer.quantization.convert import BATCH, Twin, even_twins, inputs_of, scaled_nodes
-from semedge_trainer.quantization.deploy_model import DepthToSpace
-from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.quantization.convert import convert
+from semedge_trainer.quantization.deploy_model import BATCH, DeployModel, DepthToSpace
+from semedge_trainer.quantization.equalization import equalized_deploy_models, scaled_nodes
+from semedge_trainer.quantization.representative import inputs_of
 from semedge_trainer.quantization.tensors import exported_tensors
 from semedge_trainer.training.run import Run
 
@@ -104,10 +105,10 @@ class Subject:
     ----------
     plan
         The score and its nodes.
-    twins
-        Even twins of its networks.
+    deploy_models
+        Of its networks, equalized.
     inputs
-        What each graph sees on training patches.
+        What each graph sees on training patches, scaled.
     expected
         What the trained networks make of the patches that scores are compared on.
     blurred
@@ -115,7 +116,7 @@ class Subject:
     """
 
     plan: ScorePlan
-    twins: Mapping[str, Twin]
+    deploy_models: Mapping[str, DeployModel]
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
     blurred: NDArray[np.bool_]
@@ -126,18 +127,21 @@ class Subject:
         plan = detector.chosen_plan(SCORE, only=True)
         patches = scale_patches(run.patches(), run.record.scaling)[:2048]
         tensors = keras_tensors(plan, networks, patches)
-        twins = even_twins(plan, networks, tensors)
-        inputs = {name: twin.scaled(inputs_of(name, plan, tensors)) for name, twin in twins.items()}
+        deploy_models = equalized_deploy_models(plan, networks, tensors)
+        inputs = {
+            name: deploy_model.scaled(inputs_of(name, plan, tensors))
+            for name, deploy_model in deploy_models.items()
+        }
         compared, blurred = parity_patches(patches)
-        return cls(plan, twins, inputs, keras_tensors(plan, networks, compared), blurred)
+        return cls(plan, deploy_models, inputs, keras_tensors(plan, networks, compared), blurred)
 
     def row(self, change: Callable[[Model], Model]) -> list[str]:
         """Deflated megabytes, rank correlation, and milliseconds of each graph."""
         graphs = {
-            name: convert_int8(change(twin.model), self.inputs[name])
-            for name, twin in self.twins.items()
+            name: convert(DeployModel(change(deploy_model.model)), "int8", self.inputs[name])
+            for name, deploy_model in self.deploy_models.items()
         }
-        nodes, scales = scaled_nodes(self.plan.nodes, self.twins)
+        nodes, scales = scaled_nodes(self.plan.nodes, self.deploy_models)
         given = exported_tensors(nodes, graphs, scales, self.expected["x"])
         parity = compare(self.plan, self.expected, given, {}, self.blurred)
         deflated = sum(len(zlib.compress(content, 9)) for content in graphs.values())

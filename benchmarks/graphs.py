@@ -29,10 +29,9 @@ from semedge.inference.manifest import (
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scores import tensors_needed
 from semedge_trainer.detectors import make_detector
-from semedge_trainer.export.fully_convolutional import nodes_over_frame
+from semedge_trainer.export.fully_convolutional import fully_convolutional_nodes
 from semedge_trainer.quantization.convert import convert
-from semedge_trainer.quantization.deploy_model import make_twin
-from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.quantization.deploy_model import DeployModel, to_deploy_model
 
 Array = NDArray[np.float32]
 BATCH = 32
@@ -88,7 +87,9 @@ class Workshop:
         }
         patch_input = PatchInput(patch_px=self.detector.patch_px)
         stride_px = stride_px or self.detector.patch_px
-        nodes, over_frame = nodes_over_frame(nodes, graphs, patch_input, stride_px, FRAME_SHAPE)
+        nodes, over_frame = fully_convolutional_nodes(
+            nodes, graphs, patch_input, stride_px, FRAME_SHAPE
+        )
         contents = {f"{name}.tflite": graph for name, graph in (graphs | over_frame).items()}
         manifest = Manifest(
             format_version=format_version_of(patch_input, nodes),
@@ -113,10 +114,8 @@ class Workshop:
 
     def _convert(self, name: str, quantization: Quantization, batch: int, rewrite: bool) -> bytes:
         inputs = self.latents if name == "generator" else self.patches
-        twin = make_twin(self.networks[name], batch=batch, rewrite=rewrite)
-        if quantization == "int8":
-            return convert_int8(twin, inputs)
-        return convert(twin, quantization, inputs)
+        deploy_model = to_deploy_model(self.networks[name], batch=batch, rewrite=rewrite)
+        return convert(deploy_model, quantization, inputs)
 
 
 LARGE_SIDE_PX, LARGE_CHANNELS, LARGE_KERNEL_PX = 32, 512, 3
@@ -134,7 +133,8 @@ def large_convolution() -> bytes:
     values = large_values()
     inputs = tf_keras.Input(values.shape[1:], batch_size=1)
     layer = tf_keras.layers.Conv2D(LARGE_CHANNELS, LARGE_KERNEL_PX, padding="same")
-    return convert(tf_keras.Model(inputs, layer(inputs)), "int8", values)
+    model = DeployModel(tf_keras.Model(inputs, layer(inputs)))
+    return convert(model, "int8", values, ranges="observed")
 
 
 def _untrained(detector: str, thesis_section: str) -> Training:

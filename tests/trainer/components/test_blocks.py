@@ -1,4 +1,4 @@
-"""Networks against appendix A, spectral normalization against an SVD, twins against networks."""
+"""Networks against appendix A, spectral norms against an SVD, deploy models against networks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,8 @@ from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.spectral import iterate_spectral_vectors, spectral_layers
 from semedge_trainer.detectors import alad, bigan, ganomaly, make_detector, skip_ganomaly
-from semedge_trainer.quantization.deploy_model import (
-    doubling_kernel,
-    flipped_kernel,
-    make_twin,
-    phase_kernel,
-    probe,
-)
+from semedge_trainer.quantization.deconvolution import doubling_kernel, flipped_kernel, phase_kernel
+from semedge_trainer.quantization.deploy_model import probe, to_deploy_model
 
 BUILDERS: dict[str, Callable[[], Network]] = {
     "encoder": lambda: blocks.encoder("encoder"),
@@ -272,23 +267,23 @@ def test_scoring_does_not_move_the_spectral_vector() -> None:
 
 @pytest.mark.parametrize("rewrite", [True, False])
 @pytest.mark.parametrize("name", BUILDERS)
-def test_twin_computes_what_the_network_computes(name: str, rewrite: bool) -> None:
+def test_a_deploy_model_computes_what_the_network_computes(name: str, rewrite: bool) -> None:
     network = stirred(name)
     expected = np.asarray(network(items(network), training=False))
-    twin = make_twin(network, batch=4, rewrite=rewrite)
-    outputs = np.asarray(twin(items(network), training=False))
+    deploy_model = to_deploy_model(network, batch=4, rewrite=rewrite)
+    outputs = np.asarray(deploy_model(items(network)))
     assert outputs == pytest.approx(expected, rel=1e-5, abs=1e-5)
-    kinds = {type(layer).__name__ for layer in twin.layers}
+    kinds = {type(layer).__name__ for layer in deploy_model.model.layers}
     assert "BatchNormalization" not in kinds
     assert rewrite <= ("DepthToSpace" in kinds or "deconv1" not in NORMALIZED[name])
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_probe_gives_what_each_layer_puts_out(count: int) -> None:
-    twin = make_twin(BUILDERS["features_z_bigan"](), batch=4)
-    layers = twin.layers[1 : 1 + count]
-    values = items(twin)
-    outputs = probe(twin, layers)(values)
+    model = to_deploy_model(BUILDERS["features_z_bigan"](), batch=4).model
+    layers = model.layers[1 : 1 + count]
+    values = items(model)
+    outputs = probe(model, layers)(values)
     kernel, bias = layers[0].get_weights()
     linear = values @ kernel + bias
     expected = [linear, np.where(linear > 0, linear, 0.2 * linear)][:count]

@@ -14,7 +14,7 @@ from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors import energy, make_detector, sencebgan
 from semedge_trainer.detectors.base import Schedule, Stage, StepContext
-from semedge_trainer.quantization.deploy_model import make_twin
+from semedge_trainer.quantization.deploy_model import to_deploy_model
 
 Array = NDArray[np.float64]
 
@@ -184,8 +184,8 @@ def test_the_denoiser_is_a_chain_of_20_layers_whose_sides_are_added_to_the_patch
         correction += network.get_layer(f"side{index}")(values)
     expected = x + correction.numpy()
     np.testing.assert_allclose(network(x, training=False), expected, atol=1e-4)
-    twin = make_twin(network, batch=4)
-    np.testing.assert_allclose(twin(x, training=False), expected, atol=1e-4)
+    deploy_model = to_deploy_model(network, batch=4)
+    np.testing.assert_allclose(deploy_model(x), expected, atol=1e-4)
 
 
 def test_a_denoiser_and_latent_pairs_exclude_each_other() -> None:

@@ -25,6 +25,7 @@ from semedge.inference.scores.statistics import code_indicators, pca_hotelling, 
 from semedge.inference.sparse_coding import parts_of, sparse_codes
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import Run
@@ -209,7 +210,7 @@ def test_the_edge_scores_with_the_fitted_arrays(fitted_run: Run, tmp_path: Path)
     quantization = {"pca": "qat", "patch-statistics": "float16", "dictionary": "int8"}[
         fitted_run.record.detector
     ]
-    manifest = export_run(fitted_run, path, quantization, stride_px=16)
+    manifest = export_run(fitted_run, path, ExportRequest(quantization, stride_px=16))
     assert manifest == read_bundle(path).manifest
     assert manifest.quantization == "float32"
     assert all(name.endswith(".npy") for name in manifest.members)
@@ -227,7 +228,9 @@ def test_the_edge_scores_with_the_fitted_arrays(fitted_run: Run, tmp_path: Path)
 def test_one_score_takes_its_own_arrays_along(fitted_run: Run, tmp_path: Path) -> None:
     plan = fitted_run.detector().score_plan()
     path = tmp_path / "one.semedge"
-    manifest = export_run(fitted_run, path, "int8", score_name=plan.default, only_score=True)
+    manifest = export_run(
+        fitted_run, path, ExportRequest("int8", score_name=plan.default, only_score=True)
+    )
     assert set(manifest.scores) == {plan.default}
     names = {name.removesuffix(".npy") for name in manifest.members}
     assert names <= fitted_run.fitted().keys()

@@ -20,6 +20,7 @@ from semedge.inference.scores import weighted_score
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Networks
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
@@ -84,7 +85,7 @@ def test_another_texture_is_far_from_every_word_of_normal_patches(fitted_run: Ru
 
 def test_int8_scores_as_the_trained_network_does(fitted_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "similarity.semedge"
-    manifest = export_run(fitted_run, path, "int8", stride_px=16)
+    manifest = export_run(fitted_run, path, ExportRequest("int8", stride_px=16))
     assert manifest.quantization == "int8"
     assert manifest.parity["self_similarity"].rank_correlation > 0.99
     frame = Frame(SimulatedLine(9, shape=SHAPE).frame(0).image, 0, 0.0, "frame 0")
@@ -106,4 +107,4 @@ def test_fewer_patches_than_words_get_a_sentence() -> None:
 
 def test_quantization_aware_training_is_refused(fitted_run: Run, tmp_path: Path) -> None:
     with pytest.raises(SemedgeError, match="comes pretrained and has no loss"):
-        export_run(fitted_run, tmp_path / "qat.semedge", "qat")
+        export_run(fitted_run, tmp_path / "qat.semedge", ExportRequest("qat"))

@@ -16,6 +16,7 @@ from semedge.inference.manifest import FrameInput
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
 
@@ -96,7 +97,7 @@ def test_the_stages_learn(run: Run) -> None:
 def test_the_export_scores_as_the_networks_do(run: Run, tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{name}.semedge" for name in ("float32", "int8")}
     for name, path in paths.items():
-        export_run(run, path, name)
+        export_run(run, path, ExportRequest(name))
     manifest = read_bundle(paths["int8"]).manifest
     assert isinstance(manifest.input, FrameInput)
     assert set(manifest.parity) == SCORES

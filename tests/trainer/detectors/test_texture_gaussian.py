@@ -23,6 +23,7 @@ from semedge_trainer.detectors.whole_frame import choose_tile
 from semedge_trainer.evaluation.bundle_scorer import MultiScorer
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.training.frames import read_training_frames
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
@@ -44,8 +45,8 @@ def bundles(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     """The same fit in int8 and float32."""
     folder = tmp_path_factory.mktemp("bundles")
     paths = {name: folder / f"{name}.semedge" for name in ("int8", "float32")}
-    export_run(run, paths["int8"], "int8")
-    export_run(run, paths["float32"], "float32")
+    export_run(run, paths["int8"], ExportRequest("int8"))
+    export_run(run, paths["float32"], ExportRequest("float32"))
     return paths
 
 
@@ -100,10 +101,9 @@ def test_tiles_leave_no_seam(run: Run, tmp_path: Path) -> None:
         export_run(
             run,
             path,
-            "float32",
-            score_name="texture_6",
-            only_score=True,
-            tile_shape=(224, width),
+            ExportRequest(
+                "float32", score_name="texture_6", only_score=True, tile_shape=(224, width)
+            ),
         )
     np.testing.assert_allclose(scores_of(tiled, wide), scores_of(whole, wide), rtol=1e-3)
 
@@ -135,7 +135,9 @@ def test_the_thesis_protocol_takes_the_highest_cell_of_a_patch(bundles: dict[str
 
 def test_one_depth_alone_leaves_the_others_out(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "small.semedge"
-    manifest = export_run(run, path, "float16", score_name="texture_6", only_score=True)
+    manifest = export_run(
+        run, path, ExportRequest("float16", score_name="texture_6", only_score=True)
+    )
     assert set(manifest.members) == {
         "blocks5.tflite",
         "blocks6.tflite",
@@ -147,7 +149,7 @@ def test_one_depth_alone_leaves_the_others_out(run: Run, tmp_path: Path) -> None
 
 def test_quantization_aware_training_is_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(SemedgeError, match="has no loss to fine-tune with; export it with"):
-        export_run(run, tmp_path / "x.semedge", "qat")
+        export_run(run, tmp_path / "x.semedge", ExportRequest("qat"))
 
 
 def test_features_that_never_vary_are_refused() -> None:
@@ -172,7 +174,7 @@ def test_one_frame_of_the_smallest_size_gives_finite_scores(tmp_path: Path) -> N
     request = TrainingRequest("texture-gaussian", "sim:5?frames=1&size=32x32", {"depths": "6"})
     started, frames = start_run(tmp_path / "run", request)
     finish_run(started, frames, choose_strategy(["cpu:0"]))
-    export_run(Run.open(tmp_path / "run"), tmp_path / "tiny.semedge", "int8")
+    export_run(Run.open(tmp_path / "run"), tmp_path / "tiny.semedge", ExportRequest("int8"))
     for image in (frames.images[0], image_of(0)[:32, :20], np.zeros((32, 32), np.uint8)):
         assert np.isfinite(scores_of(tmp_path / "tiny.semedge", image)).all()
 

@@ -26,6 +26,7 @@ from semedge_trainer.detectors.texture_student import (
     _shifted,
 )
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
 
@@ -46,8 +47,8 @@ def bundles(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     """The same training in int8 and float32."""
     folder = tmp_path_factory.mktemp("bundles")
     paths = {name: folder / f"{name}.semedge" for name in ("int8", "float32")}
-    export_run(run, paths["int8"], "int8")
-    export_run(run, paths["float32"], "float32")
+    export_run(run, paths["int8"], ExportRequest("int8"))
+    export_run(run, paths["float32"], ExportRequest("float32"))
     return paths
 
 

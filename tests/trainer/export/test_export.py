@@ -21,6 +21,7 @@ from semedge.inference.scaling import scale_patches
 from semedge.inference.scores import weighted_score
 from semedge_trainer.detectors import DETECTORS
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.export.parity import keras_tensors
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest
@@ -33,7 +34,7 @@ Export = Callable[..., "tuple[int, str, str]"]
 def bundle_path(short_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every score of the short run, in float32."""
     path = tmp_path_factory.mktemp("bundles") / "float32.semedge"
-    export_run(Run.open(short_run), path, "float32")
+    export_run(Run.open(short_run), path, ExportRequest("float32"))
     return path
 
 

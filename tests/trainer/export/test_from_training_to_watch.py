@@ -10,6 +10,7 @@ from commandcall import Call, Result
 
 from semedge.inference.bundle import read_bundle
 from semedge_trainer.detectors import DETECTORS
+from semedge_trainer.detectors.base import SearchedDetector
 from semedge_trainer.training import train as training
 
 STEPS = 3
@@ -18,7 +19,7 @@ CALIBRATION_FRAMES = 29
 WATCHED_FRAMES = 12
 
 QUICK = ("patch-statistics", "pca", "texture-gaussian")
-EXPORTABLE = [name for name, each in DETECTORS.items() if each.edge_refusal is None]
+EXPORTABLE = [name for name, each in DETECTORS.items() if not issubclass(each, SearchedDetector)]
 
 
 def succeed(call: Call, *arguments: object) -> Result:

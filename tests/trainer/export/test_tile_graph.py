@@ -22,10 +22,10 @@ from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import node
 from semedge_trainer.export.export import export_run
-from semedge_trainer.export.fully_convolutional import nodes_over_frame, tile_graph
-from semedge_trainer.quantization.convert import BATCH, convert
-from semedge_trainer.quantization.deploy_model import make_twin
-from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.export.fully_convolutional import fully_convolutional_nodes, tile_graph
+from semedge_trainer.quantization.convert import convert
+from semedge_trainer.quantization.deploy_model import BATCH, to_deploy_model
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
 
@@ -46,10 +46,7 @@ def patches(stride_px: int) -> NDArray[np.float32]:
 
 
 def converted(network: Network, quantization: Quantization) -> bytes:
-    twin = make_twin(network, batch=BATCH)
-    if quantization == "int8":
-        return convert_int8(twin, patches(8))
-    return convert(twin, quantization, patches(8))
+    return convert(to_deploy_model(network, batch=BATCH), quantization, patches(8))
 
 
 @cache
@@ -99,9 +96,9 @@ def test_networks_that_look_beyond_the_patch_or_at_more_places_have_none(
     build: Callable[[], Network],
 ) -> None:
     network = build()
-    twin = make_twin(network, batch=BATCH)
+    deploy_model = to_deploy_model(network, batch=BATCH)
     inputs = np.random.default_rng(0).normal(size=(64, *network.input_shape[1:]))
-    content = convert(twin, "float32", inputs.astype(np.float32))
+    content = convert(deploy_model, "float32", inputs.astype(np.float32))
     assert tile_graph(content, TILE_SHAPE, 16) is None
 
 
@@ -110,7 +107,7 @@ def nodes_for(
 ) -> tuple[tuple[Node, ...], dict[str, bytes]]:
     nodes = (node("z", "encoder", "x"), node("z_y", "encoder", "y"))
     graphs = {"encoder": encoder_graph("int8")}
-    return nodes_over_frame(nodes, graphs, patch_input, stride_px, frame_shape)
+    return fully_convolutional_nodes(nodes, graphs, patch_input, stride_px, frame_shape)
 
 
 def test_only_what_takes_patches_of_the_frame_runs_over_it() -> None:
@@ -152,7 +149,9 @@ def test_the_export_scores_frames_as_the_patches_would(
     run, frames = start_small_run(tmp_path / "run", request)
     finish_run(run, frames, choose_strategy(["cpu:0"]))
     path = tmp_path / "out.semedge"
-    manifest = export_run(run, path, "int8", score_name="im1", only_score=True, stride_px=16)
+    manifest = export_run(
+        run, path, ExportRequest("int8", score_name="im1", only_score=True, stride_px=16)
+    )
     assert manifest.format_version == 3
     assert [each.over_frame is not None for each in manifest.nodes] == [True, False]
     assert manifest.parity["im1"].rank_correlation > 0.99

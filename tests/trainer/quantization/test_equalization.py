@@ -1,4 +1,4 @@
-"""Even ranges: what a graph computes stays the same, also where skip connections join channels."""
+"""Equalized ranges: a graph computes the same, also where skip connections join channels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import Network
-from semedge_trainer.quantization.deploy_model import make_twin
+from semedge_trainer.quantization.deploy_model import DeployModel, to_deploy_model
 from semedge_trainer.quantization.equalization import SMALLEST_FACTOR, equalize
 
 Array = NDArray[np.float32]
@@ -65,37 +65,42 @@ def batches(seed: int = 2) -> list[Array]:
     return [random.uniform(-1, 1, (BATCH, 16, 16, 1)).astype(np.float32) for _ in range(3)]
 
 
-def reaches(twin: tf_keras.Model, name: str) -> Array:
+def reaches(deploy_model: DeployModel, name: str) -> Array:
     """Largest magnitude of each channel of a layer's output on the batches."""
-    probe = tf_keras.Model(twin.input, twin.get_layer(name).output)
+    probe = tf_keras.Model(deploy_model.model.input, deploy_model.model.get_layer(name).output)
     outputs = np.concatenate([np.asarray(probe(batch, training=False)) for batch in batches()])
     return np.abs(outputs).max(axis=tuple(range(outputs.ndim - 1)))
 
 
 @pytest.mark.parametrize("build", [u_net, flattened_join, joined_twice])
-def test_an_evened_graph_computes_the_same(build) -> None:
-    twin = make_twin(uneven(build()), batch=BATCH)
+def test_an_equalized_graph_computes_the_same(build) -> None:
+    deploy_model = to_deploy_model(uneven(build()), batch=BATCH)
     (other, *_) = batches(seed=3)
-    before = np.asarray(twin(other, training=False))
-    kernels = {layer.name: layer.get_weights()[0] for layer in twin.layers if layer.get_weights()}
-    scales = equalize(twin, batches())
-    after = np.asarray(twin(other, training=False))
+    before = np.asarray(deploy_model(other, training=False))
+    kernels = {
+        layer.name: layer.get_weights()[0]
+        for layer in deploy_model.model.layers
+        if layer.get_weights()
+    }
+    scales = equalize(deploy_model, batches()).scales
+    after = np.asarray(deploy_model(other, training=False))
     assert scales.inputs is None
     if scales.outputs is not None:
         after = after * scales.outputs
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-5 * np.abs(before).max())
     assert any(
-        (twin.get_layer(name).get_weights()[0] != old).any() for name, old in kernels.items()
+        (deploy_model.model.get_layer(name).get_weights()[0] != old).any()
+        for name, old in kernels.items()
     )
 
 
 def test_channels_that_a_skip_joins_reach_equally_far() -> None:
-    twin = make_twin(uneven(u_net()), batch=BATCH)
-    before = reaches(twin, "conv1_lrelu")
+    deploy_model = to_deploy_model(uneven(u_net()), batch=BATCH)
+    before = reaches(deploy_model, "conv1_lrelu")
     assert before.max() / before.min() > 2
-    equalize(twin, batches())
+    equalize(deploy_model, batches())
     for ours, mirror in (("conv1", "deconv2_pixels"), ("conv2", "deconv1_pixels")):
-        joined = np.concatenate([reaches(twin, ours), reaches(twin, mirror)])
+        joined = np.concatenate([reaches(deploy_model, ours), reaches(deploy_model, mirror)])
         assert joined == pytest.approx(joined.max(), rel=1e-3)
 
 
@@ -104,7 +109,9 @@ def test_a_channel_that_hardly_moves_is_not_blown_up() -> None:
     network.get_layer("conv3_bn").gamma.assign([1.0] * 7 + [1e-6])
     network.get_layer("conv3_bn").beta.assign([0.0] * 8)
     network.get_layer("conv3_bn").moving_mean.assign([0.0] * 8)
-    twin = make_twin(network, batch=BATCH)
-    before = reaches(twin, "conv3")
-    equalize(twin, batches())
-    assert reaches(twin, "conv3")[-1] == pytest.approx(before[-1] / SMALLEST_FACTOR, rel=1e-3)
+    deploy_model = to_deploy_model(network, batch=BATCH)
+    before = reaches(deploy_model, "conv3")
+    equalize(deploy_model, batches())
+    assert reaches(deploy_model, "conv3")[-1] == pytest.approx(
+        before[-1] / SMALLEST_FACTOR, rel=1e-3
+    )

@@ -1,9 +1,8 @@
-"""Twins, conversions and quantization-aware training of a trained network."""
+"""Deploy models, conversions and quantization-aware training of a trained network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +19,21 @@ from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
 from semedge_trainer.export.parity import compare, keras_tensors, parity_patches
 from semedge_trainer.quantization import quantization_aware
-from semedge_trainer.quantization.convert import (
+from semedge_trainer.quantization.convert import convert
+from semedge_trainer.quantization.deploy_model import (
     BATCH,
-    Twin,
-    calibration_converter,
-    convert,
-    even_twins,
-    inputs_of,
-    plain_twins,
+    DeployModel,
+    DepthToSpace,
+    probe,
+    to_deploy_model,
+    to_deploy_models,
 )
-from semedge_trainer.quantization.deploy_model import DepthToSpace, make_twin, probe
-from semedge_trainer.quantization.int8 import CalibratedGraph, convert_int8, hold_weights_in_int8
+from semedge_trainer.quantization.equalization import equalized_deploy_models
+from semedge_trainer.quantization.int8 import CalibratedGraph, hold_weights_in_int8
 from semedge_trainer.quantization.quantization_aware import (
     _disagreement,
     _go_where_graphs_agree,
-    quantization_aware_twins,
+    fine_tuned_deploy_models,
 )
 from semedge_trainer.quantization.ranges import (
     LINEAR,
@@ -44,7 +43,9 @@ from semedge_trainer.quantization.ranges import (
     least_error_range,
     rounded,
 )
+from semedge_trainer.quantization.representative import inputs_of
 from semedge_trainer.quantization.tensors import exported_tensors
+from semedge_trainer.quantization.tflite import calibrating_converter
 from semedge_trainer.training.run import Run
 
 Array = NDArray[np.float32]
@@ -65,8 +66,8 @@ class Trained:
         self.plan: ScorePlan = self.detector.score_plan()
         self.patches: Array = scale_patches(run.patches(), "range")
         self.tensors: Mapping[str, Array] = keras_tensors(self.plan, self.networks, self.patches)
-        self.plain = plain_twins(self.plan, self.networks)
-        self.even = even_twins(self.plan, self.networks, self.tensors)
+        self.plain = to_deploy_models(self.plan, self.networks)
+        self.equalized = equalized_deploy_models(self.plan, self.networks, self.tensors)
 
     def inputs(self, name: str) -> Array:
         return inputs_of(name, self.plan, self.tensors)
@@ -81,39 +82,45 @@ def trained(short_run: Path) -> Trained:
 
 
 @pytest.mark.parametrize("rewrite", [True, False])
-def test_twins_of_trained_networks_compute_the_same(trained: Trained, rewrite: bool) -> None:
+def test_deploy_models_of_trained_networks_compute_the_same(
+    trained: Trained, rewrite: bool
+) -> None:
     for name in trained.plan.graphs:
-        twin = make_twin(trained.networks[name], batch=BATCH, rewrite=rewrite)
+        deploy_model = to_deploy_model(trained.networks[name], batch=BATCH, rewrite=rewrite)
         inputs = trained.inputs(name)[:BATCH]
         expected = trained.outputs(name, BATCH)
         np.testing.assert_allclose(
-            np.asarray(twin(inputs, training=False)), expected, atol=1e-5, err_msg=name
+            np.asarray(deploy_model(inputs, training=False)), expected, atol=1e-5, err_msg=name
         )
-        kinds = [type(layer) for layer in twin.layers]
+        kinds = [type(layer) for layer in deploy_model.model.layers]
         assert tf_keras.layers.BatchNormalization not in kinds
         assert (DepthToSpace in kinds) == (rewrite and name in ("generator", "decoder"))
 
 
-def test_even_twins_compute_the_same(trained: Trained) -> None:
-    for name, twin in trained.even.items():
-        outputs = np.asarray(twin(trained.inputs(name)[:BATCH], training=False))
+def test_equalized_deploy_models_compute_the_same(trained: Trained) -> None:
+    for name, deploy_model in trained.equalized.items():
+        outputs = np.asarray(deploy_model(trained.inputs(name)[:BATCH], training=False))
         expected = trained.outputs(name, BATCH)
         largest = np.abs(expected).max()
         np.testing.assert_allclose(outputs, expected, atol=1e-4 * largest, err_msg=name)
-        ends = (twin.model.input_shape, twin.model.output_shape)
-        for shape, scales in zip(ends, (twin.scales.inputs, twin.scales.outputs), strict=True):
+        ends = (deploy_model.model.input_shape, deploy_model.model.output_shape)
+        for shape, scales in zip(
+            ends, (deploy_model.scales.inputs, deploy_model.scales.outputs), strict=True
+        ):
             assert (scales is not None) == (len(shape) == 2), name
             assert scales is None or (scales.shape == shape[1:] and (scales > 0).all())
 
 
-def converted_error(trained: Trained, name: str, twin: Twin, content: bytes) -> float:
+def converted_error(
+    trained: Trained, name: str, deploy_model: DeployModel, content: bytes
+) -> float:
     """Norm of the difference between a graph, with its scales, and the network, as a share."""
     graph = Graph(content, name)
     inputs = trained.inputs(name)
     assert graph.input_shape == (BATCH, *inputs.shape[1:])
-    outputs = graph.run(twin.scaled(inputs[:BATCH]))
-    if twin.scales.outputs is not None:
-        outputs = outputs * twin.scales.outputs
+    outputs = graph.run(deploy_model.scaled(inputs[:BATCH]))
+    if deploy_model.scales.outputs is not None:
+        outputs = outputs * deploy_model.scales.outputs
     expected = trained.outputs(name, BATCH)
     return float(np.linalg.norm(outputs - expected) / np.linalg.norm(expected))
 
@@ -123,27 +130,28 @@ def converted_error(trained: Trained, name: str, twin: Twin, content: bytes) -> 
 def test_a_converted_graph_computes_what_the_network_computes(
     trained: Trained, name: str, kind: str
 ) -> None:
-    twin = (trained.even if kind == "int8" else trained.plain)[name]
-    convert_it = convert_int8 if kind == "int8" else partial(convert, quantization=kind)
-    content = convert_it(twin.model, representative=twin.scaled(trained.inputs(name)))
-    assert converted_error(trained, name, twin, content) <= LARGEST_ERROR[kind]
-    weights = sum(array.size for array in twin.model.get_weights())
+    deploy_model = (trained.equalized if kind == "int8" else trained.plain)[name]
+    content = convert(deploy_model, kind, trained.inputs(name))
+    assert converted_error(trained, name, deploy_model, content) <= LARGEST_ERROR[kind]
+    weights = sum(array.size for array in deploy_model.model.get_weights())
     bytes_a_weight = {"float32": 4, "float16": 2, "int8": 1}[kind]
-    weights_bytes = weights * bytes_a_weight + (3 * first_layer(twin) if kind == "int8" else 0)
+    weights_bytes = weights * bytes_a_weight + (
+        3 * first_layer(deploy_model) if kind == "int8" else 0
+    )
     assert len(content) == pytest.approx(weights_bytes, rel=0.05)
 
 
-def first_layer(twin: Twin) -> int:
+def first_layer(deploy_model: DeployModel) -> int:
     """Weights of the first layer that has any."""
-    return next(layer.count_params() for layer in twin.model.layers if layer.count_params())
+    return next(layer.count_params() for layer in deploy_model.model.layers if layer.count_params())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ends_of_an_int8_graph_and_no_other_layer_are_float(
     trained: Trained, name: str
 ) -> None:
-    twin = trained.even[name]
-    content = convert_int8(twin.model, twin.scaled(trained.inputs(name)))
+    deploy_model = trained.equalized[name]
+    content = convert(deploy_model, "int8", trained.inputs(name))
     interpreter = Interpreter(model_content=content)
     kinds = {
         detail["index"]: np.dtype(detail["dtype"]).kind
@@ -154,7 +162,7 @@ def test_the_ends_of_an_int8_graph_and_no_other_layer_are_float(
         for operator in interpreter._get_ops_details()
         if operator["op_name"] in ("CONV_2D", "FULLY_CONNECTED")
     ]
-    last = "fif" if twin.scales.outputs is not None else "iii"
+    last = "fif" if deploy_model.scales.outputs is not None else "iii"
     assert layers == ["fff", *["iii"] * (len(layers) - 2), last]
     assert len(layers) > 3
 
@@ -164,7 +172,7 @@ def test_weights_that_are_held_in_int8_are_off_by_half_a_step_at_most() -> None:
     model = tf_keras.Sequential(
         [tf_keras.Input((16,), batch_size=BATCH), tf_keras.layers.Dense(8, name="last")]
     )
-    content = convert(model, "float32", np.zeros((BATCH, 16), np.float32))
+    content = convert(DeployModel(model), "float32", np.zeros((BATCH, 16), np.float32))
     (output,) = Interpreter(model_content=content).get_output_details()
     inputs = random.normal(size=(BATCH, 16)).astype(np.float32)
     held = Graph(hold_weights_in_int8(content, [output["name"]]), "held").run(inputs)
@@ -178,18 +186,18 @@ def test_weights_that_are_held_in_int8_are_off_by_half_a_step_at_most() -> None:
     assert Graph(hold_weights_in_int8(content, []), "untouched").run(inputs) == pytest.approx(exact)
 
 
-def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
+def test_a_calibrated_graph_computes_what_the_deploy_model_does_and_shows_its_tensors(
     trained: Trained,
 ) -> None:
-    twin = trained.even["generator"]
-    inputs = twin.scaled(trained.inputs("generator"))
-    converter = calibration_converter(twin.model, inputs[:BATCH] / 2)
+    deploy_model = trained.equalized["generator"]
+    inputs = deploy_model.scaled(trained.inputs("generator"))
+    converter = calibrating_converter(deploy_model.model, inputs[:BATCH] / 2)
     converter._experimental_calibrate_only = True
     graph = CalibratedGraph.read(converter.convert())
     batches = [inputs[:BATCH], inputs[BATCH : 2 * BATCH]]
     found = graph.histograms(batches)
-    activations = [layer for layer in twin.model.layers if layer.name.endswith("lrelu")]
-    run = probe(twin.model, activations)
+    activations = [layer for layer in deploy_model.model.layers if layer.name.endswith("lrelu")]
+    run = probe(deploy_model.model, activations)
     expected = [np.concatenate(both) for both in zip(*map(run, batches), strict=True)]
     means = np.array([mean_of(histogram) for histogram in found.values()])
     highest = np.array([histogram.edges[-1] for histogram in found.values()])
@@ -200,8 +208,8 @@ def test_a_calibrated_graph_computes_what_the_twin_does_and_tells_its_tensors(
     for index, histogram in found.items():
         low, high = graph._range(index)
         is_leaky = b"lrelu" in graph.graph.tensors[index].name
-        assert is_leaky or histogram.limits[0] <= low
-        assert low <= high <= histogram.limits[1]
+        assert is_leaky or histogram.ends[0] <= low
+        assert low <= high <= histogram.ends[1]
 
 
 def mean_of(histogram: Histogram) -> float:
@@ -209,8 +217,8 @@ def mean_of(histogram: Histogram) -> float:
 
 
 def test_leaky_relus_leave_positives_in_int8_as_they_are(trained: Trained) -> None:
-    twin = trained.even["encoder"]
-    content = convert_int8(twin.model, twin.scaled(trained.inputs("encoder")))
+    deploy_model = trained.equalized["encoder"]
+    content = convert(deploy_model, "int8", trained.inputs("encoder"))
     interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     tensors = interpreter.get_tensor_details()
@@ -231,7 +239,7 @@ def test_histograms_of_tensors_reach_from_their_smallest_to_their_largest_value(
     found = histograms(lambda: iter(batches))
     for histogram, tensors in zip(found, zip(*batches, strict=True), strict=True):
         values = np.concatenate([tensor.ravel() for tensor in tensors])
-        assert histogram.limits == (values.min(), values.max())
+        assert histogram.ends == (values.min(), values.max())
         assert histogram.counts.sum() == values.size
         assert mean_of(histogram) == pytest.approx(values.mean(), abs=1e-3)
 
@@ -246,8 +254,8 @@ def test_a_range_cuts_off_what_hardly_counts() -> None:
         found[name] = least_error_range(histogram, following)
         function = following.function
         errors = [
-            np.square(function(rounded(values, *limits)) - function(values)).mean()
-            for limits in (found[name], (-40.0, 40.0))
+            np.square(function(rounded(values, *ends)) - function(values)).mean()
+            for ends in (found[name], (-40.0, 40.0))
         ]
         assert errors[0] < errors[1], name
     assert found["leaky"][0] > found["linear"][0]
@@ -271,17 +279,19 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
 ) -> None:
     monkeypatch.setattr(quantization_aware, "FINE_TUNING_STEPS", 2)
     monkeypatch.setattr(quantization_aware, "SHARES", (1.0,))
-    aware = quantization_aware_twins(trained.detector, trained.networks, trained.tensors)
+    tuned = fine_tuned_deploy_models(
+        trained.detector, trained.plan, trained.networks, trained.tensors
+    )
     assert caplog.text == ""
-    assert set(aware) == set(trained.plan.graphs)
+    assert set(tuned) == set(trained.plan.graphs)
     for name in NAMES:
-        twin = aware[name]
-        before, after = kernels_of(trained.even[name].model), kernels_of(twin.model)
+        deploy_model = tuned[name]
+        before, after = kernels_of(trained.equalized[name].model), kernels_of(deploy_model.model)
         assert before.keys() == after.keys()
         for kernel, value in before.items():
             assert 0 < np.abs(after[kernel] - value).max() < 1e-4, (name, kernel)
-        content = convert_int8(twin.model, twin.scaled(trained.inputs(name)))
-        assert converted_error(trained, name, twin, content) <= LARGEST_ERROR["int8"]
+        content = convert(deploy_model, "int8", trained.inputs(name))
+        assert converted_error(trained, name, deploy_model, content) <= LARGEST_ERROR["int8"]
 
 
 def test_weights_that_were_tuned_for_the_worse_are_not_taken(
@@ -289,29 +299,31 @@ def test_weights_that_were_tuned_for_the_worse_are_not_taken(
 ) -> None:
     monkeypatch.setattr(quantization_aware, "SHARES", (1.0, 0.0))
     plan = trained.plan.chosen("im1", only=True)
-    plain, ruined = (even_twins(plan, trained.networks, trained.tensors) for _ in range(2))
-    for twin in ruined.values():
-        for variable in twin.model.trainable_variables:
+    plain, ruined = (
+        equalized_deploy_models(plan, trained.networks, trained.tensors) for _ in range(2)
+    )
+    for deploy_model in ruined.values():
+        for variable in deploy_model.model.trainable_variables:
             variable.assign(variable * 1.2)
     _go_where_graphs_agree(plan, plain, ruined, trained.tensors)
     for name in plan.graphs:
-        before, after = kernels_of(trained.even[name].model), kernels_of(plain[name].model)
+        before, after = kernels_of(trained.equalized[name].model), kernels_of(plain[name].model)
         for kernel, value in before.items():
             assert np.abs(after[kernel] - value).max() < 1e-6, (name, kernel)
 
 
-def test_disagreement_is_the_share_of_the_variance_that_the_twins_miss(trained: Trained) -> None:
+def test_disagreement_is_the_share_of_the_variance_that_the_models_miss(trained: Trained) -> None:
     patches = tf.constant(trained.patches[:BATCH])
     nodes = trained.plan.chosen("im1", only=True).nodes
-    assert float(_disagreement(nodes, trained.plain, trained.even, patches)) < 1e-6
+    assert float(_disagreement(nodes, trained.plain, trained.equalized, patches)) < 1e-6
     last = nodes[-1]
     shift = 3.0 * np.asarray(trained.tensors[last.output][:BATCH]).std()
 
     def shifted(values: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return trained.even[last.graph](values, training=training) + shift
+        return trained.equalized[last.graph](values, training=training) + shift
 
-    missing = {**trained.even, last.graph: shifted}
-    missed = float(_disagreement(nodes, missing, trained.even, patches))
+    missing = {**trained.equalized, last.graph: shifted}
+    missed = float(_disagreement(nodes, missing, trained.equalized, patches))
     assert missed == pytest.approx(9.0, rel=1e-2)
 
 
@@ -345,8 +357,7 @@ def test_exported_float32_graphs_rank_patches_as_keras_does(trained: Trained) ->
     plan = trained.plan.chosen("comb_z", only=True)
     compared, blurred = parity_patches(trained.patches[: 3 * BATCH + 5])
     graphs = {
-        name: convert(trained.plain[name].model, "float32", trained.inputs(name))
-        for name in plan.graphs
+        name: convert(trained.plain[name], "float32", trained.inputs(name)) for name in plan.graphs
     }
     exported = exported_tensors(plan.nodes, graphs, {}, compared)
     expected = keras_tensors(plan, trained.networks, compared)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from semedge_trainer.export.export import export_run
+from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.quantization import quantization_aware
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.run import Run
@@ -33,7 +34,7 @@ def test_two_hundred_steps_then_every_quantization(
         assert rows
         assert np.isfinite(np.array(rows, float)).all(), log.name
     for kind, least in (("float32", 0.9999), ("float16", 0.999), ("int8", 0.99), ("qat", 0.99)):
-        manifest = export_run(run, tmp_path / "out.semedge", kind)
+        manifest = export_run(run, tmp_path / "out.semedge", ExportRequest(kind))
         assert manifest.scores.keys() == run.detector().score_plan().scores.keys()
         parity = manifest.parity[manifest.score.name]
         assert parity.rank_correlation > least, kind

@@ -27,6 +27,7 @@ from semedge_trainer.ablation.plan import (
 )
 from semedge_trainer.ablation.tables import as_csv, as_latex, as_markdown
 from semedge_trainer.detectors import make_detector
+from semedge_trainer.detectors.base import SearchedDetector
 from semedge_trainer.evaluation.masks import MaskedFrame, match_masks
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ def _check_detectors(request: AblationRequest) -> list[str]:
     for name in request.detectors:
         settings = dict.fromkeys(SWITCHES, "true")
         detector = make_detector(name, settings, request.schedule, request.steps)
-        if detector.searched_scores:
+        if isinstance(detector, SearchedDetector):
             searched.append(name)
     return searched
 

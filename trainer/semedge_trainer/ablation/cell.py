@@ -134,9 +134,11 @@ def _scorer(run: Run, job: CellJob) -> AbstractContextManager[AnyScorer]:
 
         return nullcontext(SearchingScorer(run, settings.search_steps, SAMPLE_SEED))
     from semedge_trainer.export.export import export_run
+    from semedge_trainer.export.exporter import ExportRequest
 
     path = run.folder / "detector.semedge"
-    manifest = export_run(run, path, settings.quantization or "int8", only_score=True)
+    request = ExportRequest(settings.quantization or "int8", only_score=True)
+    manifest = export_run(run, path, request)
     return MultiScorer(read_bundle(path), [manifest.score.name], job.threads)
 
 

@@ -234,7 +234,7 @@ def _run_scorer(
     from semedge_trainer.training.run import Run
 
     run = Run.open(path)
-    names = run.detector().searched_scores if all_scores else tuple(dict.fromkeys(scores))
+    names = run.detector().score_names if all_scores else tuple(dict.fromkeys(scores))
     return nullcontext(SearchingScorer(run, search_steps, seed, names))
 
 

@@ -76,17 +76,11 @@ def export(
     """
     need_tensorflow()
     from semedge_trainer.export.export import export_run
+    from semedge_trainer.export.exporter import ExportRequest
     from semedge_trainer.training.run import Run
 
-    manifest = export_run(
-        Run.open(run),
-        out,
-        quantization,
-        score_name=score,
-        only_score=only_score,
-        stride_px=stride,
-        tile_shape=tile,
-    )
+    request = ExportRequest(quantization, score, only_score, stride, tile)
+    manifest = export_run(Run.open(run), out, request)
     chosen = manifest.parity[manifest.score.name]
     logger.info(
         f"{out}: {manifest.detector}, {manifest.quantization}, "

@@ -14,13 +14,14 @@ from semedge_trainer.detectors.alad import Alad
 from semedge_trainer.detectors.ali import Ali
 from semedge_trainer.detectors.anogan import Anogan
 from semedge_trainer.detectors.autoencoder import Autoencoder
-from semedge_trainer.detectors.base import TrainableDetector, parse_options
+from semedge_trainer.detectors.base import FittedDetector, TrainableDetector, TrainedDetector
 from semedge_trainer.detectors.bigan import Bigan
 from semedge_trainer.detectors.dictionary import Dictionary
 from semedge_trainer.detectors.ebgan import Ebgan
 from semedge_trainer.detectors.encebgan import Encebgan
 from semedge_trainer.detectors.fanogan import Fanogan
 from semedge_trainer.detectors.ganomaly import Ganomaly
+from semedge_trainer.detectors.options import parse_options
 from semedge_trainer.detectors.patch_statistics import PatchStatistics
 from semedge_trainer.detectors.pca import Pca
 from semedge_trainer.detectors.self_similarity import SelfSimilarity
@@ -29,6 +30,7 @@ from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.detectors.skip_ganomaly import SkipGanomaly
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 from semedge_trainer.detectors.texture_student import TextureStudent
+from semedge_trainer.detectors.whole_frame import FrameDetector
 
 DETECTORS: dict[str, type[TrainableDetector]] = {
     detector.name: detector
@@ -55,6 +57,8 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
 }
 
 
+LEARNING = (TrainedDetector, FittedDetector, FrameDetector)
+"""What a detector that a package brings must derive from, or nothing would train it."""
 ENTRY_POINTS = "semedge.detectors"
 
 
@@ -119,10 +123,11 @@ def _loaded(entry_point: EntryPoint) -> type[TrainableDetector]:
             f"The detector {entry_point.name} of the package {package} cannot be imported "
             f"({type(error).__name__}: {error}); mend or uninstall the package."
         ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, TrainableDetector)):
+    if not (isinstance(loaded, type) and issubclass(loaded, LEARNING)):
         raise SemedgeError(
-            f"{entry_point.value} of the package {package} is no TrainableDetector; let its entry "
-            f"point {entry_point.name} name one."
+            f"{entry_point.value} of the package {package} is none of "
+            f"{', '.join(each.__name__ for each in LEARNING)}; let its entry point "
+            f"{entry_point.name} name a subclass of one."
         )
     if loaded.name != entry_point.name:
         raise SemedgeError(

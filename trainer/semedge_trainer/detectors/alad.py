@@ -36,13 +36,16 @@ from semedge_trainer.detectors.adversarial import (
     pair_networks,
 )
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 
@@ -55,7 +58,7 @@ EPOCH_STEPS = 800
 DISCRIMINATORS = (*JOINT_NETWORKS, *pair_networks("xx"), *pair_networks("zz"))
 
 
-class Alad(TrainableDetector):
+class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, the stage and the scores of ALAD."""
 
     name = "alad"

@@ -17,7 +17,6 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from semedge.core.errors import SemedgeError
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.randomness import Randomness
@@ -27,11 +26,12 @@ from semedge_trainer.detectors.base import (
     LatentSearch,
     Losses,
     Networks,
+    Sampling,
     Schedule,
-    ScorePlan,
+    SearchedDetector,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
 )
 
 FEATURE_SHARE = 0.1
@@ -41,7 +41,7 @@ INVERSION_RATE = 0.01
 SecondTerm = Callable[[Networks, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-class Anogan(TrainableDetector):
+class Anogan(SearchedDetector, TrainedDetector, Sampling):
     """The networks, the stage and the inversion of AnoGAN."""
 
     name = "anogan"
@@ -71,23 +71,11 @@ class Anogan(TrainableDetector):
         rates = self.rates("generator", "features", "logit")
         return (Stage("gan", rates, self._step_gan, self._settle_gan),)
 
-    def score_plan(self) -> ScorePlan:
-        """Empty: the edge cannot run the inversion."""
-        return ScorePlan()
-
-    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
-        """None: there is no encoder."""
-        return None
-
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """The inversion; the score is the loss at z*."""
         if score_name == "inversion":
             return Inversion(networks, batch).score
         return Inversion(networks, batch, partial(cross_entropy_term, self.options)).score
-
-    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
-        """Refused, as the export is."""
-        raise SemedgeError(self.edge_refusal)
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         discriminator = Discriminator(context, self.options, ("features", "logit"))

@@ -24,13 +24,15 @@ from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.losses import mean_l1, mean_squared_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 
@@ -46,7 +48,7 @@ class Options:
     kind: str = field(default="undercomplete", metadata={"choices": tuple(LATENTS)})
 
 
-class Autoencoder(TrainableDetector):
+class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
     """The networks, the stage and the scores of an autoencoder."""
 
     name = "autoencoder"
@@ -83,10 +85,6 @@ class Autoencoder(TrainableDetector):
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """Psi(phi(x)) in inference mode."""
         return networks["decoder"](networks["encoder"](patches, training=False), training=False)
-
-    def sample(self, networks: Networks, z: tf.Tensor) -> None:
-        """None: the decoder takes codes of patches, no random latents."""
-        return
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """The loss on patches as they are scored, without noise."""

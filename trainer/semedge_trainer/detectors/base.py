@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from semedge.core.errors import SemedgeError, unknown_name
+from semedge.core.errors import unknown_name
 from semedge.inference.manifest import Node
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scores import tensors_needed
@@ -134,7 +134,7 @@ class ScorePlan:
     scores
         Every named score, as weights of the elementary scores of `semedge.inference.scores`.
     default
-        Name of the score that a frame is judged by unless told otherwise.
+        Name of the score that a frame is judged by unless another is chosen.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -174,17 +174,18 @@ class Fitting(Protocol):
 
 
 class TrainableDetector(ABC):
-    """A detector of the thesis: networks, losses, stages and scores in one file."""
+    """What every detector has: its networks by name, and its scores.
+
+    What only some have is in the classes below. A detector derives from those that it is:
+    `TrainedDetector`, `FittedDetector`, `SearchedDetector`, or the `FrameDetector` of
+    `whole_frame.py`; and from `Reconstructing`, `Sampling` and `FineTunable` as it can.
+    """
 
     name: ClassVar[str]
     thesis_section: ClassVar[str]
     options_class: ClassVar[type]
     schedules: ClassVar[Mapping[str, Schedule]]
     patch_px: ClassVar[int] = PATCH_PX
-    edge_refusal: ClassVar[str | None] = None
-    """Why the detector cannot be exported, or None where it can."""
-    searched_scores: ClassVar[tuple[str, ...]] = ()
-    """Scores that the search for a latent gives, the default first; empty where none is made."""
 
     def __init__(self, options: Any, schedule: Schedule) -> None:
         self.options = options
@@ -195,12 +196,14 @@ class TrainableDetector(ABC):
         """Every network by name, with fresh weights."""
 
     @abstractmethod
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages in order."""
-
-    @abstractmethod
     def score_plan(self) -> ScorePlan:
-        """How the edge computes the scores; empty where it cannot."""
+        """How the edge computes the scores."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Every score, the default first."""
+        plan = self.score_plan()
+        return (plan.default, *(name for name in plan.scores if name != plan.default))
 
     def chosen_plan(self, name: str | None, *, only: bool) -> ScorePlan:
         """The plan with `name`, or its own default, as its default; see `ScorePlan.chosen`."""
@@ -210,55 +213,75 @@ class TrainableDetector(ABC):
             raise unknown_name(f"{self.name} has no score", name, "it has", plan.scores)
         return plan.chosen(name, only=only)
 
-    def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
-        """A searched score, for batches of `batch` patches."""
-        raise NotImplementedError(f"{self.name} makes no search")
-
-    @abstractmethod
-    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
-        """G(E(x)) in inference mode where the detector has an encoder, else None."""
-
-    def sample(self, networks: Networks, z: tf.Tensor) -> tf.Tensor | None:
-        """G(z) in inference mode for latents `(n, 256)`; None where no network takes them."""
-        return networks["generator"](z, training=False)
-
-    @abstractmethod
-    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
-        """The detector's own losses on quantization-aware twins, all of them trained at once."""
-
-    def fitting(self, networks: Networks, seed: int) -> Fitting | None:
-        """A fit to run when the stages are done, or None; its batches are the schedule's `fit`."""
-        return None
-
     def rates(self, *names: str) -> dict[str, float]:
         """Learning rates of some networks by the schedule."""
         return {name: self.schedule.learning_rates[name] for name in names}
 
 
-def parse_options(options_class: type, settings: Mapping[str, str]) -> Any:
-    """An options dataclass from `name=value` texts; one sentence for what does not fit."""
-    known = {field.name: field for field in dataclasses.fields(options_class)}
-    values: dict[str, Any] = {}
-    for name, text in settings.items():
-        if name not in known:
-            raise unknown_name("There is no option", name, "the detector has", known)
-        default = known[name].default
-        values[name] = _parse_option(name, text, default, known[name].metadata.get("choices"))
-    return options_class(**values)
+class TrainedDetector(TrainableDetector):
+    """A detector whose networks are trained by gradients, stage by stage."""
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in order."""
 
 
-def _parse_option(name: str, text: str, default: Any, choices: tuple[str, ...] | None) -> Any:
-    if isinstance(default, bool):
-        if text.lower() in ("true", "yes", "on", "1"):
-            return True
-        if text.lower() in ("false", "no", "off", "0"):
-            return False
-        raise SemedgeError(f"Option {name} must be true or false. Received: {text!r}")
-    if choices is not None:
-        if text in choices:
-            return text
-        raise SemedgeError(f"Option {name} must be one of {', '.join(choices)}. Received: {text!r}")
-    try:
-        return type(default)(text)
-    except ValueError as error:
-        raise SemedgeError(f"Option {name} must be a number. Received: {text!r}") from error
+class FittedDetector(TrainableDetector):
+    """A detector whose arrays are fitted to batches of normal patches, when any stages are done."""
+
+    def build(self) -> dict[str, Network]:
+        """No network, unless a detector has some."""
+        return {}
+
+    @abstractmethod
+    def fitting(self, networks: Networks, seed: int) -> Fitting:
+        """The fit; the schedule's `fit` is the number of its batches."""
+
+
+class SearchedDetector(TrainableDetector):
+    """A detector whose scores take a search for the latent of every patch.
+
+    No TFLite graph can do the search: such a detector is measured in TensorFlow and not exported.
+    """
+
+    edge_refusal: ClassVar[str]
+    """Why it cannot be exported, and what to do instead, in one sentence."""
+    searched_scores: ClassVar[tuple[str, ...]]
+    """Its scores, the default first."""
+
+    def score_plan(self) -> ScorePlan:
+        """Empty: the edge computes none of its scores."""
+        return ScorePlan()
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The searched scores."""
+        return self.searched_scores
+
+    @abstractmethod
+    def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
+        """A searched score, for batches of `batch` patches."""
+
+
+class Reconstructing(ABC):
+    """Networks that paint a patch again."""
+
+    @abstractmethod
+    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """G(E(x)) in inference mode, shape of the patches."""
+
+
+class Sampling:
+    """A `generator` that paints patches from random latents."""
+
+    def sample(self, networks: Networks, z: tf.Tensor) -> tf.Tensor:
+        """G(z) in inference mode for latents `(n, 256)`."""
+        return networks["generator"](z, training=False)
+
+
+class FineTunable(ABC):
+    """Networks whose training can go on while TFMOT rounds as int8 will."""
+
+    @abstractmethod
+    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """The detector's own losses on quantization-aware deploy models, all trained at once."""

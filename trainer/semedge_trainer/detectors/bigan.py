@@ -35,13 +35,16 @@ from semedge_trainer.detectors.adversarial import (
 )
 from semedge_trainer.detectors.anogan import FEATURE_SHARE
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 
@@ -70,7 +73,7 @@ def schedules_with(encoder_networks: tuple[str, ...]) -> dict[str, Schedule]:
     }
 
 
-class Bigan(TrainableDetector):
+class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, the stage and the scores of BiGAN."""
 
     name = "bigan"

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from semedge_trainer.detectors import known_names, make_detector
-from semedge_trainer.detectors.base import TrainableDetector
+from semedge_trainer.detectors.base import SearchedDetector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,21 +40,13 @@ def catalogue() -> list[CatalogueEntry]:
     return [_entry(name) for name in known_names()]
 
 
-def scores_of(detector: TrainableDetector) -> tuple[str, ...]:
-    """Names of a detector's scores, the default first."""
-    plan = detector.score_plan()
-    exported = [plan.default] if plan.default else []
-    exported += [name for name in plan.scores if name != plan.default]
-    return (*exported, *detector.searched_scores)
-
-
 def _entry(name: str) -> CatalogueEntry:
     plain = make_detector(name, {}, "fast")
-    scores = scores_of(plain)
+    scores = plain.score_names
     added = {}
     for setting in _switches(plain.options):
         option, _, value = setting.partition("=")
-        more = set(scores_of(make_detector(name, {option: value}, "fast"))) - set(scores)
+        more = set(make_detector(name, {option: value}, "fast").score_names) - set(scores)
         if more:
             added[setting] = tuple(sorted(more))
     return CatalogueEntry(
@@ -63,7 +55,7 @@ def _entry(name: str) -> CatalogueEntry:
         scores,
         added,
         dataclasses.asdict(plain.options),
-        plain.edge_refusal,
+        plain.edge_refusal if isinstance(plain, SearchedDetector) else None,
     )
 
 

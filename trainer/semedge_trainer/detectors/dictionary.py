@@ -32,11 +32,11 @@ from semedge_trainer.components.density import COMPONENTS, mixture
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
+    FittedDetector,
     Networks,
     Schedule,
     ScorePlan,
 )
-from semedge_trainer.detectors.fitted import FittedDetector
 
 PART_PX = 16
 KEPT_BATCHES = 64

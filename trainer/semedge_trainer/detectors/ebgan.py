@@ -18,11 +18,14 @@ import tensorflow as tf
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 from semedge_trainer.detectors.energy import (
@@ -35,7 +38,7 @@ from semedge_trainer.detectors.energy import (
 )
 
 
-class Ebgan(TrainableDetector):
+class Ebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, the stage and the scores of EBGAN."""
 
     name = "ebgan"

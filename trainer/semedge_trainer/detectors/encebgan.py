@@ -17,13 +17,16 @@ import tensorflow as tf
 
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
 )
 from semedge_trainer.detectors.energy import (
     ENCODER_RATE_FAST,
@@ -45,7 +48,7 @@ FIRST_WEIGHT = 0.55
 SECOND_WEIGHT = 0.45
 
 
-class Encebgan(TrainableDetector):
+class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, stages and scores of ENCEBGAN."""
 
     name = "encebgan"

@@ -29,13 +29,16 @@ from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.losses import gradient_penalty, interpolate, mean_square
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 
@@ -53,7 +56,7 @@ class Options:
     variant: str = field(default="izi_f", metadata={"choices": ("izi", "ziz", "izi_f")})
 
 
-class Fanogan(TrainableDetector):
+class Fanogan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, stages and scores of f-AnoGAN."""
 
     name = "f-anogan"

@@ -30,13 +30,16 @@ from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 
@@ -54,7 +57,7 @@ class Options(Stabilization):
     adversarial: str = field(default="features", metadata={"choices": ("features", "labels")})
 
 
-class Ganomaly(TrainableDetector):
+class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, the stage and the scores of GANomaly."""
 
     name = "ganomaly"

@@ -18,11 +18,11 @@ from semedge_trainer.components.density import COMPONENTS, gaussian, mixture
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
+    FittedDetector,
     Networks,
     Schedule,
     ScorePlan,
 )
-from semedge_trainer.detectors.fitted import FittedDetector
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from semedge_trainer.components.pca import Moments
 from semedge_trainer.detectors.base import (
     Array,
     Arrays,
+    FittedDetector,
     Networks,
     Schedule,
     ScorePlan,
 )
-from semedge_trainer.detectors.fitted import FittedDetector
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import tensorflow as tf
 from keras import Model, layers
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -26,8 +25,15 @@ from sklearn.decomposition import PCA
 from semedge.core.errors import SemedgeError
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.efficientnet import build_trunk
-from semedge_trainer.detectors.base import Array, Arrays, Networks, Schedule, ScorePlan, node
-from semedge_trainer.detectors.fitted import FittedDetector
+from semedge_trainer.detectors.base import (
+    Array,
+    Arrays,
+    FittedDetector,
+    Networks,
+    Schedule,
+    ScorePlan,
+    node,
+)
 
 TAP = 3
 """Stage of EfficientNet-Lite0 whose features are taken."""
@@ -56,21 +62,10 @@ class SelfSimilarity(FittedDetector):
         values = layers.GlobalAveragePooling2D(name="average")(trunk.output)
         return {"features": Model(trunk.input, values, name="features")}
 
-    def sample(self, networks: Networks, z: tf.Tensor) -> None:
-        """None: the network draws nothing."""
-        return
-
     def score_plan(self) -> ScorePlan:
         """Mean distance to the nearest words."""
         nodes = (node("f_x", "features", "x"),)
         return ScorePlan(nodes, {"self_similarity": {"self_similarity": 1.0}}, "self_similarity")
-
-    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
-        """Refused: the network was not trained here, and has no loss to go on with."""
-        raise SemedgeError(
-            "self-similarity's network comes pretrained and has no loss that a fine-tuning could "
-            "go on with; export with --quantization int8, float16 or float32."
-        )
 
     def fitting(self, networks: Networks, seed: int) -> DictionaryOfFeatures:
         """Components of the features, then k-means."""

@@ -32,13 +32,16 @@ from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import energy
 from semedge_trainer.detectors.adversarial import pair_discriminator
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
+    Sampling,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 from semedge_trainer.detectors.energy import (
@@ -103,7 +106,7 @@ class Options(EncodedOptions, Stabilization):
             )
 
 
-class Sencebgan(TrainableDetector):
+class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     """The networks, stages and scores of SENCEBGAN."""
 
     name = "sencebgan"

@@ -29,13 +29,15 @@ from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
+    FineTunable,
     Losses,
     Networks,
+    Reconstructing,
     Schedule,
     ScorePlan,
     Stage,
     StepContext,
-    TrainableDetector,
+    TrainedDetector,
     node,
 )
 from semedge_trainer.detectors.ganomaly import adversarial_loss, objective
@@ -51,7 +53,7 @@ class Options(Stabilization):
     adversarial: str = field(default="labels", metadata={"choices": ("labels", "features")})
 
 
-class SkipGanomaly(TrainableDetector):
+class SkipGanomaly(TrainedDetector, Reconstructing, FineTunable):
     """The networks, the stage and the scores of Skip-GANomaly."""
 
     name = "skip-ganomaly"
@@ -81,10 +83,6 @@ class SkipGanomaly(TrainableDetector):
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(x) in inference mode."""
         return networks["generator"](patches, training=False)
-
-    def sample(self, networks: Networks, z: tf.Tensor) -> None:
-        """None: G takes patches."""
-        return
 
     def score_plan(self) -> ScorePlan:
         """Eq. 2.97 and its two terms."""

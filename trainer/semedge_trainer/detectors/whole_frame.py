@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.manifest import FrameInput
 from semedge_trainer.components.blocks import Network
-from semedge_trainer.detectors.base import Networks, Schedule, Stage, TrainableDetector
+from semedge_trainer.detectors.base import Networks, Schedule, TrainableDetector
 
 Array = NDArray[np.float32]
 
@@ -33,20 +32,6 @@ class FrameDetector(TrainableDetector):
     schedules: ClassVar[Mapping[str, Schedule]] = {"fast": Schedule({"fit": 1}, {}, 1)}
     patch_px: ClassVar[int] = 32
     """Smallest side of a training frame."""
-
-    def stages(self) -> tuple[Stage, ...]:
-        """No stage; the fit is all."""
-        return ()
-
-    def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor | None:
-        """None: no network draws."""
-        return None
-
-    def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
-        """Refused: nothing of it was trained."""
-        raise SemedgeError(
-            f"{self.name} has no loss to fine-tune with; export it with --quantization int8."
-        )
 
     @abstractmethod
     def fit_frames(

@@ -12,7 +12,7 @@ from semedge.core.errors import SemedgeError, unknown_name
 from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
-from semedge_trainer.detectors.base import LatentSearch
+from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
 from semedge_trainer.evaluation.bundle_scorer import cropped
 from semedge_trainer.training.run import Run
 
@@ -37,7 +37,7 @@ class SearchingScorer:
 
     def __init__(self, run: Run, steps: int, seed: int, score_names: Sequence[str] = ()) -> None:
         detector, networks = run.load()
-        if not detector.searched_scores:
+        if not isinstance(detector, SearchedDetector):
             raise SemedgeError(
                 f"{detector.name} runs on the edge; export {run.folder} with `semedge export` and "
                 "measure what that gives with --detector."

@@ -33,14 +33,14 @@ SAME_FOR_EVERY_PLACE = {
 Shape = tuple[int, ...]
 
 
-def nodes_over_frame(
+def fully_convolutional_nodes(
     nodes: tuple[Node, ...],
     graphs: Mapping[str, bytes],
     patch_input: PatchInput,
     stride_px: int,
     frame_shape: tuple[int, int],
 ) -> tuple[tuple[Node, ...], dict[str, bytes]]:
-    """The nodes, those that can run over the frame with a graph for it, and these graphs by name.
+    """The nodes, and by name the fully convolutional graphs that some of them now have for tiles.
 
     A node can where patches overlap, where they are scaled all in the same way, and where its
     network has no padding and fits the stride (`tile_graph`).

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from semedge.core.errors import SemedgeError
 from semedge.inference.manifest import Parity
 from semedge.inference.scores import weighted_score
 from semedge_trainer.components.blocks import Network
@@ -26,7 +27,7 @@ BLUR_SIGMA_PX = 6.0
 def parity_patches(patches: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Patches to compare on, and which of them were blurred flat.
 
-    The blurred half stands for a defect that any detector should tell, so that the AUROC before
+    The blurred half stands for a defect that any detector should find, so that the AUROC before
     and after the export can be compared without a defect at hand.
     """
     chosen = patches[:PARITY_PATCHES].copy()
@@ -54,16 +55,35 @@ def compare(
     constants: Mapping[str, Array],
     blurred: NDArray[np.bool_],
 ) -> dict[str, Parity]:
-    """Parity of every score of the plan."""
+    """Parity of every score of the plan, from the tensors and arrays that it is computed of."""
+    by_keras, by_export = (
+        {
+            name: weighted_score(weights, {**constants, **tensors})
+            for name, weights in plan.scores.items()
+        }
+        for tensors in (keras_side, exported_side)
+    )
+    return parity_of_scores(by_keras, by_export, blurred)
+
+
+def parity_of_scores(
+    by_keras: Mapping[str, Array], by_export: Mapping[str, Array], blurred: NDArray[np.bool_]
+) -> dict[str, Parity]:
+    """Parity of scores by name; which of their items were blurred flat is `blurred`.
+
+    Raises `SemedgeError` where the export gives a score that is NaN or infinite.
+    """
     parity = {}
-    for name, weights in plan.scores.items():
-        by_keras = weighted_score(weights, {**constants, **keras_side})
-        by_export = weighted_score(weights, {**constants, **exported_side})
+    for name, exported in by_export.items():
+        if not np.isfinite(exported).all():
+            raise SemedgeError(
+                f"The exported graphs give a score {name} that is NaN or infinite; train again."
+            )
         parity[name] = Parity(
-            patches=len(by_keras),
-            rank_correlation=round(float(spearmanr(by_keras, by_export).statistic), 6),
-            auroc_keras=round(float(roc_auc_score(blurred, by_keras)), 6),
-            auroc_exported=round(float(roc_auc_score(blurred, by_export)), 6),
+            patches=len(exported),
+            rank_correlation=round(float(spearmanr(by_keras[name], exported).statistic), 6),
+            auroc_keras=round(float(roc_auc_score(blurred, by_keras[name])), 6),
+            auroc_exported=round(float(roc_auc_score(blurred, exported)), 6),
         )
     return parity
 

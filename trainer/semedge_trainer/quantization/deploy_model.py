@@ -1,16 +1,15 @@
 """Trained networks as plain `tf_keras` graphs, ready for TFLite.
 
-A twin computes what the trained network computes in inference mode, with fewer kinds of layers:
-batch normalization is folded into the layer before it, spectrally normalized kernels come divided,
-dropout is gone, and transposed convolutions are convolutions, followed by depth-to-space where
-their stride is 2, which every runtime accelerates; those of 2x2 px are dense, since half of what
-a convolution would multiply there is zeros. TFMOT accepts no Keras 3 model, hence `tf_keras`;
-nothing else in the trainer knows of it.
+A deploy model computes what the trained network computes in inference mode, with fewer kinds of
+layers: batch normalization is folded into the layer before it, spectrally normalized kernels come
+divided, dropout is gone, and transposed convolutions are convolutions, followed by depth-to-space
+where their stride is 2, which every runtime accelerates; those of 2x2 px are dense, since half of
+what a convolution would multiply there is zeros. TFMOT accepts no Keras 3 model, hence `tf_keras`;
+nothing outside this folder knows of it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +22,59 @@ from numpy.typing import NDArray
 
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.spectral import SpectralConv2D, SpectralDense
+from semedge_trainer.detectors.base import Networks, ScorePlan
+from semedge_trainer.quantization.deconvolution import (
+    doubling_kernel,
+    flipped_kernel,
+    phase_kernel,
+)
 
 Array = NDArray[np.float32]
+
+BATCH = 32
+"""Patches that a graph takes at once."""
+
+
+@dataclass(frozen=True)
+class LatentScales:
+    """What the edge divides a graph's input by, and multiplies its output by; None at patches.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Shape `(features,)`, or None where that end is no latent.
+    """
+
+    inputs: Array | None
+    outputs: Array | None
+
+
+NO_SCALES = LatentScales(None, None)
+
+
+@dataclass(frozen=True)
+class DeployModel:
+    """A network ready for TFLite; with the scales at its latent ends it computes what it did.
+
+    Attributes
+    ----------
+    model
+        Computes on scaled latents.
+    scales
+        What its latent input is divided by, and its latent output multiplied by.
+    """
+
+    model: tf_keras.Model
+    scales: LatentScales = NO_SCALES
+
+    def __call__(self, values: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Output for unscaled values."""
+        output = self.model(self.scaled(values), training=training)
+        return output if self.scales.outputs is None else output * self.scales.outputs
+
+    def scaled(self, values: Any) -> Any:
+        """Inputs as the model takes them."""
+        return values if self.scales.inputs is None else values / self.scales.inputs
 
 
 @tf_keras.utils.register_keras_serializable("semedge")
@@ -44,8 +94,8 @@ class Weights:
     bias: Array
 
 
-def make_twin(network: Network, *, batch: int, rewrite: bool = True) -> tf_keras.Model:
-    """The twin of a network with one input and one output, for a fixed batch.
+def to_deploy_model(network: Network, *, batch: int, rewrite: bool = True) -> DeployModel:
+    """The deploy model of a network with one input and one output, for a fixed batch.
 
     Parameters
     ----------
@@ -72,22 +122,27 @@ def make_twin(network: Network, *, batch: int, rewrite: bool = True) -> tf_keras
         values = [tensors[id(source)] for source in sources]
         output = _copy_layer(layer, norms.get(layer.name), values, rewrite)
         tensors[id(layer.output)] = output
-    return tf_keras.Model(inputs, tensors[id(network.output)], name=network.name)
+    return DeployModel(tf_keras.Model(inputs, tensors[id(network.output)], name=network.name))
 
 
-def probe(twin: tf_keras.Model, layers: Sequence[Any]) -> Callable[[Array], list[Array]]:
-    """Runs a twin and gives what each of these layers puts out."""
-    model = tf_keras.Model(twin.input, [layer.output for layer in layers])
+def to_deploy_models(plan: ScorePlan, networks: Networks) -> dict[str, DeployModel]:
+    """The deploy model of each network that a score needs, for batches of `BATCH`."""
+    return {name: to_deploy_model(networks[name], batch=BATCH) for name in plan.graphs}
+
+
+def probe(model: tf_keras.Model, layers: Sequence[Any]) -> Callable[[Array], list[Array]]:
+    """Runs a model and gives what each of these layers puts out."""
+    probing = tf_keras.Model(model.input, [layer.output for layer in layers])
 
     def run(values: Array) -> list[Array]:
-        outputs = model(values, training=False)
+        outputs = probing(values, training=False)
         return [np.asarray(value) for value in (outputs if len(layers) > 1 else [outputs])]
 
     return run
 
 
 def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool) -> Any:
-    """The output of the twin of one layer."""
+    """The output of the copy of one layer."""
     config = {"name": layer.name, "dtype": "float32"}
     match layer:
         case keras.layers.BatchNormalization() | keras.layers.Dropout():
@@ -124,7 +179,7 @@ def _copy_layer(layer: Any, norm: Any, values: list[Any], rewrite: bool) -> Any:
             return tf_keras.layers.GlobalAveragePooling2D(**config)(values[0])
         case keras.layers.Concatenate():
             return tf_keras.layers.Concatenate(axis=layer.axis, **config)(values)
-    raise NotImplementedError(f"no twin for layer {layer.name} of {type(layer).__name__}")
+    raise NotImplementedError(f"no copy of layer {layer.name} of {type(layer).__name__}")
 
 
 def _copy_deconvolution(layer: Any, norm: Any, values: Any, rewrite: bool) -> Any:
@@ -160,91 +215,6 @@ def _copy_deconvolution(layer: Any, norm: Any, values: Any, rewrite: bool) -> An
     )
     phases = _with_weights(convolution, values, Weights(kernel, np.tile(weights.bias, 4)))
     return DepthToSpace(name=f"{layer.name}_pixels")(phases)
-
-
-def phase_kernel(kernel: Array) -> Array:
-    """Kernel of the convolution that, with depth-to-space, is a transposed convolution.
-
-    A transposed convolution of stride 2 with `same` padding writes input pixel i, times
-    `kernel[t]`, to output pixel o = 2 i + t - p, p = (k - 2) // 2. For the outputs of one phase,
-    o = 2 a + q, that is a convolution over i - a with tap t = q + p - 2 (i - a).
-
-    Parameters
-    ----------
-    kernel
-        Shape `(k, k, outputs, inputs)`.
-
-    Returns
-    -------
-    Array
-        Shape `(2 r + 1, 2 r + 1, inputs, 4 * outputs)`; phase (q_y, q_x) has the channels from
-        `(2 q_y + q_x) * outputs`.
-    """
-    size, _, outputs, inputs = kernel.shape
-    offset = (size - 2) // 2
-    reach = max((size - 1 - offset) // 2, (offset + 1) // 2)
-    phases = np.zeros((2 * reach + 1, 2 * reach + 1, inputs, 2, 2, outputs), np.float32)
-    taps = [
-        (distance + reach, phase, phase + offset - 2 * distance)
-        for distance in range(-reach, reach + 1)
-        for phase in (0, 1)
-        if 0 <= phase + offset - 2 * distance < size
-    ]
-    for row, phase_y, tap_y in taps:
-        for column, phase_x, tap_x in taps:
-            phases[row, column, :, phase_y, phase_x] = kernel[tap_y, tap_x].T
-    return phases.reshape(2 * reach + 1, 2 * reach + 1, inputs, 4 * outputs)
-
-
-def doubling_kernel(kernel: Array, side_px: int) -> Array:
-    """Kernel of the dense layer that is a transposed convolution of stride 2 on square images.
-
-    Its rows are what each input value writes by itself.
-
-    Parameters
-    ----------
-    kernel
-        Shape `(k, k, outputs, inputs)`.
-    side_px
-        s, the side of the images that it takes.
-
-    Returns
-    -------
-    Array
-        Shape `(s * s * inputs, 2 s * 2 s * outputs)`, both in the order of flattened pixels.
-    """
-    _, _, outputs, inputs = kernel.shape
-    shape = (side_px, side_px, inputs)
-    one_at_a_time = np.eye(math.prod(shape), dtype=np.float32).reshape(-1, *shape)
-    written = tf.nn.conv2d_transpose(
-        one_at_a_time, kernel, (len(one_at_a_time), 2 * side_px, 2 * side_px, outputs), 2
-    )
-    dense: Array = written.numpy().reshape(len(one_at_a_time), -1)
-    return dense
-
-
-def flipped_kernel(kernel: Array) -> Array:
-    """Kernel of the convolution that is a transposed convolution of stride 1.
-
-    A transposed convolution of stride 1 with `same` padding writes input pixel i, times
-    `kernel[t]`, to output pixel o = i + t - p, p = (k - 1) // 2: a convolution over i - o = p - t.
-    A kernel of even size reaches further before a pixel than after it, which `same` padding does
-    not allow for; it gets a row and a column of zeros.
-
-    Parameters
-    ----------
-    kernel
-        Shape `(k, k, outputs, inputs)`.
-
-    Returns
-    -------
-    Array
-        Shape `(r, r, inputs, outputs)`, r odd.
-    """
-    flipped = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    even = 1 - len(kernel) % 2
-    padded: Array = np.pad(flipped, ((0, even), (0, even), (0, 0), (0, 0)))
-    return padded
 
 
 def _folded(layer: Any, norm: Any, channel_axis: int) -> Weights:

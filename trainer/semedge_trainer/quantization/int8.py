@@ -1,4 +1,4 @@
-"""Patch graphs in int8 whose scores keep the order that the float network gives them.
+"""int8 graphs whose scores keep the order that the float network gives them.
 
 The converter takes the smallest and largest value that a tensor was seen with as its range. Here
 each range is the one that rounds with the least error, in what the operator after it makes of the
@@ -8,12 +8,16 @@ latents, stays float, a small share of the multiply-adds; a dense layer that giv
 embeddings or logits holds its weights in int8 and gives float.
 
 TFLite's calibrated graph, whose tensors carry their ranges, is what both act on.
+
+The graphs of whole frames are left to TFLite, whole and in the ranges that it saw: the arrays of
+their scores are fitted anew to what the int8 graphs give, the rounding included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import tf_keras
@@ -27,7 +31,6 @@ from tensorflow.lite.python.schema_py_generated import (
 )
 
 from semedge.core.stderr import stderr_dropped
-from semedge_trainer.quantization.convert import calibration_converter, representative_batches
 from semedge_trainer.quantization.flatbuffer import Flatbuffer
 from semedge_trainer.quantization.ranges import (
     LINEAR,
@@ -38,8 +41,11 @@ from semedge_trainer.quantization.ranges import (
     leaky,
     least_error_range,
 )
+from semedge_trainer.quantization.representative import representative_batches
+from semedge_trainer.quantization.tflite import calibrating_converter, run_converter
 
 Array = NDArray[np.float32]
+Ranges = Literal["least_error", "observed"]
 
 LAYERS = (
     BuiltinOperator.CONV_2D,
@@ -51,22 +57,25 @@ MOVES = (BuiltinOperator.RESHAPE, BuiltinOperator.DEPTH_TO_SPACE)
 """Operators that compute nothing: what they give has the range of what they take."""
 
 
-def convert_int8(twin: tf_keras.Model, representative: Array) -> bytes:
-    """int8 graph of a patch twin, whose ends are in float32.
+def convert_int8(model: tf_keras.Model, representative: Array, ranges: Ranges) -> bytes:
+    """int8 graph of a model, whose ends are in float32.
 
     Parameters
     ----------
-    twin
-        The model of a twin.
+    model
+        Of a deploy model.
     representative
-        Inputs as the graph will see them, shape `(n, ...)`, n at least the twin's batch.
+        Inputs as the graph will see them, shape `(n, ...)`, n at least the model's batch.
+    ranges
+        `least_error` as above, for patches; `observed` as TFLite does, for whole frames.
     """
-    batches = representative_batches(representative, twin.inputs[0].shape[0])
+    if ranges == "observed":
+        return run_converter(calibrating_converter(model, representative))
+    batches = representative_batches(representative, model.inputs[0].shape[0])
     # One batch makes it a calibrated graph; its ranges are set from all of them, by faster kernels.
-    converter = calibration_converter(twin, batches[0])
+    converter = calibrating_converter(model, batches[0])
     converter._experimental_calibrate_only = True
-    with stderr_dropped():
-        graph = CalibratedGraph.read(converter.convert())
+    graph = CalibratedGraph.read(run_converter(converter))
     graph.set_ranges(batches)
     last = graph.last_dense()
     with stderr_dropped():
@@ -111,14 +120,14 @@ class CalibratedGraph(Flatbuffer):
         in_float = self.first_layer()
         for index in self._activations():
             source = self._source_of_range(index, in_float)
-            limits = (
+            ends = (
                 least_error_range(found[index], self._next(index))
                 if source is None
                 else self._range(source)
             )
-            self._set_range(index, limits)
+            self._set_range(index, ends)
         output = int(self.graph.outputs[0])
-        self._set_range(output, found[output].limits)
+        self._set_range(output, found[output].ends)
 
     def _runs(self, batches: Sequence[Array], shown: Sequence[int]) -> Iterator[list[Array]]:
         """For each batch, the values of the tensors of these indices."""
@@ -135,9 +144,9 @@ class CalibratedGraph(Flatbuffer):
         quantization = self.graph.tensors[index].quantization
         return float(quantization.min[0]), float(quantization.max[0])
 
-    def _set_range(self, index: int, limits: tuple[float, float]) -> None:
+    def _set_range(self, index: int, ends: tuple[float, float]) -> None:
         quantization = self.graph.tensors[index].quantization
-        quantization.min, quantization.max = ([limit] for limit in limits)
+        quantization.min, quantization.max = ([end] for end in ends)
 
     def _activations(self) -> list[int]:
         """Indices of the input and of what the operators give but the output, in that order."""

@@ -1,10 +1,10 @@
-"""Quantization-aware training: twins whose weights learn while TFMOT rounds as int8 will.
+"""Quantization-aware training: weights that learn while TFMOT rounds as int8 will.
 
 What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
 first layer, in ranges of least error, with a scale for each output of a layer. The output of a
 dense last layer is rounded here, and float in the graph. Afterwards the
-plain twin goes towards the learnt weights, as far as its int8 graph agrees best with the float
-network, and then the way of any other to int8.
+equalized deploy model moves towards the learnt weights, as far as its int8 graph agrees best with
+the float network, and is then converted as any other.
 """
 
 from __future__ import annotations
@@ -26,17 +26,10 @@ from tensorflow_model_optimization.quantization.keras import (
 
 from semedge.core.console import progress
 from semedge.inference.manifest import Node
-from semedge_trainer.detectors.base import Networks, ScorePlan, TrainableDetector
-from semedge_trainer.quantization.convert import (
-    BATCH,
-    Twin,
-    even_twins,
-    inputs_of,
-    representative_batches,
-    scaled_nodes,
-)
-from semedge_trainer.quantization.deploy_model import DepthToSpace, probe
-from semedge_trainer.quantization.int8 import convert_int8
+from semedge_trainer.detectors.base import FineTunable, Networks, ScorePlan
+from semedge_trainer.quantization.convert import convert
+from semedge_trainer.quantization.deploy_model import BATCH, DeployModel, DepthToSpace, probe
+from semedge_trainer.quantization.equalization import equalized_deploy_models, scaled_nodes
 from semedge_trainer.quantization.ranges import (
     LINEAR,
     TANH,
@@ -45,6 +38,7 @@ from semedge_trainer.quantization.ranges import (
     leaky,
     least_error_range,
 )
+from semedge_trainer.quantization.representative import inputs_of, representative_batches
 from semedge_trainer.quantization.tensors import exported_tensors
 
 FINE_TUNING_STEPS = 150
@@ -115,50 +109,54 @@ class _DensePerOutput(_Unquantized):
         ]
 
 
-def quantization_aware_twins(
-    detector: TrainableDetector, networks: Networks, tensors: Mapping[str, Array]
-) -> dict[str, Twin]:
-    """Even twins whose weights were fine-tuned on the detector's own losses while int8 rounds.
+def fine_tuned_deploy_models(
+    detector: FineTunable, plan: ScorePlan, networks: Networks, tensors: Mapping[str, Array]
+) -> dict[str, DeployModel]:
+    """Equalized deploy models, fine-tuned on the detector's own losses while int8 rounds.
 
     The losses alone do not hold the ranks of the scores while the weights move, so that the
-    distance from what the float twins compute is added to them; and of the way that the weights
-    went, the twins go the share after which int8 changes that the least.
+    distance from what the float models compute is added to them; and of the way that the weights
+    went, the models go the share after which int8 changes that the least.
 
     Parameters
     ----------
     detector, networks
-        What was trained; the losses need every network that any score needs.
+        What was trained.
+    plan
+        Of all its scores: the losses need every network that any of them needs.
     tensors
         What all of them make of the training patches `x`; the int8 ranges come from it.
     """
-    plan = detector.score_plan()
-    even = even_twins(plan, networks, tensors)
+    equalized = equalized_deploy_models(plan, networks, tensors)
     aware = {
-        name: Twin(_aware(twin.model, twin.scaled(inputs_of(name, plan, tensors))), twin.scales)
-        for name, twin in even.items()
+        name: DeployModel(
+            _aware(deploy_model.model, deploy_model.scaled(inputs_of(name, plan, tensors))),
+            deploy_model.scales,
+        )
+        for name, deploy_model in equalized.items()
     }
-    _fine_tune(detector, aware, even, tensors["x"])
-    _go_where_graphs_agree(plan, even, aware, tensors)
-    return even
+    _fine_tune(detector, plan, aware, equalized, tensors["x"])
+    _go_where_graphs_agree(plan, equalized, aware, tensors)
+    return equalized
 
 
 def _fine_tune(
-    detector: TrainableDetector,
-    aware: Mapping[str, Twin],
-    even: Mapping[str, Twin],
+    detector: FineTunable,
+    plan: ScorePlan,
+    aware: Mapping[str, DeployModel],
+    equalized: Mapping[str, DeployModel],
     patches: Array,
 ) -> None:
-    variables = [variable for twin in aware.values() for variable in twin.model.trainable_variables]
+    variables = [variable for each in aware.values() for variable in each.model.trainable_variables]
     rate = tf_keras.optimizers.schedules.CosineDecay(FINE_TUNING_RATE, FINE_TUNING_STEPS)
     optimizer = tf_keras.optimizers.Adam(rate)
     optimizer.build(variables)
-    nodes = detector.score_plan().nodes
 
     @tf.function(autograph=False)
     def step(normal: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = detector.fine_tuning_loss(aware, normal)
-            loss += AGREEMENT_WEIGHT * _disagreement(nodes, aware, even, normal)
+            loss += AGREEMENT_WEIGHT * _disagreement(plan.nodes, aware, equalized, normal)
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
@@ -173,17 +171,19 @@ def _fine_tune(
 
 def _go_where_graphs_agree(
     plan: ScorePlan,
-    even: Mapping[str, Twin],
-    aware: Mapping[str, Twin],
+    equalized: Mapping[str, DeployModel],
+    aware: Mapping[str, DeployModel],
     tensors: Mapping[str, Array],
 ) -> None:
-    """Move the weights of plain twins the best of `SHARES` towards their aware copies'."""
-    ways = [way for name, twin in even.items() for way in _ways(twin.model, aware[name].model)]
-    representative = {
-        name: twin.scaled(inputs_of(name, plan, tensors)) for name, twin in even.items()
-    }
+    """Move the weights of equalized models the best of `SHARES` towards their aware copies'."""
+    ways = [
+        way
+        for name, deploy_model in equalized.items()
+        for way in _ways(deploy_model.model, aware[name].model)
+    ]
+    representative = {name: inputs_of(name, plan, tensors) for name in equalized}
     expected = {name: values[-AGREEMENT_PATCHES:] for name, values in tensors.items()}
-    nodes, scales = scaled_nodes(plan.nodes, even)
+    nodes, scales = scaled_nodes(plan.nodes, equalized)
 
     def go(share: float) -> None:
         for variable, start, end in ways:
@@ -192,7 +192,8 @@ def _go_where_graphs_agree(
     def error(share: float) -> float:
         go(share)
         graphs = {
-            name: convert_int8(twin.model, representative[name]) for name, twin in even.items()
+            name: convert(deploy_model, "int8", representative[name])
+            for name, deploy_model in equalized.items()
         }
         given = exported_tensors(nodes, graphs, scales, expected["x"])
         return sum(
@@ -205,7 +206,7 @@ def _go_where_graphs_agree(
 
 
 def _ways(plain: tf_keras.Model, aware: tf_keras.Model) -> list[tuple[tf.Variable, Array, Array]]:
-    """Each kernel and bias of a plain twin, its values, and what its aware copy learnt."""
+    """Each kernel and bias of a model, its values, and what its aware copy learnt."""
     learnt = {
         variable.name.removeprefix("quant_"): variable for variable in aware.trainable_variables
     }
@@ -217,29 +218,29 @@ def _ways(plain: tf_keras.Model, aware: tf_keras.Model) -> list[tuple[tf.Variabl
 
 def _disagreement(
     nodes: tuple[Node, ...],
-    aware: Mapping[str, Twin],
-    even: Mapping[str, Twin],
+    aware: Mapping[str, DeployModel],
+    equalized: Mapping[str, DeployModel],
     patches: tf.Tensor,
 ) -> tf.Tensor:
     """Squared error of every tensor of the plan as a share of its variance, summed.
 
-    Each twin works on what the twins before it give, as the graphs do on the edge.
+    Each model works on what the models before it give, as the graphs do on the edge.
     """
     given, expected = {"x": patches}, {"x": patches}
     total = tf.zeros(())
     for node in nodes:
-        for tensors, twins in ((given, aware), (expected, even)):
+        for tensors, models in ((given, aware), (expected, equalized)):
             inputs = tf.concat([tensors[name] for name in node.inputs], axis=-1)
-            tensors[node.output] = twins[node.graph](inputs, training=twins is aware)
+            tensors[node.output] = models[node.graph](inputs, training=models is aware)
         error = tf.square(given[node.output] - expected[node.output])
         variance = tf.math.reduce_variance(expected[node.output])
         total += tf.reduce_mean(error) / (variance + SMALLEST_VARIANCE)
     return total
 
 
-def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
-    """Quantization-aware copy of an even twin: rounds where int8 does, and a dense output."""
-    first = _first_layer(even)
+def _aware(equalized: tf_keras.Model, representative: Array) -> tf_keras.Model:
+    """Quantization-aware copy of a model: rounds where int8 does, and a dense output."""
+    first = _first_layer(equalized)
 
     def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         copy = type(layer).from_config(layer.get_config())
@@ -256,8 +257,8 @@ def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
                 return quantize_annotate_layer(copy, _DensePerOutput())
         return quantize_annotate_layer(copy)
 
-    annotated = tf_keras.models.clone_model(even, clone_function=annotate)
-    annotated.set_weights(even.get_weights())
+    annotated = tf_keras.models.clone_model(equalized, clone_function=annotate)
+    annotated.set_weights(equalized.get_weights())
     with quantize_scope(
         {
             "DepthToSpace": DepthToSpace,
@@ -266,7 +267,7 @@ def _aware(even: tf_keras.Model, representative: Array) -> tf_keras.Model:
         }
     ):
         aware = quantize_apply(annotated)
-    _set_ranges(aware, even, representative)
+    _set_ranges(aware, equalized, representative)
     return aware
 
 
@@ -281,33 +282,33 @@ def _set_ranges(aware: tf_keras.Model, plain: tf_keras.Model, representative: Ar
     batches = representative_batches(representative, BATCH)
     found = histograms(lambda: (run(values) for values in batches))
     first = _first_layer(plain)
-    limits: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
     for layer, histogram in zip(layers, found, strict=True):
         is_leaky = isinstance(layer, tf_keras.layers.LeakyReLU)
         if is_leaky and (before := _before(layer, plain)) is not first:
-            limits[layer.name] = limits[before.name]
+            ranges[layer.name] = ranges[before.name]
         else:
-            limits[layer.name] = least_error_range(histogram, _after(layer, plain))
+            ranges[layer.name] = least_error_range(histogram, _after(layer, plain))
     for wrapper in aware.layers:
         name = wrapper.name.removeprefix("quant_")
-        if name in limits:
-            _assign_range(wrapper, limits[name])
+        if name in ranges:
+            _assign_range(wrapper, ranges[name])
 
 
-def _first_layer(twin: tf_keras.Model) -> tf_keras.layers.Layer:
+def _first_layer(model: tf_keras.Model) -> tf_keras.layers.Layer:
     """The first that computes, which int8 leaves in float."""
-    return next(layer for layer in twin.layers if layer.weights)
+    return next(layer for layer in model.layers if layer.weights)
 
 
-def _before(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> tf_keras.layers.Layer:
+def _before(layer: tf_keras.layers.Layer, model: tf_keras.Model) -> tf_keras.layers.Layer:
     """The layer that computed what one takes, past layers that only move values."""
-    (before,) = (other for other in twin.layers if other.output is layer.input)
-    return _before(before, twin) if isinstance(before, MOVES) else before
+    (before,) = (other for other in model.layers if other.output is layer.input)
+    return _before(before, model) if isinstance(before, MOVES) else before
 
 
-def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Following:
+def _after(layer: tf_keras.layers.Layer, model: tf_keras.Model) -> Following:
     """What the layer after one makes of its output, past layers that only move values."""
-    following = [other for other in twin.layers if other.input is layer.output]
+    following = [other for other in model.layers if other.input is layer.output]
     match following:
         case [tf_keras.layers.LeakyReLU() as activation]:
             return leaky(float(activation.alpha))
@@ -316,12 +317,12 @@ def _after(layer: tf_keras.layers.Layer, twin: tf_keras.Model) -> Following:
         ):
             return TANH
         case [move] if isinstance(move, MOVES):
-            return _after(move, twin)
+            return _after(move, model)
     return LINEAR
 
 
-def _assign_range(wrapper: tf_keras.layers.Layer, limits: tuple[float, float]) -> None:
+def _assign_range(wrapper: tf_keras.layers.Layer, ends: tuple[float, float]) -> None:
     for variable in wrapper.weights:
         kind = variable.name.split("/")[-1].split(":")[0]
         if "kernel" not in kind and kind.endswith(("_min", "_max")):
-            variable.assign(limits[kind.endswith("_max")])
+            variable.assign(ends[kind.endswith("_max")])

@@ -44,7 +44,7 @@ class Histogram:
         return cls(np.linspace(low, high, BINS + 1), np.zeros(BINS, np.int64))
 
     @property
-    def limits(self) -> tuple[float, float]:
+    def ends(self) -> tuple[float, float]:
         """The smallest and the largest edge."""
         return float(self.edges[0]), float(self.edges[-1])
 
@@ -55,22 +55,22 @@ class Histogram:
 
     def add(self, values: Array) -> None:
         """Count values of any shape; none lies beyond the edges but by rounding."""
-        counts, _ = np.histogram(values, BINS, self.limits)
+        counts, _ = np.histogram(values, BINS, self.ends)
         self.counts[:] += counts
 
 
 def histograms(run: Callable[[], Iterable[Sequence[Array]]]) -> list[Histogram]:
-    """Histograms of several tensors, in two passes: one finds their limits, one counts.
+    """Histograms of several tensors, in two passes: one finds their ends, one counts.
 
     Parameters
     ----------
     run
         Starts a pass, which gives the values of all the tensors batch by batch.
     """
-    limits = [[(float(each.min()), float(each.max())) for each in tensors] for tensors in run()]
+    ends = [[(float(each.min()), float(each.max())) for each in tensors] for tensors in run()]
     found = [
         Histogram.between(min(low for low, _ in tensor), max(high for _, high in tensor))
-        for tensor in zip(*limits, strict=True)
+        for tensor in zip(*ends, strict=True)
     ]
     for tensors in run():
         for histogram, values in zip(found, tensors, strict=True):
@@ -106,14 +106,14 @@ def leaky(slope: float) -> Following:
 
 def least_error_range(histogram: Histogram, following: Following) -> tuple[float, float]:
     """The range whose int8 steps change what follows the tensor least, in mean square."""
-    low, high = histogram.limits
+    low, high = histogram.ends
     centres = histogram.centres
     exact = following.function(centres)
 
-    def error(limits: tuple[float, float]) -> float:
-        given = following.function(rounded(centres, *limits))
+    def error(ends: tuple[float, float]) -> float:
+        given = following.function(rounded(centres, *ends))
         if following.same_range:
-            given = rounded(given, *limits)
+            given = rounded(given, *ends)
         return float(histogram.counts @ np.square(given - exact))
 
     return min(

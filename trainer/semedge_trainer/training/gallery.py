@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from semedge_trainer.components.blocks import LATENT, Network
-from semedge_trainer.detectors.base import TrainableDetector
+from semedge_trainer.detectors.base import Reconstructing, Sampling, TrainableDetector
 
 ENLARGEMENT = 3
 GAP_PX = 2
@@ -20,9 +20,13 @@ def gallery(
     detector: TrainableDetector, networks: Mapping[str, Network], patches: tf.Tensor, seed: int
 ) -> bytes:
     """PNG with a row of patches and, as far as the detector has them, reconstructions, samples."""
-    z = tf.random.stateless_normal((len(patches), LATENT), [seed, 1])
-    rows = [patches, detector.reconstruct(networks, patches), detector.sample(networks, z)]
-    picture = np.concatenate([_row(np.asarray(row)) for row in rows if row is not None])
+    rows = [patches]
+    if isinstance(detector, Reconstructing):
+        rows.append(detector.reconstruct(networks, patches))
+    if isinstance(detector, Sampling):
+        z = tf.random.stateless_normal((len(patches), LATENT), [seed, 1])
+        rows.append(detector.sample(networks, z))
+    picture = np.concatenate([_row(np.asarray(row)) for row in rows])
     enlarged = cv2.resize(
         picture, None, fx=ENLARGEMENT, fy=ENLARGEMENT, interpolation=cv2.INTER_NEAREST
     )

@@ -22,7 +22,13 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.randomness import Randomness
-from semedge_trainer.detectors.base import Losses, Stage, StepContext, TrainableDetector
+from semedge_trainer.detectors.base import (
+    Losses,
+    Stage,
+    StepContext,
+    TrainableDetector,
+    TrainedDetector,
+)
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.gallery import gallery
 from semedge_trainer.training.patches import patch_dataset
@@ -242,7 +248,7 @@ def train(
     detector = run.detector()
     with strategy.scope():
         networks = detector.build()
-    stages = detector.stages()
+    stages = detector.stages() if isinstance(detector, TrainedDetector) else ()
     first = _stage_reached(run.folder, stages)
     for index, stage in enumerate(stages):
         if index < first:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from semedge.core.errors import SemedgeError
 from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
-from semedge_trainer.detectors.base import Arrays, Networks, TrainableDetector
+from semedge_trainer.detectors.base import Arrays, FittedDetector, Networks
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.training.frames import TrainingFrames, read_training_frames
 from semedge_trainer.training.loop import train
@@ -119,9 +119,10 @@ def fit(
     Raises `SemedgeError` where an array holds a value that is no number.
     """
     detector = run.detector()
+    arrays: Arrays = {}
     if isinstance(detector, FrameDetector):
         arrays = detector.fit_frames(networks, frames.images)
-    else:
+    elif isinstance(detector, FittedDetector):
         arrays = _fit_patches(run, detector, networks, frames, make_log)
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -134,14 +135,12 @@ def fit(
 
 def _fit_patches(
     run: Run,
-    detector: TrainableDetector,
+    detector: FittedDetector,
     networks: Networks,
     frames: TrainingFrames,
     make_log: Callable[[Run, str, int], StageLog],
 ) -> Arrays:
     fitting = detector.fitting(networks, run.record.seed)
-    if fitting is None:
-        return {}
     batches = detector.schedule.steps[FIT]
     dataset = patch_dataset(
         frames,
