@@ -67,7 +67,7 @@ class Chain:
 
 
 def litert_chain(contents: Sequence[bytes], *, workers: int = 1, threads: int = 1) -> Chain:
-    """TFLite graphs as semedge runs them; each of the `workers` on so many `threads`."""
+    """TFLite graphs as semedge runs them; each of the `workers` on `threads` threads."""
     sets = [
         [Graph(content, "benchmark", threads=threads) for content in contents]
         for _ in range(workers)

@@ -23,7 +23,7 @@ from predicting import SCHEDULE, TEACHER, Array, Shown, show, use_one_core
 
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions
 from semedge_trainer.evaluation.masks import match_masks
-from semedge_trainer.evaluation.samples import FrameItems
+from semedge_trainer.evaluation.samples import FrameSamples
 from semedge_trainer.training.frames import read_training_frames
 
 DEFAULT = TextureGaussianOptions()
@@ -83,7 +83,7 @@ def way_of(options: Options, distances: Distances, judge: Judge) -> Way:
 
 
 def factors(
-    ways: Mapping[Options, Way], items: Mapping[str, list[FrameItems]], judge: Judge
+    ways: Mapping[Options, Way], items: Mapping[str, list[FrameSamples]], judge: Judge
 ) -> Iterator[str]:
     """Rows: each value of a setting with the others at their defaults, over all frames."""
     everything = range(len(judge.frames))

@@ -47,7 +47,7 @@ COMPUTING = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)
 
 
 def clustered(model: Model, clusters: int) -> Model:
-    """The model with at most so many different weights a layer."""
+    """The model with at most `clusters` different weights a layer."""
     clustering = tfmot.clustering.keras
 
     def wrapped(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:

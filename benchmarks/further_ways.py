@@ -7,8 +7,9 @@
 The teacher is the pretrained network of texture-gaussian, its features whitened by the normal
 frames. A student predicts them from the gray image (Bergmann et al. 2020, "Uninformed Students"); a
 decoder predicts the shallow ones from a few channels of a deep one (after Deng and Li 2022,
-"Anomaly Detection via Reverse Distillation"). Both learn from normal frames, and a place is as odd
-as they are wrong there. Settings are chosen by cross-validation over the frames with masks.
+"Anomaly Detection via Reverse Distillation"). Both learn from normal frames, and a place is as
+anomalous as they are wrong there. Settings are chosen by cross-validation over the frames with
+masks.
 """
 
 from __future__ import annotations

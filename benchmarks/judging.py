@@ -12,7 +12,7 @@ from predicting import Array, Shown
 from semedge_trainer.evaluation.bundle_scorer import THESIS_PATCH_PX, cropped
 from semedge_trainer.evaluation.metrics import auroc
 from semedge_trainer.evaluation.protocols import ThesisProtocol
-from semedge_trainer.evaluation.samples import FrameItems, frame_items, pooled
+from semedge_trainer.evaluation.samples import FrameSamples, frame_samples, pooled
 
 FOLDS = 4
 HEADER = (
@@ -71,25 +71,25 @@ class Judge:
         )
         return Way(name, normal, cells, left)
 
-    def patches(self, way: Way) -> list[FrameItems]:
+    def patches(self, way: Way) -> list[FrameSamples]:
         """Items of the thesis protocol, a patch's score being that of its highest cell."""
         items = []
         for frame, cells in zip(self.frames, way.cells, strict=True):
             grid = ThesisProtocol().grid(frame.cells.frame_shape, THESIS_PATCH_PX)
             pixels = frame.cells.to_pixels(cells.ravel())
             highest = grid.cut(cropped(pixels, grid)).max(axis=(1, 2, 3))
-            items.append(frame_items(highest, ThesisProtocol().labels(grid, frame.mask)))
+            items.append(frame_samples(highest, ThesisProtocol().labels(grid, frame.mask)))
         return items
 
     def pixels(self, way: Way, chosen: Sequence[int]) -> float:
         """AUROC over all pixels of the chosen frames."""
         shown = [(self.frames[index], way.cells[index]) for index in chosen]
         return pooled_auroc(
-            [frame_items(f.cells.to_pixels(cells.ravel()), f.mask) for f, cells in shown]
+            [frame_samples(f.cells.to_pixels(cells.ravel()), f.mask) for f, cells in shown]
         )
 
 
-def pooled_auroc(items: Sequence[FrameItems]) -> float:
+def pooled_auroc(items: Sequence[FrameSamples]) -> float:
     """AUROC over the items of all frames together."""
     found = auroc(*pooled(items))
     assert found is not None
@@ -97,7 +97,7 @@ def pooled_auroc(items: Sequence[FrameItems]) -> float:
 
 
 def cross_validated(
-    label: str, ways: Sequence[Way], items: Mapping[str, list[FrameItems]], judge: Judge
+    label: str, ways: Sequence[Way], items: Mapping[str, list[FrameSamples]], judge: Judge
 ) -> str:
     """A row of the table below `HEADER`: each fold by the way that is best on the others.
 

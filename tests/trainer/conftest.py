@@ -36,7 +36,7 @@ from semedge_trainer.training.train import TrainingRequest  # noqa: E402
 StartRun = Callable[..., tuple[Run, TrainingFrames]]
 
 SHORT_REQUEST = TrainingRequest(
-    "sencebgan", "sim:5?frames=2", {"xx": "true", "zz": "true"}, steps=6, seed=3
+    "sencebgan", "sim:5?frames=2", {"xx": "true", "zz": "true", "width": "0.5"}, steps=6, seed=3
 )
 BATCH = 8
 SAMPLE_PATCHES = 1024

@@ -24,7 +24,7 @@ class Folders:
 
     @property
     def given(self) -> tuple[object, ...]:
-        """What `evaluate` is told of them."""
+        """The options of `evaluate` for them."""
         return ("--images", self.images, "--masks", self.masks)
 
 

@@ -77,7 +77,7 @@ def test_test_frames_are_spread() -> None:
     frames = [MaskedFrame(Path(f"{number}.png"), None) for number in range(10)]
     assert [frame.image_path.stem for frame in chosen_frames(frames, 4)] == ["0", "2", "5", "7"]
     assert chosen_frames(frames, None) == frames
-    with pytest.raises(SemedgeError, match="fewer than the 11 asked for"):
+    with pytest.raises(SemedgeError, match=r"10 frames.* 11 "):
         chosen_frames(frames, 11)
 
 
@@ -98,7 +98,7 @@ def test_cells_of_other_settings_are_refused(request_: AblationRequest, tmp_path
     cells = planned(request_)
     finish(tmp_path, cells)
     other = [cell.model_copy(update={"steps": 7}) for cell in cells]
-    with pytest.raises(SemedgeError, match=r"anogan_Normal_0.json was made with steps 1, and 7"):
+    with pytest.raises(SemedgeError, match=r"anogan_Normal_0\.json.* steps 1, .*7"):
         read_cells(tmp_path, other)
     assert len(read_cells(tmp_path, cells)) == 7
 
@@ -110,12 +110,12 @@ def test_what_is_no_cell_is_refused(
     cells = planned(request_)
     finish(tmp_path, cells)
     cell_path(tmp_path, cells[2]).write_text(content)
-    with pytest.raises(SemedgeError, match="is not a cell of an ablation by this version"):
+    with pytest.raises(SemedgeError, match=cell_path(tmp_path, cells[2]).name.replace("+", r"\+")):
         read_cells(tmp_path, cells)
 
 
 def test_two_ablations_in_one_folder_are_refused(request_: AblationRequest, tmp_path: Path) -> None:
-    with held_alone(tmp_path / "ablation", ""), pytest.raises(SemedgeError, match="Another"):
+    with held_alone(tmp_path / "ablation", ""), pytest.raises(SemedgeError, match=str(tmp_path)):
         ablate(request_, Execution(tmp_path))
 
 
@@ -123,7 +123,7 @@ def test_a_detector_without_the_switches_is_refused(
     request_: AblationRequest, tmp_path: Path
 ) -> None:
     request = AblationRequest(**{**vars(request_), "detectors": ["ebgan"]})
-    with pytest.raises(SemedgeError, match="There is no option 'instance_noise'"):
+    with pytest.raises(SemedgeError, match="'instance_noise'"):
         ablate(request, Execution(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,9 @@ from semedge_trainer.components.efficientnet import (
     build_segment,
     build_trunk,
     find_checkpoint,
+    group_of,
     reach_px,
     read_weights,
-    stage_of,
 )
 
 DAISY = 985
@@ -72,7 +73,7 @@ def test_the_gray_stem_is_the_colour_stem_on_equal_channels(
 @pytest.mark.parametrize("blocks", [3, 5, 9])
 def test_nothing_beyond_the_reach_takes_part(weights: efficientnet.Weights, blocks: int) -> None:
     trunk = build_segment(1, blocks, weights=weights)
-    stride_px = stage_of(blocks).stride_px
+    stride_px = group_of(blocks).stride_px
     side_px, reach = 512, reach_px(blocks)
     random = np.random.default_rng(1)
     frame = random.uniform(-1, 1, (1, side_px, side_px, 1)).astype(np.float32)
@@ -107,13 +108,13 @@ def test_a_segment_can_end_with_an_expansion(weights: efficientnet.Weights) -> N
 
 def test_blocks_that_are_not_there_are_refused(weights: efficientnet.Weights) -> None:
     for first, last in ((0, 3), (3, 17), (4, 3)):
-        with pytest.raises(SemedgeError, match="Blocks must be between 1 and 16"):
+        with pytest.raises(SemedgeError, match=f"1 and 16.* {first} to {last}"):
             build_segment(first, last, weights=weights)
 
 
 def test_taps_out_of_order_are_refused(weights: efficientnet.Weights) -> None:
     for taps in ((), (3, 2), (0, 2), (8,)):
-        with pytest.raises(SemedgeError, match="Taps must be ascending stages"):
+        with pytest.raises(SemedgeError, match=re.escape(str(taps))):
             build_trunk(taps, weights=weights)
 
 
@@ -122,7 +123,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     content = bytearray(find_checkpoint().read_bytes())
     content[-1] ^= 1
     other.write_bytes(content)
-    with pytest.raises(SemedgeError, match=r"has the digest .* install efficientnet-lite0"):
+    with pytest.raises(SemedgeError, match=f"{other}.*{efficientnet.CHECKPOINT_SHA256[:12]}"):
         read_weights(other)
 
 

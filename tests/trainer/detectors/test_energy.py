@@ -77,7 +77,7 @@ def test_width_narrows_every_convolution(name: str) -> None:
 
 @pytest.mark.parametrize("width", ["0", "0.1", "2.5", "nan", "-1"])
 def test_a_width_that_is_none_is_refused_in_a_sentence(width: str) -> None:
-    with pytest.raises(SemedgeError, match=r"Option width must be between 0.125 and 2.0. Received"):
+    with pytest.raises(SemedgeError, match=rf"width.* 0\.125 and 2\.0.*{float(width)}"):
         make_detector("sencebgan", {"width": width}, "fast")
 
 
@@ -93,7 +93,7 @@ def test_encoders_without_padding_give_the_same_latents_for_less(name: str) -> N
 
 
 def test_a_padding_that_is_none_is_refused_in_a_sentence() -> None:
-    with pytest.raises(SemedgeError, match=r"encoder_padding must be one of same, valid. Received"):
+    with pytest.raises(SemedgeError, match=r"encoder_padding.* same, valid.*'zeros'"):
         make_detector("sencebgan", {"encoder_padding": "zeros"}, "fast")
 
 
@@ -189,7 +189,7 @@ def test_the_denoiser_is_a_chain_of_20_layers_whose_sides_are_added_to_the_patch
 
 
 def test_a_denoiser_and_latent_pairs_exclude_each_other() -> None:
-    with pytest.raises(SemedgeError, match="choose one of them"):
+    with pytest.raises(SemedgeError, match=r"zz=true.*denoiser=true"):
         make_detector("sencebgan", {"denoiser": "true", "zz": "true"}, "fast")
 
 

@@ -101,10 +101,10 @@ def test_fewer_patches_than_words_get_a_sentence() -> None:
     fitting = detector.fitting(detector.build(), seed=3)
     assert fitting is not None
     fitting.take(patches_of(1)[:8])
-    with pytest.raises(SemedgeError, match="20 words need as many patches, and 8 were shown"):
+    with pytest.raises(SemedgeError, match=r"20 .* 8 were shown"):
         fitting.arrays()
 
 
 def test_quantization_aware_training_is_refused(fitted_run: Run, tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match="comes pretrained and has no loss"):
+    with pytest.raises(SemedgeError, match=r"self-similarity.* qat"):
         export_run(fitted_run, tmp_path / "qat.semedge", ExportRequest("qat"))

@@ -148,7 +148,7 @@ def test_one_depth_alone_leaves_the_others_out(run: Run, tmp_path: Path) -> None
 
 
 def test_quantization_aware_training_is_refused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match="has no loss to fine-tune with; export it with"):
+    with pytest.raises(SemedgeError, match=r"texture-gaussian.* qat"):
         export_run(run, tmp_path / "x.semedge", ExportRequest("qat"))
 
 
@@ -200,7 +200,7 @@ def test_even_light_is_an_option(setting: str, scaling: str) -> None:
 
 
 def test_options_out_of_range_are_refused() -> None:
-    with pytest.raises(SemedgeError, match=r"magnification must be between 0\.1 and 8"):
+    with pytest.raises(SemedgeError, match=r"magnification.* 0\.1 and 8.*9"):
         make_detector("texture-gaussian", {"magnification": "9"}, "fast")
 
 
@@ -219,5 +219,5 @@ def test_tiles_do_the_least_work(
 
 
 def test_frames_that_no_tile_covers_are_refused() -> None:
-    with pytest.raises(SemedgeError, match="cannot be covered by tiles of at most 100,000 px"):
+    with pytest.raises(SemedgeError, match=r"6000x6000 px.* 100,000 px"):
         choose_tile((6000, 6000), 176, 16, 100_000)

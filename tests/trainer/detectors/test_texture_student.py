@@ -1,4 +1,4 @@
-"""A student of pretrained features: what it foresees, its formula on the edge, and int8."""
+"""A student of pretrained features: what it predicts, its formula on the edge, and int8."""
 
 from __future__ import annotations
 

@@ -22,24 +22,24 @@ from sklearn.metrics import (
 
 from semedge_trainer.evaluation.metrics import measure
 from semedge_trainer.evaluation.protocols import PixelProtocol
-from semedge_trainer.evaluation.samples import FrameItems, frame_items
+from semedge_trainer.evaluation.samples import FrameSamples, frame_samples
 
 TOUCHING = np.ones((3, 3), int)
 """Pixels that touch at a corner belong together."""
 
 
-def scored_frames(seed: int, frames: int = 8, shift: float = 1.0) -> list[FrameItems]:
+def scored_frames(seed: int, frames: int = 8, shift: float = 1.0) -> list[FrameSamples]:
     random = np.random.default_rng(seed)
     found = []
     for _ in range(frames):
         anomalous = random.random(500) < 0.1
         scores = random.normal(size=500) + shift * anomalous
-        found.append(frame_items(scores.astype(np.float32), anomalous))
+        found.append(frame_samples(scores.astype(np.float32), anomalous))
     return found
 
 
-def scored_pixels(scores: NDArray, mask: NDArray) -> FrameItems:
-    return frame_items(scores, mask, PixelProtocol(16).regions(mask))
+def scored_pixels(scores: NDArray, mask: NDArray) -> FrameSamples:
+    return frame_samples(scores, mask, PixelProtocol(16).regions(mask))
 
 
 @given(
@@ -55,7 +55,7 @@ def test_metrics_agree_with_scikit_learn_ties_included(
     scores = np.array([score for score, _ in items], np.float32)
     truth = np.array([anomalous for _, anomalous in items])
     half = len(items) // 2
-    parts = [frame_items(scores[part], truth[part]) for part in (slice(half), slice(half, None))]
+    parts = [frame_samples(scores[part], truth[part]) for part in (slice(half), slice(half, None))]
     measured = measure(parts, threshold=float(threshold))
 
     assert measured.auroc == pytest.approx(roc_auc_score(truth, scores))
@@ -104,9 +104,9 @@ def test_a_single_frame_has_no_interval() -> None:
 
 
 def test_nothing_anomalous_leaves_metrics_undefined() -> None:
-    normal = frame_items(np.arange(10, dtype=np.float32), np.zeros(10, bool))
+    normal = frame_samples(np.arange(10, dtype=np.float32), np.zeros(10, bool))
     measured = measure([normal, normal], threshold=7.0)
-    assert (measured.items, measured.anomalous) == (20, 0)
+    assert (measured.count, measured.anomalous) == (20, 0)
     assert measured.auroc is measured.auroc_interval is measured.average_precision is None
     assert measured.oracle is None
     assert measured.calibrated is not None

@@ -75,12 +75,12 @@ def test_the_page_shows_the_numbers_and_holds_all_it_needs(
     evaluate: Evaluate, bundle_file: Path, folders: Folders, tmp_path: Path
 ) -> None:
     calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)
-    outcome = evaluate(
+    called = evaluate(
         *("--all-scores", "--calibration", calibration, "--report", "out", "--json"),
     )
-    assert outcome.status == 0, outcome.err
+    assert called.status == 0, called.err
     document = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert document == json.loads(outcome.out)
+    assert document == json.loads(called.out)
     page = Page(tmp_path / "out" / "report.html")
     assert page.sections == SECTIONS
     assert all(link.startswith(("#", "data:")) for link in page.links)
@@ -278,8 +278,8 @@ def test_the_page_in_a_browser(
     browser: Browser, call: Call, folders: Folders, tmp_path: Path
 ) -> None:
     """By the demo detector, whose graphs give reconstructions; the page alone, moved elsewhere."""
-    outcome = call("evaluate", *folders.given, "--stride", 32, "--all-scores", "--report", "out")
-    assert outcome.status == 0, outcome.err
+    called = call("evaluate", *folders.given, "--stride", 32, "--all-scores", "--report", "out")
+    assert called.status == 0, called.err
     assert {path.name for path in (tmp_path / "out").glob("rec*.png")} == {
         "reconstructions-anomalous.png",
         "reconstructions-normal.png",

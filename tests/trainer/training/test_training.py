@@ -148,7 +148,7 @@ def test_a_training_killed_twice_and_resumed_ends_like_an_unbroken_one(
             save_every=1,
         )
     assert not killed.finished
-    with pytest.raises(SemedgeError, match="not finished"):
+    with pytest.raises(SemedgeError, match=str(killed.folder)):
         killed.load()
     resumed, frames = resume_run(killed.folder, None)
     finish_run(resumed, frames, choose_strategy(["cpu:0"]))
@@ -193,7 +193,7 @@ def test_a_loss_that_is_no_number_stops_the_training(
     record = run.record.model_copy(
         update={"learning_rates": {"generator": 1e30, "features": 1e30, "logit": 1e30}}
     )
-    with pytest.raises(TrainingDivergedError, match="Stage gan diverged at step"):
+    with pytest.raises(TrainingDivergedError, match=r"gan.* step \d"):
         finish_run(Run(run.folder, record), frames, choose_strategy(["cpu:0"]))
     assert has_checkpoint(run.folder, "gan")
     assert not run.finished
@@ -337,29 +337,29 @@ def test_run_folder_holds_logs_pictures_and_weights(short_run: Path) -> None:
 
 
 def test_a_second_training_in_the_same_folder_is_refused(short_run: Path) -> None:
-    with pytest.raises(SemedgeError, match="holds a training already"):
+    with pytest.raises(SemedgeError, match=str(short_run)):
         start_run(short_run, TrainingRequest("sencebgan", SOURCE, {}))
 
 
 def test_other_frames_are_refused_on_resume(short_run: Path) -> None:
-    with pytest.raises(SemedgeError, match="are not those"):
+    with pytest.raises(SemedgeError, match=r"sim:6.*sencebgan"):
         resume_run(short_run, "sim:6?frames=2")
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "schedule", "sentence"),
+    ("name", "settings", "schedule", "values"),
     [
-        ("sencebgn", {}, "fast", "did you mean sencebgan"),
-        ("sencebgan", {"yy": "true"}, "fast", "There is no option 'yy'"),
-        ("sencebgan", {"xx": "perhaps"}, "fast", "must be true or false"),
-        ("sencebgan", {"feature_term": "both"}, "fast", "must be one of embedding, decoded"),
-        ("sencebgan", {}, "slow", "has no schedule 'slow'"),
+        ("sencebgn", {}, "fast", "'sencebgn'.*mean sencebgan"),
+        ("sencebgan", {"yy": "true"}, "fast", "'yy'.*xx, zz"),
+        ("sencebgan", {"xx": "perhaps"}, "fast", "xx.*'perhaps'"),
+        ("sencebgan", {"feature_term": "both"}, "fast", "feature_term.*embedding, decoded.*'both'"),
+        ("sencebgan", {}, "slow", "'slow'.*thesis, fast"),
     ],
 )
-def test_bad_requests_get_a_sentence(
-    name: str, settings: dict[str, str], schedule: str, sentence: str
+def test_bad_requests_get_a_sentence_with_their_values(
+    name: str, settings: dict[str, str], schedule: str, values: str
 ) -> None:
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         make_detector(name, settings, schedule)
 
 

@@ -1,4 +1,4 @@
-"""One cell of the ablation, in a process of its own: `python -m semedge_trainer.ablation.cell`.
+"""One cell of the ablation, in its own process: `python -m semedge_trainer.ablation.cell`.
 
 A process for each keeps what TensorFlow holds on to out of the next, and lets several run beside
 one another, here or on the machines of a cluster.
@@ -21,10 +21,10 @@ from semedge.core.information_bar import LowerEdge
 from semedge.inference.bundle import read_bundle
 from semedge_trainer.ablation.plan import Cell, CellJob, CellResult, chosen_frames
 from semedge_trainer.evaluation.bundle_scorer import AnyScorer, MultiScorer
-from semedge_trainer.evaluation.evaluate import PatchSample
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import ThesisProtocol
 from semedge_trainer.evaluation.results import evaluate_frames
+from semedge_trainer.evaluation.scored_frames import PatchSubset
 from semedge_trainer.extra import need_tensorflow
 
 if TYPE_CHECKING:
@@ -108,18 +108,18 @@ def _figures(run: Run, job: CellJob) -> dict[str, object]:
     lower_edge = LowerEdge(settings.crop_bottom_px)
     masked = match_masks(Path(job.test_images), Path(job.masks), lower_edge)
     frames = chosen_frames(masked, settings.test_frames)
-    sample = PatchSample.about(settings.patches, len(frames), SAMPLE_SEED)
+    subset = PatchSubset.about(settings.patches, len(frames), SAMPLE_SEED)
     with _scorer(run, job) as scorer:
-        results = evaluate_frames(scorer, frames, [ThesisProtocol()], {}, sample=sample)
+        results = evaluate_frames(scorer, frames, [ThesisProtocol()], {}, subset=subset)
     row = results["thesis"].rows[0]
-    measures, oracle = row.items, row.items.oracle
+    metrics, oracle = row.samples, row.samples.oracle
     return {
         "score": row.score,
-        "patches": measures.items,
-        "anomalous": measures.anomalous,
-        "auroc": measures.auroc,
-        "auroc_interval": measures.auroc_interval,
-        "average_precision": measures.average_precision,
+        "patches": metrics.count,
+        "anomalous": metrics.anomalous,
+        "auroc": metrics.auroc,
+        "auroc_interval": metrics.auroc_interval,
+        "average_precision": metrics.average_precision,
         "threshold": oracle and oracle.threshold,
         "precision": oracle and oracle.precision,
         "recall": oracle and oracle.recall,

@@ -85,7 +85,7 @@ class CellResult(Record):
     score
         The detector's default score.
     threshold, precision, recall, f1
-        At the threshold of the best F1, which only the masks tell.
+        At the threshold of the best F1, which takes the masks to find.
     diverged
         Why the training has no result, or None where it has; the figures are then None.
     train_s, evaluate_s
@@ -120,7 +120,7 @@ class Cell(Record):
 
 
 class CellJob(Record):
-    """What a process is told to do: a cell, and where its frames and its run folder are."""
+    """What a process has to do: a cell, and where its frames and its run folder are."""
 
     settings: CellSettings
     images: str

@@ -93,7 +93,7 @@ def notes(results: Results) -> list[str]:
         f"Trained by {schedule}; seeds {seeds}; measured on patches at stride 16 of "
         f"{some.test_frames} frames with semedge {some.semedge}.",
         "Precision, recall and F1 are at the oracle's threshold, the one of the best F1, which "
-        "only the masks tell.",
+        "takes the masks to find.",
     ]
     for detector in dict.fromkeys(cell.detector for cell in cells):
         of_it = [(cell, results[cell]) for cell in cells if cell.detector == detector]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -70,7 +70,9 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     "--seeds", callback=_seeds, default="0", show_default=True, metavar="LIST", help="Such as 0,1."
 )
 @click.option("--schedule", default="fast", show_default=True, help="As in `train`.")
-@click.option("--steps", type=click.IntRange(1), help="Shorten each training to so many steps.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Shorten each training to this number of steps."
+)
 @click.option(
     "--quantization", type=click.Choice(get_args(Quantization)), default="int8", show_default=True
 )
@@ -78,7 +80,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     "--test-frames",
     type=click.IntRange(1),
     metavar="N",
-    help="Measure on so many of the frames, evenly spread; default: all.",
+    help="Measure on this number of frames, evenly spread; default: all.",
 )
 @click.option(
     "--patches",
@@ -123,26 +125,14 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
 @click.option("--keep-runs", is_flag=True, help="Keep the run folders of finished cells.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def ablate(
-    images: str,
-    test_images: Path,
-    masks: Path,
-    crop_bottom_px: int,
     out: Path,
-    detectors: list[str],
-    seeds: list[int],
-    schedule: str,
-    steps: int | None,
-    quantization: Quantization,
-    test_frames: int | None,
-    patches: int | None,
-    anogan_patches: int,
-    anogan_steps: int,
     jobs: int,
     threads: int | None,
     cluster: str | None,
     timeout_s: float,
     keep_runs: bool,
     as_json: bool,
+    **requested: Any,
 ) -> None:
     """Fill the thesis's tables 51-55.
 
@@ -155,21 +145,7 @@ def ablate(
     from semedge_trainer.ablation.ablate import ablate as run_ablation
     from semedge_trainer.ablation.tables import as_markdown
 
-    request = AblationRequest(
-        detectors,
-        seeds,
-        schedule,
-        steps,
-        quantization,
-        images,
-        test_images,
-        masks,
-        test_frames,
-        patches,
-        anogan_patches,
-        anogan_steps,
-        crop_bottom_px,
-    )
+    request = AblationRequest(**requested)
     execution = Execution(out, jobs, threads, cluster, timeout_s, keep_runs)
     try:
         ablation = run_ablation(request, execution)
@@ -189,7 +165,7 @@ def ablate(
             }
         )
     else:
-        click.echo(as_markdown(detectors, ablation.results), nl=False)
+        click.echo(as_markdown(request.detectors, ablation.results), nl=False)
     if ablation.failures:
         raise SemedgeError(
             f"{len(ablation.failures)} of {ablation.cells} cells failed "

@@ -49,7 +49,7 @@ def _tile(
     type=click.IntRange(1, 32),
     metavar="PX",
     help="Distance between patches; a whole patch where absent. At other multiples of 4 px, "
-    "encoders without padding run over the frame.",
+    "encoders without padding run fully convolutionally.",
 )
 @click.option(
     "--tile",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from semedge.commands.camera_options import crop_option
 from semedge.core.console import print_json
+from semedge.inference.scaling import Scaling
 from semedge_trainer.extra import need_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ def _settings(
     help="fast: minutes on a CPU; thesis: the thesis's rates and epochs, days on a CPU.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1), help="Shorten the schedule to so many steps in all."
+    "--steps", type=click.IntRange(1), help="Shorten the schedule to this number of steps in all."
 )
 @click.option("--seed", type=click.IntRange(0, 2**20), default=0, show_default=True)
 @click.option(
@@ -51,7 +53,7 @@ def _settings(
 )
 @click.option(
     "--scaling",
-    type=click.Choice(["range", "patch"]),
+    type=click.Choice(get_args(Scaling)),
     default="range",
     show_default=True,
     help="range keeps brightness; patch standardizes each patch, for comparison.",
@@ -71,7 +73,7 @@ def train(
     steps: int | None,
     seed: int,
     settings: dict[str, str],
-    scaling: str,
+    scaling: Scaling,
     mixed_precision: bool,
     devices: str | None,
     resume: bool,
@@ -98,15 +100,15 @@ def train(
         raise click.UsageError("Give normal frames with --images, or --resume.")
     else:
         request = TrainingRequest(
-            detector,
-            images,
-            settings,
-            schedule,
-            steps,
-            seed,
-            "patch" if scaling == "patch" else "range",
-            mixed_precision,
-            crop_bottom_px,
+            detector=detector,
+            source=images,
+            settings=settings,
+            schedule=schedule,
+            steps=steps,
+            seed=seed,
+            scaling=scaling,
+            mixed_precision=mixed_precision,
+            crop_bottom_px=crop_bottom_px,
         )
         run, frames = start_run(out, request)
     record = run.record

@@ -40,7 +40,7 @@ Weights = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class Stage:
+class BlockGroup:
     """Inverted residual blocks of one kind (table 1 of the paper).
 
     Attributes
@@ -48,7 +48,7 @@ class Stage:
     blocks, expansion, kernel_px, stride, filters
         How many there are, and what each is; only the first one strides.
     stride_px
-        Distance in the frame between neighbouring values of the stage's output.
+        Distance in the frame between neighbouring values of the group's output.
     """
 
     blocks: int
@@ -59,18 +59,18 @@ class Stage:
     stride_px: int
 
 
-STAGES = (
-    Stage(1, 1, 3, 1, 16, stride_px=2),
-    Stage(2, 6, 3, 2, 24, stride_px=4),
-    Stage(2, 6, 5, 2, 40, stride_px=8),
-    Stage(3, 6, 3, 2, 80, stride_px=16),
-    Stage(3, 6, 5, 1, 112, stride_px=16),
-    Stage(4, 6, 5, 2, 192, stride_px=32),
-    Stage(1, 6, 3, 1, 320, stride_px=32),
+GROUPS = (
+    BlockGroup(1, 1, 3, 1, 16, stride_px=2),
+    BlockGroup(2, 6, 3, 2, 24, stride_px=4),
+    BlockGroup(2, 6, 5, 2, 40, stride_px=8),
+    BlockGroup(3, 6, 3, 2, 80, stride_px=16),
+    BlockGroup(3, 6, 5, 1, 112, stride_px=16),
+    BlockGroup(4, 6, 5, 2, 192, stride_px=32),
+    BlockGroup(1, 6, 3, 1, 320, stride_px=32),
 )
 
 
-BLOCKS = sum(stage.blocks for stage in STAGES)
+BLOCKS = sum(group.blocks for group in GROUPS)
 
 
 def find_checkpoint() -> Path:
@@ -107,8 +107,8 @@ def build_trunk(
     Parameters
     ----------
     taps
-        Stages, counted from 1, whose outputs are wanted, in ascending order: stage 2 has 24
-        channels at stride 4, stage 3 40 at 8, stage 4 80 and stage 5 112 at 16.
+        Groups, counted from 1, whose outputs are wanted, in ascending order: group 2 has 24
+        channels at stride 4, group 3 40 at 8, group 4 80 and group 5 112 at 16.
     frame_shape
         Height and width of the frames, or None for any.
     weights
@@ -120,18 +120,18 @@ def build_trunk(
         From gray frames `(n, height, width, 1)` in [-1, 1] to one map `(n, rows, columns,
         channels)` a tap; a list where there are several.
     """
-    if not taps or list(taps) != sorted(set(taps)) or not 1 <= taps[0] <= taps[-1] <= len(STAGES):
+    if not taps or list(taps) != sorted(set(taps)) or not 1 <= taps[0] <= taps[-1] <= len(GROUPS):
         raise SemedgeError(
-            f"Taps must be ascending stages between 1 and {len(STAGES)}. Received: {taps}"
+            f"Taps must be ascending groups between 1 and {len(GROUPS)}. Received: {taps}"
         )
     weights = read_weights() if weights is None else weights
     frame = Input((*frame_shape, 1), name="frame")
     values = _stem(frame, weights)
     outputs = []
     first = 1
-    for stage in STAGES[: taps[-1]]:
-        values = _blocks(values, weights, first, first + stage.blocks - 1)
-        first += stage.blocks
+    for group in GROUPS[: taps[-1]]:
+        values = _blocks(values, weights, first, first + group.blocks - 1)
+        first += group.blocks
         outputs.append(values)
     wanted = [outputs[tap - 1] for tap in taps]
     return Model(frame, wanted if len(wanted) > 1 else wanted[0], name="trunk")
@@ -166,7 +166,7 @@ def build_segment(
     if not 1 <= first <= last <= BLOCKS:
         raise SemedgeError(f"Blocks must be between 1 and {BLOCKS}. Received: {first} to {last}")
     weights = read_weights() if weights is None else weights
-    source = Input((*shape, 1 if first == 1 else stage_of(first - 1).filters), name="source")
+    source = Input((*shape, 1 if first == 1 else group_of(first - 1).filters), name="source")
     values = _stem(source, weights) if first == 1 else source
     values = _blocks(values, weights, first, last - expanded)
     if expanded:
@@ -174,19 +174,19 @@ def build_segment(
     return Model(source, values, name=f"blocks_{first}_to_{last}")
 
 
-def stage_of(block: int) -> Stage:
-    """Stage of a block, counted from 1."""
-    stages = [stage for stage in STAGES for _ in range(stage.blocks)]
-    return stages[block - 1]
+def group_of(block: int) -> BlockGroup:
+    """Group of a block, counted from 1."""
+    groups = [group for group in GROUPS for _ in range(group.blocks)]
+    return groups[block - 1]
 
 
 def reach_px(blocks: int) -> int:
     """How far from a value's own stride a pixel can lie and still take part in it."""
     reach, stride_px = 1, 2
     for block in range(1, blocks + 1):
-        stage = stage_of(block)
-        reach += stage.kernel_px // 2 * stride_px
-        stride_px = stage.stride_px
+        group = group_of(block)
+        reach += group.kernel_px // 2 * stride_px
+        stride_px = group.stride_px
     return reach
 
 
@@ -207,15 +207,15 @@ def _stem(frame: LayerOutput, weights: Weights) -> LayerOutput:
 
 
 def _block(values: LayerOutput, weights: Weights, block: int) -> LayerOutput:
-    """Expand, filter channel by channel, project; added to its input but where a stage begins."""
-    stage, name = stage_of(block), f"block{block}"
-    begins = block == 1 or stage_of(block - 1) is not stage
+    """Expand, filter channel by channel, project; added to its input but where a group begins."""
+    group, name = group_of(block), f"block{block}"
+    begins = block == 1 or group_of(block - 1) is not group
     source = values
-    if stage.expansion > 1:
+    if group.expansion > 1:
         values = _expand(values, weights, block)
     kernel, bias = _folded(weights, *_names(block, "depthwise_conv", "bn1"))
     layer = layers.DepthwiseConv2D(
-        stage.kernel_px, stage.stride if begins else 1, padding="same", name=f"{name}_depthwise"
+        group.kernel_px, group.stride if begins else 1, padding="same", name=f"{name}_depthwise"
     )
     values = layer(values)
     layer.set_weights([kernel.transpose(0, 1, 3, 2), bias])

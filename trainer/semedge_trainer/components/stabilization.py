@@ -1,6 +1,6 @@
 """What keeps adversarial training stable (thesis 4.2.1 and 3.2).
 
-Instance noise, soft labels and label flipping are for discriminators that tell 0 from 1; the
+Instance noise, soft labels and label flipping are for discriminators that classify as 0 or 1; the
 pulling-away term is EBGAN's.
 """
 

@@ -96,7 +96,7 @@ def make_detector(
     if schedule not in chosen.schedules:
         raise unknown_name(f"{name} has no schedule", schedule, "it has", chosen.schedules)
     options = parse_options(chosen.options_class, settings)
-    return chosen(options, chosen.schedules[schedule].limited(steps))
+    return chosen(options, chosen.schedules[schedule].shortened(steps))
 
 
 def _entry_points() -> dict[str, EntryPoint]:

@@ -1,4 +1,4 @@
-"""Discriminators that tell real from generated, in a training step (eq. 2.3).
+"""Discriminators that separate real from generated, in a training step (eq. 2.3).
 
 Every GAN with a 0/1 discriminator plays through the one class here: GANs on patches, on pairs of a
 patch and a latent, and on pairs of patches or of latents.
@@ -124,7 +124,7 @@ def joint_features(networks: Networks, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
 
 def pair_discriminator(context: StepContext, switches: Stabilization, pair: str) -> Discriminator:
-    """D_xx or D_zz, as `pair` is `xx` or `zz`: tells (a, a) from (a, b)."""
+    """D_xx or D_zz, as `pair` is `xx` or `zz`: separates (a, a) from (a, b)."""
     return Discriminator(context, switches, pair_networks(pair))
 
 

@@ -1,7 +1,7 @@
 """ALAD: adversarially learned anomaly detection (Zenati et al. 2018; thesis 2.3.3, table A3).
 
-One stage, eq. 2.88. Three discriminators learn: D_xz tells (x, E(x)) from (G(z), z), D_xx tells
-(x, x) from (x, G(E(x))), and D_zz tells (z, z) from (z, E(G(z))). E and G together go down
+One stage, eq. 2.88. Three discriminators learn: D_xz separates (x, E(x)) from (G(z), z), D_xx
+(x, x) from (x, G(E(x))), and D_zz (z, z) from (z, E(G(z))). E and G together go down
 -log D_xz(G(z), z) - log(1 - D_xz(x, E(x))) - log D_xx(x, G(E(x))) - log D_zz(z, E(G(z))).
 
 Scores of eq. 2.90, x' = G(E(x)): `residual_l1` and `im1` are its L1 and L2; `cross_entropy_xx`, its

@@ -109,7 +109,7 @@ class Schedule:
     learning_rates: Mapping[str, float]
     batch: int = 64
 
-    def limited(self, steps: int | None) -> Schedule:
+    def shortened(self, steps: int | None) -> Schedule:
         """The same schedule with its stages shortened in proportion to `steps` in all."""
         if steps is None:
             return self

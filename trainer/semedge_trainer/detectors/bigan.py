@@ -1,7 +1,7 @@
 """BiGAN: bidirectional GAN (Donahue et al. 2017; thesis 2.3.2, table A2).
 
-One stage, eq. 2.35: D tells the pairs (x, E(x)) from (G(z), z), while E and G together make each
-pass for the other, with the non-saturating losses -log D(G(z), z) and -log(1 - D(x, E(x))).
+One stage, eq. 2.35: D separates the pairs (x, E(x)) from (G(z), z), while E and G together make
+each pass for the other, with the non-saturating losses -log D(G(z), z) and -log(1 - D(x, E(x))).
 
 A patch is scored as AnoGAN scores it, with E(x) in the place of the search:
 (1 - l) sum|x - G(E(x))| + l times a second term, l = 0.1. That term is `features`,
@@ -10,7 +10,7 @@ sum|f(x, E(x)) - f(G(E(x)), E(x))| with f the last layer before the logit, or `c
 
 Table A2 does not say how z enters D. As in the author's code it has a dense layer of 512, and a
 dense layer of 1024 joins it to the convolutions; without one, D would be a sum of a function of x
-and one of z, and could not tell whether they match. Their dropout of 0.5 is the code's too; the
+and one of z, and could not see whether they match. Their dropout of 0.5 is the code's too; the
 convolutions have the table's batch normalization instead.
 """
 

@@ -137,7 +137,7 @@ class DictionaryFitting:
 
     def _learn(self, learning: MiniBatchDictionaryLearning, parts: Array) -> None:
         with warnings.catch_warnings():
-            # Flat parts make atoms that are nearly alike; LARS drops one of them and says so.
+            # Flat parts make atoms that are nearly alike; LARS drops one of them and warns.
             warnings.simplefilter("ignore", ConvergenceWarning)
             learning.partial_fit((parts - self._mean).astype(np.float64))
 

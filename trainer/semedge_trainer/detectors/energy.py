@@ -161,7 +161,7 @@ def settle_encoder(networks: Networks, x: tf.Tensor, random: Randomness) -> None
 def fine_tuning_terms(
     networks: Networks, patches: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """e(x) and the encoder's loss on quantization-aware twins, with E(x) and G(E(x))."""
+    """e(x) and the encoder's loss on quantization-aware deploy models, with E(x) and G(E(x))."""
     h, decoder, generator = (networks[name] for name in ("embedding", "decoder", "generator"))
     h_x = h(patches, training=True)
     d_x = decoder(h_x, training=True)

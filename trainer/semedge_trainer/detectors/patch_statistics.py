@@ -1,6 +1,6 @@
-"""Brightness, contrast and sharpness of normal patches, without any network (a floor).
+"""Brightness, contrast and sharpness of normal patches, without any network (a baseline).
 
-Five statistics of a patch are held against a mixture of Gaussians, or against one; the plain mean
+Five statistics of a patch are compared with a mixture of Gaussians, or against one; the plain mean
 and deviation of its gray values are scores as well. The thesis has no such detector: it is what the
 learned ones must beat.
 """
@@ -34,7 +34,7 @@ class PatchStatistics(FittedDetector):
     """The fit and the scores of patch statistics."""
 
     name = "patch-statistics"
-    thesis_section = "none: a floor"
+    thesis_section = "none: a baseline"
     options_class = Options
     schedules: ClassVar = {"thesis": Schedule({"fit": 800}, {}), "fast": Schedule({"fit": 200}, {})}
     options: Options
@@ -50,7 +50,7 @@ class PatchStatistics(FittedDetector):
 
 
 class StatisticsFitting:
-    """A fit of densities under way: five numbers of each patch are kept."""
+    """A fit of densities under way: it holds five numbers of each patch."""
 
     def __init__(self) -> None:
         self._statistics: list[Array] = []

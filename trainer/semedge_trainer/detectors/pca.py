@@ -1,6 +1,6 @@
 """Principal components of normal patches: what a linear autoencoder learns (thesis 2.2.2).
 
-A floor that networks must beat. A patch is scored by what the components leave of it, or by how
+A baseline that networks must beat. A patch is scored by what the components leave of it, or by how
 far it lies within them (Hotelling's T).
 """
 

@@ -6,9 +6,10 @@ A patch is scored by the mean distance of its features to the nearest words of t
 
 Differences from the paper, with the reason:
 
-- EfficientNet-Lite0 up to its third stage, whose cells of 8 px are averaged over the patch, stands
+- EfficientNet-Lite0 up to its third group of blocks, whose cells of 8 px are averaged over the
+patch, stands
   in for ResNet-18 up to its average pooling: its weights come in a package, and the cells of later
-  stages are so wide that the border of a patch of 32 px is in all of them.
+  groups are so wide that the border of a patch of 32 px is in all of them.
 - A fixed number of components, where the paper keeps 95 % of the variance.
 """
 
@@ -36,7 +37,7 @@ from semedge_trainer.detectors.base import (
 )
 
 TAP = 3
-"""Stage of EfficientNet-Lite0 whose features are taken."""
+"""Group of blocks of EfficientNet-Lite0 whose features are taken."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ Three stages, each with everything before it frozen:
    L_D = e(x) + max(0, m - e(G(z))) (eq. 4.1), then three of G down
    L_G = e(G(z)) + 0.25 PT(h(G(z))) + 0.1 ||h(x) - h(G(z))||, PT of eq. 3.8.
 2. `encoder`. E_G down ||G(E_G(x)) - x|| + 0.4 F, F on the decoded images or on the embeddings;
-   with `xx`, against a discriminator that tells (x, x) from (x, G(E_G(x))).
+   with `xx`, against a discriminator that separates (x, x) from (x, G(E_G(x))).
 3. `reconstruction`. E_R down ||E_R(G(E_G(x))) - E_G(x)||; with `zz`, against a discriminator that
-   tells (z, z) from (z, E_R(G(z))), z = E_G(x). With `denoiser`, E_R's place is taken by a residual
-   denoiser N of 20 layers, down ||N(y + noise) - x||, y = G(E_G(x)), after the author's code (Remez
-   et al., "Deep class-aware image denoising"): it scores by ||x - N(y)|| and its L1 form.
+   separates (z, z) from (z, E_R(G(z))), z = E_G(x). With `denoiser`, E_R's place is taken by a
+   residual denoiser N of 20 layers, down ||N(y + noise) - x||, y = G(E_G(x)), after the author's
+   code (Remez et al., "Deep class-aware image denoising"): it scores by ||x - N(y)|| and its L1
+   form.
 
 Norms are per patch and not squared; losses are means over the batch.
 """
@@ -89,7 +90,8 @@ RATES_FAST = {
 class Options(EncodedOptions, Stabilization):
     """Variants of the thesis and its code.
 
-    The stabilizations are those of the pair discriminators, the only ones here that tell 0 from 1.
+    The stabilizations are those of the pair discriminators, the only ones here that classify as 0
+    or 1.
     """
 
     xx: bool = False
@@ -101,7 +103,7 @@ class Options(EncodedOptions, Stabilization):
         super().__post_init__()
         if self.denoiser and self.zz:
             raise SemedgeError(
-                "zz=true tells latents that the reconstruction encoder finds, and denoiser=true "
+                "zz=true judges latents that the reconstruction encoder finds, and denoiser=true "
                 "takes that encoder's place; choose one of them."
             )
 

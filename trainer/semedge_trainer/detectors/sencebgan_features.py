@@ -26,7 +26,7 @@ from keras import Input, Model, layers
 from semedge.core.console import progress
 from semedge.core.frame import GrayImage
 from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
-from semedge_trainer.components.efficientnet import stage_of
+from semedge_trainer.components.efficientnet import group_of
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
@@ -99,7 +99,7 @@ class SencebganFeatures(TextureFeatures):
     def __init__(self, options: SencebganFeaturesOptions, schedule: Schedule) -> None:
         check_option(options, "latent", 1, 512)
         super().__init__(options, schedule, DEPTHS)
-        self.channels = tuple(stage_of(depth).filters for depth in DEPTHS)
+        self.channels = tuple(group_of(depth).filters for depth in DEPTHS)
         self.directions = sum(round(KEPT * channels) for channels in self.channels)
 
     def networks_of(self, tile_shape: tuple[int | None, int | None]) -> dict[str, Network]:

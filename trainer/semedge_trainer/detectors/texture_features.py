@@ -1,9 +1,9 @@
 """Pretrained features of the frame, at places that all lie alike.
 
-The depths are the places in EfficientNet-Lite0 that tell most on their own: outputs of blocks
+The depths are the places in EfficientNet-Lite0 that separate best alone: outputs of blocks
 without a shortcut, the 6th and the 9th, and the expansion in the 12th, which doubles the work. The
-5th, which costs next to nothing, tells less alone and adds to the others: its features lie twice as
-close, and the four at each place of the 6th are judged as one.
+5th, which costs next to nothing, separates less alone and adds to the others: its features lie
+twice as close, and the four at each place of the 6th are judged as one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from semedge.core.frame import GrayImage
 from semedge.inference.frame_scorer import continued, grouped, prepare_frame, tile_values
 from semedge.inference.manifest import FrameInput, Node
 from semedge_trainer.components.blocks import Network
-from semedge_trainer.components.efficientnet import build_segment, reach_px, stage_of
+from semedge_trainer.components.efficientnet import build_segment, group_of, reach_px
 from semedge_trainer.detectors.base import Networks, Schedule, node
 from semedge_trainer.detectors.whole_frame import FrameDetector
 
@@ -113,7 +113,7 @@ class TextureFeatures(FrameDetector):
             check_option(options, name, low, high)
         super().__init__(options, schedule)
         self.depths = depths
-        self.stride_px = max(stage_of(min(depth, EXPANDED - 1)).stride_px for depth in depths)
+        self.stride_px = max(group_of(min(depth, EXPANDED - 1)).stride_px for depth in depths)
 
     def build(self) -> dict[str, Network]:
         """The networks for frames of any size."""

@@ -1,12 +1,12 @@
 """Pretrained features of the frame, and one Gaussian a depth for the whole texture.
 
 A network that was trained on ImageNet sees texture. How far its features at a place lie from those
-of normal material, by Mahalanobis distance, says how odd the place is. No position is special, so
-that five frames give tens of thousands of samples, and nothing is trained. The idea is that of
-Rippel et al., "Modeling the Distribution of Normal Data in Pre-Trained Deep Features for Anomaly
-Detection" (2020). Theirs is also that the directions in which normal features vary least tell most:
-the quarter with the largest variance is left out here. Every place is judged, and depths are added
-up as if they were independent.
+of normal material, by Mahalanobis distance, says how anomalous the place is. No position is
+special, so that five frames give tens of thousands of samples, and nothing is trained. The idea is
+that of Rippel et al., "Modeling the Distribution of Normal Data in Pre-Trained Deep Features for
+Anomaly Detection" (2020). Theirs is also that the directions in which normal features vary least
+separate best: the quarter with the largest variance is left out here. Every place is judged, and
+depths are added up as if they were independent.
 """
 
 from __future__ import annotations

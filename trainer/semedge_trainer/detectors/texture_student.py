@@ -1,10 +1,10 @@
-"""A student that foresees pretrained features of normal material, and a Gaussian of its errors.
+"""A student that predicts pretrained features of normal material, and a Gaussian of its errors.
 
 The features are those of `texture_gaussian`, whitened. A small network, the student, learns from
-normal frames to tell them from the gray values (Bergmann et al., "Uninformed Students:
-Student-Teacher Anomaly Detection with Discriminative Latent Embeddings", 2020). What it foresees
-is no longer counted as odd; a place is as odd as the rest is far from what is left over on normal
-frames, by Mahalanobis distance.
+normal frames to predict them from the gray values (Bergmann et al., "Uninformed Students:
+Student-Teacher Anomaly Detection with Discriminative Latent Embeddings", 2020). What it predicts
+is no longer counted as anomalous; a place is as anomalous as the rest is far from what is left over
+on normal frames, by Mahalanobis distance.
 
 Each frame is also shown with a few pixels cut off above and on the left: the pretrained network,
 whose strides divide no such shift, sees it anew, and the student does not learn its frames by
@@ -26,7 +26,7 @@ from semedge.core.console import progress
 from semedge.core.frame import GrayImage
 from semedge.inference.scores.distances import whitened
 from semedge_trainer.components.blocks import Network
-from semedge_trainer.components.efficientnet import stage_of
+from semedge_trainer.components.efficientnet import group_of
 from semedge_trainer.detectors.base import Networks, Schedule, ScorePlan, node
 from semedge_trainer.detectors.texture_features import (
     SEED,
@@ -77,7 +77,7 @@ class _View:
 
 
 class TextureStudent(TextureFeatures):
-    """Mahalanobis distance of what a student does not foresee of pretrained features."""
+    """Mahalanobis distance of what a student does not predict of pretrained features."""
 
     name: ClassVar[str] = "texture-student"
     thesis_section: ClassVar[str] = "none: student and teacher, after Bergmann et al. 2020"
@@ -144,8 +144,8 @@ class TextureStudent(TextureFeatures):
         return found
 
     def _directions(self, depth: int) -> int:
-        finer = self.stride_px // stage_of(depth).stride_px
-        return round(KEPT * stage_of(depth).filters * finer**2)
+        finer = self.stride_px // group_of(depth).stride_px
+        return round(KEPT * group_of(depth).filters * finer**2)
 
     def _view(self, networks: Networks, fitted: Mapping[str, Array], image: GrayImage) -> _View:
         shown = self.shown(image)

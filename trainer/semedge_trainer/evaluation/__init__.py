@@ -1,1 +1,1 @@
-"""How well a detector tells anomalous material from normal."""
+"""How well a detector separates anomalous material from normal."""

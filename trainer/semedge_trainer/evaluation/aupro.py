@@ -8,25 +8,25 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge_trainer.evaluation.samples import FrameItems, Sorted
+from semedge_trainer.evaluation.samples import FrameSamples, Sorted
 
 MOST_FALSE_POSITIVES = 0.3
 """The overlap is averaged over thresholds that flag up to this share of the normal pixels."""
 
 
-def region_overlap(frames: Sequence[FrameItems], normal: Sorted) -> float | None:
+def region_overlap(frames: Sequence[FrameSamples], normal: Sorted) -> float | None:
     """Mean share of a region that is flagged, over false-positive shares up to 30 %.
 
     Between two scores of anomalous pixels the overlap is constant; where pixels of both kinds
-    have one score, both shares grow together along a straight line. None where items have no
+    have one score, both shares grow together along a straight line. None where samples have no
     regions or one kind is missing.
 
     Parameters
     ----------
     frames
-        The items with their regions.
+        The samples with their regions.
     normal
-        Scores of the normal items of all frames, ascending.
+        Scores of the normal samples of all frames, ascending.
     """
     shares = [frame.region_shares for frame in frames if frame.region_shares is not None]
     if len(shares) < len(frames) or not sum(map(len, shares)) or not len(normal):
@@ -44,13 +44,13 @@ def region_overlap(frames: Sequence[FrameItems], normal: Sorted) -> float | None
 def area_up_to(
     false_positives: NDArray[np.floating],
     overlap: NDArray[np.floating],
-    limit: float = MOST_FALSE_POSITIVES,
+    most: float = MOST_FALSE_POSITIVES,
 ) -> float:
-    """Mean overlap over false-positive shares from 0 to `limit`; both ascend, to 1."""
+    """Mean overlap over false-positive shares from 0 to `most`; both ascend, to 1."""
     from sklearn.metrics import auc  # half a second, for pixels only
 
-    kept = int(np.searchsorted(false_positives, limit, "right"))
-    at_limit = np.interp(limit, false_positives, overlap)
-    x = np.concatenate([[0.0], false_positives[:kept], [limit]])
-    y = np.concatenate([[0.0], overlap[:kept], [at_limit]])
-    return float(auc(x, y) / limit)
+    count = int(np.searchsorted(false_positives, most, "right"))
+    at_most = np.interp(most, false_positives, overlap)
+    x = np.concatenate([[0.0], false_positives[:count], [most]])
+    y = np.concatenate([[0.0], overlap[:count], [at_most]])
+    return float(auc(x, y) / most)

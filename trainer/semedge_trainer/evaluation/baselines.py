@@ -20,17 +20,17 @@ COMPONENTS = 64
 FIT_STRIDE_SHARE = 4
 """Patches for the fit lie a quarter of a patch apart."""
 
-FLOOR_NAMES = ("floor_mean_gray", "floor_deviation", "floor_pca")
+BASELINE_NAMES = ("floor_mean_gray", "floor_deviation", "floor_pca")
 
 
 @dataclass(frozen=True)
-class Floors:
+class Baselines:
     """Principal components of normal patches, beside two statistics that need no fit."""
 
     principal: PrincipalComponents
 
     @classmethod
-    def fit(cls, images: Iterable[GrayImage], patch_px: int) -> Floors:
+    def fit(cls, images: Iterable[GrayImage], patch_px: int) -> Baselines:
         """Find the components in patches of normal frames."""
         moments = Moments(patch_px * patch_px)
         stride_px = max(1, patch_px // FIT_STRIDE_SHARE)
@@ -40,7 +40,7 @@ class Floors:
             moments.add(patches.reshape(len(patches), -1))
         return cls(moments.principal(COMPONENTS))
 
-    def floor_scores(self, patches: GrayImage) -> dict[str, Array]:
+    def scores(self, patches: GrayImage) -> dict[str, Array]:
         """Scores of patches `(n, patch_px, patch_px, 1)`, by name.
 
         Mean gray and its standard deviation are taken as they are; an AUROC below 0.5 says that
@@ -49,7 +49,7 @@ class Floors:
         """
         x = _scaled(patches)
         residual = pca_residual(x, self.principal.mean, self.principal.components)
-        return dict(zip(FLOOR_NAMES, (mean_gray(x), deviation(x), residual), strict=True))
+        return dict(zip(BASELINE_NAMES, (mean_gray(x), deviation(x), residual), strict=True))
 
 
 def _scaled(patches: GrayImage) -> Array:

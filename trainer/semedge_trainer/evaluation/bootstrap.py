@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge_trainer.evaluation.aupro import area_up_to
-from semedge_trainer.evaluation.samples import FrameItems, Sorted
+from semedge_trainer.evaluation.samples import FrameSamples, Sorted
 
 Counts = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -34,14 +34,14 @@ class Intervals:
 
 
 def bootstrap(
-    frames: Sequence[FrameItems], anomalous: Sorted, normal: Sorted, seed: int
+    frames: Sequence[FrameSamples], anomalous: Sorted, normal: Sorted, seed: int
 ) -> Intervals:
     """Intervals over resamples of the frames; none for fewer than two.
 
     Parameters
     ----------
     frames
-        The items, frame by frame.
+        The samples, frame by frame.
     anomalous, normal
         Scores of all frames, ascending.
     seed
@@ -54,14 +54,14 @@ def bootstrap(
 
 @dataclass(frozen=True)
 class Histograms:
-    """Items of each frame by bins of the score, from the highest bin down.
+    """Samples of each frame by bins of the score, from the highest bin down.
 
     Attributes
     ----------
     anomalous, normal
-        Number of items, shape `(frames, bins)`.
+        Number of samples, shape `(frames, bins)`.
     shares
-        Sum of the region shares, of the same shape; None where items have no regions.
+        Sum of the region shares, of the same shape; None where samples have no regions.
     """
 
     anomalous: Counts
@@ -69,8 +69,8 @@ class Histograms:
     shares: Counts | None
 
     @classmethod
-    def of(cls, frames: Sequence[FrameItems], anomalous: Sorted, normal: Sorted) -> Histograms:
-        """Bin the items of the frames; the last two are the scores of all frames, ascending."""
+    def of(cls, frames: Sequence[FrameSamples], anomalous: Sorted, normal: Sorted) -> Histograms:
+        """Bin the samples of the frames; the last two are the scores of all frames, ascending."""
         edges = score_levels(anomalous, normal)
         shares = None
         if all(frame.region_shares is not None for frame in frames):
@@ -129,7 +129,7 @@ def _histogram(values: Sorted, edges: Sorted) -> Counts:
     return np.diff(up_to, prepend=0, append=len(values)).astype(np.float64)[::-1]
 
 
-def _share_sums(frame: FrameItems, edges: Sorted) -> Counts:
+def _share_sums(frame: FrameSamples, edges: Sorted) -> Counts:
     bins = np.searchsorted(edges, frame.anomalous, "left")
     sums = np.bincount(bins, frame.region_shares, minlength=len(edges) + 1)
     return sums.astype(np.float64)[::-1]

@@ -1,4 +1,4 @@
-"""How the scores of anomalous and of normal items lie, in a few thousand numbers to draw from."""
+"""How the scores of anomalous and of normal samples lie, in a few thousand numbers to draw from."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from semedge_trainer.evaluation.samples import Sorted
 
 BINS = 80
 OUTLIER_SHARE = 1e-3
-"""Of either kind, the share at either end that has no bins of its own."""
+"""Of either kind, the share at either end that shares the outer bin."""
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Counts of items by their scores.
+    """Counts of samples by their scores.
 
     Attributes
     ----------
     hits, alarms
-        Anomalous and normal items at or above each of some levels that ascend.
+        Anomalous and normal samples at or above each of some levels that ascend.
     edges
         Of bins of one width, `(bins + 1,)`; the outer bins also hold what lies beyond.
     anomalous, normal
-        Items in each bin, `(bins,)`.
+        Samples in each bin, `(bins,)`.
     """
 
     hits: Counts

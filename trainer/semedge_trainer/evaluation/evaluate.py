@@ -1,215 +1,62 @@
-"""A detector measured on frames with masks: every frame scored once, then every score measured."""
+"""An evaluation from its request to its results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from semedge.core.console import progress
+from semedge.core.information_bar import LowerEdge
+from semedge_trainer.evaluation.baselines import Baselines
+from semedge_trainer.evaluation.masks import match_masks, unseen_normal_frames
+from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
+from semedge_trainer.evaluation.request import EvaluationRequest
+from semedge_trainer.evaluation.results import Evaluation, evaluate_frames
+from semedge_trainer.evaluation.scored_frames import PatchSubset
+from semedge_trainer.evaluation.subject import open_subject
+from semedge_trainer.training.frames import read_training_frames
 
-import numpy as np
-from numpy.typing import NDArray
-
-from semedge.inference.grid import PatchGrid
-from semedge_trainer.evaluation.baselines import Floors
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer, Scores, cropped
-from semedge_trainer.evaluation.distribution import Distribution
-from semedge_trainer.evaluation.masks import MaskedFrame
-from semedge_trainer.evaluation.metrics import Measures, measure
-from semedge_trainer.evaluation.protocols import EvaluationProtocol, Mask, PixelProtocol
-from semedge_trainer.evaluation.samples import FrameItems, frame_items, pooled
-
-
-@dataclass(frozen=True)
-class PatchSample:
-    """A seeded choice of patches, for scores that are too slow for all of them."""
-
-    patches_a_frame: int
-    seed: int
-
-    @classmethod
-    def about(cls, patches: int | None, frames: int, seed: int) -> PatchSample | None:
-        """About so many patches, as many of each of the frames; None where all are wanted."""
-        return None if patches is None else cls(max(1, patches // frames), seed)
-
-    def choose(self, frame: int, patches: int) -> NDArray[np.intp]:
-        """Indices of the patches chosen of a frame, ascending."""
-        random = np.random.default_rng([self.seed, frame])
-        count = min(self.patches_a_frame, patches)
-        return np.sort(random.choice(patches, count, replace=False))
+BASELINE_FRAMES = 64
+"""Normal frames that the baselines are fitted to, at most."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """What is judged as one: a whole frame or a field of it.
-
-    Attributes
-    ----------
-    patches
-        Indices of its patches.
-    anomalous
-        Whether any pixel of its mask is set.
-    """
-
-    patches: NDArray[np.intp]
-    anomalous: bool
-
-
-@dataclass(frozen=True)
-class ScoredFrame:
-    """A frame under one protocol.
-
-    Attributes
-    ----------
-    files
-        Where the frame and its mask are.
-    anomalous_px
-        Number of pixels set in the whole mask.
-    grid
-        Where the patches lie.
-    labels
-        Which items are anomalous.
-    regions
-        Number of the connected region of each anomalous item; None where items are no pixels.
-    chosen
-        Indices of the patches that were scored.
-    parts
-        The frame, or its fields; none where only some of its patches were scored.
-    patch_scores
-        Scores `(len(chosen),)` by name.
-    """
-
-    files: MaskedFrame
-    anomalous_px: int
-    grid: PatchGrid
-    labels: Mask
-    regions: NDArray[np.integer] | None
-    chosen: NDArray[np.intp]
-    parts: tuple[Part, ...]
-    patch_scores: Mapping[str, Scores]
-
-    def items(self, protocol: EvaluationProtocol, score: str) -> FrameItems:
-        """Scores of the items, sorted."""
-        scores = protocol.item_scores(self.grid, self.patch_scores[score])
-        return frame_items(scores, self.labels, self.regions)
-
-    def part_items(self, score: str) -> FrameItems:
-        """Scores of the parts, each that of its highest patch."""
-        scores = self.patch_scores[score]
-        highest = np.array([scores[part.patches].max() for part in self.parts], np.float32)
-        return frame_items(highest, np.array([part.anomalous for part in self.parts], bool))
-
-
-def score_frames(
-    scorer: AnyScorer,
-    frames: Iterable[MaskedFrame],
-    protocols: Sequence[EvaluationProtocol],
-    floors: Floors | None = None,
-    sample: PatchSample | None = None,
-    fields_px: tuple[int, int] | None = None,
-) -> dict[str, list[ScoredFrame]]:
-    """Score every frame under every protocol, by the name of the protocol.
-
-    Parameters
-    ----------
-    scorer
-        What gives the scores.
-    frames
-        With their masks; one without a mask counts among whole frames only.
-    protocols
-        Which items to score.
-    floors
-        Scores to add that need no detector.
-    sample
-        Score these patches only, in protocols whose items are patches.
-    fields_px
-        Width and height of the fields that a frame is judged by; the whole frame where None.
-    """
-    scored: dict[str, list[ScoredFrame]] = {protocol.name: [] for protocol in protocols}
-    for number, files in enumerate(frames):
-        image, mask = files.read(scorer.patch_px)
-        height, width = image.shape
-        for protocol in protocols:
-            grid = protocol.grid((height, width), protocol.patch_px(scorer))
-            labels = protocol.labels(grid, mask)
-            chosen = np.arange(len(grid))
-            if sample is not None:
-                chosen = sample.choose(number, len(grid))
-                labels = labels[chosen]
-            scores = scorer.score_chosen(image, grid, chosen)
-            if floors is not None:
-                scores |= floors.floor_scores(grid.cut(cropped(image, grid))[chosen])
-            parts = () if sample else tuple(parts_of(grid, mask, fields_px))
-            regions = protocol.regions(labels)
-            scored[protocol.name].append(
-                ScoredFrame(files, int(mask.sum()), grid, labels, regions, chosen, parts, scores)
-            )
-    return scored
-
-
-def parts_of(grid: PatchGrid, mask: Mask, fields_px: tuple[int, int] | None) -> Iterator[Part]:
-    """The frame as one, or its whole fields with the patches that lie inside each."""
-    if fields_px is None:
-        yield Part(np.arange(len(grid)), bool(mask.any()))
-        return
-    width, height = fields_px
-    numbers = np.arange(len(grid)).reshape(grid.shape)
-    for top in range(0, mask.shape[0] - height + 1, height):
-        rows = _inside(grid.tops, top, height - grid.patch_px)
-        for left in range(0, mask.shape[1] - width + 1, width):
-            patches = numbers[np.ix_(rows, _inside(grid.lefts, left, width - grid.patch_px))]
-            if patches.size:
-                marked = mask[top : top + height, left : left + width]
-                yield Part(patches.ravel(), bool(marked.any()))
-
-
-def _inside(starts: NDArray[np.intp], start: int, room_px: int) -> Mask:
-    """Which patches lie in a field that starts at `start` and is longer by `room_px`."""
-    return (starts >= start) & (starts <= start + room_px)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was measured of one score.
-
-    Attributes
-    ----------
-    score
-        Its name.
-    items
-        Over patches or pixels, as the protocol says.
-    frames
-        Over frames or their fields, the score being that of the highest patch; anomalous if any
-        pixel of the mask is set. Here normal frames without a mask count too. At the calibrated
-        threshold only in the pixel protocol, whose patches are those that the threshold was made
-        for.
-    distribution
-        Of the scores of the items.
-    """
-
-    score: str
-    items: Measures
-    frames: Measures
-    distribution: Distribution
-
-
-def measure_scores(
-    protocol: EvaluationProtocol,
-    scored: Sequence[ScoredFrame],
-    thresholds: Mapping[str, float],
-    seed: int = 0,
-) -> list[Row]:
-    """One row a score; `thresholds` holds the calibrated ones by score."""
-    rows = []
-    for score in scored[0].patch_scores:
-        threshold = thresholds.get(score)
-        items = [frame.items(protocol, score) for frame in scored if frame.files.masked]
-        frames = [frame.part_items(score) for frame in scored]
-        frame_threshold = threshold if isinstance(protocol, PixelProtocol) else None
-        rows.append(
-            Row(
-                score,
-                measure(items, threshold, seed),
-                measure(frames, frame_threshold, seed),
-                Distribution.of(*pooled(items)),
-            )
+def evaluate(request: EvaluationRequest) -> Evaluation:
+    """Measure a detector on frames with defect masks."""
+    lower_edge = LowerEdge(request.crop_bottom_px)
+    frames = match_masks(request.images, request.masks, lower_edge)
+    subset = PatchSubset.about(request.patches_measured, len(frames), request.seed)
+    subject = open_subject(request)
+    calibration = subject.calibration
+    with subject.scorer as scorer:
+        if request.normal_images is not None:
+            frames += unseen_normal_frames(request.normal_images, scorer.trained_on, lower_edge)
+        results = evaluate_frames(
+            scorer,
+            progress(frames, "Scoring", len(frames)),
+            _protocols(request, scorer.stride_px),
+            {calibration.score_name: calibration.threshold} if calibration else {},
+            _baselines(request, scorer.patch_px),
+            subset,
+            request.fields_px,
         )
-    return rows
+    settings = {
+        "patches_a_frame": subset and subset.patches_a_frame,
+        "sample_seed": subset and subset.seed,
+        "search_steps": None if request.run is None else request.search_steps,
+        "fields_px": request.fields_px,
+    }
+    return Evaluation(scorer.facts, settings, calibration, results, subject.bundle)
+
+
+def _protocols(request: EvaluationRequest, own_stride_px: int) -> list[EvaluationProtocol]:
+    protocols: list[EvaluationProtocol] = [
+        ThesisProtocol(),
+        PixelProtocol(request.stride_px or own_stride_px),
+    ]
+    return [each for each in protocols if request.protocol_measured in (each.name, "both")]
+
+
+def _baselines(request: EvaluationRequest, patch_px: int) -> Baselines | None:
+    if request.baselines is None:
+        return None
+    frames = read_training_frames(
+        request.baselines, patch_px, BASELINE_FRAMES, request.crop_bottom_px
+    )
+    return Baselines.fit(frames.images, patch_px)

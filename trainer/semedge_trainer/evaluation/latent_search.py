@@ -32,7 +32,7 @@ class SearchingScorer:
     seed
         Of the latents that the search starts at.
     score_names
-        Searched scores of the detector; each is a search of its own. The default one where empty.
+        Searched scores of the detector; each takes its own search. The default one where empty.
     """
 
     def __init__(self, run: Run, steps: int, seed: int, score_names: Sequence[str] = ()) -> None:

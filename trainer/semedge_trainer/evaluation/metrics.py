@@ -1,8 +1,12 @@
-"""How well scores tell anomalous items, be they patches, pixels or frames, from normal ones.
+"""How well scores separate anomalous samples, be they patches, pixels or frames, from normal ones.
 
-Everything is exact, by sorting, and needs four bytes an item, where scikit-learn's curves hold
-several arrays of eight; only the bootstrap works on histograms. What cannot be told, such as the
-recall where nothing is anomalous, is None.
+Everything is exact, by sorting; only the bootstrap works on histograms. What is undefined, such as
+the recall where nothing is anomalous, is None.
+
+AUROC and average precision are not scikit-learn's, which sorts all scores again for each of them
+and holds several arrays of eight bytes a sample. The samples are sorted here already: of the ten
+million pixels of twenty frames, both take 0.7 s and 30 MB, where `roc_auc_score` and
+`average_precision_score` take 13 s and 800 MB. A test holds their values against scikit-learn's.
 """
 
 from __future__ import annotations
@@ -14,12 +18,12 @@ import numpy as np
 
 from semedge_trainer.evaluation.aupro import region_overlap
 from semedge_trainer.evaluation.bootstrap import Interval, bootstrap
-from semedge_trainer.evaluation.samples import FrameItems, Sorted, pooled
+from semedge_trainer.evaluation.samples import FrameSamples, Sorted, pooled
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What comes of one threshold; an item is flagged if its score is strictly above it."""
+    """What comes of one threshold; a sample is flagged if its score is strictly above it."""
 
     threshold: float
     precision: float | None
@@ -29,27 +33,27 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class Measures:
-    """Metrics over the items of all frames; intervals are 95 % bootstrap intervals over frames.
+class Metrics:
+    """Metrics over the samples of all frames; intervals are 95 % bootstrap intervals over frames.
 
     Attributes
     ----------
-    items, anomalous
-        Number of items, and of those that are anomalous.
+    count, anomalous
+        Number of samples, and of those that are anomalous.
     auroc, auroc_interval
         Area under the ROC curve.
     average_precision, average_precision_interval
         Sum over thresholds of the precision times the step in recall.
     aupro, aupro_interval
         Mean share of a connected anomalous region that is flagged, averaged over the thresholds
-        that flag at most 30 % of the normal pixels, 1 at best; None where items are no pixels.
+        that flag at most 30 % of the normal pixels, 1 at best; None where samples are no pixels.
     oracle, oracle_f1_interval
-        At the threshold of the best F1, which only the masks tell.
+        At the threshold of the best F1, which takes the masks to find.
     calibrated
         At the threshold that was set from normal frames, where there is one.
     """
 
-    items: int
+    count: int
     anomalous: int
     auroc: float | None
     auroc_interval: Interval | None
@@ -63,14 +67,14 @@ class Measures:
 
 
 def measure(
-    frames: Sequence[FrameItems], threshold: float | None = None, seed: int = 0
-) -> Measures:
-    """Every metric over the items of all frames together.
+    frames: Sequence[FrameSamples], threshold: float | None = None, seed: int = 0
+) -> Metrics:
+    """Every metric over the samples of all frames together.
 
     Parameters
     ----------
     frames
-        The items, frame by frame.
+        The samples, frame by frame.
     threshold
         The calibrated threshold, if there is one.
     seed
@@ -79,8 +83,8 @@ def measure(
     anomalous, normal = pooled(frames)
     average_precision, oracle = _precision_recall(anomalous, normal)
     intervals = bootstrap(frames, anomalous, normal, seed)
-    return Measures(
-        items=len(anomalous) + len(normal),
+    return Metrics(
+        count=len(anomalous) + len(normal),
         anomalous=len(anomalous),
         auroc=auroc(anomalous, normal),
         auroc_interval=intervals.auroc,
@@ -109,7 +113,7 @@ def operating_point(anomalous: Sorted, normal: Sorted, threshold: float) -> Oper
 
 
 def auroc(anomalous: Sorted, normal: Sorted) -> float | None:
-    """Probability that an anomalous item scores above a normal one; ties count one half."""
+    """Probability that an anomalous sample scores above a normal one; ties count one half."""
     if not len(anomalous) or not len(normal):
         return None
     below = np.searchsorted(normal, anomalous, "left").sum(dtype=np.int64)
@@ -122,7 +126,7 @@ def _precision_recall(
 ) -> tuple[float | None, OperatingPoint | None]:
     """Average precision and the point of the best F1.
 
-    Only scores of anomalous items matter: between two of them recall is constant, and precision
+    Only scores of anomalous samples matter: between two of them recall is constant, and precision
     is highest just below the upper one.
     """
     if not len(anomalous):

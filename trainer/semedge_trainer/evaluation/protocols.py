@@ -1,4 +1,4 @@
-"""Which items of a frame are judged, and which of them are anomalous."""
+"""Which samples of a frame are judged, and which of them are anomalous."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THESIS_MOST_NORMAL_PX = 20
 
 
 class EvaluationProtocol(Protocol):
-    """Which items of a frame are scored, and which of them are anomalous."""
+    """Which samples of a frame are scored, and which of them are anomalous."""
 
     @property
     def name(self) -> str:
@@ -38,18 +38,18 @@ class EvaluationProtocol(Protocol):
         """Patches of a frame; they may lie in a part of it that starts at its upper left."""
 
     def labels(self, grid: PatchGrid, mask: Mask) -> Mask:
-        """Which items are anomalous."""
+        """Which samples are anomalous."""
 
     def regions(self, labels: Mask) -> NDArray[np.integer] | None:
-        """Number of the connected region of each anomalous item; None where items are no pixels."""
+        """Number of each anomalous sample's connected region; None where samples are no pixels."""
 
-    def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
-        """Scores of the items, of the shape of the labels."""
+    def sample_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
+        """Scores of the samples, of the shape of the labels."""
 
 
 @dataclass(frozen=True)
 class ThesisProtocol:
-    """Items are the patches of the thesis: stride 16, the borders left out."""
+    """Samples are the patches of the thesis: stride 16, the borders left out."""
 
     name: str = "thesis"
     stride_px: int = THESIS_STRIDE_PX
@@ -82,14 +82,14 @@ class ThesisProtocol:
     def regions(self, labels: Mask) -> None:
         """None: a patch may hold parts of several regions."""
 
-    def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
+    def sample_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
         """The patch scores as they are."""
         return patch_scores
 
 
 @dataclass(frozen=True)
 class PixelProtocol:
-    """Items are all pixels of a frame; a pixel's score is the mean over its patches."""
+    """Samples are all pixels of a frame; a pixel's score is the mean over its patches."""
 
     stride_px: int
     name: str = "pixel"
@@ -111,6 +111,6 @@ class PixelProtocol:
         _, numbers = cv2.connectedComponents(labels.astype(np.uint8), connectivity=8)
         return numbers.astype(np.int32, copy=False)[labels]
 
-    def item_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
+    def sample_scores(self, grid: PatchGrid, patch_scores: Scores) -> Scores:
         """The score map, shape of the frame."""
         return grid.to_pixels(patch_scores)

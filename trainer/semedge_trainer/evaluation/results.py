@@ -8,23 +8,24 @@ from typing import Any
 
 from rich.table import Table
 
+from semedge.inference.bundle import Bundle
 from semedge_calibration import Calibration
-from semedge_trainer.evaluation.baselines import Floors
+from semedge_trainer.evaluation.baselines import Baselines
 from semedge_trainer.evaluation.bootstrap import Interval
 from semedge_trainer.evaluation.bundle_scorer import AnyScorer
-from semedge_trainer.evaluation.evaluate import (
-    PatchSample,
-    Row,
+from semedge_trainer.evaluation.masks import MaskedFrame
+from semedge_trainer.evaluation.metrics import Metrics, OperatingPoint
+from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol
+from semedge_trainer.evaluation.scored_frames import (
+    PatchSubset,
     ScoredFrame,
+    ScoreMetrics,
     measure_scores,
     score_frames,
 )
-from semedge_trainer.evaluation.masks import MaskedFrame
-from semedge_trainer.evaluation.metrics import Measures, OperatingPoint
-from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol
 
 UNDEFINED = "undefined"
-"""What is shown where the frames cannot tell a metric."""
+"""What is shown where the frames do not determine a metric."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Result:
     Attributes
     ----------
     protocol
-        Which items were scored.
+        Which samples were scored.
     frames
         The scored frames, those that are known as normal included.
     rows
@@ -45,41 +46,41 @@ class Result:
 
     protocol: EvaluationProtocol
     frames: Sequence[ScoredFrame]
-    rows: Sequence[Row]
+    rows: Sequence[ScoreMetrics]
     part_unit: str = "frames"
 
     @property
     def by_pixel(self) -> bool:
-        """Whether the items are pixels."""
+        """Whether the samples are pixels."""
         return isinstance(self.protocol, PixelProtocol)
 
     @property
-    def item(self) -> str:
-        """What an item is."""
+    def sample(self) -> str:
+        """What a sample is."""
         return "pixel" if self.by_pixel else "patch"
 
     @property
     def unit(self) -> str:
-        """What the items are."""
+        """What the samples are."""
         return "pixels" if self.by_pixel else "patches"
 
     @property
     def threshold(self) -> float | None:
         """The calibrated threshold of the chosen score, or else the oracle's."""
-        point = self.rows[0].items.calibrated or self.rows[0].items.oracle
+        point = self.rows[0].samples.calibrated or self.rows[0].samples.oracle
         return None if point is None else point.threshold
 
     @property
     def headline(self) -> str:
         """What was measured, in a line."""
-        items = self.rows[0].items
+        metrics = self.rows[0].samples
         masked = sum(frame.files.masked for frame in self.frames)
         normal = len(self.frames) - masked
-        share = items.anomalous / items.items
+        share = metrics.anomalous / metrics.count
         name = self.protocol.name.capitalize()
         return (
             f"{name} protocol: {masked} frame{'s' * (masked > 1)} at stride "
-            f"{self.protocol.stride_px} px, {items.items:,} {self.unit}, {share:.2%} anomalous"
+            f"{self.protocol.stride_px} px, {metrics.count:,} {self.unit}, {share:.2%} anomalous"
             + (f"; {normal} normal frame{'s' * (normal > 1)} beside them" if normal else "")
         )
 
@@ -93,17 +94,20 @@ class Evaluation:
     subject
         What was measured: the bundle or the run, for people and for the record.
     settings
-        What the figures depend on beside the protocol: sample, search, fields.
+        What the figures depend on beside the protocol: chosen patches, search, fields.
     calibration
         The calibrated threshold, if one was given.
     results
         By the name of the protocol.
+    bundle
+        What was measured, for its reconstructions; None where it is no bundle.
     """
 
     subject: Mapping[str, Any]
     settings: Mapping[str, Any]
     calibration: Calibration | None
     results: Mapping[str, Result]
+    bundle: Bundle | None = None
 
     def document(self) -> dict[str, Any]:
         """Everything but the scores themselves, ready for JSON."""
@@ -129,15 +133,15 @@ def evaluate_frames(
     frames: Iterable[MaskedFrame],
     protocols: Sequence[EvaluationProtocol],
     thresholds: Mapping[str, float],
-    floors: Floors | None = None,
-    sample: PatchSample | None = None,
+    baselines: Baselines | None = None,
+    subset: PatchSubset | None = None,
     fields_px: tuple[int, int] | None = None,
 ) -> dict[str, Result]:
     """Score the frames and measure every score, by the name of the protocol.
 
     `thresholds` holds the calibrated ones by score; the rest is as in `score_frames`.
     """
-    scored = score_frames(scorer, frames, protocols, floors, sample, fields_px)
+    scored = score_frames(scorer, frames, protocols, baselines, subset, fields_px)
     return {
         protocol.name: Result(
             protocol,
@@ -149,10 +153,10 @@ def evaluate_frames(
     }
 
 
-def measures_table(result: Result) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the measures of every score, as texts."""
-    regions = any(row.items.aupro is not None for row in result.rows)
-    calibrated = any(row.items.calibrated for row in result.rows)
+def metrics_table(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the metrics of every score, as texts."""
+    regions = any(row.samples.aupro is not None for row in result.rows)
+    calibrated = any(row.samples.calibrated for row in result.rows)
     judged = any(row.frames.auroc is not None for row in result.rows)
     headings = ["score", "AUROC", "95 %", "AP"]
     headings += ["AUPRO"] * regions + ["oracle P / R / F1"]
@@ -161,12 +165,12 @@ def measures_table(result: Result) -> tuple[list[str], list[list[str]]]:
     headings += [f"AUROC of {result.part_unit}", "95 %"] * judged
     rows = []
     for row in result.rows:
-        measures = row.items
-        cells = [row.score, shown(measures.auroc), shown_interval(measures.auroc_interval)]
-        cells += [shown(measures.average_precision)] + [shown(measures.aupro)] * regions
-        cells.append(_point(measures.oracle, UNDEFINED))
+        metrics = row.samples
+        cells = [row.score, shown(metrics.auroc), shown_interval(metrics.auroc_interval)]
+        cells += [shown(metrics.average_precision)] + [shown(metrics.aupro)] * regions
+        cells.append(_point(metrics.oracle, UNDEFINED))
         if calibrated:
-            cells += [_point(measures.calibrated, "-"), *_alarmed(row.frames)]
+            cells += [_point(metrics.calibrated, "-"), *_alarmed(row.frames)]
         if judged:
             cells += [shown(row.frames.auroc), shown_interval(row.frames.auroc_interval)]
         rows.append(cells)
@@ -174,8 +178,8 @@ def measures_table(result: Result) -> tuple[list[str], list[list[str]]]:
 
 
 def rich_table(result: Result) -> Table:
-    """The measures of every score for the terminal."""
-    headings, rows = measures_table(result)
+    """The metrics of every score for the terminal."""
+    headings, rows = metrics_table(result)
     table = Table()
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
@@ -195,8 +199,18 @@ def shown_interval(interval: Interval | None, absent: str = UNDEFINED) -> str:
     return absent if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"
 
 
-def _row_facts(row: Row) -> dict[str, Any]:
-    return {"score": row.score, "items": asdict(row.items), "frames": asdict(row.frames)}
+def _row_facts(row: ScoreMetrics) -> dict[str, Any]:
+    return {
+        "score": row.score,
+        "items": _metrics_facts(row.samples),
+        "frames": _metrics_facts(row.frames),
+    }
+
+
+def _metrics_facts(metrics: Metrics) -> dict[str, Any]:
+    """The metrics; the document has their count as `items`."""
+    facts = asdict(metrics)
+    return {"items": facts.pop("count"), **facts}
 
 
 def _frame_facts(frame: ScoredFrame) -> dict[str, Any]:
@@ -209,13 +223,13 @@ def _frame_facts(frame: ScoredFrame) -> dict[str, Any]:
     }
 
 
-def _alarmed(frames: Measures) -> list[str]:
+def _alarmed(frames: Metrics) -> list[str]:
     """How many of the anomalous and of the normal frames the calibrated threshold flags."""
     point = frames.calibrated
     if point is None:
         return ["-", "-"]
     shares = (point.recall, point.false_alarm_share)
-    counts = (frames.anomalous, frames.items - frames.anomalous)
+    counts = (frames.anomalous, frames.count - frames.anomalous)
     return [
         "none" if share is None else f"{round(share * count)} of {count}"
         for share, count in zip(shares, counts, strict=True)

@@ -1,4 +1,4 @@
-"""The items that metrics count: scores of patches, pixels or frames, sorted, frame by frame."""
+"""The samples that metrics count: patches, pixels or frames by their scores, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Sorted = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class FrameItems:
-    """Sorted scores of one frame's items.
+class FrameSamples:
+    """Sorted scores of one frame's samples.
 
     Attributes
     ----------
     anomalous, normal
         Ascending.
     region_shares
-        Of each anomalous item the share that it has in its region, in the order of `anomalous`,
-        so that they sum to the number of regions; None where items have no regions.
+        Of each anomalous sample the share that it has in its region, in the order of `anomalous`,
+        so that they sum to the number of regions; None where samples have no regions.
     """
 
     anomalous: Sorted
@@ -29,19 +29,19 @@ class FrameItems:
     region_shares: Sorted | None = None
 
 
-def frame_items(
+def frame_samples(
     scores: NDArray[np.float32],
     anomalous: NDArray[np.bool_],
     regions: NDArray[np.integer] | None = None,
-) -> FrameItems:
-    """Sort the scores of a frame's items apart.
+) -> FrameSamples:
+    """Sort the scores of a frame's samples apart.
 
     Parameters
     ----------
     scores, anomalous
         Of one shape.
     regions
-        Number of the region of each anomalous item, in the order of `scores[anomalous]`.
+        Number of the region of each anomalous sample, in the order of `scores[anomalous]`.
     """
     found = scores[anomalous]
     order = np.argsort(found)
@@ -49,11 +49,11 @@ def frame_items(
     if regions is not None:
         _, index, sizes = np.unique(regions, return_inverse=True, return_counts=True)
         shares = (1.0 / sizes)[index][order].astype(np.float32)
-    return FrameItems(found[order], np.sort(scores[~anomalous]), shares)
+    return FrameSamples(found[order], np.sort(scores[~anomalous]), shares)
 
 
-def pooled(frames: Sequence[FrameItems]) -> tuple[Sorted, Sorted]:
-    """Sorted scores of all anomalous and of all normal items."""
+def pooled(frames: Sequence[FrameSamples]) -> tuple[Sorted, Sorted]:
+    """Sorted scores of all anomalous and of all normal samples."""
     anomalous = np.sort(np.concatenate([frame.anomalous for frame in frames]))
     normal = np.sort(np.concatenate([frame.normal for frame in frames]))
     return anomalous, normal

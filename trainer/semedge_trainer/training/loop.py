@@ -45,7 +45,7 @@ GALLERY_PATCHES = 16
 
 
 class TrainingDivergedError(SemedgeError):
-    """A loss is no number any more."""
+    """A loss became NaN or infinite."""
 
 
 class StageTraining:
@@ -148,7 +148,7 @@ class StageTraining:
             if not all(np.isfinite(value) for value in losses.values()):
                 raise TrainingDivergedError(
                     f"Stage {self._stage.name} diverged at step {step} (losses {losses}); the "
-                    f"checkpoint before it is kept in {self._run.folder}: start a new run with a "
+                    f"checkpoint before it is in {self._run.folder}: start a new run with a "
                     "smaller learning rate or another seed."
                 )
             log.record(step, losses)

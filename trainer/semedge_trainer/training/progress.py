@@ -51,7 +51,7 @@ class StageLog(Closing):
         """Open the files; rows of steps that are trained again are dropped."""
         self._first_step = step
         self._started_s = time.monotonic()
-        self._rows_kept(step)
+        self._drop_rows_after(step)
         self._file = self._path.open("a", newline="")
         self._writer = tf.summary.create_file_writer(self._tensorboard_folder)
         if sys.stderr.isatty():
@@ -85,16 +85,16 @@ class StageLog(Closing):
         if self._bar is not None:
             self._bar.stop()
 
-    def _rows_kept(self, step: int) -> None:
-        kept = ""
+    def _drop_rows_after(self, step: int) -> None:
+        rows_before = ""
         if self._path.exists():
             rows = list(csv.reader(io.StringIO(self._path.read_text())))
             buffer = io.StringIO()
             csv.writer(buffer).writerows(
                 row for row in rows if row and (row[0] == "step" or int(row[0]) <= step)
             )
-            kept = buffer.getvalue()
-        write_atomically(self._path, kept.encode())
+            rows_before = buffer.getvalue()
+        write_atomically(self._path, rows_before.encode())
 
 
 def _open_bar(stage_name: str, steps: int, step: int) -> Any:

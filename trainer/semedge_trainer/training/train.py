@@ -116,7 +116,7 @@ def fit(
     interrupted starts again. Its batches are those of the training's pipeline, so that the same
     record and frames give the same arrays.
 
-    Raises `SemedgeError` where an array holds a value that is no number.
+    Raises `SemedgeError` where an array holds a value that is NaN or infinite.
     """
     detector = run.detector()
     arrays: Arrays = {}
@@ -127,8 +127,8 @@ def fit(
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise SemedgeError(
-                f"The fit of {detector.name} ended with {name} that is no number; train on frames "
-                "that are not all of one gray."
+                f"The fit of {detector.name} ended with {name} that is NaN or infinite; train on "
+                "frames that are not all of one gray."
             )
     return arrays
 

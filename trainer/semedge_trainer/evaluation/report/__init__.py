@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from markupsafe import Markup
-
 from semedge.core.files import write_atomically
 from semedge.core.version import __version__
-from semedge.inference.bundle import Bundle
-from semedge_trainer.evaluation.report import sections
+from semedge_trainer.evaluation.report import chapters
 from semedge_trainer.evaluation.report.curves import histogram, precision_recall, roc
 from semedge_trainer.evaluation.report.heat_maps import frame_views
-from semedge_trainer.evaluation.report.page import Section, fill_page
-from semedge_trainer.evaluation.report.picture import Picture
+from semedge_trainer.evaluation.report.page import Chapter, fill_page
+from semedge_trainer.evaluation.report.picture import CaptionedPictures, Picture
 from semedge_trainer.evaluation.report.reconstructions import reconstructions
 from semedge_trainer.evaluation.report.spots import Spot, view, worst_false_alarms, worst_misses
 from semedge_trainer.evaluation.results import Evaluation, Result
@@ -28,7 +25,7 @@ MOST_NAME = 48
 """Characters of a frame's name in that of its picture."""
 
 
-def write_report(folder: Path, evaluation: Evaluation, bundle: Bundle | None, command: str) -> None:
+def write_report(folder: Path, evaluation: Evaluation, command: str) -> None:
     """Write `report.html`, `metrics.json` and the pictures as files; the page last.
 
     Parameters
@@ -37,44 +34,41 @@ def write_report(folder: Path, evaluation: Evaluation, bundle: Bundle | None, co
         Where they go.
     evaluation
         What to report.
-    bundle
-        What was measured, for its reconstructions; None where it is no bundle.
     command
         What a person would type to have it again.
     """
     document = json.dumps(evaluation.document(), indent=1) + "\n"
     write_atomically(folder / "metrics.json", document.encode())
-    made = list(_sections(folder, evaluation, bundle, command))
+    made = list(_chapters(folder, evaluation, command))
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     name = evaluation.subject["name"]
     page = fill_page(
         f"Evaluation of {name}",
-        "How well its scores tell what is anomalous from what is normal.",
+        "How well its scores separate what is anomalous from what is normal.",
         made,
         f"Made by semedge {__version__}, {now}. metrics.json has every number.",
     )
     write_atomically(folder / PAGE, page)
 
 
-def _sections(
-    folder: Path, evaluation: Evaluation, bundle: Bundle | None, command: str
-) -> Iterator[Section]:
+def _chapters(folder: Path, evaluation: Evaluation, command: str) -> Iterator[Chapter]:
     results = evaluation.results
-    yield sections.summary(evaluation, command)
-    yield sections.scores(results)
+    yield chapters.summary(evaluation, command)
+    yield chapters.scores(results)
     charts = {name: _charts(folder, name, result) for name, result in results.items()}
-    yield sections.curves(results, charts)
+    yield chapters.curves(results, charts)
     chosen = results.get("pixel") or next(iter(results.values()))
     if chosen.by_pixel:
-        yield sections.heat_maps(_frames(folder, chosen), len(chosen.frames))
+        yield chapters.heat_maps(_frames(folder, chosen), len(chosen.frames))
+    bundle = evaluation.bundle
     pictures = {} if bundle is None else reconstructions(bundle, chosen)
     if pictures:
         for kind, picture in pictures.items():
             write_atomically(folder / f"reconstructions-{kind}.png", picture.content)
-        yield sections.reconstructions(pictures)
-    yield sections.misses(chosen, _spots(folder / "misses", worst_misses(chosen)))
+        yield chapters.reconstructions(pictures)
+    yield chapters.misses(chosen, _spots(folder / "misses", worst_misses(chosen)))
     alarms = worst_false_alarms(chosen)
-    yield sections.false_alarms(chosen, _spots(folder / "false-alarms", alarms))
+    yield chapters.false_alarms(chosen, _spots(folder / "false-alarms", alarms))
 
 
 def _charts(folder: Path, name: str, result: Result) -> list[Picture]:
@@ -89,7 +83,7 @@ def _charts(folder: Path, name: str, result: Result) -> list[Picture]:
     return list(charts.values())
 
 
-def _frames(folder: Path, result: Result) -> list[Markup]:
+def _frames(folder: Path, result: Result) -> list[CaptionedPictures]:
     """Every frame in full size to a file; some of them for the page."""
     count = len(result.frames)
     on_page = {index * count // MOST_FRAMES for index in range(MOST_FRAMES)}
@@ -99,7 +93,7 @@ def _frames(folder: Path, result: Result) -> list[Markup]:
         name = f"{index:04d}-{Path(frame.name).stem[:MOST_NAME]}.png"
         write_atomically(folder / "frames" / name, frame.png)
         if index in on_page:
-            shown.append(sections.frame_view(frame))
+            shown.append(chapters.frame_view(frame))
     return shown
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.inference.overlay import encode_png, heat, tinted
-from semedge_trainer.evaluation.evaluate import ScoredFrame
 from semedge_trainer.evaluation.report.picture import (
     ColourImage,
     Picture,
@@ -19,6 +18,7 @@ from semedge_trainer.evaluation.report.picture import (
     photograph,
 )
 from semedge_trainer.evaluation.results import Result
+from semedge_trainer.evaluation.scored_frames import ScoredFrame
 
 PREVIEW_PX = 480
 

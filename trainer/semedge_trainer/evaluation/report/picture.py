@@ -42,6 +42,14 @@ class Picture:
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
+@dataclass(frozen=True)
+class CaptionedPictures:
+    """Pictures under one caption."""
+
+    pictures: tuple[Picture, ...]
+    caption: str
+
+
 def chart(alt: str, figure: Figure) -> Picture:
     """A figure as PNG."""
     buffer = io.BytesIO()

@@ -12,11 +12,11 @@ from semedge.inference.bundle import Bundle
 from semedge.inference.manifest import PatchInput
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scaling import scale_patches
-from semedge_trainer.evaluation.evaluate import ScoredFrame
 from semedge_trainer.evaluation.protocols import ThesisProtocol
 from semedge_trainer.evaluation.report.picture import Picture, chart
 from semedge_trainer.evaluation.report.spots import normal_patches
 from semedge_trainer.evaluation.results import Result
+from semedge_trainer.evaluation.scored_frames import ScoredFrame
 from semedge_trainer.quantization.tensors import exported_tensors
 
 PATCHES_SHOWN = 8

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from semedge.inference.overlay import encode_png
-from semedge_trainer.evaluation.evaluate import ScoredFrame
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.report.picture import Picture, in_colour, outline, resized
 from semedge_trainer.evaluation.results import Result
+from semedge_trainer.evaluation.scored_frames import ScoredFrame
 
 MOST_SPOTS = 12
 MARGIN_PX = 32
@@ -46,7 +46,7 @@ class Spot:
 def worst_misses(result: Result, most: int = MOST_SPOTS) -> list[Spot]:
     """Anomalous places with the lowest scores, the lowest first.
 
-    Regions of the masks, each with its highest score, where items are pixels; else patches.
+    Regions of the masks, each with its highest score, where samples are pixels; else patches.
     """
     score = result.rows[0].score
     frames = [frame for frame in result.frames if frame.files.masked]
@@ -73,7 +73,7 @@ def worst_false_alarms(result: Result, most: int = MOST_SPOTS) -> list[Spot]:
 
 
 def normal_patches(result: Result, frame: ScoredFrame) -> NDArray[np.bool_]:
-    """Which of the scored patches are normal; where items are pixels, none near a mask counts."""
+    """Which of the scored patches are normal; where samples are pixels, none near a mask counts."""
     if not result.by_pixel:
         return ~frame.labels
     reach = np.ones((2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), np.uint8)
@@ -125,7 +125,7 @@ def _mask_regions(frame: ScoredFrame, score: str) -> Iterator[Spot]:
 def _patches_apart(
     frame: ScoredFrame, score: str, wanted: NDArray[np.bool_], most: int, *, rising: bool
 ) -> Iterator[Spot]:
-    """At most so many of the wanted patches by their scores, none in the view of another."""
+    """At most `most` of the wanted patches by their scores, none in the view of another."""
     side_px = frame.grid.patch_px
     apart_px = max(side_px + MARGIN_PX, SMALLEST_VIEW_PX // 2)
     scores = frame.patch_scores[score]
