@@ -87,10 +87,10 @@ class Workshop:
         }
         patch_input = PatchInput(patch_px=self.detector.patch_px)
         stride_px = stride_px or self.detector.patch_px
-        nodes, over_frame = fully_convolutional_nodes(
+        nodes, tile_graphs = fully_convolutional_nodes(
             nodes, graphs, patch_input, stride_px, FRAME_SHAPE
         )
-        contents = {f"{name}.tflite": graph for name, graph in (graphs | over_frame).items()}
+        contents = {f"{name}.tflite": graph for name, graph in (graphs | tile_graphs).items()}
         manifest = Manifest(
             format_version=format_version_of(patch_input, nodes),
             detector=self.detector.name,

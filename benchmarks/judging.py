@@ -59,7 +59,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Judge:
-    """The frames, and how well scores tell what the masks show."""
+    """The frames, and how well scores agree with the masks."""
 
     normal: Sequence[Shown]
     frames: Sequence[Shown]

@@ -51,7 +51,7 @@ def compare_runtimes(
     peak_multiply_adds: int,
     peak_values: Array,
 ) -> None:
-    """Time the first chain, ours, and the others in turn, and tell each one's share of the peak."""
+    """Time the first chain, ours, and the others in turn, and give each one's share of the peak."""
     ours = next(iter(chains))
     calls = len(values) / chains[ours].batch
     total = calls * sum(multiply_adds(path) for path in paths)

@@ -33,7 +33,7 @@ LARGEST_RATIO_AT_HALF_WIDTH = 0.7
 """Of its time to that of the whole width, at a quarter of the multiply-adds."""
 SHARED_STRIDES = (16,) if SHORT else (16, 8)
 PADDED_STRIDES, BARE_STRIDES = ((16,), (16,)) if SHORT else ((32, 16), (32, 16, 8))
-LARGEST_RATIO_OVER_THE_FRAME = 0.7
+LARGEST_RATIO_FULLY_CONVOLUTIONAL = 0.7
 """Of a frame's time at stride 16 to that with the thesis's padding, patch by patch."""
 
 
@@ -105,14 +105,14 @@ def test_widths(
     assert ratios["width 0.5, stride 32"] < LARGEST_RATIO_AT_HALF_WIDTH
 
 
-def test_over_the_frame(
+def test_fully_convolutional(
     benchmark: BenchmarkFixture,
     workshop: Workshop,
     patches: NDArray[np.float32],
     frame: Frame,
     tmp_path: Path,
 ) -> None:
-    """What an encoder without padding costs, patch by patch and over the frame."""
+    """What an encoder without padding costs, patch by patch and fully convolutional."""
     from graphs import Workshop
 
     bare = Workshop(patches, {"encoder_padding": "valid"})
@@ -123,16 +123,16 @@ def test_over_the_frame(
         return path
 
     padded, alone = written("padded", workshop, 32), written("alone", bare, 32)
-    over_frame = {each: written(f"over-frame-{each}", bare, each) for each in SHARED_STRIDES}
+    convolutional = {each: written(f"convolutional-{each}", bare, each) for each in SHARED_STRIDES}
     loads = {
         **{f"padded, stride {each}": (padded, each) for each in PADDED_STRIDES},
         **{f"no padding, stride {each}, patch by patch": (alone, each) for each in BARE_STRIDES},
         **{
-            f"no padding, stride {each}, over the frame": (path, each)
-            for each, path in over_frame.items()
+            f"no padding, stride {each}, fully convolutional": (path, each)
+            for each, path in convolutional.items()
         },
     }
-    reference, shared = "padded, stride 16", "no padding, stride 16, over the frame"
+    reference, shared = "padded, stride 16", "no padding, stride 16, fully convolutional"
     with ExitStack() as stack:
         cases = {
             label: _scoring(stack, path, stride_px, frame)
@@ -141,18 +141,18 @@ def test_over_the_frame(
         times_s = times_in_turn(benchmark, cases, reference=reference, count=rounds(25))
     ratios = store(
         benchmark,
-        "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: the encoder over "
-        "the frame",
+        "Whole frame of 1024x700 px, encoder + generator (im1), int8, 2 workers: the fully "
+        "convolutional encoder",
         medians_of(times_s),
         reference=reference,
         figures={
             **paces(times_s),
             "bundle, padded": _size(padded),
             "bundle, no padding": _size(alone),
-            "bundle, no padding, with a graph over the frame": _size(over_frame[16]),
+            "bundle, no padding, with a fully convolutional graph": _size(convolutional[16]),
         },
     )
-    assert ratios[shared] < LARGEST_RATIO_OVER_THE_FRAME
+    assert ratios[shared] < LARGEST_RATIO_FULLY_CONVOLUTIONAL
     assert ratios[shared] < ratios["no padding, stride 16, patch by patch"]
 
 

@@ -104,7 +104,7 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture
 def evaluate(call: Call, bundle_file: Path, folders: Folders) -> Evaluate:
-    """Calls `semedge evaluate` on the frames, with the tiny detector unless told otherwise."""
+    """Calls `semedge evaluate` on the frames, with the tiny detector by default."""
 
     def run(*arguments: object, detector: bool = True) -> Result:
         chosen = ("--detector", bundle_file) if detector else ()

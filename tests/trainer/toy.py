@@ -59,7 +59,7 @@ def train_on_points(stage: Stage, networks: dict[str, Network], steps: int) -> d
 def auroc_on_points(
     detector: TrainableDetector, networks: dict[str, Network], score: str | None = None
 ) -> float:
-    """How well a score, the default one where None, tells the two Gaussians apart."""
+    """How well a score, the default one where None, separates the two Gaussians."""
     plan = detector.score_plan()
     plan = plan.chosen(score or plan.default, only=True)
     shown = np.concatenate([points(NORMAL_MEAN, 200, 1001), points(DEFECT_MEAN, 200, 1002)])

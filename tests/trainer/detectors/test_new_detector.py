@@ -1,4 +1,4 @@
-"""docs/new-detector.md: its example is installed as a package and goes to a score as told there."""
+"""docs/new-detector.md: its example is installed as a package and goes to a score as it says."""
 
 from __future__ import annotations
 

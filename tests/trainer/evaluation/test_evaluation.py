@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,11 @@ from semedge_trainer.evaluation.baselines import BASELINE_NAMES, Baselines
 from semedge_trainer.evaluation.bundle_scorer import MultiScorer, score_names
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
+from semedge_trainer.evaluation.request import (
+    SEARCHED_PATCHES,
+    ConflictingOptionsError,
+    EvaluationRequest,
+)
 from semedge_trainer.evaluation.scored_frames import parts_of, score_frames
 from semedge_trainer.training.run import Run
 
@@ -85,7 +91,7 @@ def test_samples_of_the_pixel_protocol_are_all_pixels(bundle_file: Path, folders
     assert len(samples.normal) == pixels.size - 64 * 64
 
 
-def test_floors_are_statistics_and_the_residual_of_principal_components() -> None:
+def test_baselines_are_statistics_and_the_residual_of_principal_components() -> None:
     images = normal_frames()[:2]
     baselines = Baselines.fit(images, 16)
     fitted_on = [scale_patches(PatchGrid(FRAME_SHAPE, 16, 4).cut(i), "range") for i in images]
@@ -174,7 +180,42 @@ def test_wrong_requests(
     assert sentence in called.err
 
 
-def test_a_film_is_told_and_the_floors_stand_beside_it(
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"run": Path("run"), "detector": Path("d.semedge")},
+        {"run": Path("run"), "calibration": Path("c.json")},
+        {"run": Path("run"), "protocol": "pixel"},
+        {"run": Path("run"), "normal_images": Path("normal")},
+        {"scores": ("im1",), "all_scores": True},
+        {"protocol": "thesis", "stride_px": 16},
+        {"patches": 9, "protocol": "both"},
+        {"patches": 9, "fields_px": (64, 64)},
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConflictingOptionsError):
+        EvaluationRequest(Path("images"), Path("masks"), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "protocol", "patches"),
+    [
+        ({}, "both", None),
+        ({"patches": 9}, "thesis", 9),
+        ({"run": Path("run")}, "thesis", SEARCHED_PATCHES),
+        ({"run": Path("run"), "patches": 9}, "thesis", 9),
+        ({"protocol": "pixel", "stride_px": 8}, "pixel", None),
+    ],
+)
+def test_a_request_measures_what_can_be_measured(
+    options: dict[str, Any], protocol: str, patches: int | None
+) -> None:
+    request = EvaluationRequest(Path("images"), Path("masks"), **options)
+    assert (request.protocol_measured, request.patches_measured) == (protocol, patches)
+
+
+def test_a_film_is_found_and_the_baselines_stand_beside_it(
     evaluate: Evaluate, bundle_file: Path, folders: Folders, tmp_path: Path
 ) -> None:
     calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)

@@ -13,11 +13,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from semedge.core.errors import SemedgeError
 from semedge.inference.interpreter import Graph
+from semedge.inference.manifest import Quantization
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
-from semedge_trainer.export.parity import compare, keras_tensors, parity_patches
+from semedge_trainer.export.parity import compare, keras_tensors, parity_of_scores, parity_patches
 from semedge_trainer.quantization import quantization_aware
 from semedge_trainer.quantization.convert import convert
 from semedge_trainer.quantization.deploy_model import (
@@ -51,6 +53,8 @@ from semedge_trainer.training.run import Run
 Array = NDArray[np.float32]
 
 NAMES = ("encoder", "generator")
+AGREEMENT_PATCHES = 128
+"""Enough to see which weights agree; fewer than users wait for."""
 LARGEST_ERROR = {"float32": 1e-5, "float16": 1e-3, "int8": 0.1}
 """Norm of the error as a share of the norm of what the network computes."""
 
@@ -68,6 +72,14 @@ class Trained:
         self.tensors: Mapping[str, Array] = keras_tensors(self.plan, self.networks, self.patches)
         self.plain = to_deploy_models(self.plan, self.networks)
         self.equalized = equalized_deploy_models(self.plan, self.networks, self.tensors)
+        self._graphs: dict[tuple[str, Quantization], bytes] = {}
+
+    def graph(self, name: str, kind: Quantization) -> bytes:
+        """The network `name` converted, once for all tests."""
+        if (name, kind) not in self._graphs:
+            deploy_model = (self.equalized if kind == "int8" else self.plain)[name]
+            self._graphs[name, kind] = convert(deploy_model, kind, self.inputs(name))
+        return self._graphs[name, kind]
 
     def inputs(self, name: str) -> Array:
         return inputs_of(name, self.plan, self.tensors)
@@ -128,10 +140,10 @@ def converted_error(
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_converted_graph_computes_what_the_network_computes(
-    trained: Trained, name: str, kind: str
+    trained: Trained, name: str, kind: Quantization
 ) -> None:
     deploy_model = (trained.equalized if kind == "int8" else trained.plain)[name]
-    content = convert(deploy_model, kind, trained.inputs(name))
+    content = trained.graph(name, kind)
     assert converted_error(trained, name, deploy_model, content) <= LARGEST_ERROR[kind]
     weights = sum(array.size for array in deploy_model.model.get_weights())
     bytes_a_weight = {"float32": 4, "float16": 2, "int8": 1}[kind]
@@ -151,7 +163,7 @@ def test_the_ends_of_an_int8_graph_and_no_other_layer_are_float(
     trained: Trained, name: str
 ) -> None:
     deploy_model = trained.equalized[name]
-    content = convert(deploy_model, "int8", trained.inputs(name))
+    content = trained.graph(name, "int8")
     interpreter = Interpreter(model_content=content)
     kinds = {
         detail["index"]: np.dtype(detail["dtype"]).kind
@@ -217,8 +229,7 @@ def mean_of(histogram: Histogram) -> float:
 
 
 def test_leaky_relus_leave_positives_in_int8_as_they_are(trained: Trained) -> None:
-    deploy_model = trained.equalized["encoder"]
-    content = convert(deploy_model, "int8", trained.inputs("encoder"))
+    content = trained.graph("encoder", "int8")
     interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     tensors = interpreter.get_tensor_details()
@@ -278,6 +289,7 @@ def test_quantization_aware_training_gives_int8_graphs_near_the_network(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(quantization_aware, "FINE_TUNING_STEPS", 2)
+    monkeypatch.setattr(quantization_aware, "AGREEMENT_PATCHES", AGREEMENT_PATCHES)
     monkeypatch.setattr(quantization_aware, "SHARES", (1.0,))
     tuned = fine_tuned_deploy_models(
         trained.detector, trained.plan, trained.networks, trained.tensors
@@ -298,6 +310,7 @@ def test_weights_that_were_tuned_for_the_worse_are_not_taken(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantization_aware, "SHARES", (1.0, 0.0))
+    monkeypatch.setattr(quantization_aware, "AGREEMENT_PATCHES", AGREEMENT_PATCHES)
     plan = trained.plan.chosen("im1", only=True)
     plain, ruined = (
         equalized_deploy_models(plan, trained.networks, trained.tensors) for _ in range(2)
@@ -384,3 +397,11 @@ def test_parity_of_equal_and_of_shuffled_scores(trained: Trained) -> None:
     assert abs(other.rank_correlation) < 0.2
     assert other.auroc_exported == pytest.approx(0.5, abs=0.1)
     assert other.auroc_keras == same.auroc_keras
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_finite_numbers_are_refused(value: float) -> None:
+    scores = np.linspace(0, 1, 10, dtype=np.float32)
+    exported = np.append(scores[:-1], np.float32(value))
+    with pytest.raises(SemedgeError, match="im1"):
+        parity_of_scores({"im1": scores}, {"im1": exported}, np.arange(10) % 2 == 1)

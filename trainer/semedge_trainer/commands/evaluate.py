@@ -18,7 +18,7 @@ from semedge_trainer.evaluation.evaluate import evaluate as run_evaluation
 from semedge_trainer.evaluation.request import (
     SEARCH_STEPS,
     SEARCHED_PATCHES,
-    ContradictionError,
+    ConflictingOptionsError,
     EvaluationRequest,
 )
 from semedge_trainer.evaluation.results import rich_table
@@ -136,7 +136,7 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
         need_package("jinja2", "Jinja2")
     try:
         request = EvaluationRequest(**requested)
-    except ContradictionError as error:
+    except ConflictingOptionsError as error:
         raise click.UsageError(str(error)) from error
     if request.run is not None:
         need_tensorflow()

@@ -15,15 +15,15 @@ SEARCHED_PATCHES = 1000
 SEARCH_STEPS = 500
 
 
-class ContradictionError(SemedgeError):
-    """Two wishes of a request exclude each other."""
+class ConflictingOptionsError(SemedgeError):
+    """Two options of a request exclude each other."""
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
     """What to measure, on which frames, and how.
 
-    Raises `ContradictionError` where one wish excludes another.
+    Raises `ConflictingOptionsError` where one option excludes another.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class EvaluationRequest:
     stride_px
         Distance between patches in the pixel protocol; the detector's own where None.
     patches
-        Measure a seeded choice of about as many patches.
+        Measure a seeded choice of about this number of patches.
     search_steps
         Steps of the search for each patch's latent, of a run.
     seed
@@ -79,29 +79,26 @@ class EvaluationRequest:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        some_patches = self.patches_measured is not None
-        contradictions = {
-            "Give --detector or --run, not both.": self.detector is not None
-            and self.run is not None,
-            "Give --score or --all-scores, not both.": bool(self.scores) and self.all_scores,
-            "--run measures without a calibration.": self.run is not None
-            and self.calibration is not None,
-            "--stride needs the pixel protocol.": self.protocol_measured == "thesis"
-            and self.stride_px is not None,
-            "A sample of patches has no pixel protocol and no --normal or --fields.": some_patches
-            and (
-                self.protocol_measured != "thesis"
-                or self.normal_images is not None
-                or self.fields_px is not None
+        by_run, some_patches = self.run is not None, self.patches_measured is not None
+        by_thesis = self.protocol_measured == "thesis"
+        whole_frames = self.normal_images is not None or self.fields_px is not None
+        conflicts = (
+            (by_run and self.detector is not None, "Give --detector or --run, not both."),
+            (self.all_scores and self.scores, "Give --score or --all-scores, not both."),
+            (by_run and self.calibration is not None, "--run measures without a calibration."),
+            (by_thesis and self.stride_px is not None, "--stride needs the pixel protocol."),
+            (
+                some_patches and (whole_frames or not by_thesis),
+                "A sample of patches has no pixel protocol and no --normal or --fields.",
             ),
-        }
-        for sentence, contradicts in contradictions.items():
-            if contradicts:
-                raise ContradictionError(sentence)
+        )
+        for conflict, sentence in conflicts:
+            if conflict:
+                raise ConflictingOptionsError(sentence)
 
     @property
     def patches_measured(self) -> int | None:
-        """About as many patches; all of them where None."""
+        """About this number of patches; all of them where None."""
         return self.patches or (None if self.run is None else SEARCHED_PATCHES)
 
     @property
