@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
-from semedge.cameras.settings import AS_IT_IS, CameraSettings
+from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S, CameraSettings
 from semedge.cameras.simulated import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
@@ -25,7 +25,7 @@ SCHEMES = (
 def open_camera(
     source: str,
     *,
-    timeout_s: float = 10.0,
+    timeout_s: float = TIMEOUT_S,
     loop: bool = False,
     settings: CameraSettings = AS_IT_IS,
 ) -> Camera:

@@ -13,6 +13,7 @@ from semedge.core.console import print_json
 from semedge.core.event import KINDS, Level, Phase
 from semedge.core.tables import write_table
 from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
+from semedge.journal.records import DEFAULT_JOURNAL
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="SEMEDGE_JOURNAL",
-    default="semedge-journal.sqlite",
+    default=DEFAULT_JOURNAL,
     show_default=True,
     metavar="FILE",
     help="The journal; a watch may be writing to it.",

@@ -6,8 +6,11 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from pydantic import Field, model_validator
+
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level, Phase
+from semedge.core.section import Section
 
 
 @dataclass(frozen=True)
@@ -56,39 +59,52 @@ class Levels:
         return self.alarm if level == "alarm" or self.warn is None else self.warn
 
 
-@dataclass(frozen=True)
-class DecisionSettings:
-    """When frames above a level are a defect, and when it is over.
+class DecisionSettings(Section):
+    """`[decision]`: which frames warn and alarm, and when they are a defect."""
 
-    Attributes
-    ----------
-    frames_above, of_frames
-        A defect starts once `frames_above` of the last `of_frames` frames are above a level.
-    end_after_frames
-        It ends once so many frames in a row are normal; with 0 every frame is a defect by itself.
-    cool_down_s
-        After its end, no defect of the same or a lower level starts for so long; frames above the
-        level meanwhile are counted, and told by the next start.
-    update_every_s
-        Shortest time between two updates that only tell of a larger score.
-    """
+    alarm: float | None = Field(
+        default=None,
+        description="A frame that scores above it alarms; the calibration's threshold where "
+        "absent.",
+    )
+    warn: float | None = Field(
+        default=None, description="A frame that scores above it warns; without it, none does."
+    )
+    frames_above: int = Field(
+        default=1, ge=1, le=1000, description="So many of the last `of_frames` frames are a defect."
+    )
+    of_frames: int = Field(
+        default=1, ge=1, le=1000, description="Frames that are looked at for `frames_above`."
+    )
+    end_after_frames: int = Field(
+        default=1,
+        ge=0,
+        le=100_000,
+        description="Normal frames in a row that end a defect; with 0 every frame is by itself.",
+    )
+    cool_down_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="After a defect's end, time in which none of the same or a lower level starts; "
+        "the next one reports how many frames were above it meanwhile.",
+    )
+    update_every_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=86_400,
+        description="Shortest time between two updates of a defect whose score grows.",
+    )
 
-    frames_above: int = 1
-    of_frames: int = 1
-    end_after_frames: int = 1
-    cool_down_s: float = 0.0
-    update_every_s: float = 5.0
+    @model_validator(mode="after")
+    def _asks_for_no_more_than_it_looks_at(self) -> DecisionSettings:
+        if self.frames_above > self.of_frames:
+            raise ValueError("frames_above must not be above of_frames")
+        return self
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.frames_above <= self.of_frames:
-            raise SemedgeError(
-                "A defect starts with at least 1 and at most all of the frames looked at. "
-                f"Received: {self.frames_above} of {self.of_frames}"
-            )
-        for name in ("end_after_frames", "cool_down_s", "update_every_s"):
-            value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
-                raise SemedgeError(f"{name} must be a finite number from 0 on. Received: {value}")
+    def levels(self, threshold: float) -> Levels:
+        """The levels, where the calibration says `threshold`."""
+        return Levels(threshold if self.alarm is None else self.alarm, self.warn)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from semedge.core.section import Section
 from semedge_calibration import Calibration, binomial_tail, lag_1_correlation
 
 Sign = Literal["alarm-rate", "score-distribution"]
@@ -22,24 +24,31 @@ LEAST_EFFECTIVE = 20
 """Independent frames below which a window proves nothing."""
 
 
-@dataclass(frozen=True)
-class DriftSettings:
-    """When a difference is called drift.
+class DriftSettings(Section):
+    """`[drift]`: when the scores are no longer those of the calibration."""
 
-    Attributes
-    ----------
-    window_frames
-        Frames that are tested together.
-    significance
-        A window of unchanged material is called drift with at most this probability, for each
-        sign.
-    end_above
-        The drift is over with a window whose p-value is above this.
-    """
+    window_frames: int = Field(
+        default=1000, ge=50, le=1_000_000, description="Frames that are tested together."
+    )
+    significance: float = Field(
+        default=1e-4,
+        gt=0,
+        lt=0.01,
+        description="Probability at most, for each sign, that a window of unchanged material is "
+        "called drift.",
+    )
+    end_above: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="The drift is over with a window whose p-value is above this.",
+    )
 
-    window_frames: int = 1000
-    significance: float = 1e-4
-    end_above: float = 0.01
+    @model_validator(mode="after")
+    def _ends_where_it_does_not_start(self) -> DriftSettings:
+        if self.end_above < self.significance:
+            raise ValueError("end_above must not be below significance")
+        return self
 
 
 @dataclass(frozen=True)

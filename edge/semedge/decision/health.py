@@ -8,9 +8,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
+from semedge.core.section import Section
 from semedge.decision.appearance import Look, look_at, thinned
 from semedge_calibration import Appearance
 
@@ -58,50 +59,54 @@ ENDS: Mapping[Problem, str] = {
 }
 
 
-@dataclass(frozen=True)
-class HealthSettings:
-    """Where a picture is no longer fit, and how long that must last.
+class HealthSettings(Section):
+    """`[health]`: from when on a picture is too bad to inspect."""
 
-    Attributes
-    ----------
-    frames_to_start, frames_to_end
-        Bad frames in a row that start a problem, and good ones that end it.
-    frozen_after_s
-        Longest time that a live camera may send the same picture.
-    frozen_difference
-        Mean difference of two pictures, as a share of the range, up to which they are the same.
-    dark_share
-        Dark is a picture whose bright parts fall below this share of those of any normal frame.
-    saturated_share
-        Share of white pixels that is allowed on top of that of normal frames.
-    sharpness_share
-        Out of focus is a picture below this share of the sharpness of any normal frame.
-    brightness_deviations
-        Distance by which the mean gray may leave that of normal frames, in standard deviations of
-        the training frames' gray values.
-    inspect_during
-        Problems during which frames are inspected nevertheless.
-    """
-
-    frames_to_start: int = 3
-    frames_to_end: int = 3
-    frozen_after_s: float = 5.0
-    frozen_difference: float = 1e-4
-    dark_share: float = 0.25
-    saturated_share: float = 0.25
-    sharpness_share: float = 0.6
-    brightness_deviations: float = 0.5
-    inspect_during: tuple[Problem, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("frames_to_start", "frames_to_end"):
-            if getattr(self, name) < 1:
-                raise SemedgeError(f"{name} must be at least 1. Received: {getattr(self, name)}")
-        unknown = sorted(set(self.inspect_during) - set(PROBLEMS))
-        if unknown:
-            raise SemedgeError(
-                f"inspect_during takes {', '.join(PROBLEMS)}. Received: {', '.join(unknown)}"
-            )
+    frames_to_start: int = Field(
+        default=3, ge=1, le=1000, description="Bad frames in a row that start a problem."
+    )
+    frames_to_end: int = Field(
+        default=3, ge=1, le=1000, description="Good frames in a row that end it."
+    )
+    frozen_after_s: float = Field(
+        default=5.0, gt=0, description="Longest time that a live camera may send the same picture."
+    )
+    frozen_difference: float = Field(
+        default=1e-4,
+        ge=0,
+        lt=1,
+        description="Mean difference of two pictures, as a share of the range, up to which they "
+        "are the same.",
+    )
+    dark_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Dark is a picture whose bright parts fall below this share of those of any "
+        "frame of the calibration.",
+    )
+    saturated_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="Share of white pixels allowed on top of that of the calibration's frames.",
+    )
+    sharpness_share: float = Field(
+        default=0.6,
+        ge=0,
+        lt=1,
+        description="Out of focus is a picture below this share of the sharpness of any frame of "
+        "the calibration.",
+    )
+    brightness_deviations: float = Field(
+        default=0.5,
+        gt=0,
+        description="How far the mean gray may leave that of the calibration's frames, in "
+        "standard deviations of the training frames' gray values.",
+    )
+    inspect_during: tuple[Problem, ...] = Field(
+        default=(), description="Problems during which frames are inspected nevertheless."
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from semedge.cameras import Camera, CameraSettings, open_camera
-from semedge.cameras.settings import AS_IT_IS
+from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
 from semedge.cameras.stream import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
@@ -32,7 +32,7 @@ class SourceChoice:
     """A camera by its source; the attributes are those of `open_camera`."""
 
     source: str
-    timeout_s: float = 10.0
+    timeout_s: float = TIMEOUT_S
     loop: bool = False
     settings: CameraSettings = AS_IT_IS
 
@@ -47,12 +47,12 @@ class SourceChoice:
             self.source, timeout_s=self.timeout_s, loop=self.loop, settings=self.settings
         )
 
-    def told(self, settings: CameraSettings) -> SourceChoice:
+    def set_by(self, settings: CameraSettings) -> SourceChoice:
         """The camera with these settings where they say something, and its own elsewhere."""
         return replace(self, settings=self.settings.overruled_by(settings))
 
 
-USUAL_HEALTH = HealthSettings()
+DEFAULT_HEALTH = HealthSettings()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Setup:
     levels
         The scores that warn and alarm.
     decision
-        When frames above a level are a defect.
+        When frames above a level are a defect; `levels` holds over the levels that it asks for.
     health
         When a picture is too bad to inspect.
     recipe
@@ -89,7 +89,7 @@ class Setup:
     calibration: Calibration
     levels: Levels
     decision: DecisionSettings
-    health: HealthSettings = USUAL_HEALTH
+    health: HealthSettings = DEFAULT_HEALTH
     recipe: RecipeIdentity | None = None
 
     @property
@@ -109,7 +109,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Line:
+class StationCamera:
     """A camera's name in the station, and its setup."""
 
     name: str

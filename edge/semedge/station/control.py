@@ -12,9 +12,10 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.state.snapshot import InForce
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import Setup
 from semedge.station.inspection.loop import Inspection
-from semedge.station.load import LineChoice, load_lines
+from semedge.station.load import load_cameras, load_recipe
 from semedge.station.overrides import asked_for, keep, take_up
 from semedge.station.recipe import recipes_in
 from semedge.station.recorder import Recorder, one_message
@@ -36,7 +37,7 @@ class Plan:
         Reads them again.
     """
 
-    choices: Mapping[str, LineChoice] = field(default_factory=dict)
+    choices: Mapping[str, CameraPlan] = field(default_factory=dict)
     recipes: Path | None = None
     again: Callable[[], Plan] | None = None
 
@@ -101,7 +102,7 @@ class StationControl:
                     f"The camera {camera} was not given by a source, so that no recipe can be "
                     "switched to; name its source in the station file."
                 )
-            setup = choice.load_recipe(path)
+            setup = load_recipe(choice, path)
             try:
                 self._go_over(camera, setup, "recipe", who, path)
             except BaseException:
@@ -127,7 +128,7 @@ class StationControl:
                     f"The station file names the cameras {', '.join(plan.choices)}, and "
                     f"{', '.join(self._inspections)} are watched; restart to change that."
                 )
-            setups = {line.name: line.setup for line in load_lines(list(plan.choices.values()))}
+            setups = {each.name: each.setup for each in load_cameras(list(plan.choices.values()))}
             before, self._plan = self._plan, plan
             for name, setup in setups.items():
                 same_camera = plan.choices[name].camera == before.choices[name].camera

@@ -20,7 +20,7 @@ from semedge.decision.defect import DecisionSettings, Levels
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge.journal.journal import Journal
-from semedge.station.camera_setup import Line, Setup, SourceChoice
+from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
 from semedge.station.watch import Watch, WatchSettings, WatchSummary
 from semedge_calibration import Calibration
 
@@ -137,7 +137,8 @@ def run_demo(
             Levels(calibration.threshold),
             EVERY_FRAME_BY_ITSELF,
         )
-        watch = Watch([Line("demo", setup)], journal, [collected], WatchSettings(pictures=folder))
+        watched = StationCamera("demo", setup)
+        watch = Watch([watched], journal, [collected], WatchSettings(pictures=folder))
         summary = watch.run()
     truths = [line.frame(sequence) for sequence in range(frames)]
     outcomes = tuple(

@@ -10,15 +10,18 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import Setup
-from semedge.station.load import LineChoice
+from semedge.station.load import load_recipe, load_setup
 
 SWITCHED = "switched"
+LEVELS = {"alarm", "warn"}
+"""The keys of a decision that the levels of a setup were made from."""
 
 
 def asked_for(setup: Setup) -> dict[str, Any]:
     """What a setup that the station file asks for is recognized by."""
-    return setup.in_force.to_document() | {"decision": asdict(setup.decision)}
+    return setup.in_force.to_document() | {"decision": setup.decision.model_dump(exclude=LEVELS)}
 
 
 def keep(
@@ -52,7 +55,7 @@ def keep(
     journal.keep_setting(camera, SWITCHED, kept)
 
 
-def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Setup) -> Setup:
+def take_up(journal: Journal, choice: CameraPlan | None, camera: str, setup: Setup) -> Setup:
     """The setup that was kept for a camera, or the given one where none is.
 
     A detector of its own is the caller's to close. Raises `SemedgeError` where it cannot be taken
@@ -63,7 +66,7 @@ def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Set
         return setup
     taken = setup
     if kept["path"] is not None and choice is not None:
-        taken = choice.load_recipe(Path(kept["path"]))
+        taken = load_recipe(choice, Path(kept["path"]))
         if taken.in_force.recipe_sha256 != kept["recipe_sha256"]:
             taken.detector.close()
             raise SemedgeError(
@@ -73,9 +76,9 @@ def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Set
     return replace(taken, levels=Levels(**kept["levels"]))
 
 
-def setup_in_force(journal: Journal, choice: LineChoice) -> Setup:
+def setup_in_force(journal: Journal, choice: CameraPlan) -> Setup:
     """The setup that a watch would run for a camera now; its detector is the caller's to close."""
-    setup = choice.load().setup
+    setup = load_setup(choice)
     try:
         taken = take_up(journal, choice, choice.name, setup)
     except BaseException:

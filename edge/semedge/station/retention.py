@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import Field
+
 from semedge.core.errors import SemedgeError
+from semedge.core.section import Section
 from semedge.journal.journal import Journal
 from semedge.journal.pruning import drop_events, drop_scores, shrink_to, used_bytes
-from semedge.journal.records import RetentionSettings
 from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import DiskState
 from semedge.station.recorder import Happening, Recorder
@@ -29,6 +31,45 @@ SCORES_SHARE = 0.25
 
 ROOM_AGAIN = 1.25
 """Free bytes, as a multiple of the limit, from which on pictures are written again."""
+
+
+class RetentionSettings(Section):
+    """`[retention]`: what is kept, and for how long."""
+
+    pictures_days: float = Field(
+        default=90.0, gt=0, le=36_500, description="Age at which pictures go."
+    )
+    scores_days: float = Field(
+        default=365.0, gt=0, le=36_500, description="Age at which scores go."
+    )
+    events_days: float = Field(
+        default=3650.0,
+        gt=0,
+        le=36_500,
+        description="Age at which events go, once every sink has taken them.",
+    )
+    most_bytes: int = Field(
+        default=20_000_000_000,
+        ge=1_000_000,
+        description="Size of pictures and journal together, beyond which the oldest pictures go, "
+        "then the oldest scores, then the oldest delivered events.",
+    )
+    least_free_bytes: int = Field(
+        default=500_000_000,
+        ge=0,
+        description="Room on the disk below which no picture is written, and below a quarter of "
+        "it no score; events always are.",
+    )
+    scores_every_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="One score is kept, the largest, for the frames of so many seconds; with 0 "
+        "that of every frame.",
+    )
+
+
+KEEP = RetentionSettings()
 
 
 class Retention:

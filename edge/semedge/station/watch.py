@@ -13,19 +13,19 @@ from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
-from semedge.journal.records import KEEP, Counters, RetentionSettings
+from semedge.journal.records import Counters
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
-from semedge.station.camera_setup import Line
+from semedge.station.camera_setup import StationCamera
 from semedge.station.connections import Outside
 from semedge.station.control import Plan, StationControl
 from semedge.station.inspection.limits import Limits
 from semedge.station.inspection.loop import Inspection
 from semedge.station.inspection.trust import Arming
 from semedge.station.recorder import Happening, Recorder
-from semedge.station.retention import Retention
+from semedge.station.retention import KEEP, Retention, RetentionSettings
 from semedge.station.signals import SignalPipe
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class Watch:
 
     def __init__(
         self,
-        lines: Sequence[Line],
+        lines: Sequence[StationCamera],
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,

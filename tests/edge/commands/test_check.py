@@ -10,12 +10,13 @@ import pytest
 from bundles import normal_frames, with_film
 from commandcall import Call
 
-from semedge.decision.defect import Levels
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.history import History, Question
 from semedge.journal.journal import Journal
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.sections import DecisionSection
-from semedge.station.load import LineChoice
+from semedge.station.config.sections import DetectorSection
+from semedge.station.load import load_setup
 from semedge.station.overrides import asked_for, keep
 
 
@@ -96,10 +97,15 @@ def test_a_set_that_is_judged_wrongly_disarms(call: Call, station: Path, tmp_pat
 def test_levels_that_were_moved_at_run_time_are_what_is_checked(
     call: Call, station: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
 ) -> None:
-    choice = LineChoice(
-        "camera", SourceChoice("x"), tiny_file, calibration_file, DecisionSection(), workers=1
+    setup = load_setup(
+        CameraPlan(
+            "camera",
+            SourceChoice("x"),
+            DetectorSection(file=tiny_file, workers=1),
+            calibration_file,
+            DecisionSettings(),
+        )
     )
-    setup = choice.load().setup
     with setup.detector, Journal(tmp_path / "journal.sqlite") as journal:
         moved = type(setup)(
             setup.camera, setup.detector, setup.calibration, Levels(1e6), setup.decision

@@ -14,6 +14,7 @@ import pytest
 from bundles import normal_frames
 from commandcall import Call
 from information_bars import with_bar
+from pydantic import ValidationError
 
 from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
@@ -79,7 +80,9 @@ def test_the_crop_must_leave_something() -> None:
     with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 leaves nothing of .* 256x192 px"):
         LowerEdge(192).crop(normal_frames()[0], "frame")
     with pytest.raises(SemedgeError, match=r"must not be below 0\. Received: -1"):
-        open_camera("sim:1", settings=CameraSettings(crop_bottom_px=-1))
+        LowerEdge(-1)
+    with pytest.raises(ValidationError, match=r"crop_bottom_px\n.*input_value=-1"):
+        CameraSettings(crop_bottom_px=-1)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Decision, DecisionSettings, Defect, Judgement, Levels
@@ -65,17 +66,18 @@ def test_a_warn_level_that_is_no_number_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "said"),
     [
-        {"frames_above": 0},
-        {"frames_above": 3, "of_frames": 2},
-        {"end_after_frames": -1},
-        {"cool_down_s": math.inf},
-        {"update_every_s": math.nan},
+        ({"frames_above": 0}, r"frames_above\n.*input_value=0"),
+        ({"frames_above": 3, "of_frames": 2}, "frames_above must not be above of_frames"),
+        ({"end_after_frames": -1}, r"end_after_frames\n.*input_value=-1"),
+        ({"cool_down_s": math.inf}, r"cool_down_s\n.*input_value=inf"),
+        ({"update_every_s": math.nan}, r"update_every_s\n.*input_value=nan"),
+        ({"warn": math.nan}, r"warn\n.*input_value=nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict) -> None:
-    with pytest.raises(SemedgeError, match=r"Received: "):
+def test_settings_that_make_no_sense_are_refused(settings: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
         DecisionSettings(**settings)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from recipes import recipe_parts
 
 from semedge.decision.drift import SIGNS, DriftMonitor, DriftSettings, Finding, chi_squared_tail
@@ -33,6 +34,20 @@ def findings(
 ) -> list[Finding]:
     monitor = DriftMonitor(calibration_of(calibrated), 0.01, DriftSettings(window_frames=window))
     return [each for score in scores for each in monitor.add(score, score > limit)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"window_frames": 49}, r"window_frames\n.*input_value=49"),
+        ({"significance": 0.01}, r"significance\n.*input_value=0.01"),
+        ({"end_above": 0}, r"end_above\n.*input_value=0"),
+        ({"significance": 1e-3, "end_above": 1e-4}, "end_above must not be below significance"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        DriftSettings(**settings)
 
 
 @given(st.floats(0, 500), st.sampled_from([2, 4, 6, 10]))

@@ -97,7 +97,11 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
         (with_manifest(script="rm"), "recipe.json script: Extra inputs are not permitted"),
         (with_manifest(decision={"warn": float("nan")}), "recipe.json"),
         (with_manifest(decision={"of_frames": 0}), "recipe.json decision.of_frames"),
-        (with_manifest(camera={"exposure": 3}), "recipe.json camera: .*no setting 'exposure'"),
+        (
+            with_manifest(camera={"exposure": 3}),
+            "recipe.json camera.exposure: Extra .* not permitted; did you mean exposure_us?",
+        ),
+        (with_manifest(camera={"region_px": [0, 0, 0, 8]}), "recipe.json camera.region_px.2"),
         (with_manifest(camera={"exposure_us": "long"}), "recipe.json camera.exposure_us"),
         (lambda content: content + pack({"x": b""}), "a file is named 'x'"),
     ],
@@ -232,7 +236,7 @@ def test_a_recipe_that_cannot_be_run_is_not_made(
     given = ["recipe", "make", "--calibration", calibration_file, "--out", out]
     for more, said in (
         (["--name", "fibre"], "belongs to another detector"),
-        (["--name", "a b", "--detector", tiny_file], "A recipe cannot have name = 'a b'"),
+        (["--name", "a b", "--detector", tiny_file], "The recipe's name = 'a b' is not allowed"),
         (["--name", "fibre", "--detector", tiny_file, "--warn", 1e9], "warn level must be below"),
         (["--name", "fibre", "--detector", tmp_path / "gone"], "gone cannot be read"),
     ):

@@ -19,12 +19,12 @@ from scripted import Collector
 from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
 from semedge.journal.pruning import shrink_to, used_bytes
-from semedge.journal.records import RetentionSettings, ScoreRow
+from semedge.journal.records import ScoreRow
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 from semedge.station.recorder import Recorder
-from semedge.station.retention import DAY_S, Retention
+from semedge.station.retention import DAY_S, Retention, RetentionSettings
 
 MB = 1_000_000
 

@@ -17,12 +17,13 @@ from scripted import Collector, ScriptedCamera
 
 from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
-from semedge.decision.defect import Levels
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.sections import DecisionSection
+from semedge.station.config.sections import DetectorSection
 from semedge.station.control import Plan
-from semedge.station.load import LineChoice, load_lines
+from semedge.station.load import load_cameras
 from semedge.station.watch import Watch, WatchSettings
 
 NORMAL = normal_frames()[0]
@@ -44,15 +45,15 @@ class Station:
     """Everything that a watch needs but its frames."""
 
     folder: Path
-    choice: LineChoice
+    planned: CameraPlan
     collector: Collector = field(default_factory=Collector)
 
     def watch(self, journal: Journal, *script: object, again: Callable | None = None) -> Watch:
-        choice = replace(self.choice, camera=Scripted("script", script=script))
-        plan = Plan({"left": choice}, self.folder, again)
-        lines = load_lines([choice])
+        planned = replace(self.planned, camera=Scripted("script", script=script))
+        plan = Plan({"left": planned}, self.folder, again)
+        cameras = load_cameras([planned])
         settings = WatchSettings(self.folder / "pictures")
-        return Watch(lines, journal, [self.collector], settings, plan)
+        return Watch(cameras, journal, [self.collector], settings, plan)
 
     @property
     def journal_file(self) -> Path:
@@ -68,10 +69,14 @@ class Station:
 
 @pytest.fixture
 def station(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Station:
-    choice = LineChoice(
-        "left", SourceChoice("script"), tiny_file, calibration_file, DecisionSection(), workers=1
+    planned = CameraPlan(
+        "left",
+        SourceChoice("script"),
+        DetectorSection(file=tiny_file, workers=1),
+        calibration_file,
+        DecisionSettings(),
     )
-    return Station(tmp_path, choice)
+    return Station(tmp_path, planned)
 
 
 def defects(station: Station) -> list[tuple[int | None, str]]:
@@ -93,6 +98,17 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
         again = station.watch(journal, FILMED, NORMAL)
         assert again.run().counters.alerts == 0
         assert again.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        # As version 0.1.0 stored it: the levels stand beside the rest of the decision.
+        stored = journal.setting("left", "switched")
+        assert stored is not None
+        assert stored["asked"]["alarm"] == threshold
+        assert stored["asked"]["decision"] == {
+            "frames_above": 1,
+            "of_frames": 1,
+            "end_after_frames": 1,
+            "cool_down_s": 0.0,
+            "update_every_s": 5.0,
+        }
         # Who asks for the file's own levels again forgets that they were moved.
         again.control.set_levels("left", Levels(threshold), "page")
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
@@ -114,7 +130,7 @@ def test_what_was_set_gives_way_when_the_station_file_asks_for_something_new(
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal)
         watch.control.set_levels("left", Levels(1e6), "page")
-        station.choice = replace(station.choice, decision=DecisionSection(alarm=20.0))
+        station.planned = replace(station.planned, decision=DecisionSettings(alarm=20.0))
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
 
 
@@ -199,11 +215,11 @@ def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> N
 
     scripts = [(NORMAL, switch), (FILMED, NORMAL)]
     with Journal(station.journal_file) as journal:
-        choice = replace(station.choice, camera=Particular("script"))
-        lines = load_lines([choice])
+        planned = replace(station.planned, camera=Particular("script"))
+        cameras = load_cameras([planned])
         settings = WatchSettings(station.folder / "pictures")
-        plan = Plan({"left": choice})
-        watch = Watch(lines, journal, [station.collector], settings, plan)
+        plan = Plan({"left": planned})
+        watch = Watch(cameras, journal, [station.collector], settings, plan)
         assert watch.run().counters.frames_inspected == 4
         assert watch.state.snapshot().cameras["left"].in_force.recipe is None
     codes = [event.code for event in station.collector.events if event.kind == "recipe"]
@@ -220,12 +236,12 @@ def test_the_station_file_is_read_again(station: Station) -> None:
 
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal, NORMAL, reload, reload, again=lambda: plans[0])
-        choice = watch.control._plan.choices["left"]
-        plans.append(Plan({"left": replace(choice, decision=DecisionSection(alarm=1e6))}))
+        planned = watch.control._plan.choices["left"]
+        plans.append(Plan({"left": replace(planned, decision=DecisionSettings(alarm=1e6))}))
         plans[0] = replace(plans[0], again=lambda: plans[0])
         assert watch.run().counters.alerts == 0
     assert station.rows("SELECT who, action FROM audit") == [("SIGHUP", "reload")]
     with Journal(station.journal_file) as journal:
-        watch = station.watch(journal, again=lambda: Plan({"right": choice}))
+        watch = station.watch(journal, again=lambda: Plan({"right": planned}))
         with pytest.raises(SemedgeError, match="names the cameras right, and left are watched"):
             watch.control.reload("SIGHUP")

@@ -34,10 +34,11 @@ from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters, RetentionSettings
+from semedge.journal.records import Counters
 from semedge.sinks.base import Sink
-from semedge.station.camera_setup import CameraChoice, Line, Setup
+from semedge.station.camera_setup import CameraChoice, Setup, StationCamera
 from semedge.station.inspection.limits import Limits
+from semedge.station.retention import RetentionSettings
 from semedge.station.watch import Watch, WatchSettings, WatchSummary
 
 NORMAL = normal_frames()[0]
@@ -107,7 +108,7 @@ class Bench:
             for name, camera in cameras.items()
         }
         return Watch(
-            [Line(name, setup) for name, setup in setups.items()],
+            [StationCamera(name, setup) for name, setup in setups.items()],
             journal,
             [Collector()] if sinks is None else sinks,
             WatchSettings(

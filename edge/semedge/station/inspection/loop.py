@@ -16,7 +16,7 @@ from semedge.decision.defect import Decision
 from semedge.journal.records import Counters, Run
 from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import InForce, Inspected
-from semedge.station.camera_setup import Line, Setup
+from semedge.station.camera_setup import Setup, StationCamera
 from semedge.station.inspection.defect_events import DefectTeller
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, Intake
 from semedge.station.inspection.health_events import HealthTeller
@@ -48,7 +48,7 @@ class Inspection:
 
     def __init__(
         self,
-        line: Line,
+        line: StationCamera,
         recorder: Recorder,
         scores: ScoreLog,
         limits: Limits,
