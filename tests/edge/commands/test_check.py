@@ -116,6 +116,16 @@ def test_levels_that_were_moved_at_run_time_are_what_is_checked(
     assert "0 of 2 bad samples were found" in result.out
 
 
+def test_what_variables_give_a_watch_is_what_is_checked(
+    call: Call, station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMEDGE_CALIBRATION", str(tmp_path / "other.json"))
+    for command in (("watch",), ("check",)):
+        result = call(*command, "--station", station)
+        assert result.status == 1
+        assert "other.json" in result.err
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
