@@ -16,7 +16,7 @@ from semedge.station.config.sections import ChallengeSection
 from semedge.station.config.station import Station, load_station
 from semedge.station.inspection.trust import note_passed
 from semedge.station.load import Defaults, LineChoice, choose_lines
-from semedge.station.overrides import setup_in_force
+from semedge.station.overrides import load_with_overrides
 from semedge.station.recorder import one_message
 
 
@@ -71,7 +71,7 @@ def check(
 def _check(
     station: Station, journal: Journal, choice: LineChoice, settings: ChallengeSettings
 ) -> ChallengeResult:
-    setup = setup_in_force(journal, choice)
+    setup = load_with_overrides(journal, choice)
     try:
         result = run_challenge(setup, settings)
         _note(station, journal, choice.name, setup, result)
@@ -98,7 +98,7 @@ def _note(
         },
     )
     journal.add_event(event, ["console", *station.sinks])
-    note_passed(journal, camera, setup.in_force, result.passed)
+    note_passed(journal, camera, setup.active_setup, result.passed)
 
 
 def _defaults(station: Station) -> Defaults:

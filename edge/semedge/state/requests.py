@@ -90,12 +90,12 @@ class Remote:
 
     def _set_levels(self, request: LevelsRequest, who: str) -> str:
         camera = self._camera(request.camera)
-        in_force = self._state.snapshot().cameras[camera].in_force
-        if in_force is None:
+        active_setup = self._state.snapshot().cameras[camera].active_setup
+        if active_setup is None:
             raise SemedgeError(
                 f"The camera {camera} has no levels yet; ask again when it inspects."
             )
-        before = in_force.levels
+        before = active_setup.levels
         alarm = before.alarm if request.alarm is None else request.alarm
         warn = request.warn if "warn" in request.model_fields_set else before.warn
         self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)

@@ -48,7 +48,7 @@ class Inspected:
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveSetup:
     """What a camera's frames are judged by.
 
     Attributes
@@ -129,7 +129,7 @@ class CameraState:
         Since when, seconds since the Unix epoch.
     counters
         Frames and alerts since the start.
-    in_force
+    active_setup
         What its frames are judged by; None before it is known.
     last
         The frame inspected last.
@@ -153,7 +153,7 @@ class CameraState:
     reason: str = ""
     since_s: float = 0.0
     counters: Counters = NOTHING_COUNTED
-    in_force: InForce | None = None
+    active_setup: ActiveSetup | None = None
     last: Inspected | None = None
     defect: Event | None = None
     scores: tuple[ScorePoint, ...] = ()

@@ -197,8 +197,8 @@ class _Board:
 
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MINUTES_KEPT)
-        in_force = self._state.in_force
-        rate = None if in_force is None else in_force.promised_rate
+        active_setup = self._state.active_setup
+        rate = None if active_setup is None else active_setup.promised_rate
         expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 

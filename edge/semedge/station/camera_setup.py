@@ -12,7 +12,7 @@ from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
-from semedge.state.snapshot import InForce
+from semedge.state.snapshot import ActiveSetup
 from semedge_calibration import Calibration
 
 
@@ -93,9 +93,9 @@ class Setup:
     recipe: RecipeIdentity | None = None
 
     @property
-    def in_force(self) -> InForce:
+    def active_setup(self) -> ActiveSetup:
         """The setup for those who show it."""
-        return InForce(
+        return ActiveSetup(
             detector_sha256=self.detector.bundle.sha256,
             calibration_sha256=calibration_sha256(self.calibration),
             levels=self.levels,

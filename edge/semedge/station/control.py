@@ -11,7 +11,7 @@ from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
-from semedge.state.snapshot import InForce
+from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_setup import Setup
 from semedge.station.inspection.loop import Inspection
 from semedge.station.load import LineChoice, load_lines
@@ -80,7 +80,7 @@ class StationControl:
             if taken is not before:
                 logger.info(
                     f"As before the restart, {name} differs from the station file: "
-                    f"{_difference(before.in_force, taken.in_force)}.",
+                    f"{_difference(before.active_setup, taken.active_setup)}.",
                     extra={"event": "restored"},
                 )
                 inspection.switch(taken)
@@ -142,7 +142,7 @@ class StationControl:
     ) -> None:
         """Record who changes what, keep it for a restart, and let the inspection take it."""
         inspection = self._inspection(camera)
-        before, after = inspection.setup.in_force, setup.in_force
+        before, after = inspection.setup.active_setup, setup.active_setup
         self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
         keep(self._journal, camera, setup, self._asked[camera], path)
         inspection.switch(setup)
@@ -165,7 +165,7 @@ class StationControl:
         return self._inspections[camera]
 
 
-def _difference(before: InForce, after: InForce) -> str:
+def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
     """The changes between two, for people."""
     old, new = before.to_document(), after.to_document()
     changes = [

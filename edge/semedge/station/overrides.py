@@ -18,7 +18,7 @@ SWITCHED = "switched"
 
 def asked_for(setup: Setup) -> dict[str, Any]:
     """What a setup that the station file asks for is recognized by."""
-    return setup.in_force.to_document() | {"decision": asdict(setup.decision)}
+    return setup.active_setup.to_document() | {"decision": asdict(setup.decision)}
 
 
 def keep(
@@ -41,12 +41,12 @@ def keep(
         journal.keep_setting(camera, SWITCHED, None)
         return
     before = journal.setting(camera, SWITCHED) or {}
-    if path is None and before.get("recipe_sha256") == setup.in_force.recipe_sha256:
+    if path is None and before.get("recipe_sha256") == setup.active_setup.recipe_sha256:
         path = before.get("path") and Path(before["path"])
     kept = {
         "asked": asked,
         "path": None if path is None else str(path.absolute()),
-        "recipe_sha256": setup.in_force.recipe_sha256,
+        "recipe_sha256": setup.active_setup.recipe_sha256,
         "levels": asdict(setup.levels),
     }
     journal.keep_setting(camera, SWITCHED, kept)
@@ -64,7 +64,7 @@ def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Set
     taken = setup
     if kept["path"] is not None and choice is not None:
         taken = choice.load_recipe(Path(kept["path"]))
-        if taken.in_force.recipe_sha256 != kept["recipe_sha256"]:
+        if taken.active_setup.recipe_sha256 != kept["recipe_sha256"]:
             taken.detector.close()
             raise SemedgeError(
                 f"The recipe {kept['path']} was switched to and is another one now; switch to it "
@@ -73,7 +73,7 @@ def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Set
     return replace(taken, levels=Levels(**kept["levels"]))
 
 
-def setup_in_force(journal: Journal, choice: LineChoice) -> Setup:
+def load_with_overrides(journal: Journal, choice: LineChoice) -> Setup:
     """The setup that a watch would run for a camera now; its detector is the caller's to close."""
     setup = choice.load().setup
     try:

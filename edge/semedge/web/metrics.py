@@ -168,7 +168,7 @@ def _filled(family: Any, rows: list[tuple[list[str], float]]) -> Any:
 
 
 def _level(camera: CameraState, level: str) -> float:
-    value = None if camera.in_force is None else getattr(camera.in_force.levels, level)
+    value = None if camera.active_setup is None else getattr(camera.active_setup.levels, level)
     return math.nan if value is None else float(value)
 
 

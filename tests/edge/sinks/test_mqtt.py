@@ -228,7 +228,7 @@ def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listen
             "done": True,
             "message": "Camera top has alarm level 12.5 and warn level 8.",
         }
-        levels = state.snapshot().cameras["top"].in_force
+        levels = state.snapshot().cameras["top"].active_setup
         assert levels is not None
         assert (levels.levels.alarm, levels.levels.warn) == (12.5, 8.0)
         assert listener.ask("recipe", '{"recipe": "tile"}')["done"]

@@ -163,15 +163,15 @@ def test_a_command_switches_the_recipe_without_losing_a_frame(
     use = ("recipe", "use", "--station", tmp_path / "semedge.toml", "--who", "R. Weiss")
     with station(tmp_path, tiny_file, calibration_file, source) as running:
 
-        def in_force() -> Any:
+        def active_setup() -> Any:
             return running.get("api/state").json()["cameras"]["camera"]
 
         wait_for(lambda: running.inspected() > 5)
         done = call(*use, "film")
         assert done.status == 0, done.err
         assert done.err == "Camera camera inspects by recipe film.\n"
-        wait_for(lambda: in_force()["recipe"] == "film")
-        assert in_force()["alarm_level"] == 50.0
+        wait_for(lambda: active_setup()["recipe"] == "film")
+        assert active_setup()["alarm_level"] == 50.0
         for name, said in (
             ("bad", "The recipe .* is damaged or not a recipe"),
             ("../film", "There is no recipe '../film'; in the folder of recipes are: bad, film"),
@@ -183,7 +183,7 @@ def test_a_command_switches_the_recipe_without_losing_a_frame(
         assert "The token is not the right one" in call(*use, "film").err
         before = running.inspected()
         wait_for(lambda: running.inspected() > before + 5)
-        assert in_force()["recipe"] == "film"
+        assert active_setup()["recipe"] == "film"
         running.process.terminate()
         assert running.process.wait(10) == 0
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal:

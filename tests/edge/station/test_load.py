@@ -96,7 +96,7 @@ def test_a_line_is_loaded_with_its_levels(tiny_file: Path, calibration_file: Pat
         threshold = line.setup.calibration.threshold
         assert line.setup.levels == Levels(threshold, 1.0)
         assert line.setup.decision == DecisionSettings(of_frames=3)
-        assert line.setup.in_force.threshold == threshold
+        assert line.setup.active_setup.threshold == threshold
 
 
 def test_levels_that_do_not_fit_the_calibration_are_refused(

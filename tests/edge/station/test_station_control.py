@@ -86,13 +86,13 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
 
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal, FILMED, NORMAL, move, NORMAL)
-        threshold = watch.state.snapshot().cameras["left"].in_force.levels.alarm
+        threshold = watch.state.snapshot().cameras["left"].active_setup.levels.alarm
         watch.run()
-        assert watch.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        assert watch.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
         assert defects(station) == [(0, "start"), (0, "end")]
         again = station.watch(journal, FILMED, NORMAL)
         assert again.run().counters.alerts == 0
-        assert again.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        assert again.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
         # Who asks for the file's own levels again forgets that they were moved.
         again.control.set_levels("left", Levels(threshold), "page")
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
@@ -134,11 +134,11 @@ def test_a_recipe_is_switched_to_without_losing_a_frame(station: Station) -> Non
         assert summary.counters.frames_lost == 0
         # The defect that went on ends with what it was judged by.
         assert defects(station) == [(1, "start"), (1, "end")]
-        in_force = watch.state.snapshot().cameras["left"].in_force
-        assert (in_force.recipe, in_force.recipe_version) == ("strict", 1)
+        active_setup = watch.state.snapshot().cameras["left"].active_setup
+        assert (active_setup.recipe, active_setup.recipe_version) == ("strict", 1)
         again = station.watch(journal, FILMED)
         again.run()
-        assert again.state.snapshot().cameras["left"].in_force == in_force
+        assert again.state.snapshot().cameras["left"].active_setup == active_setup
     assert station.rows("SELECT who, action FROM audit") == [("mqtt", "recipe")]
     assert [row[0] for row in station.rows("SELECT recipe_sha256 IS NULL FROM runs")] == [
         1,
@@ -205,7 +205,7 @@ def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> N
         plan = Plan({"left": choice})
         watch = Watch(lines, journal, [station.collector], settings, plan)
         assert watch.run().counters.frames_inspected == 4
-        assert watch.state.snapshot().cameras["left"].in_force.recipe is None
+        assert watch.state.snapshot().cameras["left"].active_setup.recipe is None
     codes = [event.code for event in station.collector.events if event.kind == "recipe"]
     assert codes == ["recipe-changed", "refused"]
     assert defects(station) == [(0, "start"), (0, "end")]

@@ -461,8 +461,8 @@ def test_the_state_shows_what_was_inspected(bench: Bench) -> None:
     assert camera.last is not None
     assert camera.last.frame.sequence == 2
     assert {"cut", "record", "total"} < set(camera.latency_ms)
-    assert camera.in_force is not None
-    assert camera.in_force.detector_sha256 == bench.detector.bundle.sha256
+    assert camera.active_setup is not None
+    assert camera.active_setup.detector_sha256 == bench.detector.bundle.sha256
     assert [event.phase for event in snapshot.events] == ["start", "end"]
     assert snapshot.pending == {}
     assert snapshot.sinks[0].delivered == 2

@@ -73,7 +73,7 @@ class DefectTeller:
         self._tell("end", defect, setup, run, time.monotonic(), reason)
 
     def _first_event(self, setup: Setup, frame: Frame) -> Event:
-        in_force = setup.in_force
+        active_setup = setup.active_setup
         now_s = time.time()
         return Event(
             event_id=uuid.uuid4().hex,
@@ -85,9 +85,9 @@ class DefectTeller:
             camera=self._camera,
             started_at_s=now_s,
             raised_at_s=now_s,
-            detector_sha256=in_force.detector_sha256,
-            calibration_sha256=in_force.calibration_sha256,
-            recipe_sha256=in_force.recipe_sha256,
+            detector_sha256=active_setup.detector_sha256,
+            calibration_sha256=active_setup.calibration_sha256,
+            recipe_sha256=active_setup.recipe_sha256,
         )
 
     def _tell(

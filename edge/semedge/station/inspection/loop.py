@@ -15,7 +15,7 @@ from semedge.core.frame import Frame
 from semedge.decision.defect import Decision
 from semedge.journal.records import Counters, Run
 from semedge.journal.score_log import ScoreLog
-from semedge.state.snapshot import InForce, Inspected
+from semedge.state.snapshot import ActiveSetup, Inspected
 from semedge.station.camera_setup import Line, Setup
 from semedge.station.inspection.defect_events import DefectTeller
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, Intake
@@ -73,12 +73,12 @@ class Inspection:
         self._is_unfit = False
         self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
-        self.armed_for: InForce | None = None
-        self._in_force = line.setup.in_force
+        self.armed_for: ActiveSetup | None = None
+        self._in_force = line.setup.active_setup
         self._drift = DriftTeller(recorder, self.name, limits.drift)
         self._drift.take(line.setup)
         self._run = self._start_run()
-        self._state.change(self.name, in_force=line.setup.in_force)
+        self._state.change(self.name, active_setup=line.setup.active_setup)
 
     @property
     def setup(self) -> Setup:
@@ -285,10 +285,10 @@ class Inspection:
             self._decision = Decision(setup.levels, setup.decision)
         if before.detector is not setup.detector:
             before.detector.close()
-        self._in_force = setup.in_force
+        self._in_force = setup.active_setup
         self._drift.take(setup)
-        self._state.change(self.name, in_force=setup.in_force)
-        if before.in_force != setup.in_force:
+        self._state.change(self.name, active_setup=setup.active_setup)
+        if before.active_setup != setup.active_setup:
             # A journal that takes nothing now counts on for the run before.
             with contextlib.suppress(SemedgeError):
                 self.count(ended=True)
@@ -296,14 +296,14 @@ class Inspection:
         return True
 
     def _start_run(self) -> Run:
-        in_force = self._setup.in_force
+        active_setup = self._setup.active_setup
         return self._recorder.journal.start_run(
             self.name,
             self._setup.camera.shown,
-            in_force.detector_sha256,
-            in_force.levels.alarm,
-            calibration_sha256=in_force.calibration_sha256,
-            recipe_sha256=in_force.recipe_sha256,
+            active_setup.detector_sha256,
+            active_setup.levels.alarm,
+            calibration_sha256=active_setup.calibration_sha256,
+            recipe_sha256=active_setup.recipe_sha256,
         )
 
     def _is_over(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from semedge.decision.drift import SIGNS, DriftMonitor, DriftSettings, Finding
 from semedge.journal.journal import Journal
-from semedge.state.snapshot import InForce
+from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_setup import Setup
 from semedge.station.recorder import Happening, Recorder
 
@@ -43,7 +43,7 @@ class DriftTeller:
     def take(self, setup: Setup) -> None:
         """Begin again with what frames are judged by now."""
         self._monitor = DriftMonitor(
-            setup.calibration, setup.in_force.promised_rate, self._settings
+            setup.calibration, setup.active_setup.promised_rate, self._settings
         )
 
     def add(self, score: float, alarms: bool) -> None:
@@ -74,7 +74,7 @@ class Armed(Protocol):
     """A camera that judges only where it is armed for what is in force."""
 
     name: str
-    armed_for: InForce | None
+    armed_for: ActiveSetup | None
 
     @property
     def setup(self) -> Setup:
@@ -102,16 +102,16 @@ class Arming:
     def look(self) -> None:
         """See what was passed since."""
         for camera in self._cameras:
-            in_force = camera.setup.in_force
+            active_setup = camera.setup.active_setup
             passed = self._journal.setting(camera.name, ARMED)
-            camera.armed_for = in_force if passed == in_force.to_document() else None
+            camera.armed_for = active_setup if passed == active_setup.to_document() else None
         armed = all(camera.armed_for is not None for camera in self._cameras)
         self._recorder.state.change_station(armed=armed)
 
 
-def note_passed(journal: Journal, camera: str, in_force: InForce, passed: bool) -> None:
+def note_passed(journal: Journal, camera: str, active_setup: ActiveSetup, passed: bool) -> None:
     """Note for `Arming` that the challenge set was passed with what is in force, or was not."""
-    if not passed and journal.setting(camera, ARMED) != in_force.to_document():
+    if not passed and journal.setting(camera, ARMED) != active_setup.to_document():
         # What failed is not what the station is armed for.
         return
-    journal.keep_setting(camera, ARMED, in_force.to_document() if passed else None)
+    journal.keep_setting(camera, ARMED, active_setup.to_document() if passed else None)
