@@ -140,7 +140,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:
     return {
         "heartbeat": int(snapshot.uptime_s) & 0xFFFF,
         "verdict": VERDICTS.index(station_verdict(snapshot)),
-        "armed": snapshot.armed,
+        "armed": snapshot.qualified,
         "cameras": len(snapshot.cameras),
         "pending": snapshot.pending.get(sink, 0),
     }

@@ -89,7 +89,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
     """What the nodes of the station hold, but for the latest event."""
     return {
         "Verdict": station_verdict(snapshot),
-        "Armed": snapshot.armed,
+        "Armed": snapshot.qualified,
         "Pending": snapshot.pending.get(sink, 0),
     }
 

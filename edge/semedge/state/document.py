@@ -14,7 +14,7 @@ def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),
-        "armed": snapshot.armed,
+        "armed": snapshot.qualified,
         "started_at": utc_text(snapshot.started_at_s),
         "uptime_s": round(snapshot.uptime_s, 1),
         "cameras": {name: _camera(camera) for name, camera in snapshot.cameras.items()},
@@ -48,7 +48,7 @@ def station_verdict(snapshot: StationSnapshot) -> str:
 
     A station that is not armed vouches for nothing.
     """
-    if not snapshot.armed:
+    if not snapshot.qualified:
         return "not inspecting"
     verdicts = {camera_verdict(camera) for camera in snapshot.cameras.values()}
     for verdict in ("alarm", "not inspecting", "warn"):

@@ -212,7 +212,7 @@ class StationSnapshot:
         When the process began to watch, seconds since the Unix epoch.
     uptime_s
         Since then, by the monotonic clock.
-    armed
+    qualified
         Whether alerts count: False until the challenge set is passed, where one is asked for.
     cameras
         By name, in the order of the station file.
@@ -230,7 +230,7 @@ class StationSnapshot:
     name: str
     started_at_s: float
     uptime_s: float
-    armed: bool
+    qualified: bool
     cameras: Mapping[str, CameraState]
     events: tuple[Event, ...]
     sinks: tuple[SinkState, ...]

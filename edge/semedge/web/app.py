@@ -203,8 +203,8 @@ def _add_health(app: FastAPI, page: Page) -> None:
             for name, camera in snapshot.cameras.items()
             if camera.activity != "inspecting"
         }
-        ready = snapshot.armed and not missing
-        document = {"ready": ready, "armed": snapshot.armed, "not_inspecting": missing}
+        ready = snapshot.qualified and not missing
+        document = {"ready": ready, "armed": snapshot.qualified, "not_inspecting": missing}
         return JSONResponse(document, 200 if ready else 503)
 
     @app.get("/metrics")

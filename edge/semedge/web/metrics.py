@@ -46,7 +46,7 @@ class Metrics:
         """The figures of this moment."""
         snapshot = self._state.snapshot()
         yield self._gauge("uptime_seconds", "Time since the start.", [], [([], snapshot.uptime_s)])
-        yield self._gauge("armed", "1 where alerts count.", [], [([], snapshot.armed)])
+        yield self._gauge("armed", "1 where alerts count.", [], [([], snapshot.qualified)])
         yield from self._of_cameras(snapshot)
         yield from self._of_deliveries(snapshot)
         yield from self._of_disk(snapshot)

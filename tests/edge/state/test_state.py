@@ -69,7 +69,7 @@ def test_a_snapshot_never_changes() -> None:
     assert before.cameras["left"].scores == ()
     assert before.events == ()
     with pytest.raises(FrozenInstanceError):
-        before.armed = False  # type: ignore[misc]
+        before.qualified = False  # type: ignore[misc]
 
 
 def test_the_defect_that_goes_on_is_known() -> None:
@@ -107,12 +107,12 @@ def test_who_waits_is_woken_by_a_change() -> None:
     state = StationState("line 4", ["left"])
     version = state.snapshot().version
     assert state.wait(version, timeout_s=0.01) == version
-    timer = threading.Timer(0.05, lambda: state.change_station(armed=False))
+    timer = threading.Timer(0.05, lambda: state.change_station(qualified=False))
     timer.start()
     started_s = time.monotonic()
     assert state.wait(version, timeout_s=30) == version + 1
     assert time.monotonic() - started_s < 10
-    assert not state.snapshot().armed
+    assert not state.snapshot().qualified
     timer.join()
 
 

@@ -328,10 +328,10 @@ def test_ready_only_while_every_camera_inspects_and_it_is_armed(
     assert answer.status_code == 503
     assert answer.json()["not_inspecting"] == {"top": "No frame for 10 s."}
     station.state.change("top", activity="inspecting", reason="")
-    station.state.change_station(armed=False)
+    station.state.change_station(qualified=False)
     assert client.get("/readyz").status_code == 503
     assert client.get("/api/state").json()["verdict"] == "not inspecting"
-    station.state.change_station(armed=True)
+    station.state.change_station(qualified=True)
     assert client.get("/readyz").status_code == 200
 
 

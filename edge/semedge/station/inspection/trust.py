@@ -106,7 +106,7 @@ class Arming:
             passed = self._journal.setting(camera.name, ARMED)
             camera.armed_for = active_setup if passed == active_setup.to_document() else None
         armed = all(camera.armed_for is not None for camera in self._cameras)
-        self._recorder.state.change_station(armed=armed)
+        self._recorder.state.change_station(qualified=armed)
 
 
 def note_passed(journal: Journal, camera: str, active_setup: ActiveSetup, passed: bool) -> None:
