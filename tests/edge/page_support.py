@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from sinks_support import EVENT
-from station_support import LEVELS, RecordingControl, active_setup_of, remote_of
+from station_support import LEVELS, RecordingControl, active_setup_of, request_handler_of
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.event import Event, Level
@@ -143,7 +143,7 @@ def page_station(
                 private_key=private_key,
             ),
             state,
-            remote_of(control),
+            request_handler_of(control),
             Archive(control.journal_file, folder / "pictures"),
         )
         station = PageStation(folder, journal, state, control, server)

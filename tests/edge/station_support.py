@@ -14,7 +14,7 @@ from semedge.decision.defect import Levels
 from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.journal.journal import Counters
-from semedge.state.requests import Remote
+from semedge.state.requests import RequestHandler
 from semedge.state.snapshot import ActiveSetup, Inspected
 from semedge.state.state import StationState
 
@@ -81,5 +81,5 @@ def running_station(
     return state, RecordingControl(state, recipes)
 
 
-def remote_of(control: RecordingControl) -> Remote:
-    return Remote(control.state, control)
+def request_handler_of(control: RecordingControl) -> RequestHandler:
+    return RequestHandler(control.state, control)

@@ -10,9 +10,8 @@ from pathlib import Path
 from semedge.journal.reader import Archive
 from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
-from semedge.state.control import Control
 from semedge.state.document import station_verdict
-from semedge.state.requests import Remote
+from semedge.state.requests import Control, RequestHandler
 from semedge.state.state import StationState
 from semedge.station.systemd import Supervisor
 from semedge.web.section import WebSection
@@ -122,13 +121,13 @@ class Outside:
 
     def _open(self, state: StationState, control: Control) -> None:
         self._state = state
-        remote = Remote(state, control)
+        handler = RequestHandler(state, control)
         if self._plan is not None:
             archive = Archive(self._plan.journal, self._plan.pictures)
-            self._page = PageServer(self._plan.section, state, remote, archive)
+            self._page = PageServer(self._plan.section, state, handler, archive)
             self._page.start()
         # After the page: servers among them take a second or two, and the inspection goes ahead.
         for sink in self._sinks:
             if isinstance(sink, TwoWaySink):
-                sink.attach(state, remote)
+                sink.attach(state, handler)
         self._supervisor.ready("Starting to inspect.")

@@ -21,7 +21,7 @@ import pytest
 from faults import Fault
 from processes import free_port, process, wait_for
 from sinks_support import EVENT, certificates, numbered
-from station_support import RecordingControl, remote_of, running_station
+from station_support import RecordingControl, request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
@@ -138,7 +138,7 @@ def sink_of(
     sink = section.open("broker")
     assert isinstance(sink, MqttSink)
     state, control = running_station()
-    sink.attach(state, remote_of(control))
+    sink.attach(state, request_handler_of(control))
     try:
         yield sink, state, control
     finally:
