@@ -12,7 +12,7 @@ from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
-from semedge.decision.defect import Decision
+from semedge.decision.defect import DefectTracker
 from semedge.journal.records import Counters, Run
 from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import ActiveSetup, Inspected
@@ -65,7 +65,7 @@ class Inspection:
         self._setup = line.setup
         self._given_detector = line.setup.detector
         self._next: Setup | None = None
-        self._decision = Decision(line.setup.levels, line.setup.decision)
+        self._tracker = DefectTracker(line.setup.levels, line.setup.decision)
         self._teller = DefectTeller(recorder, self.name)
         self._health = HealthTeller(recorder, self.name)
         self._failure = Happening(recorder, "health", "camera-failed", self.name)
@@ -239,7 +239,7 @@ class Inspection:
         score_map = setup.detector.score(frame)
         scored_s = time.perf_counter()
         at_s = time.monotonic()
-        judgement = self._decision.judge(score_map.frame_score, at_s)
+        judgement = self._tracker.judge(score_map.frame_score, at_s)
         unarmed = self._limits.require_check and self.armed_for != self._in_force
         if unarmed:
             judgement = replace(judgement, phases=())
@@ -279,10 +279,10 @@ class Inspection:
                 return False
             self._setup, self._next = setup, None
         if before.detector is setup.detector and before.decision == setup.decision:
-            self._decision.levels = setup.levels
+            self._tracker.levels = setup.levels
         else:
             self._end_defect(" because what it is judged by has changed", before)
-            self._decision = Decision(setup.levels, setup.decision)
+            self._tracker = DefectTracker(setup.levels, setup.decision)
         if before.detector is not setup.detector:
             before.detector.close()
         self._in_force = setup.active_setup
@@ -335,6 +335,6 @@ class Inspection:
         )
 
     def _end_defect(self, reason: str, setup: Setup | None = None) -> None:
-        defect = self._decision.end()
+        defect = self._tracker.end()
         if defect is not None and self._teller.goes_on:
             self._teller.end(defect, setup or self._setup, self._run, reason)
