@@ -55,7 +55,7 @@ class HealthTeller:
     def silent(self, reason: str) -> None:
         """Tell that no frame came in time."""
         if self._health is not None:
-            self._tell(self._health.silent(reason, time.monotonic()))
+            self._tell(self._health.no_frame(reason, time.monotonic()))
 
     def close(self, why: str) -> None:
         """End what lasts, because no frame will tell of its end."""
@@ -73,7 +73,7 @@ class HealthTeller:
                 "health",
                 change.problem,
                 self._camera,
-                "alarm" if change.spoils else "warn",
+                "alarm" if change.blocks_inspection else "warn",
             )
             self._happenings[change.problem] = happening
             happening.start(change.message, **change.details)

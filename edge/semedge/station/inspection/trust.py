@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from semedge.decision.drift import SIGNS, DriftMonitor, DriftSettings, Finding
+from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_setup import Setup
@@ -36,7 +36,7 @@ class DriftTeller:
         self._camera = camera
         self._settings = settings
         self._drifts = {
-            sign: Happening(recorder, "drift", sign, camera, level="warn") for sign in SIGNS
+            test: Happening(recorder, "drift", test, camera, level="warn") for test in DRIFT_TESTS
         }
         self._monitor: DriftMonitor | None = None
 
@@ -53,13 +53,13 @@ class DriftTeller:
         findings = self._monitor.add(score, alarms)
         if findings:
             self._recorder.state.change(
-                self._camera, drift={each.sign: each.p_value for each in findings}
+                self._camera, drift={each.test: each.p_value for each in findings}
             )
         for finding in findings:
             self._tell(finding)
 
     def _tell(self, finding: Finding) -> None:
-        drift = self._drifts[finding.sign]
+        drift = self._drifts[finding.test]
         if finding.p_value < self._settings.significance:
             drift.start(finding.message, p_value=finding.p_value)
         elif finding.p_value > self._settings.end_above:
