@@ -17,7 +17,7 @@ from semedge.station.config.station import Station, load_station
 from semedge.station.inspection.trust import note_passed
 from semedge.station.load import Defaults, LineChoice, choose_lines
 from semedge.station.overrides import load_with_overrides
-from semedge.station.recorder import one_message
+from semedge.station.recorder import new_event
 
 
 @click.command()
@@ -83,7 +83,7 @@ def _check(
 def _note(
     station: Station, journal: Journal, camera: str, setup: Setup, result: ChallengeResult
 ) -> None:
-    event = one_message(
+    event = new_event(
         station.station.name,
         "check",
         "passed" if result.passed else "failed",

@@ -11,13 +11,14 @@ from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
+from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_setup import Setup
 from semedge.station.inspection.loop import Inspection
 from semedge.station.load import LineChoice, load_lines
 from semedge.station.overrides import asked_for, keep, take_up
 from semedge.station.recipe import recipes_in
-from semedge.station.recorder import Recorder, one_message
+from semedge.station.recorder import EventRecorder, new_event
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +53,23 @@ class StationControl:
     inspections
         By camera.
     recorder
-        Takes what is told, and has the journal.
+        Takes the events.
+    journal
+        Takes overrides, the audit trail and acknowledgements.
     plan
         What the station file asks for.
     """
 
-    def __init__(self, inspections: Sequence[Inspection], recorder: Recorder, plan: Plan) -> None:
+    def __init__(
+        self,
+        inspections: Sequence[Inspection],
+        recorder: EventRecorder,
+        journal: Journal,
+        plan: Plan,
+    ) -> None:
         self._inspections = {each.name: each for each in inspections}
         self._recorder = recorder
-        self._journal = recorder.journal
+        self._journal = journal
         self._plan = plan
         self._lock = threading.Lock()
         self._asked = {name: asked_for(each.setup) for name, each in self._inspections.items()}
@@ -146,8 +155,8 @@ class StationControl:
         self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
         keep(self._journal, camera, setup, self._asked[camera], path)
         inspection.switch(setup)
-        self._recorder.tell(
-            one_message(
+        self._recorder.record(
+            new_event(
                 self._recorder.station,
                 "recipe",
                 f"{action}-changed",

@@ -21,10 +21,11 @@ from semedge.state.state import StationState
 from semedge.station.camera_setup import Line
 from semedge.station.connections import Outside
 from semedge.station.control import Plan, StationControl
+from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.limits import Limits
 from semedge.station.inspection.loop import Inspection
 from semedge.station.inspection.trust import Arming
-from semedge.station.recorder import Happening, Recorder
+from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import Retention
 from semedge.station.signals import SignalPipe
 
@@ -146,26 +147,39 @@ class Watch:
         self._journal = journal
         self._delivery = Delivery(journal, sinks)
         self.state.connect(self._delivery.states, journal.pending_counts)
-        recorder = self._recorder = Recorder(
-            settings.station, journal, self._delivery, self.state, settings.pictures
+        recorder = self._recorder = EventRecorder(
+            settings.station, journal, self._delivery, self.state
         )
-        self._journal_fails = Happening(recorder, "health", "journal-unwritable")
+        self._pictures = EventPictures(settings.pictures)
+        self._journal_fails = OngoingEvent(recorder, "health", "journal-unwritable")
         self._limits = settings.limits
         self._scores = ScoreLog(journal, settings.retention.scores_every_s)
-        self._retention = Retention(settings.retention, journal, self._scores, recorder)
+        self._retention = Retention(
+            settings.retention,
+            journal,
+            self._pictures.folder,
+            OngoingEvent(recorder, "health", "disk-full"),
+        )
         self._signals = SignalPipe()
         self._workers = [
             _Worker(
                 Inspection(
-                    line, recorder, self._scores, settings.limits, keep_trying=len(lines) > 1
+                    line,
+                    recorder,
+                    self._pictures,
+                    journal,
+                    self._scores,
+                    self.state,
+                    settings.limits,
+                    keep_trying=len(lines) > 1,
                 ),
                 self._signals,
             )
             for line in lines
         ]
         inspections = [worker.inspection for worker in self._workers]
-        self.control = StationControl(inspections, recorder, plan)
-        self._arming = Arming(journal, inspections, recorder)
+        self.control = StationControl(inspections, recorder, journal, plan)
+        self._arming = Arming(journal, inspections, self.state)
         self._outside = outside or Outside(sinks)
 
     def run(self) -> WatchSummary:
@@ -176,7 +190,7 @@ class Watch:
         """
         started_s = time.monotonic()
         self._end_what_a_kill_left()
-        self._retention.look()
+        self._check_disk()
         self.control.restore()
         self._arm()
         try:
@@ -209,7 +223,7 @@ class Watch:
 
     def _end_what_a_kill_left(self) -> None:
         for event in self._journal.unended_events():
-            self._recorder.tell(
+            self._recorder.record(
                 replace(
                     event,
                     phase="end",
@@ -250,9 +264,16 @@ class Watch:
         if self._limits.require_check:
             self._arming.look()
 
+    def _check_disk(self) -> None:
+        """Leave out pictures and scores that the disk has no room for."""
+        disk = self._retention.check_disk()
+        self._pictures.set_paused(disk.pictures_stopped)
+        self._scores.set_paused(disk.scores_stopped)
+        self.state.change_station(disk=disk)
+
     def _keep_books(self) -> None:
         """Bring to the disk what is due, and say where it takes nothing."""
-        self._retention.look()
+        self._check_disk()
         self._retention.clean()
         try:
             self._journal.store_held()

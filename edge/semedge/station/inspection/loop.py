@@ -10,19 +10,21 @@ from dataclasses import replace
 
 from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
-from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
+from semedge.journal.journal import Journal
 from semedge.journal.records import Counters, Run
 from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import ActiveSetup, Inspected
+from semedge.state.state import StationState
 from semedge.station.camera_setup import Line, Setup
-from semedge.station.inspection.defect_events import DefectTeller
+from semedge.station.event_pictures import EventPictures
+from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, Intake
-from semedge.station.inspection.health_events import HealthTeller
+from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.limits import Limits
 from semedge.station.inspection.trust import UNARMED, DriftTeller
-from semedge.station.recorder import Happening, Recorder, one_message
+from semedge.station.recorder import EventRecorder, OngoingEvent, new_event
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,10 @@ class Inspection:
     ----------
     line
         The camera and its setup.
-    recorder
-        Takes what is told.
+    recorder, pictures
+        Take the events, and their pictures.
+    journal, state
+        Take the counters, and what the camera does now.
     scores
         Takes the score of every frame.
     limits
@@ -49,16 +53,20 @@ class Inspection:
     def __init__(
         self,
         line: Line,
-        recorder: Recorder,
+        recorder: EventRecorder,
+        pictures: EventPictures,
+        journal: Journal,
         scores: ScoreLog,
+        state: StationState,
         limits: Limits,
         *,
         keep_trying: bool = False,
     ) -> None:
         self.name = line.name
         self._recorder = recorder
+        self._journal = journal
         self._scores = scores
-        self._state = recorder.state
+        self._state = state
         self._limits = limits
         self._keep_trying = keep_trying
         self._lock = threading.Lock()
@@ -66,16 +74,16 @@ class Inspection:
         self._given_detector = line.setup.detector
         self._next: Setup | None = None
         self._tracker = DefectTracker(line.setup.levels, line.setup.decision)
-        self._teller = DefectTeller(recorder, self.name)
-        self._health = HealthTeller(recorder, self.name)
-        self._failure = Happening(recorder, "health", "camera-failed", self.name)
+        self._defects = DefectReporter(recorder, pictures, self.name)
+        self._health = HealthReporter(recorder, self.name)
+        self._failure = OngoingEvent(recorder, "health", "camera-failed", self.name)
         self._intake = Intake(limits.stop_after_stalled_s, self._silent)
         self._is_unfit = False
         self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
         self.armed_for: ActiveSetup | None = None
         self._in_force = line.setup.active_setup
-        self._drift = DriftTeller(recorder, self.name, limits.drift)
+        self._drift = DriftTeller(recorder, state, self.name, limits.drift)
         self._drift.take(line.setup)
         self._run = self._start_run()
         self._state.change(self.name, active_setup=line.setup.active_setup)
@@ -94,7 +102,7 @@ class Inspection:
     @property
     def failed(self) -> bool:
         """Whether the camera fails and is tried again."""
-        return self._failure.goes_on
+        return self._failure.is_ongoing
 
     def run(self) -> None:
         """Inspect until the camera ends, a limit is reached, or `stop` is called.
@@ -132,7 +140,7 @@ class Inspection:
 
     def count(self, *, ended: bool = False) -> None:
         """Store the counters."""
-        self._recorder.journal.count(self._run, self.counters(), ended=ended)
+        self._journal.count(self._run, self.counters(), ended=ended)
 
     def stop(self) -> None:
         """Finish the frame at hand and end `run`; callable from any thread."""
@@ -160,7 +168,7 @@ class Inspection:
             frames_inspected=self._inspected,
             frames_skipped=skipped,
             frames_lost=lost,
-            alerts=self._teller.alerts,
+            alerts=self._defects.alerts,
             frames_warned=self._warned,
             frames_alarmed=self._alarmed,
         )
@@ -206,8 +214,8 @@ class Inspection:
             waiting.detector.close()
         message = f"{self.name} stays with what it was judged by before: {error}"
         logger.warning(message, extra={"event": "recipe-refused"})
-        self._recorder.tell(
-            one_message(self._recorder.station, "recipe", "refused", message, camera=self.name)
+        self._recorder.record(
+            new_event(self._recorder.station, "recipe", "refused", message, camera=self.name)
         )
 
     def _say_start(self, camera: Camera) -> None:
@@ -246,8 +254,8 @@ class Inspection:
         self._drift.add(score_map.frame_score, judgement.level == "alarm")
         self._warned += judgement.level == "warn"
         self._alarmed += judgement.level == "alarm"
-        self._teller.tell(judgement, frame, score_map, setup, self._run, at_s)
-        self._keep_score(frame, score_map.frame_score, judgement.level)
+        self._defects.report(judgement, frame, score_map, setup, self._run, at_s)
+        self._scores.add(self._run, frame, score_map.frame_score, judgement.level)
         self._inspected += 1
         ended_s = time.perf_counter()
         latency_ms = {
@@ -263,10 +271,6 @@ class Inspection:
             self._state.change(self.name, activity="inspecting", reason="")
         last = Inspected(frame, score_map, judgement.level, latency_ms)
         self._state.inspected(self.name, last, self.counters())
-
-    def _keep_score(self, frame: Frame, score: float, level: Level | None) -> None:
-        if not self._recorder.scores_stopped:
-            self._scores.add(self._run, frame, score, level)
 
     def _take_setup(self, *, camera_stays: bool = False) -> bool:
         """Go over to the setup that `switch` left; whether there was one to go over to.
@@ -297,7 +301,7 @@ class Inspection:
 
     def _start_run(self) -> Run:
         active_setup = self._setup.active_setup
-        return self._recorder.journal.start_run(
+        return self._journal.start_run(
             self.name,
             self._setup.camera.shown,
             active_setup.detector_sha256,
@@ -311,7 +315,7 @@ class Inspection:
         return self._intake.stopped or (limit is not None and self._inspected >= limit)
 
     def _silent(self, reason: str, say_it: bool) -> None:
-        self._health.silent(reason)
+        self._health.no_frame(reason)
         self._not_inspecting(reason, say_it=say_it)
 
     def _not_inspecting(self, reason: str, *, say_it: bool = True) -> None:
@@ -336,5 +340,5 @@ class Inspection:
 
     def _end_defect(self, reason: str, setup: Setup | None = None) -> None:
         defect = self._tracker.end()
-        if defect is not None and self._teller.goes_on:
-            self._teller.end(defect, setup or self._setup, self._run, reason)
+        if defect is not None and self._defects.is_ongoing:
+            self._defects.end(defect, setup or self._setup, self._run, reason)

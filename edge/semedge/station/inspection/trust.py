@@ -8,8 +8,9 @@ from typing import Protocol
 from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
+from semedge.state.state import StationState
 from semedge.station.camera_setup import Setup
-from semedge.station.recorder import Happening, Recorder
+from semedge.station.recorder import EventRecorder, OngoingEvent
 
 ARMED = "armed"
 UNARMED = (
@@ -23,20 +24,23 @@ class DriftTeller:
 
     Parameters
     ----------
-    recorder
-        Takes the events.
+    recorder, state
+        Take the events, and the p-values.
     camera
         Name of the camera.
     settings
         When a difference is called drift.
     """
 
-    def __init__(self, recorder: Recorder, camera: str, settings: DriftSettings) -> None:
-        self._recorder = recorder
+    def __init__(
+        self, recorder: EventRecorder, state: StationState, camera: str, settings: DriftSettings
+    ) -> None:
+        self._state = state
         self._camera = camera
         self._settings = settings
         self._drifts = {
-            test: Happening(recorder, "drift", test, camera, level="warn") for test in DRIFT_TESTS
+            test: OngoingEvent(recorder, "drift", test, camera, level="warn")
+            for test in DRIFT_TESTS
         }
         self._monitor: DriftMonitor | None = None
 
@@ -52,9 +56,7 @@ class DriftTeller:
             return
         findings = self._monitor.add(score, alarms)
         if findings:
-            self._recorder.state.change(
-                self._camera, drift={each.test: each.p_value for each in findings}
-            )
+            self._state.change(self._camera, drift={each.test: each.p_value for each in findings})
         for finding in findings:
             self._tell(finding)
 
@@ -90,14 +92,14 @@ class Arming:
         Where `semedge check` notes what was passed.
     cameras
         The cameras, which are told.
-    recorder
+    state
         Shows whether the station is armed.
     """
 
-    def __init__(self, journal: Journal, cameras: Sequence[Armed], recorder: Recorder) -> None:
+    def __init__(self, journal: Journal, cameras: Sequence[Armed], state: StationState) -> None:
         self._journal = journal
         self._cameras = cameras
-        self._recorder = recorder
+        self._state = state
 
     def look(self) -> None:
         """See what was passed since."""
@@ -106,7 +108,7 @@ class Arming:
             passed = self._journal.setting(camera.name, ARMED)
             camera.armed_for = active_setup if passed == active_setup.to_document() else None
         armed = all(camera.armed_for is not None for camera in self._cameras)
-        self._recorder.state.change_station(qualified=armed)
+        self._state.change_station(qualified=armed)
 
 
 def note_passed(journal: Journal, camera: str, active_setup: ActiveSetup, passed: bool) -> None:
