@@ -14,7 +14,7 @@ from semedge.journal.records import RetentionSettings
 from semedge.station.camera_setup import SourceChoice
 from semedge.station.config.camera import HealthSection
 from semedge.station.config.sections import DecisionSection
-from semedge.station.inspection.limits import Limits
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import LineChoice, load_lines
 from semedge.station.watch import Watch, WatchSettings
 
@@ -36,7 +36,7 @@ def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
         workers=1,
     )
     settings = WatchSettings(
-        folder / "pictures", "line 4", Limits(), RetentionSettings(least_free_bytes=0)
+        folder / "pictures", "line 4", RunLimits(), RetentionSettings(least_free_bytes=0)
     )
     process = psutil.Process()
     rss_bytes: list[int] = []

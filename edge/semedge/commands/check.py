@@ -14,9 +14,9 @@ from semedge.station.camera_setup import Setup
 from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
 from semedge.station.config.sections import ChallengeSection
 from semedge.station.config.station import Station, load_station
-from semedge.station.inspection.trust import note_passed
 from semedge.station.load import Defaults, LineChoice, choose_lines
 from semedge.station.overrides import load_with_overrides
+from semedge.station.qualification import note_challenge
 from semedge.station.recorder import new_event
 
 
@@ -98,7 +98,7 @@ def _note(
         },
     )
     journal.add_event(event, ["console", *station.sinks])
-    note_passed(journal, camera, setup.active_setup, result.passed)
+    note_challenge(journal, camera, setup.active_setup, passed=result.passed)
 
 
 def _defaults(station: Station) -> Defaults:

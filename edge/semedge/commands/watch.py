@@ -22,7 +22,7 @@ from semedge.sinks.registry import open_sinks
 from semedge.station.config.station import Station, load_station
 from semedge.station.connections import LEAST_PATIENCE_S, Outside, PagePlan
 from semedge.station.control import Plan
-from semedge.station.inspection.limits import Limits
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import Defaults, choose_lines, load_lines
 from semedge.station.watch import Watch, WatchSettings
 
@@ -196,8 +196,9 @@ def watch(
     settings = WatchSettings(
         pictures,
         read.station.name,
-        Limits(max_frames, stop_after_stalled_s, require_check, read.drift.settings()),
+        RunLimits(max_frames, stop_after_stalled_s),
         read.retention.settings(),
+        require_check,
     )
     lines = load_lines(choices)
     try:

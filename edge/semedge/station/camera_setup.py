@@ -10,6 +10,7 @@ from semedge.cameras.settings import AS_IT_IS
 from semedge.cameras.stream import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
+from semedge.decision.drift import DriftSettings
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
 from semedge.state.snapshot import ActiveSetup
@@ -53,6 +54,7 @@ class SourceChoice:
 
 
 USUAL_HEALTH = HealthSettings()
+USUAL_DRIFT = DriftSettings()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Setup:
         When frames above a level are a defect.
     health
         When a picture is too bad to inspect.
+    drift
+        When a difference from the calibration is called drift.
     recipe
         Where all this came from; None where it was put together from files.
     """
@@ -90,6 +94,7 @@ class Setup:
     levels: Levels
     decision: DecisionSettings
     health: HealthSettings = USUAL_HEALTH
+    drift: DriftSettings = USUAL_DRIFT
     recipe: RecipeIdentity | None = None
 
     @property

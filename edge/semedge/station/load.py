@@ -10,8 +10,9 @@ from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
 from semedge.decision.calibration_file import load_calibration
+from semedge.decision.drift import DriftSettings
 from semedge.inference.detector import Detector
-from semedge.station.camera_setup import Line, Setup, SourceChoice
+from semedge.station.camera_setup import USUAL_DRIFT, Line, Setup, SourceChoice
 from semedge.station.config.camera import HealthSection
 from semedge.station.config.sections import DecisionSection
 from semedge.station.config.station import Station
@@ -41,6 +42,8 @@ class LineChoice:
         Levels and the rest of the decision.
     health
         When a picture is too bad to inspect.
+    drift
+        When a difference from the calibration is called drift.
     stride_px, workers
         As of `Detector`.
     recipe
@@ -53,6 +56,7 @@ class LineChoice:
     calibration: Path | None
     decision: DecisionSection
     health: HealthSection = USUAL_HEALTH
+    drift: DriftSettings = USUAL_DRIFT
     stride_px: int | None = None
     workers: int | None = None
     recipe: Path | None = None
@@ -75,6 +79,7 @@ class LineChoice:
             decision.levels(calibration.threshold),
             decision.settings(),
             self.health.settings(),
+            self.drift,
             recipe.identity,
         )
 
@@ -90,6 +95,7 @@ class LineChoice:
                 self.decision.levels(calibration.threshold),
                 self.decision.settings(),
                 self.health.settings(),
+                self.drift,
             )
         except BaseException:
             detector.close()
@@ -152,6 +158,7 @@ def _only_line(station: Station, defaults: Defaults) -> LineChoice:
         calibration=None if recipe else _required(defaults.calibration, defaults.detector),
         decision=station.decision,
         health=station.health,
+        drift=station.drift.settings(),
         stride_px=defaults.stride_px,
         workers=defaults.workers,
         recipe=recipe,
@@ -183,6 +190,7 @@ def _one_of_several(station: Station, name: str, defaults: Defaults) -> LineChoi
         calibration=None if recipe else _required(calibration, detector),
         decision=station.decision if section.decision is None else section.decision,
         health=station.health if section.health is None else section.health,
+        drift=station.drift.settings(),
         stride_px=defaults.stride_px if own is None else own.stride_px,
         workers=defaults.workers if own is None else own.workers,
         recipe=recipe,

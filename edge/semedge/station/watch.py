@@ -22,9 +22,9 @@ from semedge.station.camera_setup import Line
 from semedge.station.connections import Outside
 from semedge.station.control import Plan, StationControl
 from semedge.station.event_pictures import EventPictures
-from semedge.station.inspection.limits import Limits
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.inspection.loop import Inspection
-from semedge.station.inspection.trust import Arming
+from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import Retention
 from semedge.station.signals import SignalPipe
@@ -41,7 +41,7 @@ STOP_TIMEOUT_S = 1.0
 """What the frames at hand get to be finished; a scorer that hangs is left behind."""
 
 
-UNLIMITED = Limits()
+UNLIMITED = RunLimits()
 NO_PLAN = Plan()
 
 
@@ -58,13 +58,16 @@ class WatchSettings:
     limits
         When an inspection ends by itself.
     retention
-        What is kept, and for how long.
+        What is stored, and for how long.
+    require_check
+        Whether a camera judges only once its challenge set was passed with its active setup.
     """
 
     pictures: Path
     station: str = "station"
-    limits: Limits = UNLIMITED
+    limits: RunLimits = UNLIMITED
     retention: RetentionSettings = KEEP
+    require_check: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,6 @@ class Watch:
         )
         self._pictures = EventPictures(settings.pictures)
         self._journal_fails = OngoingEvent(recorder, "health", "journal-unwritable")
-        self._limits = settings.limits
         self._scores = ScoreLog(journal, settings.retention.scores_every_s)
         self._retention = Retention(
             settings.retention,
@@ -161,6 +163,7 @@ class Watch:
             OngoingEvent(recorder, "health", "disk-full"),
         )
         self._signals = SignalPipe()
+        self._qualification = Qualification(journal, self.state, required=settings.require_check)
         self._workers = [
             _Worker(
                 Inspection(
@@ -171,6 +174,7 @@ class Watch:
                     self._scores,
                     self.state,
                     settings.limits,
+                    self._qualification,
                     keep_trying=len(lines) > 1,
                 ),
                 self._signals,
@@ -179,7 +183,6 @@ class Watch:
         ]
         inspections = [worker.inspection for worker in self._workers]
         self.control = StationControl(inspections, recorder, journal, plan)
-        self._arming = Arming(journal, inspections, self.state)
         self._outside = outside or Outside(sinks)
 
     def run(self) -> WatchSummary:
@@ -192,7 +195,7 @@ class Watch:
         self._end_what_a_kill_left()
         self._check_disk()
         self.control.restore()
-        self._arm()
+        self._refresh_qualification()
         try:
             self._outside.open(self.state, self.control)
             self._delivery.start()
@@ -260,9 +263,9 @@ class Watch:
         finally:
             self._outside.reloaded()
 
-    def _arm(self) -> None:
-        if self._limits.require_check:
-            self._arming.look()
+    def _refresh_qualification(self) -> None:
+        inspections = [worker.inspection for worker in self._workers]
+        self._qualification.refresh({each.name: each.setup.active_setup for each in inspections})
 
     def _check_disk(self) -> None:
         """Leave out pictures and scores that the disk has no room for."""
@@ -278,7 +281,7 @@ class Watch:
         try:
             self._journal.store_held()
             self._scores.store()
-            self._arm()
+            self._refresh_qualification()
             for worker in self._workers:
                 worker.inspection.count()
         except SemedgeError as error:

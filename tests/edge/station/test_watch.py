@@ -36,8 +36,8 @@ from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.journal.records import Counters, RetentionSettings
 from semedge.sinks.base import Sink
-from semedge.station.camera_setup import CameraChoice, Line, Setup
-from semedge.station.inspection.limits import Limits
+from semedge.station.camera_setup import USUAL_DRIFT, CameraChoice, Line, Setup
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.watch import Watch, WatchSettings, WatchSummary
 
 NORMAL = normal_frames()[0]
@@ -72,6 +72,7 @@ class Bench:
         pictures: Path | None = None,
         decision: dict[str, Any] | None = None,
         levels: Levels | None = None,
+        drift: DriftSettings = USUAL_DRIFT,
         **limits: Any,
     ) -> Watch:
         return self.prepare_lines(
@@ -81,6 +82,7 @@ class Bench:
             pictures=pictures,
             decision=decision,
             levels=levels,
+            drift=drift,
             **limits,
         )
 
@@ -93,6 +95,7 @@ class Bench:
         pictures: Path | None = None,
         decision: dict[str, Any] | None = None,
         levels: Levels | None = None,
+        drift: DriftSettings = USUAL_DRIFT,
         **limits: Any,
     ) -> Watch:
         calibration = load_calibration(self.calibration_file, self.detector)
@@ -103,6 +106,7 @@ class Bench:
                 calibration,
                 levels or Levels(calibration.threshold),
                 DecisionSettings(**(decision or {})),
+                drift=drift,
             )
             for name, camera in cameras.items()
         }
@@ -113,7 +117,7 @@ class Bench:
             WatchSettings(
                 pictures or self.folder / "pictures",
                 "line 4",
-                Limits(**limits),
+                RunLimits(**limits),
                 RetentionSettings(least_free_bytes=0),
             ),
         )

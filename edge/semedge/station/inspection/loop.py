@@ -15,15 +15,16 @@ from semedge.decision.defect import DefectTracker
 from semedge.journal.journal import Journal
 from semedge.journal.records import Counters, Run
 from semedge.journal.score_log import ScoreLog
-from semedge.state.snapshot import ActiveSetup, Inspected
+from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 from semedge.station.camera_setup import Line, Setup
 from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.defect_events import DefectReporter
+from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, Intake
 from semedge.station.inspection.health_events import HealthReporter
-from semedge.station.inspection.limits import Limits
-from semedge.station.inspection.trust import UNARMED, DriftTeller
+from semedge.station.inspection.limits import RunLimits
+from semedge.station.qualification import UNQUALIFIED, Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent, new_event
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Inspection:
         Takes the score of every frame.
     limits
         When to end.
+    qualification
+        Whether the camera may judge.
     keep_trying
         Whether a camera that fails is opened again, with growing pauses, or ends the inspection.
     """
@@ -58,7 +61,8 @@ class Inspection:
         journal: Journal,
         scores: ScoreLog,
         state: StationState,
-        limits: Limits,
+        limits: RunLimits,
+        qualification: Qualification,
         *,
         keep_trying: bool = False,
     ) -> None:
@@ -81,10 +85,9 @@ class Inspection:
         self._is_unfit = False
         self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
-        self.armed_for: ActiveSetup | None = None
-        self._in_force = line.setup.active_setup
-        self._drift = DriftTeller(recorder, state, self.name, limits.drift)
-        self._drift.take(line.setup)
+        self._qualification = qualification
+        self._active_setup = line.setup.active_setup
+        self._drift = DriftReporter(recorder, state, self.name, line.setup)
         self._run = self._start_run()
         self._state.change(self.name, active_setup=line.setup.active_setup)
 
@@ -248,10 +251,10 @@ class Inspection:
         scored_s = time.perf_counter()
         at_s = time.monotonic()
         judgement = self._tracker.judge(score_map.frame_score, at_s)
-        unarmed = self._limits.require_check and self.armed_for != self._in_force
-        if unarmed:
+        qualified = self._qualification.covers(self.name, self._active_setup)
+        if not qualified:
             judgement = replace(judgement, phases=())
-        self._drift.add(score_map.frame_score, judgement.level == "alarm")
+        self._drift.add(score_map.frame_score, is_alarm=judgement.level == "alarm")
         self._warned += judgement.level == "warn"
         self._alarmed += judgement.level == "alarm"
         self._defects.report(judgement, frame, score_map, setup, self._run, at_s)
@@ -264,9 +267,9 @@ class Inspection:
             "total": (ended_s - arrived_s) * 1e3,
         }
         self._failure.end("The camera gives frames again.")
-        if unarmed:
-            self._end_defect(f" because {UNARMED}")
-            self._not_inspecting(f"{UNARMED}.", say_it=self._inspected == 1)
+        if not qualified:
+            self._end_defect(f" because {UNQUALIFIED}")
+            self._not_inspecting(f"{UNQUALIFIED}.", say_it=self._inspected == 1)
         else:
             self._state.change(self.name, activity="inspecting", reason="")
         last = Inspected(frame, score_map, judgement.level, latency_ms)
@@ -289,8 +292,8 @@ class Inspection:
             self._tracker = DefectTracker(setup.levels, setup.decision)
         if before.detector is not setup.detector:
             before.detector.close()
-        self._in_force = setup.active_setup
-        self._drift.take(setup)
+        self._active_setup = setup.active_setup
+        self._drift.restart(setup)
         self._state.change(self.name, active_setup=setup.active_setup)
         if before.active_setup != setup.active_setup:
             # A journal that takes nothing now counts on for the run before.
