@@ -20,10 +20,11 @@ from semedge.journal.journal import Journal
 from semedge.sinks.console import ConsoleSink
 from semedge.sinks.registry import open_sinks
 from semedge.station.config.station import Station, load_station
-from semedge.station.connections import LEAST_PATIENCE_S, Outside, PagePlan
+from semedge.station.connections import Connections, PagePlan
 from semedge.station.control import Plan
 from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import Defaults, choose_lines, load_lines
+from semedge.station.systemd import SHORTEST_HANG_S
 from semedge.station.watch import Watch, WatchSettings
 
 logger = logging.getLogger(__name__)
@@ -199,15 +200,15 @@ def watch(
         RunLimits(max_frames, stop_after_stalled_s),
         read.retention.settings(),
         require_check,
+        SHORTEST_HANG_S + 3 * max(each.camera.timeout_s for each in choices),
     )
     lines = load_lines(choices)
     try:
         with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
             sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
             page = None if read.web is None else PagePlan(read.web, journal, pictures)
-            patience_s = LEAST_PATIENCE_S + 3 * max(each.camera.timeout_s for each in choices)
-            outside = Outside(sinks, page, patience_s)
-            summary = Watch(lines, opened, sinks, settings, plan, outside).run()
+            connections = Connections(sinks, page)
+            summary = Watch(lines, opened, sinks, settings, plan, connections).run()
     finally:
         for line in lines:
             line.setup.detector.close()

@@ -19,7 +19,7 @@ from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 from semedge.station.camera_setup import Line
-from semedge.station.connections import Outside
+from semedge.station.connections import Connections
 from semedge.station.control import Plan, StationControl
 from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.limits import RunLimits
@@ -28,11 +28,12 @@ from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import Retention
 from semedge.station.signals import SignalPipe
+from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 0.5
-"""Longest time between two turns of the housekeeping."""
+ITERATION_S = 0.5
+"""Longest time between two iterations of the main loop."""
 
 COUNT_EVERY_S = 5.0
 """Time between two records of the counters, so that a kill loses no more."""
@@ -61,6 +62,8 @@ class WatchSettings:
         What is stored, and for how long.
     require_check
         Whether a camera judges only once its challenge set was passed with its active setup.
+    hang_after_s
+        As of `Heartbeat`.
     """
 
     pictures: Path
@@ -68,6 +71,7 @@ class WatchSettings:
     limits: RunLimits = UNLIMITED
     retention: RetentionSettings = KEEP
     require_check: bool = False
+    hang_after_s: float = SHORTEST_HANG_S
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,8 @@ class Watch:
         How long to watch, and where the pictures go.
     plan
         What the cameras are told by the station file, so that it can be read again.
-    outside
-        The page and the other connections; opened and closed here.
+    connections
+        The page and the two-way sinks; opened and closed here.
     """
 
     def __init__(
@@ -144,7 +148,7 @@ class Watch:
         sinks: Sequence[Sink],
         settings: WatchSettings,
         plan: Plan = NO_PLAN,
-        outside: Outside | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self.state = StationState(settings.station, [line.name for line in lines])
         self._journal = journal
@@ -183,7 +187,8 @@ class Watch:
         ]
         inspections = [worker.inspection for worker in self._workers]
         self.control = StationControl(inspections, recorder, journal, plan)
-        self._outside = outside or Outside(sinks)
+        self._connections = connections or Connections(sinks)
+        self._heartbeat = Heartbeat(settings.hang_after_s)
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -197,7 +202,8 @@ class Watch:
         self.control.restore()
         self._refresh_qualification()
         try:
-            self._outside.open(self.state, self.control)
+            self._connections.open(self.state, self.control)
+            self._heartbeat.start()
             self._delivery.start()
             with self._signals:
                 for worker in self._workers:
@@ -205,11 +211,13 @@ class Watch:
                 try:
                     self._attend()
                 finally:
-                    self._outside.stopping()
+                    self._heartbeat.stopping()
+                    self._connections.stop()
                     self._stop_workers()
                     self._delivery.close()
         finally:
-            self._outside.close()
+            self._connections.close()
+            self._heartbeat.close()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
@@ -240,11 +248,13 @@ class Watch:
         """Mind the house while the cameras' threads work."""
         counted_s = time.monotonic()
         while any(worker.is_alive() for worker in self._workers):
-            signals = self._signals.wait(TURN_S)
+            signals = self._signals.wait(ITERATION_S)
             if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
-            turning = [each.inspection.turn_s for each in self._workers if each.is_alive()]
-            self._outside.turn(max(turning, default=0.0))
+            iterations_s = [
+                each.inspection.iteration_s for each in self._workers if each.is_alive()
+            ]
+            self._heartbeat.beat(max(iterations_s, default=0.0), self.state.snapshot())
             if signal.SIGHUP in signals:
                 # Loading a detector takes seconds, in which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
@@ -253,7 +263,7 @@ class Watch:
                 counted_s = time.monotonic()
 
     def _reload(self) -> None:
-        self._outside.reloading()
+        self._heartbeat.reloading()
         try:
             self.control.reload("SIGHUP")
         except SemedgeError as error:
@@ -261,7 +271,7 @@ class Watch:
         else:
             logger.info("The station file was read again.", extra={"event": "reloaded"})
         finally:
-            self._outside.reloaded()
+            self._heartbeat.reloaded()
 
     def _refresh_qualification(self) -> None:
         inspections = [worker.inspection for worker in self._workers]

@@ -21,7 +21,7 @@ from semedge.station.camera_setup import Line, Setup
 from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
-from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, Intake
+from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.limits import RunLimits
 from semedge.station.qualification import UNQUALIFIED, Qualification
@@ -81,7 +81,7 @@ class Inspection:
         self._defects = DefectReporter(recorder, pictures, self.name)
         self._health = HealthReporter(recorder, self.name)
         self._failure = OngoingEvent(recorder, "health", "camera-failed", self.name)
-        self._intake = Intake(limits.stop_after_stalled_s, self._silent)
+        self._source = FrameSource(limits.stop_after_stalled_s, self._silent)
         self._is_unfit = False
         self._inspected = self._unfit = self._warned = self._alarmed = 0
         self._shapes_warned: set[tuple[int, int]] = set()
@@ -98,9 +98,9 @@ class Inspection:
             return self._next or self._setup
 
     @property
-    def turn_s(self) -> float:
-        """How long the loop has been at the turn at hand: it waits, scores, or hangs."""
-        return self._intake.turn_s
+    def iteration_s(self) -> float:
+        """How long the current iteration has taken so far: it waits, scores, or hangs."""
+        return self._source.iteration_s
 
     @property
     def failed(self) -> bool:
@@ -115,7 +115,7 @@ class Inspection:
         """
         pause_s = SHORTEST_RETRY_S
         while not self._is_over():
-            self._intake.turn()
+            self._source.begin_iteration()
             inspected_before = self._inspected
             try:
                 if self._inspect_camera():
@@ -127,7 +127,7 @@ class Inspection:
                     pause_s = SHORTEST_RETRY_S
                 self._not_inspecting(str(error))
                 self._failure.start(str(error))
-                self._intake.wait(pause_s)
+                self._source.wait(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     def finish(self) -> None:
@@ -147,7 +147,7 @@ class Inspection:
 
     def stop(self) -> None:
         """Finish the frame at hand and end `run`; callable from any thread."""
-        self._intake.stop()
+        self._source.stop()
 
     def switch(self, setup: Setup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
@@ -161,11 +161,11 @@ class Inspection:
                 dropped.detector.close()
             reopen = setup.camera != self._setup.camera
         if reopen:
-            self._intake.close()
+            self._source.close()
 
     def counters(self) -> Counters:
         """Frames and alerts so far."""
-        skipped, lost = self._unfit + self._intake.skipped, self._intake.lost
+        skipped, lost = self._unfit + self._source.skipped, self._source.lost
         return Counters(
             frames_seen=self._inspected + skipped + lost,
             frames_inspected=self._inspected,
@@ -178,12 +178,12 @@ class Inspection:
 
     def _inspect_camera(self) -> bool:
         """Inspect what the camera gives; whether that was all, rather than a switch of cameras."""
-        with self._intake.taking(self._open_camera()) as camera:
+        with self._source.opened(self._open_camera()) as camera:
             self._state.change(self.name, source=camera.source)
             self._say_start(camera)
             self._health.begin(self._setup, live=camera.live)
             try:
-                while not self._is_over() and (frame := self._intake.frame()) is not None:
+                while not self._is_over() and (frame := self._source.frame()) is not None:
                     if self._take_setup(camera_stays=True):
                         self._health.begin(self._setup, live=camera.live)
                     if self._is_fit(frame):
@@ -315,7 +315,7 @@ class Inspection:
 
     def _is_over(self) -> bool:
         limit = self._limits.max_frames
-        return self._intake.stopped or (limit is not None and self._inspected >= limit)
+        return self._source.stopped or (limit is not None and self._inspected >= limit)
 
     def _silent(self, reason: str, say_it: bool) -> None:
         self._health.no_frame(reason)
