@@ -21,7 +21,7 @@ from semedge.sinks.console import ConsoleSink
 from semedge.sinks.registry import open_sinks
 from semedge.station.config.station import Station, load_station
 from semedge.station.connections import Connections, PagePlan
-from semedge.station.control import Plan
+from semedge.station.control import StationPlan
 from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import Defaults, choose_lines, load_lines
 from semedge.station.systemd import SHORTEST_HANG_S
@@ -188,7 +188,7 @@ def watch(
         plan = _plan(ctx, read)
     except SemedgeError as error:
         raise click.UsageError(str(error)) from error
-    choices = list(plan.choices.values())
+    choices = list(plan.cameras.values())
     if any(choice.detector is choice.recipe is None for choice in choices):
         logger.info(
             "Using the demo detector; it knows simulated fibres only.",
@@ -219,7 +219,7 @@ def watch(
     gc.freeze()
 
 
-def _plan(ctx: click.Context, station: Station) -> Plan:
+def _plan(ctx: click.Context, station: Station) -> StationPlan:
     """What to watch, by the station file and what wins over it."""
     options = {**ctx.params, **_changed_since(ctx, station)}
     defaults = Defaults(
@@ -236,7 +236,7 @@ def _plan(ctx: click.Context, station: Station) -> Plan:
     choices = {choice.name: choice for choice in choose_lines(station, defaults)}
     path = ctx.params["station"]
     again = None if path is None else lambda: _plan(ctx, load_station(path))
-    return Plan(choices, station.station.recipes, again)
+    return StationPlan(choices, station.station.recipes, again)
 
 
 def _changed_since(ctx: click.Context, station: Station) -> dict[str, Any]:

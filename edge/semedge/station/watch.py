@@ -20,10 +20,10 @@ from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 from semedge.station.camera_setup import Line
 from semedge.station.connections import Connections
-from semedge.station.control import Plan, StationControl
+from semedge.station.control import StationControl, StationPlan
 from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.limits import RunLimits
-from semedge.station.inspection.loop import Inspection
+from semedge.station.inspection.loop import CameraLoop
 from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import Retention
@@ -43,7 +43,7 @@ STOP_TIMEOUT_S = 1.0
 
 
 UNLIMITED = RunLimits()
-NO_PLAN = Plan()
+NO_PLAN = StationPlan()
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Watch:
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,
-        plan: Plan = NO_PLAN,
+        plan: StationPlan = NO_PLAN,
         connections: Connections | None = None,
     ) -> None:
         self.state = StationState(settings.station, [line.name for line in lines])
@@ -170,7 +170,7 @@ class Watch:
         self._qualification = Qualification(journal, self.state, required=settings.require_check)
         self._workers = [
             _Worker(
-                Inspection(
+                CameraLoop(
                     line,
                     recorder,
                     self._pictures,
@@ -185,8 +185,8 @@ class Watch:
             )
             for line in lines
         ]
-        inspections = [worker.inspection for worker in self._workers]
-        self.control = StationControl(inspections, recorder, journal, plan)
+        loops = [worker.loop for worker in self._workers]
+        self.control = StationControl(loops, recorder, journal, plan)
         self._connections = connections or Connections(sinks)
         self._heartbeat = Heartbeat(settings.hang_after_s)
 
@@ -222,7 +222,7 @@ class Watch:
             worker.check()
         snapshot = self.state.snapshot()
         return WatchSummary(
-            {worker.inspection.name: worker.inspection.counters() for worker in self._workers},
+            {worker.loop.name: worker.loop.counters() for worker in self._workers},
             time.monotonic() - started_s,
             {name: camera.latency_ms.get("total") for name, camera in snapshot.cameras.items()},
         )
@@ -230,7 +230,7 @@ class Watch:
     def stop(self) -> None:
         """Finish the frames at hand and end `run`; callable from any thread."""
         for worker in self._workers:
-            worker.inspection.stop()
+            worker.loop.stop()
 
     def _end_what_a_kill_left(self) -> None:
         for event in self._journal.unended_events():
@@ -251,9 +251,7 @@ class Watch:
             signals = self._signals.wait(ITERATION_S)
             if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
-            iterations_s = [
-                each.inspection.iteration_s for each in self._workers if each.is_alive()
-            ]
+            iterations_s = [each.loop.iteration_s for each in self._workers if each.is_alive()]
             self._heartbeat.beat(max(iterations_s, default=0.0), self.state.snapshot())
             if signal.SIGHUP in signals:
                 # Loading a detector takes seconds, in which the station can still be stopped.
@@ -274,8 +272,8 @@ class Watch:
             self._heartbeat.reloaded()
 
     def _refresh_qualification(self) -> None:
-        inspections = [worker.inspection for worker in self._workers]
-        self._qualification.refresh({each.name: each.setup.active_setup for each in inspections})
+        loops = [worker.loop for worker in self._workers]
+        self._qualification.refresh({each.name: each.setup.active_setup for each in loops})
 
     def _check_disk(self) -> None:
         """Leave out pictures and scores that the disk has no room for."""
@@ -293,7 +291,7 @@ class Watch:
             self._scores.store()
             self._refresh_qualification()
             for worker in self._workers:
-                worker.inspection.count()
+                worker.loop.count()
         except SemedgeError as error:
             self._journal_fails.start(str(error))
         else:
@@ -306,7 +304,7 @@ class Watch:
             worker.join(max(0.0, until_s - time.monotonic()))
         for worker in self._workers:
             if not worker.is_alive():
-                worker.inspection.finish()
+                worker.loop.finish()
         with contextlib.suppress(SemedgeError):
             self._scores.store(ended=True)
 
@@ -314,16 +312,16 @@ class Watch:
 class _Worker(threading.Thread):
     """An inspection's thread, which wakes the main one at its end."""
 
-    def __init__(self, inspection: Inspection, signals: SignalPipe) -> None:
-        super().__init__(name=f"inspection-{inspection.name}", daemon=True)
-        self.inspection = inspection
+    def __init__(self, loop: CameraLoop, signals: SignalPipe) -> None:
+        super().__init__(name=f"inspection-{loop.name}", daemon=True)
+        self.loop = loop
         self._signals = signals
         self._error: BaseException | None = None
 
     def run(self) -> None:
         """Inspect; what ends it is kept for `check`."""
         try:
-            self.inspection.run()
+            self.loop.run()
         except BaseException as error:
             self._error = error
         self._signals.wake()

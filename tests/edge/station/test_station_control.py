@@ -21,7 +21,7 @@ from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.station.camera_setup import SourceChoice
 from semedge.station.config.sections import DecisionSection
-from semedge.station.control import Plan
+from semedge.station.control import StationPlan
 from semedge.station.load import LineChoice, load_lines
 from semedge.station.watch import Watch, WatchSettings
 
@@ -47,9 +47,9 @@ class Station:
     choice: LineChoice
     collector: Collector = field(default_factory=Collector)
 
-    def watch(self, journal: Journal, *script: object, again: Callable | None = None) -> Watch:
+    def watch(self, journal: Journal, *script: object, reload: Callable | None = None) -> Watch:
         choice = replace(self.choice, camera=Scripted("script", script=script))
-        plan = Plan({"left": choice}, self.folder, again)
+        plan = StationPlan({"left": choice}, self.folder, reload)
         lines = load_lines([choice])
         settings = WatchSettings(self.folder / "pictures")
         return Watch(lines, journal, [self.collector], settings, plan)
@@ -93,7 +93,7 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
         again = station.watch(journal, FILMED, NORMAL)
         assert again.run().counters.alerts == 0
         assert again.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
-        # Who asks for the file's own levels again forgets that they were moved.
+        # Who asks for the file's own levels again deletes the override.
         again.control.set_levels("left", Levels(threshold), "page")
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
     ((who, camera, action, before, after), _) = station.rows(
@@ -102,13 +102,13 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
     assert (who, camera, action) == ("page", "left", "levels")
     assert json.loads(before)["alarm"] == threshold
     assert json.loads(after)["alarm"] == 1e6
-    told = [event for event in station.collector.events if event.kind == "recipe"]
-    assert [event.code for event in told] == ["levels-changed", "levels-changed"]
-    assert "page changed what left is judged by: alarm" in told[0].message
+    reported = [event for event in station.collector.events if event.kind == "recipe"]
+    assert [event.code for event in reported] == ["levels-changed", "levels-changed"]
+    assert "page changed the setup of left: alarm" in reported[0].message
     assert station.rows("SELECT threshold FROM runs")[:2] == [(threshold,), (1e6,)]
 
 
-def test_what_was_set_gives_way_when_the_station_file_asks_for_something_new(
+def test_an_override_gives_way_when_the_station_file_asks_for_something_new(
     station: Station,
 ) -> None:
     with Journal(station.journal_file) as journal:
@@ -172,7 +172,7 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     assert station.rows("SELECT count(*) FROM audit") == [(0,)]
 
 
-def test_a_recipe_that_changed_since_is_not_taken_up_again(
+def test_an_override_by_a_recipe_that_changed_since_is_not_applied(
     station: Station, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
@@ -180,7 +180,7 @@ def test_a_recipe_that_changed_since_is_not_taken_up_again(
         station.watch(journal).control.switch_recipe("left", path, "page")
         make_recipe(path, decision={"alarm": 2e6})
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
-    assert "is not taken up again" in capsys.readouterr().err
+    assert "has changed since it was switched to" in capsys.readouterr().err
 
 
 def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> None:
@@ -202,7 +202,7 @@ def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> N
         choice = replace(station.choice, camera=Particular("script"))
         lines = load_lines([choice])
         settings = WatchSettings(station.folder / "pictures")
-        plan = Plan({"left": choice})
+        plan = StationPlan({"left": choice})
         watch = Watch(lines, journal, [station.collector], settings, plan)
         assert watch.run().counters.frames_inspected == 4
         assert watch.state.snapshot().cameras["left"].active_setup.recipe is None
@@ -219,13 +219,13 @@ def test_the_station_file_is_read_again(station: Station) -> None:
         return FILMED
 
     with Journal(station.journal_file) as journal:
-        watch = station.watch(journal, NORMAL, reload, reload, again=lambda: plans[0])
-        choice = watch.control._plan.choices["left"]
-        plans.append(Plan({"left": replace(choice, decision=DecisionSection(alarm=1e6))}))
-        plans[0] = replace(plans[0], again=lambda: plans[0])
+        watch = station.watch(journal, NORMAL, reload, reload, reload=lambda: plans[0])
+        choice = watch.control._plan.cameras["left"]
+        plans.append(StationPlan({"left": replace(choice, decision=DecisionSection(alarm=1e6))}))
+        plans[0] = replace(plans[0], reload=lambda: plans[0])
         assert watch.run().counters.alerts == 0
     assert station.rows("SELECT who, action FROM audit") == [("SIGHUP", "reload")]
     with Journal(station.journal_file) as journal:
-        watch = station.watch(journal, again=lambda: Plan({"right": choice}))
+        watch = station.watch(journal, reload=lambda: StationPlan({"right": choice}))
         with pytest.raises(SemedgeError, match="names the cameras right, and left are watched"):
             watch.control.reload("SIGHUP")

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 LONGEST_RETRY_S = 30.0
 
 
-class Inspection:
+class CameraLoop:
     """Takes a camera's frames, scores them, and tells of defects.
 
     Parameters
