@@ -24,6 +24,7 @@ from semedge.station.control import StationControl, StationPlan
 from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.limits import RunLimits
 from semedge.station.inspection.loop import CameraLoop
+from semedge.station.inspection.outputs import LoopOutputs
 from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import Retention
@@ -168,15 +169,12 @@ class Watch:
         )
         self._signals = SignalPipe()
         self._qualification = Qualification(journal, self.state, required=settings.require_check)
+        outputs = LoopOutputs(recorder, self._pictures, self._scores, journal, self.state)
         self._workers = [
             _Worker(
                 CameraLoop(
                     line,
-                    recorder,
-                    self._pictures,
-                    journal,
-                    self._scores,
-                    self.state,
+                    outputs,
                     settings.limits,
                     self._qualification,
                     keep_trying=len(lines) > 1,
@@ -197,6 +195,8 @@ class Watch:
         what was raised before is in the journal.
         """
         started_s = time.monotonic()
+        for worker in self._workers:
+            worker.loop.begin()
         self._end_what_a_kill_left()
         self._check_disk()
         self.control.restore()

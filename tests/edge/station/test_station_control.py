@@ -24,6 +24,7 @@ from semedge.station.config.sections import DecisionSection
 from semedge.station.control import StationPlan
 from semedge.station.load import LineChoice, load_lines
 from semedge.station.watch import Watch, WatchSettings
+from semedge_calibration import Calibration
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
@@ -84,9 +85,9 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
         watch.control.set_levels("left", Levels(1e6), "page")
         return FILMED
 
+    threshold = Calibration.from_json(station.choice.calibration.read_text()).threshold
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal, FILMED, NORMAL, move, NORMAL)
-        threshold = watch.state.snapshot().cameras["left"].active_setup.levels.alarm
         watch.run()
         assert watch.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
         assert defects(station) == [(0, "start"), (0, "end")]

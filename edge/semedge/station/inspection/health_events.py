@@ -21,9 +21,18 @@ class HealthReporter:
         Takes the events.
     camera
         Name of the camera.
+
+    Attributes
+    ----------
+    is_fit
+        Whether the last picture could be inspected.
+    unfit_frames
+        Frames so far whose pictures could not.
     """
 
     def __init__(self, recorder: EventRecorder, camera: str) -> None:
+        self.is_fit = True
+        self.unfit_frames = 0
         self._recorder = recorder
         self._camera = camera
         self._health: CameraHealth | None = None
@@ -50,6 +59,8 @@ class HealthReporter:
         assert self._health is not None
         seen = self._health.observe(frame, time.monotonic())
         self._report(seen.changes)
+        self.is_fit = not seen.reason
+        self.unfit_frames += not self.is_fit
         return seen.reason
 
     def no_frame(self, reason: str) -> None:
