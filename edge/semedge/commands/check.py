@@ -16,9 +16,9 @@ from semedge.station.camera_plan import CameraPlan, plan_cameras
 from semedge.station.camera_setup import Setup
 from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
 from semedge.station.config.station import Station, load_station
-from semedge.station.inspection.trust import note_passed
-from semedge.station.overrides import setup_in_force
-from semedge.station.recorder import one_message
+from semedge.station.overrides import load_with_overrides
+from semedge.station.qualification import note_challenge
+from semedge.station.recorder import new_event
 
 
 @click.command()
@@ -68,7 +68,7 @@ def check(
 def _check(
     station: Station, journal: Journal, plan: CameraPlan, settings: ChallengeSettings
 ) -> ChallengeResult:
-    setup = setup_in_force(journal, plan)
+    setup = load_with_overrides(journal, plan)
     try:
         result = run_challenge(setup, settings)
         _note(station, journal, plan.name, setup, result)
@@ -80,7 +80,7 @@ def _check(
 def _note(
     station: Station, journal: Journal, camera: str, setup: Setup, result: ChallengeResult
 ) -> None:
-    event = one_message(
+    event = new_event(
         station.station.name,
         "check",
         "passed" if result.passed else "failed",
@@ -95,7 +95,7 @@ def _note(
         },
     )
     journal.add_event(event, ["console", *station.sinks])
-    note_passed(journal, camera, setup.in_force, result.passed)
+    note_challenge(journal, camera, setup.active_setup, passed=result.passed)
 
 
 def _challenge(station: Station, camera: str) -> ChallengeSettings:

@@ -19,10 +19,11 @@ from semedge.sinks.registry import open_sinks
 from semedge.station.camera_plan import plan_cameras
 from semedge.station.config.sections import DEFAULT_PICTURES
 from semedge.station.config.station import Station, load_station
-from semedge.station.connections import LEAST_PATIENCE_S, Outside, PagePlan
-from semedge.station.control import Plan
-from semedge.station.inspection.limits import Limits
+from semedge.station.connections import Connections, PagePlan
+from semedge.station.control import StationPlan
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import load_cameras
+from semedge.station.systemd import SHORTEST_HANG_S
 from semedge.station.watch import Watch, WatchSettings
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
         plan = _plan(read, station, given)
     except SemedgeError as error:
         raise click.UsageError(str(error)) from error
-    plans = list(plan.choices.values())
+    plans = list(plan.cameras.values())
     if any(each.detector.file is each.recipe is None for each in plans):
         logger.info(
             "Using the demo detector; it knows simulated fibres only.",
@@ -65,21 +66,21 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
         )
     journal = read.journal.file or DEFAULT_JOURNAL
     pictures = read.journal.pictures or DEFAULT_PICTURES
-    stops = read.watch
     settings = WatchSettings(
         pictures,
         read.station.name,
-        Limits(stops.max_frames, stops.stop_after_stalled_s, stops.require_check, read.drift),
+        RunLimits(read.watch.max_frames, read.watch.stop_after_stalled_s),
         read.retention,
+        read.watch.require_check,
+        SHORTEST_HANG_S + 3 * max(each.camera.timeout_s for each in plans),
     )
     cameras = load_cameras(plans)
     try:
         with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
             sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
             page = None if read.web is None else PagePlan(read.web, journal, pictures)
-            patience_s = LEAST_PATIENCE_S + 3 * max(each.camera.timeout_s for each in plans)
-            outside = Outside(sinks, page, patience_s)
-            summary = Watch(cameras, opened, sinks, settings, plan, outside).run()
+            connections = Connections(sinks, page)
+            summary = Watch(cameras, opened, sinks, settings, plan, connections).run()
     finally:
         for camera in cameras:
             camera.setup.detector.close()
@@ -95,8 +96,8 @@ def _read(station: Path | None, given: GivenSettings) -> Station:
     return given.over(Station() if station is None else load_station(station))
 
 
-def _plan(read: Station, station: Path | None, given: GivenSettings) -> Plan:
+def _plan(read: Station, station: Path | None, given: GivenSettings) -> StationPlan:
     """What to watch, and how that is read again from the station file."""
     plans = {plan.name: plan for plan in plan_cameras(read)}
     again = None if station is None else lambda: _plan(_read(station, given), station, given)
-    return Plan(plans, read.station.recipes, again)
+    return StationPlan(plans, read.station.recipes, again)

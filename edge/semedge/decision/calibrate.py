@@ -16,7 +16,7 @@ import numpy as np
 from semedge.core.console import progress
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.appearance import Look, appearance_of, look_at
+from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
 from semedge.decision.fields import split_frame
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
@@ -36,7 +36,7 @@ QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
 NAMES_SHOWN = 3
 
 
-class FrameSource(Protocol):
+class NormalFrames(Protocol):
     """What a calibration needs of a `Camera`; `skipped` names what could not be decoded."""
 
     @property
@@ -109,8 +109,8 @@ class NormalScores:
         Height and width of what was scored.
     frames
         Number of frames scored.
-    looks
-        How each of them looks.
+    appearances
+        What was measured of each of them.
     training
         Sources of frames that the detector was trained on.
     copies
@@ -121,14 +121,14 @@ class NormalScores:
     groups: list[Hashable] = field(default_factory=list)
     shape: tuple[int, int] | None = None
     frames: int = 0
-    looks: list[Look] = field(default_factory=list)
+    appearances: list[FrameAppearance] = field(default_factory=list)
     training: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
 
 def calibrate_detector(
     detector: Detector,
-    source: FrameSource,
+    source: NormalFrames,
     request: CalibrationRequest,
     *,
     max_frames: int | None = None,
@@ -188,14 +188,14 @@ def calibrate_detector(
             name: float(np.quantile(normal.scores, float(name), method="lower"))
             for name in QUANTILES
         },
-        appearance=appearance_of(normal.looks),
+        appearance=common_appearance(normal.appearances),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=tuple(_warnings(normal, request, skipped)),
     )
 
 
 def check_request(request: CalibrationRequest) -> int:
-    """Independent frames that the request needs; `SemedgeError` where it makes no sense."""
+    """Independent frames that the request needs; `SemedgeError` where it is impossible."""
     try:
         return frames_needed(request.false_alarm_rate, request.confidence, request.method)
     except CalibrationError as error:
@@ -207,7 +207,7 @@ def score_normal_frames(
 ) -> NormalScores:
     """Score every frame, or every field of it.
 
-    Copies of an earlier frame are left out, since they tell nothing new. Frames of the training
+    Copies of an earlier frame are left out, since they add nothing new. Frames of the training
     are left out too, unless the request allows them; after the first, nothing more is scored,
     because the calibration will be refused.
     """
@@ -270,7 +270,7 @@ def _score_frame(
         normal.groups.append(len(normal.scores) if group is None else group)
         normal.scores.append(detector.score(part).frame_score)
     normal.frames += 1
-    normal.looks.append(look_at(frame))
+    normal.appearances.append(measure_frame(frame))
 
 
 def _choose_threshold(

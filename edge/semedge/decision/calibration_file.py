@@ -1,4 +1,4 @@
-"""The calibration's file: read, and held against the detector that it was made for."""
+"""The calibration's file: read, and checked against the detector that it was made for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMEDY = "run `semedge calibrate` for the detector in use"
 
 
 def calibration_sha256(calibration: Calibration) -> str:
-    """Digest of a calibration, whatever file it is kept in."""
+    """Digest of a calibration, whatever file it is in."""
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from semedge.core.section import Section
 
 @dataclass(frozen=True)
 class Levels:
-    """The scores from which on a frame warns and alarms.
+    """The scores above which a frame warns and alarms.
 
     Attributes
     ----------
@@ -39,14 +39,14 @@ class Levels:
 
     @property
     def lowest(self) -> float:
-        """The level from which on a frame counts."""
+        """The level above which a frame counts."""
         return self.alarm if self.warn is None else self.warn
 
     def level_of(self, score: float) -> Level | None:
-        """What a frame of this score does.
+        """The level that a frame of this score reaches.
 
         Equality is still normal, so that the calibration's guarantee holds with ties. A score that
-        is not a number alarms: a detector that broke down must not pass for a quiet line.
+        is NaN alarms: a detector that broke down must not pass for a line without defects.
         """
         if not score <= self.alarm:
             return "alarm"
@@ -122,7 +122,7 @@ class Defect:
     peak_score
         Largest score since its start.
     suppressed
-        Frames above the level that a cool-down kept quiet before its start.
+        Frames above the level during a cool-down before its start.
     """
 
     started_s: float
@@ -141,9 +141,9 @@ class Judgement:
     level
         The frame's own level, whatever came before.
     phases
-        What is to be told, in this order.
+        What is to be reported, in this order.
     defect
-        The defect that the phases are about, or that goes on; None where there is none.
+        The defect that the phases are about, or that is in progress; None where there is none.
     is_peak
         Whether the frame has the largest score of the defect so far.
     """
@@ -154,8 +154,8 @@ class Judgement:
     is_peak: bool = False
 
 
-class Decision:
-    """Judges the frames of one camera, one by one.
+class DefectTracker:
+    """Judges the frames of one camera, one by one, and tracks the defect that they show.
 
     Parameters
     ----------
@@ -171,14 +171,14 @@ class Decision:
         self._window: deque[Level | None] = deque(maxlen=settings.of_frames)
         self._defect: Defect | None = None
         self._normal_in_a_row = 0
-        self._told_s = -math.inf
-        self._quiet_until_s = -math.inf
-        self._quiet_level: Level | None = None
+        self._reported_s = -math.inf
+        self._cool_down_until_s = -math.inf
+        self._cool_down_level: Level | None = None
         self._suppressed = 0
 
     @property
     def defect(self) -> Defect | None:
-        """The defect that goes on."""
+        """The defect in progress."""
         return self._defect
 
     def judge(self, score: float, at_s: float) -> Judgement:
@@ -186,25 +186,25 @@ class Decision:
         level = self.levels.level_of(score)
         self._window.append(level)
         if self._defect is None:
-            judgement = self._judge_idle(level, score, at_s)
+            judgement = self._judge_without_defect(level, score, at_s)
         else:
-            judgement = self._judge_going_on(self._defect, level, score, at_s)
+            judgement = self._judge_during_defect(self._defect, level, score, at_s)
         if judgement.phases:
-            self._told_s = at_s
+            self._reported_s = at_s
         return judgement
 
     def end(self) -> Defect | None:
-        """End what goes on, because no more frames come; the defect that ended."""
+        """End the defect in progress, because no more frames come; the defect that ended."""
         ended, self._defect = self._defect, None
         self._window.clear()
         self._normal_in_a_row = 0
         return ended
 
-    def _judge_idle(self, level: Level | None, score: float, at_s: float) -> Judgement:
+    def _judge_without_defect(self, level: Level | None, score: float, at_s: float) -> Judgement:
         reached = self._reached()
         if level is None or reached is None:
             return Judgement(level)
-        if at_s < self._quiet_until_s and not _is_worse(reached, self._quiet_level):
+        if at_s < self._cool_down_until_s and not _is_worse(reached, self._cool_down_level):
             self._suppressed += 1
             return Judgement(level)
         above = sum(each is not None for each in self._window)
@@ -217,7 +217,7 @@ class Decision:
         self._defect = defect
         return Judgement(level, ("start",), defect, is_peak=True)
 
-    def _judge_going_on(
+    def _judge_during_defect(
         self, before: Defect, level: Level | None, score: float, at_s: float
     ) -> Judgement:
         if level is None:
@@ -239,9 +239,9 @@ class Decision:
             suppressed=before.suppressed,
         )
         self._defect = defect
-        due = at_s - self._told_s >= self.settings.update_every_s
-        told: tuple[Phase, ...] = ("update",) if worse or (is_peak and due) else ()
-        return Judgement(level, told, defect, is_peak)
+        due = at_s - self._reported_s >= self.settings.update_every_s
+        reported: tuple[Phase, ...] = ("update",) if worse or (is_peak and due) else ()
+        return Judgement(level, reported, defect, is_peak)
 
     def _reached(self) -> Level | None:
         """The highest level that enough of the last frames are at."""
@@ -254,8 +254,8 @@ class Decision:
 
     def _finish(self, defect: Defect, at_s: float) -> None:
         self._defect = None
-        self._quiet_until_s = at_s + self.settings.cool_down_s
-        self._quiet_level = defect.level
+        self._cool_down_until_s = at_s + self.settings.cool_down_s
+        self._cool_down_level = defect.level
 
 
 def _is_worse(level: Level, than: Level | None) -> bool:
@@ -263,5 +263,5 @@ def _is_worse(level: Level, than: Level | None) -> bool:
 
 
 def _is_larger(score: float, than: float) -> bool:
-    """Whether a score is the larger one; one that is not a number is larger than any."""
+    """Whether a score is the larger one; NaN is larger than any."""
     return score > than or (math.isnan(score) and not math.isnan(than))

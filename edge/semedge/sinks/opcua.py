@@ -205,10 +205,10 @@ class OpcUaSink(ServerSink):
 
     async def _ask(self, request: dict[str, Any]) -> tuple[bool, str]:
         """Carry a request out in another thread: it may load a detector."""
-        if not self._section.accept_settings or self._remote is None:
+        if not self._section.accept_settings or self._handler is None:
             return False, "This server accepts no settings; the station file decides that."
         try:
-            said = await asyncio.to_thread(self._remote.ask, request, f"opcua {self.name}")
+            said = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
         return True, said
@@ -246,7 +246,7 @@ class OpcUaSink(ServerSink):
     async def _refresh(self) -> None:
         """Bring the nodes up to the state."""
         assert self._state is not None
-        assert self._remote is not None
+        assert self._handler is not None
         snapshot, recipes = await asyncio.to_thread(self._look)
         await self._write("", STATION_NODES, station_values(snapshot, self.name))
         for name in self._cameras:
@@ -255,8 +255,8 @@ class OpcUaSink(ServerSink):
 
     def _look(self) -> Any:
         assert self._state is not None
-        assert self._remote is not None
-        return self._state.snapshot(), self._remote.recipes()
+        assert self._handler is not None
+        return self._state.snapshot(), self._handler.recipes()
 
 
 def _check(name: str, section: OpcUaSection) -> None:

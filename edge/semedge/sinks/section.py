@@ -10,7 +10,7 @@ from pydantic import Field
 from semedge.core.event import KINDS, Event, Kind, Level, Phase
 from semedge.core.section import Section
 from semedge.sinks.base import Sink
-from semedge.state.requests import Remote
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
 
@@ -45,7 +45,7 @@ class TwoWaySink(Protocol):
     One that is not attached delivers all the same, as for a test beside a running station.
     """
 
-    def attach(self, state: StationState, remote: Remote) -> None:
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Begin with that; called once, before the first delivery."""
 
 
@@ -61,10 +61,10 @@ class ChosenEvents:
         """The sink's name."""
         return self.sink.name
 
-    def attach(self, state: StationState, remote: Remote) -> None:
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Let the sink tell the state and take requests, where it can."""
         if isinstance(self.sink, TwoWaySink):
-            self.sink.attach(state, remote)
+            self.sink.attach(state, handler)
 
     def deliver(self, event: Event) -> None:
         """Hand the event over where it is wanted."""

@@ -19,7 +19,7 @@ from semedge.core.event import Event
 from semedge.sinks.base import DeliveryError
 from semedge.sinks.event_loop import LoopThread
 from semedge.sinks.section import SinkSection
-from semedge.state.requests import Remote
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
 logger = logging.getLogger(__name__)
@@ -64,19 +64,19 @@ class ServerSink(ABC):
         self._address = address
         self._cameras: list[str] = []
         self._state: StationState | None = None
-        self._remote: Remote | None = None
+        self._handler: RequestHandler | None = None
         self._loop: LoopThread | None = None
         self._server: Any = None
         self._listening = threading.Lock()
         self._closing = threading.Event()
         self._worker = threading.Thread(target=self._run, name=f"{protocol}-{name}", daemon=True)
 
-    def attach(self, state: StationState, remote: Remote) -> None:
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Listen soon, and show the state from then on; the inspection does not wait for that.
 
         Raises `SemedgeError` where the port cannot be had.
         """
-        self._state, self._remote = state, remote
+        self._state, self._handler = state, handler
         self._cameras = list(state.snapshot().cameras)[: self.most_cameras]
         host, port = self._address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

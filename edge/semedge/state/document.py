@@ -14,7 +14,7 @@ def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),
-        "armed": snapshot.armed,
+        "armed": snapshot.qualified,
         "started_at": utc_text(snapshot.started_at_s),
         "uptime_s": round(snapshot.uptime_s, 1),
         "cameras": {name: _camera(camera) for name, camera in snapshot.cameras.items()},
@@ -48,7 +48,7 @@ def station_verdict(snapshot: StationSnapshot) -> str:
 
     A station that is not armed vouches for nothing.
     """
-    if not snapshot.armed:
+    if not snapshot.qualified:
         return "not inspecting"
     verdicts = {camera_verdict(camera) for camera in snapshot.cameras.values()}
     for verdict in ("alarm", "not inspecting", "warn"):
@@ -58,7 +58,7 @@ def station_verdict(snapshot: StationSnapshot) -> str:
 
 
 def _camera(camera: CameraState) -> dict[str, Any]:
-    last, in_force, counters = camera.last, camera.in_force, camera.counters
+    last, active_setup, counters = camera.last, camera.active_setup, camera.counters
     return {
         "verdict": camera_verdict(camera),
         "activity": camera.activity,
@@ -68,13 +68,13 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "score": None if last is None else finite(last.score_map.frame_score),
         "sequence": None if last is None else last.frame.sequence,
         "captured_at": None if last is None else utc_text(last.frame.captured_at_s),
-        "alarm_level": None if in_force is None else in_force.levels.alarm,
-        "warn_level": None if in_force is None else in_force.levels.warn,
-        "threshold": None if in_force is None else in_force.threshold,
-        "guarantee": None if in_force is None else in_force.guarantee,
-        "recipe": None if in_force is None else in_force.recipe,
-        "recipe_version": None if in_force is None else in_force.recipe_version,
-        "detector_sha256": None if in_force is None else in_force.detector_sha256,
+        "alarm_level": None if active_setup is None else active_setup.levels.alarm,
+        "warn_level": None if active_setup is None else active_setup.levels.warn,
+        "threshold": None if active_setup is None else active_setup.threshold,
+        "guarantee": None if active_setup is None else active_setup.guarantee,
+        "recipe": None if active_setup is None else active_setup.recipe,
+        "recipe_version": None if active_setup is None else active_setup.recipe_version,
+        "detector_sha256": None if active_setup is None else active_setup.detector_sha256,
         "frames_seen": counters.frames_seen,
         "frames_inspected": counters.frames_inspected,
         "frames_skipped": counters.frames_skipped,

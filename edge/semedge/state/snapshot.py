@@ -48,7 +48,7 @@ class Inspected:
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveSetup:
     """What a camera's frames are judged by.
 
     Attributes
@@ -129,7 +129,7 @@ class CameraState:
         Since when, seconds since the Unix epoch.
     counters
         Frames and alerts since the start.
-    in_force
+    active_setup
         What its frames are judged by; None before it is known.
     last
         The frame inspected last.
@@ -153,7 +153,7 @@ class CameraState:
     reason: str = ""
     since_s: float = 0.0
     counters: Counters = NOTHING_COUNTED
-    in_force: InForce | None = None
+    active_setup: ActiveSetup | None = None
     last: Inspected | None = None
     defect: Event | None = None
     scores: tuple[ScorePoint, ...] = ()
@@ -212,7 +212,7 @@ class StationSnapshot:
         When the process began to watch, seconds since the Unix epoch.
     uptime_s
         Since then, by the monotonic clock.
-    armed
+    qualified
         Whether alerts count: False until the challenge set is passed, where one is asked for.
     cameras
         By name, in the order of the station file.
@@ -230,7 +230,7 @@ class StationSnapshot:
     name: str
     started_at_s: float
     uptime_s: float
-    armed: bool
+    qualified: bool
     cameras: Mapping[str, CameraState]
     events: tuple[Event, ...]
     sinks: tuple[SinkState, ...]

@@ -48,7 +48,7 @@ class StationState:
         self._version = 0
         self._started_at_s = time.time()
         self._started_s = time.monotonic()
-        self._armed = True
+        self._qualified = True
         self._disk = DiskState()
         self._boards = {name: _Board(name) for name in cameras}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -80,10 +80,12 @@ class StationState:
         """Call `hear` after each event, in the thread that tells of it: it must return at once."""
         self._hearers.append(hear)
 
-    def change_station(self, *, armed: bool | None = None, disk: DiskState | None = None) -> None:
+    def change_station(
+        self, *, qualified: bool | None = None, disk: DiskState | None = None
+    ) -> None:
         """Replace what is given."""
         with self._changing():
-            self._armed = self._armed if armed is None else armed
+            self._qualified = self._qualified if qualified is None else qualified
             self._disk = self._disk if disk is None else disk
 
     def connect(
@@ -103,7 +105,7 @@ class StationState:
                 name=self.name,
                 started_at_s=self._started_at_s,
                 uptime_s=time.monotonic() - self._started_s,
-                armed=self._armed,
+                qualified=self._qualified,
                 cameras={name: board.snapshot() for name, board in self._boards.items()},
                 events=tuple(self._events),
                 sinks=sinks,
@@ -197,8 +199,8 @@ class _Board:
 
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MINUTES_KEPT)
-        in_force = self._state.in_force
-        rate = None if in_force is None else in_force.promised_rate
+        active_setup = self._state.active_setup
+        rate = None if active_setup is None else active_setup.promised_rate
         expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import DecisionSettings
+from semedge.decision.drift import DriftSettings
 from semedge.decision.health import HealthSettings
-from semedge.station.camera_setup import DEFAULT_HEALTH, SourceChoice
+from semedge.station.camera_setup import DEFAULT_DRIFT, DEFAULT_HEALTH, SourceChoice
 from semedge.station.config.sections import CameraSection, DetectorSection, NamedCameraSection
 from semedge.station.config.station import Station
 
@@ -34,6 +35,8 @@ class CameraPlan:
         Levels and the rest of the decision.
     health
         When a picture is too bad to inspect.
+    drift
+        When a difference from the calibration is called drift.
     recipe
         A recipe, which stands for detector, calibration and decision.
     """
@@ -44,6 +47,7 @@ class CameraPlan:
     calibration: Path | None
     decision: DecisionSettings
     health: HealthSettings = DEFAULT_HEALTH
+    drift: DriftSettings = DEFAULT_DRIFT
     recipe: Path | None = None
 
 
@@ -85,6 +89,7 @@ def _plan_only_camera(station: Station) -> CameraPlan:
         calibration=None if recipe else _required(calibration, detector),
         decision=station.decision,
         health=station.health,
+        drift=station.drift,
         recipe=recipe,
     )
 
@@ -105,6 +110,7 @@ def _plan_named_camera(station: Station, name: str) -> CameraPlan:
         ),
         decision=section.decision or station.decision,
         health=section.health or station.health,
+        drift=station.drift,
         recipe=recipe,
     )
 

@@ -10,9 +10,10 @@ from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
 from semedge.cameras.stream import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
+from semedge.decision.drift import DriftSettings
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
-from semedge.state.snapshot import InForce
+from semedge.state.snapshot import ActiveSetup
 from semedge_calibration import Calibration
 
 
@@ -53,6 +54,7 @@ class SourceChoice:
 
 
 DEFAULT_HEALTH = HealthSettings()
+DEFAULT_DRIFT = DriftSettings()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Setup:
         When frames above a level are a defect; `levels` holds over the levels that it asks for.
     health
         When a picture is too bad to inspect.
+    drift
+        When a difference from the calibration is called drift.
     recipe
         Where all this came from; None where it was put together from files.
     """
@@ -90,12 +94,13 @@ class Setup:
     levels: Levels
     decision: DecisionSettings
     health: HealthSettings = DEFAULT_HEALTH
+    drift: DriftSettings = DEFAULT_DRIFT
     recipe: RecipeIdentity | None = None
 
     @property
-    def in_force(self) -> InForce:
+    def active_setup(self) -> ActiveSetup:
         """The setup for those who show it."""
-        return InForce(
+        return ActiveSetup(
             detector_sha256=self.detector.bundle.sha256,
             calibration_sha256=calibration_sha256(self.calibration),
             levels=self.levels,

@@ -42,6 +42,7 @@ def load_recipe(plan: CameraPlan, path: Path) -> Setup:
         decision.levels(calibration.threshold),
         decision,
         plan.health,
+        plan.drift,
         recipe.identity,
     )
 
@@ -60,6 +61,7 @@ def _load_files(plan: CameraPlan) -> Setup:
             plan.decision.levels(calibration.threshold),
             plan.decision,
             plan.health,
+            plan.drift,
         )
     except BaseException:
         detector.close()

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from semedge.core.errors import SemedgeError
 from semedge.journal.reader import Archive
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
+from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.metrics import CONTENT_TYPE, Metrics
@@ -52,7 +52,7 @@ class Page:
 
     Parameters
     ----------
-    state, remote
+    state, handler
         The station, and how it is asked for changes.
     archive
         Its events and their pictures.
@@ -65,16 +65,16 @@ class Page:
     def __init__(
         self,
         state: StationState,
-        remote: Remote,
+        handler: RequestHandler,
         archive: Archive,
         *,
         token: str | None,
         names: frozenset[str] | None,
     ) -> None:
         self.state = state
-        self.remote = remote
+        self.handler = handler
         self.archive = archive
-        self.broadcast = Broadcast(state, archive, remote.recipes)
+        self.broadcast = Broadcast(state, archive, handler.recipes)
         self.live = LivePictures(state)
         self.metrics = Metrics(state)
         self._token = token
@@ -203,8 +203,8 @@ def _add_health(app: FastAPI, page: Page) -> None:
             for name, camera in snapshot.cameras.items()
             if camera.activity != "inspecting"
         }
-        ready = snapshot.armed and not missing
-        document = {"ready": ready, "armed": snapshot.armed, "not_inspecting": missing}
+        ready = snapshot.qualified and not missing
+        document = {"ready": ready, "armed": snapshot.qualified, "not_inspecting": missing}
         return JSONResponse(document, 200 if ready else 503)
 
     @app.get("/metrics")
@@ -225,7 +225,7 @@ def _add_changes(app: FastAPI, page: Page) -> None:
         name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
         who = f"page: {name}" if name.isprintable() and name else "page"
         try:
-            said = await asyncio.to_thread(page.remote.ask, document, who)
+            said = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
             raise HTTPException(422, str(error)) from None
         return JSONResponse({"message": said})

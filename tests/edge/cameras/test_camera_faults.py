@@ -28,7 +28,7 @@ from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import CameraState
 from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
-from semedge.station.inspection.limits import Limits
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.watch import Watch, WatchSettings
 
 pytestmark = pytest.mark.alone
@@ -125,7 +125,7 @@ def start(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Iterator[C
                 for name, address in addresses.items()
             ]
             collector = Collector()
-            settings = WatchSettings(tmp_path / "pictures", "line 4", Limits())
+            settings = WatchSettings(tmp_path / "pictures", "line 4", RunLimits())
             stations.append(Station(Watch(lines, journal, [collector], settings), collector))
             return stations[-1]
 

@@ -17,7 +17,7 @@ from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
 from semedge.station.config.sections import DetectorSection
 from semedge.station.load import load_setup
-from semedge.station.overrides import asked_for, keep
+from semedge.station.overrides import fingerprint, save_override
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_levels_that_were_moved_at_run_time_are_what_is_checked(
         moved = type(setup)(
             setup.camera, setup.detector, setup.calibration, Levels(1e6), setup.decision
         )
-        keep(journal, "camera", moved, asked_for(setup), None)
+        save_override(journal, "camera", moved, fingerprint(setup), None)
     result = call("check", "--station", station)
     assert result.status == 1
     assert "0 of 2 bad samples were found" in result.out

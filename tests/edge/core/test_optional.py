@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from station_support import remote_of, running_station
+from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Secret
@@ -51,4 +51,9 @@ def test_the_page_names_the_extra_that_it_lacks(
     monkeypatch.setitem(sys.modules, package, None)
     state, control = running_station()
     with pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"):
-        PageServer(WebSection(port=0), state, remote_of(control), Archive(tmp_path / "j", tmp_path))
+        PageServer(
+            WebSection(port=0),
+            state,
+            request_handler_of(control),
+            Archive(tmp_path / "j", tmp_path),
+        )

@@ -26,7 +26,7 @@ def test_a_camera_is_loaded_with_its_levels(tiny_file: Path, calibration_file: P
         threshold = camera.setup.calibration.threshold
         assert camera.setup.levels == Levels(threshold, 1.0)
         assert camera.setup.decision == decision
-        assert camera.setup.in_force.threshold == threshold
+        assert camera.setup.active_setup.threshold == threshold
 
 
 def test_levels_that_do_not_fit_the_calibration_are_refused(

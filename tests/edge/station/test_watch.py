@@ -36,8 +36,8 @@ from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.journal.records import Counters
 from semedge.sinks.base import Sink
-from semedge.station.camera_setup import CameraChoice, Setup, StationCamera
-from semedge.station.inspection.limits import Limits
+from semedge.station.camera_setup import DEFAULT_DRIFT, CameraChoice, Setup, StationCamera
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.retention import RetentionSettings
 from semedge.station.watch import Watch, WatchSettings, WatchSummary
 
@@ -73,6 +73,7 @@ class Bench:
         pictures: Path | None = None,
         decision: dict[str, Any] | None = None,
         levels: Levels | None = None,
+        drift: DriftSettings = DEFAULT_DRIFT,
         **limits: Any,
     ) -> Watch:
         return self.prepare_lines(
@@ -82,6 +83,7 @@ class Bench:
             pictures=pictures,
             decision=decision,
             levels=levels,
+            drift=drift,
             **limits,
         )
 
@@ -94,6 +96,7 @@ class Bench:
         pictures: Path | None = None,
         decision: dict[str, Any] | None = None,
         levels: Levels | None = None,
+        drift: DriftSettings = DEFAULT_DRIFT,
         **limits: Any,
     ) -> Watch:
         calibration = load_calibration(self.calibration_file, self.detector)
@@ -104,6 +107,7 @@ class Bench:
                 calibration,
                 levels or Levels(calibration.threshold),
                 DecisionSettings(**(decision or {})),
+                drift=drift,
             )
             for name, camera in cameras.items()
         }
@@ -114,7 +118,7 @@ class Bench:
             WatchSettings(
                 pictures or self.folder / "pictures",
                 "line 4",
-                Limits(**limits),
+                RunLimits(**limits),
                 RetentionSettings(least_free_bytes=0),
             ),
         )
@@ -462,8 +466,8 @@ def test_the_state_shows_what_was_inspected(bench: Bench) -> None:
     assert camera.last is not None
     assert camera.last.frame.sequence == 2
     assert {"cut", "record", "total"} < set(camera.latency_ms)
-    assert camera.in_force is not None
-    assert camera.in_force.detector_sha256 == bench.detector.bundle.sha256
+    assert camera.active_setup is not None
+    assert camera.active_setup.detector_sha256 == bench.detector.bundle.sha256
     assert [event.phase for event in snapshot.events] == ["start", "end"]
     assert snapshot.pending == {}
     assert snapshot.sinks[0].delivered == 2

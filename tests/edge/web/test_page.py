@@ -21,7 +21,7 @@ import pytest
 from faults import Fault
 from page_support import TOKEN, PageStation, page_station
 from sinks_support import EVENT
-from station_support import remote_of, running_station
+from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.journal.reader import Archive
@@ -328,10 +328,10 @@ def test_ready_only_while_every_camera_inspects_and_it_is_armed(
     assert answer.status_code == 503
     assert answer.json()["not_inspecting"] == {"top": "No frame for 10 s."}
     station.state.change("top", activity="inspecting", reason="")
-    station.state.change_station(armed=False)
+    station.state.change_station(qualified=False)
     assert client.get("/readyz").status_code == 503
     assert client.get("/api/state").json()["verdict"] == "not inspecting"
-    station.state.change_station(armed=True)
+    station.state.change_station(qualified=True)
     assert client.get("/readyz").status_code == 200
 
 
@@ -421,7 +421,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         section = WebSection(port=holder.getsockname()[1])
         archive = Archive(tmp_path / "journal.sqlite", tmp_path)
         with pytest.raises(SemedgeError, match=r"cannot listen on 127\.0\.0\.1 port \d+ \(Address"):
-            PageServer(section, state, remote_of(control), archive)
+            PageServer(section, state, request_handler_of(control), archive)
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_page_without_events(tmp_path: Path) -> None:
