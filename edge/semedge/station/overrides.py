@@ -18,7 +18,7 @@ SETTING = "switched"
 
 
 def fingerprint(setup: Setup) -> dict[str, Any]:
-    """What tells a setup of the station file from another one."""
+    """What distinguishes a setup of the station file from another one."""
     return setup.active_setup.to_document() | {"decision": asdict(setup.decision)}
 
 
