@@ -138,7 +138,7 @@ class HealthChange:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one frame says of the camera.
+    """What one frame shows of the camera.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The station's state as a JSON document, for MQTT, the page and whoever asks."""
+"""The station's state as a JSON document, for MQTT, the page and other clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from semedge.state.snapshot import CameraState, StationSnapshot
 
 
 def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
-    """What `docs/wiring.md` describes; numbers that are none are null."""
+    """What `docs/wiring.md` describes; NaN and infinity are null."""
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),
@@ -44,9 +44,9 @@ def camera_verdict(camera: CameraState) -> str:
 
 
 def station_verdict(snapshot: StationSnapshot) -> str:
-    """The worst of the cameras' verdicts; an alarm counts for more than a camera that is out.
+    """The worst of the cameras' verdicts, an alarm before a camera that does not inspect.
 
-    A station that is not armed vouches for nothing.
+    A station that is not qualified is not inspecting.
     """
     if not snapshot.qualified:
         return "not inspecting"
@@ -58,7 +58,7 @@ def station_verdict(snapshot: StationSnapshot) -> str:
 
 
 def _camera(camera: CameraState) -> dict[str, Any]:
-    last, active_setup, counters = camera.last, camera.active_setup, camera.counters
+    last, active, counters = camera.last, camera.active_setup, camera.counters
     return {
         "verdict": camera_verdict(camera),
         "activity": camera.activity,
@@ -68,13 +68,13 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "score": None if last is None else finite(last.score_map.frame_score),
         "sequence": None if last is None else last.frame.sequence,
         "captured_at": None if last is None else utc_text(last.frame.captured_at_s),
-        "alarm_level": None if active_setup is None else active_setup.levels.alarm,
-        "warn_level": None if active_setup is None else active_setup.levels.warn,
-        "threshold": None if active_setup is None else active_setup.threshold,
-        "guarantee": None if active_setup is None else active_setup.guarantee,
-        "recipe": None if active_setup is None else active_setup.recipe,
-        "recipe_version": None if active_setup is None else active_setup.recipe_version,
-        "detector_sha256": None if active_setup is None else active_setup.detector_sha256,
+        "alarm_level": None if active is None else active.levels.alarm,
+        "warn_level": None if active is None else active.levels.warn,
+        "threshold": None if active is None else active.threshold,
+        "guarantee": None if active is None else active.guarantee,
+        "recipe": None if active is None else active.recipe,
+        "recipe_version": None if active is None else active.recipe_version,
+        "detector_sha256": None if active is None else active.detector_sha256,
         "frames_seen": counters.frames_seen,
         "frames_inspected": counters.frames_inspected,
         "frames_skipped": counters.frames_skipped,
@@ -92,5 +92,5 @@ def _camera(camera: CameraState) -> dict[str, Any]:
 
 
 def finite(value: float) -> float | None:
-    """The value as JSON can hold it."""
+    """The value, or None where it is NaN or infinite, which JSON has no number for."""
     return float(value) if math.isfinite(value) else None

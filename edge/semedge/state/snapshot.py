@@ -1,4 +1,4 @@
-"""What a station does at one moment, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+"""What a station does at one moment, for its page, metrics, MQTT, OPC UA and Modbus."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ActiveSetup:
     detector_sha256, calibration_sha256
         Digests of the detector and of the calibration.
     levels
-        The levels in force.
+        The active levels.
     threshold
         The calibration's own threshold.
     guarantee
@@ -83,7 +83,7 @@ class ActiveSetup:
         return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
 
     def to_document(self) -> dict[str, Any]:
-        """What a setup is recognized by, as the journal keeps it."""
+        """What a setup is recognized by, as the journal stores it."""
         return {
             "detector_sha256": self.detector_sha256,
             "calibration_sha256": self.calibration_sha256,
@@ -134,7 +134,7 @@ class CameraState:
     last
         The frame inspected last.
     defect
-        The newest message of the defect that goes on; None where there is none.
+        The newest event of the ongoing defect; None where there is none.
     scores
         History of the scores, oldest first.
     latency_ms
@@ -165,7 +165,7 @@ class CameraState:
 
 @dataclass(frozen=True)
 class SinkState:
-    """How a sink fares.
+    """How deliveries to a sink go.
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ class SinkState:
     last_error
         Why the last attempt failed; None where it did not.
     waiting_s
-        Time that the delivery at hand has taken so far; 0 where none is at hand.
+        Time that the current delivery has taken so far; 0 where there is none.
     """
 
     name: str
@@ -191,7 +191,7 @@ class SinkState:
 
 @dataclass(frozen=True)
 class DiskState:
-    """Room on the journal's disk, and what is left out for want of it."""
+    """Room on the journal's disk, and what is left out for lack of it."""
 
     free_bytes: int | None = None
     pictures_stopped: bool = False
@@ -213,13 +213,13 @@ class StationSnapshot:
     uptime_s
         Since then, by the monotonic clock.
     qualified
-        Whether alerts count: False until the challenge set is passed, where one is asked for.
+        Whether alerts count: False until the challenge set is passed, where that is required.
     cameras
         By name, in the order of the station file.
     events
-        The newest messages, newest last.
+        The newest events, newest last.
     sinks
-        How each sink fares.
+        How deliveries to each sink go.
     pending
         Events that wait, by sink.
     disk

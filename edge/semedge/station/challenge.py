@@ -1,4 +1,4 @@
-"""The challenge set: samples of known quality that a station must judge rightly to be trusted."""
+"""The challenge set: samples of known quality that a qualified camera must judge rightly."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChallengeResult:
     alarmed, missed
         Good samples that alarmed, and bad ones that did not.
     passed
-        Whether that is what was asked for.
+        Whether that is what the settings require.
     """
 
     golden: int
@@ -62,7 +62,7 @@ class ChallengeResult:
         """The result for people."""
         verdict = "passed" if self.passed else "FAILED"
         text = (
-            f"The challenge set is {verdict}: {len(self.alarmed)} of {self.golden} good samples "
+            f"The challenge set {verdict}: {len(self.alarmed)} of {self.golden} good samples "
             f"alarmed, {self.defects - len(self.missed)} of {self.defects} bad samples were found"
         )
         wrong = [*self.alarmed, *self.missed]
@@ -73,7 +73,7 @@ class ChallengeResult:
 
 
 def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
-    """Judge every sample by a setup; `SemedgeError` where a sample cannot be judged."""
+    """Judge every sample by a setup; `SemedgeError` where one cannot be judged."""
     golden, defects = (_judge(setup, samples) for samples in settings.folders)
     alarmed = tuple(source for source, alarms in golden if alarms)
     missed = tuple(source for source, alarms in defects if not alarms)

@@ -21,7 +21,7 @@ LEVELS = {"alarm", "warn"}
 
 
 def fingerprint(setup: Setup) -> dict[str, Any]:
-    """What tells a setup of the station file from another one."""
+    """What distinguishes a setup of the station file from another one."""
     decision = setup.decision.model_dump(exclude=LEVELS)
     return setup.active_setup.to_document() | {"decision": decision}
 

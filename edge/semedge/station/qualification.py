@@ -18,7 +18,7 @@ UNQUALIFIED = (
 
 
 class Qualification:
-    """Tells the cameras' loops whether they may judge; usable from every camera's thread.
+    """Whether the cameras' loops may judge; usable from every camera's thread.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ REMEDY = "copy it again from where it was made, or make it again with `semedge r
 
 
 class RecipeManifest(Record):
-    """What a recipe says of itself, `recipe.json` in the file."""
+    """The recipe's own record, `recipe.json` in the file."""
 
     format_version: Literal[1]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
@@ -63,7 +63,7 @@ class Recipe:
     sha256
         Digest of the whole file.
     manifest
-        What the recipe says of itself.
+        The recipe's own record.
     bundle, calibration_content
         The detector, and the calibration's file.
     """

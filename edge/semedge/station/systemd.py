@@ -45,7 +45,7 @@ class SystemdNotifier:
         self._notify(f"READY=1\nSTATUS={_one_line(status)}")
 
     def reloading(self) -> None:
-        """Settings are read again; `ready` says when that is done."""
+        """Settings are read again; call `ready` when that is done."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
@@ -76,7 +76,7 @@ class SystemdNotifier:
         try:
             self._socket.sendto(message.encode(), address)
         except OSError:
-            # Whoever started the service no longer listens, or is busy: inspection goes on.
+            # Whoever started the service no longer listens, or is busy: that stops no inspection.
             return
 
 

@@ -1,4 +1,4 @@
-"""A station at work: an inspection for each camera, the journal, and the sinks."""
+"""A running station: a loop for each camera, the journal, and the sinks."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ COUNT_EVERY_S = 5.0
 """Time between two records of the counters, so that a kill loses no more."""
 
 STOP_TIMEOUT_S = 1.0
-"""What the frames at hand get to be finished; a scorer that hangs is left behind."""
-
+"""Time to finish the current frames; a scorer that hangs is left behind."""
 
 UNLIMITED = RunLimits()
 NO_PLAN = StationPlan()
@@ -123,13 +122,13 @@ class WatchSummary:
 
 
 class Watch:
-    """Watches cameras, each in a thread of its own, and tells what happens.
+    """Watches cameras, each in its own thread, and records what happens.
 
     Parameters
     ----------
     lines
-        The cameras and their setups, each with a name of its own. With more than one, a camera
-        that fails is tried again while the others go on.
+        The cameras and their setups, each with its own name. With more than one, a camera that
+        fails is tried again while the others are inspected.
     journal
         Every event is on the disk here before it is delivered.
     sinks
@@ -137,7 +136,7 @@ class Watch:
     settings
         How long to watch, and where the pictures go.
     plan
-        What the cameras are told by the station file, so that it can be read again.
+        What the station file asks for, so that it can be read again.
     connections
         The page and the two-way sinks; opened and closed here.
     """
@@ -159,7 +158,7 @@ class Watch:
             settings.station, journal, self._delivery, self.state
         )
         self._pictures = EventPictures(settings.pictures)
-        self._journal_fails = OngoingEvent(recorder, "health", "journal-unwritable")
+        self._journal_unwritable = OngoingEvent(recorder, "health", "journal-unwritable")
         self._scores = ScoreLog(journal, settings.retention.scores_every_s)
         self._retention = Retention(
             settings.retention,
@@ -197,7 +196,7 @@ class Watch:
         started_s = time.monotonic()
         for worker in self._workers:
             worker.loop.begin()
-        self._end_what_a_kill_left()
+        self._end_interrupted_events()
         self._check_disk()
         self.control.restore()
         self._refresh_qualification()
@@ -209,7 +208,7 @@ class Watch:
                 for worker in self._workers:
                     worker.start()
                 try:
-                    self._attend()
+                    self._supervise()
                 finally:
                     self._heartbeat.stopping()
                     self._connections.stop()
@@ -228,24 +227,25 @@ class Watch:
         )
 
     def stop(self) -> None:
-        """Finish the frames at hand and end `run`; callable from any thread."""
+        """Finish the current frames and end `run`; callable from any thread."""
         for worker in self._workers:
             worker.loop.stop()
 
-    def _end_what_a_kill_left(self) -> None:
+    def _end_interrupted_events(self) -> None:
+        """End the events that a killed watch left without an end."""
         for event in self._journal.unended_events():
             self._recorder.record(
                 replace(
                     event,
                     phase="end",
-                    message="Over, because the watch that told of it was killed.",
+                    message="Over, because the watch that reported it was killed.",
                     raised_at_s=time.time(),
                     details={**event.details, "interrupted": True},
                 )
             )
 
-    def _attend(self) -> None:
-        """Mind the house while the cameras' threads work."""
+    def _supervise(self) -> None:
+        """Do the housekeeping while the cameras' threads work."""
         counted_s = time.monotonic()
         while any(worker.is_alive() for worker in self._workers):
             signals = self._signals.wait(ITERATION_S)
@@ -257,7 +257,7 @@ class Watch:
                 # Loading a detector takes seconds, in which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
             if time.monotonic() - counted_s > COUNT_EVERY_S:
-                self._keep_books()
+                self._housekeep()
                 counted_s = time.monotonic()
 
     def _reload(self) -> None:
@@ -282,8 +282,8 @@ class Watch:
         self._scores.set_paused(disk.scores_stopped)
         self.state.change_station(disk=disk)
 
-    def _keep_books(self) -> None:
-        """Bring to the disk what is due, and say where it takes nothing."""
+    def _housekeep(self) -> None:
+        """Write to the disk what is due, and report where it takes nothing."""
         self._check_disk()
         self._retention.clean()
         try:
@@ -293,9 +293,9 @@ class Watch:
             for worker in self._workers:
                 worker.loop.count()
         except SemedgeError as error:
-            self._journal_fails.start(str(error))
+            self._journal_unwritable.start(str(error))
         else:
-            self._journal_fails.end("The journal is written again; nothing was lost.")
+            self._journal_unwritable.end("The journal is written again; nothing was lost.")
 
     def _stop_workers(self) -> None:
         self.stop()
@@ -310,7 +310,7 @@ class Watch:
 
 
 class _Worker(threading.Thread):
-    """An inspection's thread, which wakes the main one at its end."""
+    """A loop's thread, which wakes the main one at its end."""
 
     def __init__(self, loop: CameraLoop, signals: SignalPipe) -> None:
         super().__init__(name=f"inspection-{loop.name}", daemon=True)
@@ -319,7 +319,7 @@ class _Worker(threading.Thread):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Inspect; what ends it is kept for `check`."""
+        """Run the loop; `check` raises what ends it."""
         try:
             self.loop.run()
         except BaseException as error:
@@ -327,6 +327,6 @@ class _Worker(threading.Thread):
         self._signals.wake()
 
     def check(self) -> None:
-        """Raise what ended the inspection."""
+        """Raise what ended the loop."""
         if self._error is not None:
             raise self._error

@@ -18,7 +18,7 @@ from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.journal.records import Counters
 from semedge.state.snapshot import ActiveSetup, DiskState, Inspected, SinkState
-from semedge.state.state import SCORES_KEPT, StationState
+from semedge.state.state import MAX_SCORES, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)
 ACTIVE_SETUP = ActiveSetup("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a promise", 0.01)
@@ -30,7 +30,7 @@ def inspected(number: int, score: float = 0.5, level: Level | None = None) -> In
     return Inspected(frame, ScoreMap(GRID, scores, {}), level, {"total": 10.0 + number})
 
 
-def test_a_snapshot_shows_what_was_told() -> None:
+def test_a_snapshot_shows_what_was_added() -> None:
     state = StationState("line 4", ["left", "right"])
     state.change("left", source="sim:1", activity="inspecting", active_setup=ACTIVE_SETUP)
     for number in range(3):
@@ -72,7 +72,7 @@ def test_a_snapshot_never_changes() -> None:
         before.qualified = False  # type: ignore[misc]
 
 
-def test_the_defect_that_goes_on_is_known() -> None:
+def test_the_ongoing_defect_is_shown() -> None:
     state = StationState("line 4", ["left"])
     update = replace(EVENT, phase="update")
     for event in (EVENT, update, replace(EVENT, kind="health", phase="end")):
@@ -85,10 +85,10 @@ def test_the_defect_that_goes_on_is_known() -> None:
 
 def test_the_history_is_bounded() -> None:
     state = StationState("line 4", ["left"])
-    for number in range(SCORES_KEPT + 5):
+    for number in range(MAX_SCORES + 5):
         state.inspected("left", inspected(number), Counters(number))
     scores = state.snapshot().cameras["left"].scores
-    assert (scores[0].sequence, len(scores)) == (5, SCORES_KEPT)
+    assert (scores[0].sequence, len(scores)) == (5, MAX_SCORES)
 
 
 def test_a_new_activity_begins_now_and_the_same_one_goes_on() -> None:

@@ -49,7 +49,7 @@ class FrameSource:
 
     @property
     def iteration_s(self) -> float:
-        """Time since the loop asked for a frame, or for another camera."""
+        """Time since the loop requested a frame, or another camera."""
         return time.monotonic() - self._iteration_began_s
 
     @property

@@ -8,7 +8,7 @@ from semedge.station.camera_setup import Setup
 
 
 class SetupSwitch:
-    """Hands setups from whoever asks for one to the camera's loop; usable from every thread.
+    """Passes setups from whoever requests one to the camera's loop; usable from every thread.
 
     A detector that is no longer used is closed, except the one of the first setup, which is its
     owner's to close.
