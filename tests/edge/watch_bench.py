@@ -21,7 +21,8 @@ from semedge.journal.records import RetentionSettings
 from semedge.sinks.base import Sink
 from semedge.station.camera_setup import USUAL_DRIFT, CameraChoice, Line, Setup
 from semedge.station.inspection.limits import RunLimits
-from semedge.station.watch import Watch, WatchSettings, WatchSummary
+from semedge.station.summary import WatchSummary
+from semedge.station.watch import Watch, WatchSettings
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
