@@ -21,7 +21,8 @@ from semedge.sinks.base import Sink
 from semedge.station.camera_setup import DEFAULT_DRIFT, CameraChoice, Setup, StationCamera
 from semedge.station.inspection.limits import RunLimits
 from semedge.station.retention import RetentionSettings
-from semedge.station.watch import Watch, WatchSettings, WatchSummary
+from semedge.station.summary import WatchSummary
+from semedge.station.watch import Watch, WatchSettings
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)

@@ -21,7 +21,8 @@ from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge.journal.journal import Journal
 from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
-from semedge.station.watch import Watch, WatchSettings, WatchSummary
+from semedge.station.summary import WatchSummary
+from semedge.station.watch import Watch, WatchSettings
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,12 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
@@ -29,6 +28,7 @@ from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import KEEP, Retention, RetentionSettings
 from semedge.station.signals import SignalPipe
+from semedge.station.summary import WatchSummary
 from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -72,53 +72,6 @@ class WatchSettings:
     retention: RetentionSettings = KEEP
     require_check: bool = False
     hang_after_s: float = SHORTEST_HANG_S
-
-
-@dataclass(frozen=True)
-class WatchSummary:
-    """What a run saw.
-
-    Attributes
-    ----------
-    cameras
-        Frames and alerts by camera.
-    elapsed_s
-        Length of the run.
-    latency_ms
-        By camera, median and 95 % quantile of the time from a frame's arrival to the end of its
-        recording, over its last frames; None where there were none.
-    """
-
-    cameras: Mapping[str, Counters]
-    elapsed_s: float
-    latency_ms: Mapping[str, tuple[float, float] | None]
-
-    @property
-    def counters(self) -> Counters:
-        """Frames and alerts of all cameras."""
-        return Counters(
-            **{
-                field.name: sum(getattr(each, field.name) for each in self.cameras.values())
-                for field in fields(Counters)
-            }
-        )
-
-    def sentences(self) -> list[str]:
-        """The summary for people, a sentence a camera."""
-        return [self._sentence(name) for name in self.cameras]
-
-    def _sentence(self, name: str) -> str:
-        counters, latency_ms = self.cameras[name], self.latency_ms[name]
-        rate_hz = counters.frames_inspected / max(self.elapsed_s, 1e-9)
-        text = (
-            f"{counters.frames_seen:,} frames seen, {counters.frames_inspected:,} inspected, "
-            f"{counters.frames_skipped:,} skipped, {counters.frames_lost:,} lost; "
-            f"{counters.alerts:,} alert{'' if counters.alerts == 1 else 's'}; "
-            f"{rate_hz:.1f} frames/s"
-        )
-        if latency_ms is not None:
-            text += f"; latency {latency_ms[0]:.0f} ms, p95 {latency_ms[1]:.0f} ms"
-        return f"{text}." if len(self.cameras) == 1 else f"{name}: {text}."
 
 
 class Watch:

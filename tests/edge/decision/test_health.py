@@ -83,7 +83,7 @@ def test_normal_frames_and_defects_are_no_problem(depth: Change) -> None:
 
 @pytest.mark.parametrize("depth", [lambda image: image, deep], ids=["8-bit", "16-bit"])
 @pytest.mark.parametrize(
-    ("spoil", "problem", "fit", "said"),
+    ("spoil", "problem", "fit", "sentence"),
     [
         (dark, "dark", [False] * 3, "The picture is dark .99 % of it is at most 0.0"),
         (saturated, "saturated", [False] * 3, "of the picture is white, and at most 2"),
@@ -92,7 +92,7 @@ def test_normal_frames_and_defects_are_no_problem(depth: Change) -> None:
     ],
 )
 def test_a_problem_starts_and_ends_once(
-    depth: Change, spoil: Change, problem: Problem, fit: list[bool], said: str
+    depth: Change, spoil: Change, problem: Problem, fit: list[bool], sentence: str
 ) -> None:
     bench = Bench()
     bench.show(map(depth, bench.normal(2)))
@@ -105,7 +105,7 @@ def test_a_problem_starts_and_ends_once(
     assert bench.fit == [False, False, True, True, True]
     start, end = bench.changes
     assert start.message.endswith(".")
-    assert re.search(said, start.message), start.message
+    assert re.search(sentence, start.message), start.message
     assert end.message.endswith(f"after {end.at_s - start.started_s:.1f} s.")
     assert end.started_s == start.started_s
     assert start.details["limit" if "limit" in start.details else "low"] > 0
@@ -169,10 +169,10 @@ def test_a_new_frame_size_is_a_new_picture() -> None:
 def test_a_missing_frame_is_a_problem_until_frames_come_again() -> None:
     bench = Bench()
     bench.show(bench.normal(1))
-    said = "The camera x gave no frame for 4 s; it is being reconnected."
-    (start,) = bench.health.no_frame(said, bench.at_s + 4)
-    assert (start.phase, start.problem, start.message) == ("start", "no-frame", said)
-    assert bench.health.no_frame(said, bench.at_s + 8) == ()
+    sentence = "The camera x gave no frame for 4 s; it is being reconnected."
+    (start,) = bench.health.no_frame(sentence, bench.at_s + 4)
+    assert (start.phase, start.problem, start.message) == ("start", "no-frame", sentence)
+    assert bench.health.no_frame(sentence, bench.at_s + 8) == ()
     bench.at_s += 60
     assert bench.show(bench.normal(3)) == [("end", "no-frame")]
     assert bench.fit == [True, True, True]
@@ -226,12 +226,14 @@ def test_large_frames_have_the_same_grays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "sentence"),
     [
         ({"frames_to_start": 0}, r"frames_to_start\n.*greater than or equal to 1.*input_value=0"),
         ({"inspect_during": ("dim",)}, r"inspect_during\.0\n.*'no-frame', .*input_value='dim'"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_settings_that_make_no_sense_are_refused(
+    settings: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
         HealthSettings(**settings)  # type: ignore[arg-type]

@@ -166,16 +166,16 @@ def test_a_command_switches_the_recipe_without_losing_a_frame(
         wait_for(lambda: running.inspected() > 5)
         done = call(*use, "film")
         assert done.status == 0, done.err
-        assert done.err == "Camera camera inspects by recipe film.\n"
+        assert "recipe film" in done.err
         wait_for(lambda: active_setup()["recipe"] == "film")
         assert active_setup()["alarm_level"] == 50.0
-        for name, said in (
-            ("bad", "The recipe .* is damaged or not a recipe"),
-            ("../film", "There is no recipe '../film'; in the folder of recipes are: bad, film"),
+        for name, values in (
+            ("bad", r"bad\.recipe"),
+            ("../film", r"'\.\./film'.* bad, film"),
         ):
             refused = call(*use, name)
             assert refused.status == 1
-            assert re.search(said, refused.err), refused.err
+            assert re.search(values, refused.err), refused.err
         monkeypatch.setenv("PAGE_TOKEN", "wrong")
         assert "The token is not the right one" in call(*use, "film").err
         before = running.inspected()

@@ -172,12 +172,12 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     gone = station.folder / "gone.recipe"
 
     def switch() -> NDArray:
-        for path, said in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
-            with pytest.raises(SemedgeError, match=said):
+        for path, reason in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
+            with pytest.raises(SemedgeError, match=reason):
                 watch.control.switch_recipe("left", path, "page")
-        with pytest.raises(SemedgeError, match="There is no camera 'right'; this station has left"):
+        with pytest.raises(SemedgeError, match=r"'right'.* left"):
             watch.control.switch_recipe("right", bad, "page")
-        with pytest.raises(SemedgeError, match="There is no event"):
+        with pytest.raises(SemedgeError, match="0" * 32):
             watch.control.acknowledge("0" * 32, "page")
         with pytest.raises(SemedgeError, match="no station file to read again"):
             watch.control.reload("page")
@@ -244,5 +244,5 @@ def test_the_station_file_is_read_again(station: Station) -> None:
     assert station.rows("SELECT who, action FROM audit") == [("SIGHUP", "reload")]
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal, reload=lambda: StationPlan({"right": planned}))
-        with pytest.raises(SemedgeError, match="names the cameras right, and left are watched"):
+        with pytest.raises(SemedgeError, match=r"right.* left"):
             watch.control.reload("SIGHUP")

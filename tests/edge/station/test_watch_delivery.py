@@ -69,8 +69,8 @@ def test_a_sink_that_refuses_is_tried_again(
         ("steady", 1, None),
     ]
     logged = capsys.readouterr().err
-    assert logged.count("Events wait: flaky did not take one (broker away); trying again.") == 1
-    assert logged.count("Events go out to flaky again.") == 1
+    assert logged.count("broker away") == 1
+    assert logged.count("flaky") == 2, "once when it refuses, once when it takes events again"
 
 
 def test_a_sink_that_raises_is_logged_and_the_inspection_continues(

@@ -26,7 +26,7 @@ def test_pictures_that_cannot_be_written_are_logged_and_the_alert_is_stored(
     bench.watch(ScriptedCamera(FILMED), [collector], pictures=bench.folder / "occupied")
     assert collector.alerts[0].frame_picture is None
     assert collector.alerts[0].overlay_picture is None
-    assert capsys.readouterr().err.count("The event has no picture: ") == 2
+    assert str(bench.folder / "occupied") in capsys.readouterr().err
     assert bench.rows("SELECT count(*) FROM events") == [(2,)]
 
 

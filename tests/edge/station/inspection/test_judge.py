@@ -25,7 +25,7 @@ def test_frames_of_another_size_are_inspected_and_logged_once(
 
 
 def test_a_frame_smaller_than_a_patch_ends_the_watch(bench: WatchBench) -> None:
-    with pytest.raises(SemedgeError, match="40x20 px is smaller than a patch of 32x32 px"):
+    with pytest.raises(SemedgeError, match=r"40x20 px.* 32x32 px"):
         bench.watch(ScriptedCamera(FILMED, NORMAL[:20, :40]))
     assert bench.rows("SELECT alerts, ended_at IS NOT NULL FROM runs") == [(1, 1)]
     assert bench.rows("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL") == [(0,)]
