@@ -20,9 +20,9 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.section import Secret
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
 from semedge.journal.reader import Archive
 from semedge.state.snapshot import Inspected

@@ -206,6 +206,14 @@ class Manifest(Record):
     training: Training
     parity: dict[str, Parity]
 
+    @property
+    def all_scores(self) -> dict[str, dict[str, float]]:
+        """Weights of every score by its name; the one that frames are judged by comes first."""
+        others = {
+            name: self.scores[name] for name in sorted(self.scores) if name != self.score.name
+        }
+        return {self.score.name: self.score.weights, **others}
+
     @model_validator(mode="after")
     def _names_resolve(self) -> Manifest:
         arrays = {name.removesuffix(".npy") for name in self.members if name.endswith(".npy")}

@@ -17,8 +17,8 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event, Kind, Level
 from semedge.core.files import write_atomically
 from semedge.core.frame import Frame
-from semedge.inference.detector import ScoreMap
 from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Journal
 from semedge.journal.records import Run
 from semedge.sinks.delivery import Delivery

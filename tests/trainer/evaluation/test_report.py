@@ -25,7 +25,6 @@ from semedge.inference.bundle import read_bundle
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.evaluation import report as reports
 from semedge_trainer.evaluation.bootstrap import HALF_BINS
-from semedge_trainer.evaluation.bundle_scorer import cropped
 from semedge_trainer.evaluation.distribution import BINS, Distribution
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
@@ -171,11 +170,12 @@ class Brightness:
     """Scores a patch by its mean gray value."""
 
     facts: ClassVar = {"name": "brightness"}
-    patch_px = stride_px = thesis_patch_px = 32
+    patch_px = stride_px = 32
+    whole_frames = False
     trained_on = ()
 
     def score_chosen(self, image: NDArray, grid: PatchGrid, chosen: NDArray) -> dict[str, NDArray]:
-        patches = grid.cut(cropped(image, grid))[chosen]
+        patches = grid.cut(grid.crop(image))[chosen]
         return {"brightness": patches.mean(axis=(1, 2, 3)).astype(np.float32)}
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from semedge.core.event import Event, Phase
 from semedge.core.frame import Frame
 from semedge.decision.defect import Defect, Judgement
-from semedge.inference.detector import ScoreMap
-from semedge.inference.regions import find_regions
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Run
 from semedge.station.camera_setup import Setup
 from semedge.station.recorder import Pictures, Recorder
@@ -131,7 +130,7 @@ class DefectTeller:
             captured_at_s=frame.captured_at_s,
             frame_score=score_map.frame_score,
             peak_px=score_map.peak_px,
-            regions=find_regions(score_map, setup.levels.lowest),
+            regions=score_map.regions(setup.levels.lowest),
             frame_picture=pictures.frame,
             overlay_picture=pictures.overlay,
         )
