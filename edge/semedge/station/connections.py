@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.journal.reader import Archive
+from semedge.journal.reader import JournalReader
 from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
 from semedge.state.control import Control
@@ -57,6 +57,7 @@ class Outside:
         self._patience_s = patience_s
         self._supervisor = Supervisor()
         self._page: PageServer | None = None
+        self._journal: JournalReader | None = None
         self._state: StationState | None = None
         self._status = ""
         self._hangs = False
@@ -118,14 +119,19 @@ class Outside:
         """Close the page; the sinks are closed by those who deliver to them."""
         if self._page is not None:
             self._page.close()
+        if self._journal is not None:
+            self._journal.close()
         self._supervisor.close()
 
     def _open(self, state: StationState, control: Control) -> None:
         self._state = state
         remote = Remote(state, control)
         if self._plan is not None:
-            archive = Archive(self._plan.journal, self._plan.pictures)
-            self._page = PageServer(self._plan.section, state, remote, archive)
+            # The journal is checked when the watch opens it.
+            self._journal = JournalReader(self._plan.journal, check=False)
+            self._page = PageServer(
+                self._plan.section, state, remote, self._journal, self._plan.pictures
+            )
             self._page.start()
         # After the page: servers among them take a second or two, and the inspection goes ahead.
         for sink in self._sinks:

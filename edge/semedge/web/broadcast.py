@@ -10,9 +10,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
-from semedge.journal.reader import Acknowledgement, Archive
+from semedge.journal.reader import Acknowledgement, JournalReader
 from semedge.state.document import finite, state_document
 from semedge.state.snapshot import ScorePoint, StationSnapshot
 from semedge.state.state import StationState
@@ -38,17 +39,17 @@ class Broadcast:
     ----------
     state
         What is shown.
-    archive
+    journal
         Where the events are, with who has seen them.
     recipes
         Names of the recipes that can be switched to.
     """
 
     def __init__(
-        self, state: StationState, archive: Archive, recipes: Callable[[], list[str]]
+        self, state: StationState, journal: JournalReader, recipes: Callable[[], list[str]]
     ) -> None:
         self._state = state
-        self._archive = archive
+        self._journal = journal
         self._recipes = recipes
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self._closing = False
@@ -166,7 +167,12 @@ class Broadcast:
         }
 
     def _events(self) -> list[dict[str, Any]]:
-        return [_shown(event, seen) for event, seen in self._archive.newest(EVENTS_SHOWN)]
+        """The newest events; none where the journal cannot be read, which the watch reports."""
+        try:
+            newest = self._journal.newest_events(EVENTS_SHOWN)
+        except SemedgeError:
+            return []
+        return [_shown(event, seen) for event, seen in newest]
 
 
 def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScorePoint]:
