@@ -8,18 +8,20 @@ thread opens it again, with growing pauses.
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from threading import Condition, Thread
 
 from semedge.cameras.base import Camera, CameraStalledError
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+SPREAD = 0.2
+"""Of the pauses, so that cameras behind one switch do not come back at the same moment."""
 CLOSE_TIMEOUT_S = 5.0
 
 POLL_S = 0.2
@@ -190,7 +192,7 @@ class LiveCamera(Camera):
         return f" ({reason})" if reason else ""
 
     def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, SPREAD)
         while not self._closed.is_set():
             frames_before = self._sequence
             # Vendors' libraries raise what they like; whatever it is, the camera is tried again.
@@ -201,9 +203,8 @@ class LiveCamera(Camera):
                 # A traceback would hold on to the vendor's objects, and with them to the camera.
                 self._tell(error.with_traceback(None))
             if self._sequence > frames_before:
-                pause_s = FIRST_PAUSE_S
-            self._closed.wait(pause_s * random.uniform(0.8, 1.2))
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                backoff.reset()
+            self._closed.wait(backoff.next_s())
 
     def _take_frames(self, capture: Capture) -> None:
         numbers = FrameNumbers()
