@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 from semedge.cameras import Camera
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
@@ -102,7 +103,7 @@ class Inspection:
         Raises `SemedgeError` where the camera cannot be used or a frame cannot be scored, unless
         the inspection keeps trying.
         """
-        pause_s = SHORTEST_RETRY_S
+        backoff = Backoff(SHORTEST_RETRY_S, LONGEST_RETRY_S)
         while not self._is_over():
             self._intake.turn()
             inspected_before = self._inspected
@@ -113,11 +114,10 @@ class Inspection:
                 if not self._keep_trying:
                     raise
                 if self._inspected > inspected_before:
-                    pause_s = SHORTEST_RETRY_S
+                    backoff.reset()
                 self._not_inspecting(str(error))
                 self._failure.start(str(error))
-                self._intake.wait(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+                self._intake.wait(backoff.next_s())
 
     def finish(self) -> None:
         """End what goes on, and close a detector that was switched to; after `run`."""
