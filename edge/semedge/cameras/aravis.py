@@ -50,7 +50,8 @@ class AravisCamera(DeviceCamera):
         load_library()
         super().__init__(source, settings, timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
+        """Connect through Aravis."""
         return AravisCapture(self._name, self._settings, self.source)
 
 

@@ -72,7 +72,8 @@ class GenicamCamera(DeviceCamera):
         self._producer = _path_of(producer)
         super().__init__(source, settings, timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
+        """Connect through the producer."""
         return GenicamCapture(self._producer, self._serial, self._settings, self.source)
 
 

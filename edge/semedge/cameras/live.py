@@ -97,7 +97,7 @@ class FrameNumbers:
 
 
 class LiveCamera(Camera):
-    """The newest frame of a live source; a subclass says how it is opened.
+    """The newest frame of a live source; a subclass says how to connect.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class LiveCamera(Camera):
             on_failure.pop_all()
 
     @abstractmethod
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
         """Connect.
 
         `CameraSetupError` where the camera cannot be used as asked, another `SemedgeError` where
@@ -197,7 +197,7 @@ class LiveCamera(Camera):
             frames_before = self._sequence
             # Vendors' libraries raise what they like; whatever it is, the camera is tried again.
             try:
-                with contextlib.closing(self._open()) as capture:
+                with contextlib.closing(self.connect()) as capture:
                     self._take_frames(capture)
             except Exception as error:
                 # A traceback would hold on to the vendor's objects, and with them to the camera.

@@ -10,8 +10,7 @@ import cv2
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import to_gray
-from semedge.core.opencv import hush
+from semedge.core.images import silence_opencv, to_gray
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +29,11 @@ class VideoCamera(Camera):
         self._loop = loop
         self._read = 0
         self._capture = self._open()
+
+    @property
+    def ends(self) -> bool:
+        """Whether the frames come to an end by themselves."""
+        return not self._loop
 
     def read(self) -> Frame:
         """The next frame of the file."""
@@ -66,7 +70,7 @@ class VideoCamera(Camera):
             )
 
     def _open(self) -> cv2.VideoCapture:
-        hush()
+        silence_opencv()
         capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise SemedgeError(

@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_gray
+from semedge.core.images import read_image
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
@@ -77,7 +77,7 @@ def test_items_of_the_pixel_protocol_are_all_pixels(bundle_file: Path, folders: 
     with Detector(bundle, workers=1, score_names=["gaussian"]) as scorer:
         scored = score_frames(scorer, match_masks(folders.images, folders.masks)[:1], [protocol])
     with Detector(bundle, workers=1) as detector:
-        image = read_gray(folders.images / "frame0.tif")
+        image = read_image(folders.images / "frame0.tif")
         pixels = detector.score(Frame(image, 0, 0.0, "frame")).to_pixels()
     items = scored["pixel"][0].items(protocol, "gaussian")
     np.testing.assert_array_equal(items.anomalous, np.sort(pixels[MASK].ravel()))
