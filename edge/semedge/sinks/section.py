@@ -15,7 +15,11 @@ from semedge.state.state import StationState
 
 
 class SinkSection(Section):
-    """Which events a sink is given."""
+    """A table `[sinks.NAME]`: what kind of sink, and which events it is given.
+
+    A subclass is the table of one kind: it has a field `kind`, a `Literal` of the kind's name, and
+    opens the sink.
+    """
 
     kinds: tuple[Kind, ...] = Field(
         default=KINDS, min_length=1, description="Kinds of events that it is given."
@@ -28,6 +32,10 @@ class SinkSection(Section):
     least_level: Level = Field(
         default="warn", description="With `alarm`, it hears nothing of defects that only warn."
     )
+
+    def open(self, name: str) -> Sink:
+        """The sink; `SemedgeError` where it cannot be had."""
+        raise NotImplementedError
 
     def wants(self, event: Event) -> bool:
         """Whether the event is for this sink; a test of the delivery always is."""
