@@ -51,7 +51,7 @@ def open_camera(
     loop
         Whether files start again at their end.
     settings
-        What the camera is told; `SemedgeError` where it refuses or takes no settings.
+        What is set on the camera; `SemedgeError` where it refuses or takes no settings.
     """
     source = str(source)
     if timeout_s <= 0:

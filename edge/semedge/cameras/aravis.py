@@ -102,7 +102,7 @@ class AravisCapture(DeviceCapture):
             raise CaptureLostError("it no longer answers")
 
     def close(self) -> None:
-        """Stop, where there is somebody to be told, and leave the control to others."""
+        """Stop, where the camera answers, and leave the control to others."""
         device = self._camera.get_device()
         try:
             if self._stream is not None and not self._lost.is_set():

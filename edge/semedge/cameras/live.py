@@ -201,7 +201,7 @@ class LiveCamera(Camera):
                     self._take_frames(capture)
             except Exception as error:
                 # A traceback would hold on to the vendor's objects, and with them to the camera.
-                self._tell(error.with_traceback(None))
+                self._note_fault(error.with_traceback(None))
             if self._sequence > frames_before:
                 backoff.reset()
             self._closed.wait(backoff.next_s())
@@ -226,7 +226,7 @@ class LiveCamera(Camera):
         with self._arrived:
             return self._arrived.wait_for(lambda: self._wanted or self._closed.is_set(), POLL_S)
 
-    def _tell(self, fault: Exception) -> None:
+    def _note_fault(self, fault: Exception) -> None:
         with self._arrived:
             self._fault = fault
             self._arrived.notify_all()

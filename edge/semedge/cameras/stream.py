@@ -100,6 +100,6 @@ class OpenCvCapture(Capture):
 
 
 def _is_jpeg_stream(video: cv2.VideoCapture) -> bool:
-    """Whether FFMPEG receives JPEGs; V4L2 tells of a changed size by itself."""
+    """Whether FFMPEG receives JPEGs; V4L2 reports a changed size by itself."""
     code = int(video.get(cv2.CAP_PROP_FOURCC))
     return video.isOpened() and video.getBackendName() == "FFMPEG" and code == JPEGS

@@ -48,7 +48,7 @@ class VideoCamera(Camera):
                     f"The video {self.source} holds no frame that can be decoded; record it again "
                     "or convert it to FFV1 in .mkv."
                 )
-            self._say_if_cut_off()
+            self._warn_if_cut_off()
             raise StopIteration
         self._read += 1
         sequence = self._read - 1
@@ -59,8 +59,8 @@ class VideoCamera(Camera):
         super().close()
         self._capture.release()
 
-    def _say_if_cut_off(self) -> None:
-        """FFMPEG ends at damage without a word; the file's own duration tells of it."""
+    def _warn_if_cut_off(self) -> None:
+        """FFMPEG ends at damage without a word; the file's own duration shows it."""
         promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop and self._read < promised - LARGEST_MISCOUNT:
             logger.warning(

@@ -62,7 +62,8 @@ class PatchScorer(Closing):
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage.
 
-        Where the grid's stride is the bundle's, networks that can run over the frame.
+        Where the grid's stride is the bundle's, fully convolutional networks take tiles of the
+        frame in place of patches.
         """
         watch = Stopwatch()
         patches = grid.cut(image)

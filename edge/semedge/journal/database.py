@@ -15,7 +15,7 @@ from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_v
 BUSY_TIMEOUT_S = 2.0
 
 CACHE_KIB = 512
-"""Pages that are kept in memory: a station reads little at a time, and runs for months."""
+"""Pages that are cached: a station reads little at a time, and runs for months."""
 
 REMEDY = {
     "opened": "choose a file in a folder that can be written",

@@ -232,7 +232,7 @@ class Journal(Database):
             )
 
     def setting(self, camera: str, name: str) -> Any:
-        """What `keep_setting` kept; None where nothing was."""
+        """What `keep_setting` stored; None where nothing was."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
@@ -240,7 +240,7 @@ class Journal(Database):
             return None if row is None else json.loads(row[0])
 
     def keep_setting(self, camera: str, name: str, value: Any) -> None:
-        """Keep what must outlive the process, anything that JSON can hold; None forgets it."""
+        """Store what must outlive the process, anything that JSON can hold; None forgets it."""
         with self.transaction() as connection:
             if value is None:
                 connection.execute(

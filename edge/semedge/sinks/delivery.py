@@ -34,7 +34,7 @@ class Delivery:
     Parameters
     ----------
     journal
-        Read for pending events, and told of each attempt.
+        Read for pending events; each attempt is recorded there.
     sinks
         Receivers, each with a name of its own.
     """
@@ -87,7 +87,7 @@ class _Outlet:
         self._delivered = self._rejected = self._failures = 0
         self._last_error: str | None = None
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
-        self._journal_said = False
+        self._journal_reported = False
 
     def state(self) -> SinkState:
         since_s = self._since_s
@@ -129,14 +129,14 @@ class _Outlet:
                     if not self._deliver(event):
                         return self._backoff.next_s()
         except SemedgeError as error:
-            if not (self._journal_said or self._closing.is_set()):
+            if not (self._journal_reported or self._closing.is_set()):
                 logger.warning(
                     f"{self.sink.name} waits for the journal: {error}",
                     extra={"event": "journal-unreadable"},
                 )
-            self._journal_said = True
+            self._journal_reported = True
             return LONGEST_RETRY_S
-        self._journal_said = False
+        self._journal_reported = False
         return LONGEST_RETRY_S
 
     def _deliver(self, event: Event) -> bool:

@@ -48,7 +48,7 @@ class SinkSection(Section):
 
 @runtime_checkable
 class TwoWaySink(Protocol):
-    """A sink that also tells the station's state and takes requests.
+    """A sink that also publishes the station's state and takes requests.
 
     One that is not attached delivers all the same, as for a test beside a running station.
     """
@@ -70,7 +70,7 @@ class ChosenEvents:
         return self.sink.name
 
     def attach(self, state: StationState, remote: Remote) -> None:
-        """Let the sink tell the state and take requests, where it can."""
+        """Let the sink publish the state and take requests, where it can."""
         if isinstance(self.sink, TwoWaySink):
             self.sink.attach(state, remote)
 

@@ -127,15 +127,15 @@ class ServerSink(ABC):
 
     def _run(self) -> None:
         assert self._state is not None
-        said = False
+        reported = False
         backoff = Backoff(FIRST_RESTART_S, LONGEST_RESTART_S)
         while not self._closing.is_set():
             try:
                 self._listen(self._state.name)
             except SemedgeError as error:
-                if not said:
+                if not reported:
                     logger.error(str(error), extra={"event": "sink-fails"})
-                said = True
+                reported = True
                 self._closing.wait(backoff.next_s())
             else:
                 self._work()

@@ -1,4 +1,4 @@
-"""What every open page is told, put together once for all of them."""
+"""What every open page is sent, put together once for all of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTLE_S = 0.03
 
 
 class Broadcast:
-    """Sends the state to every client, at once where an event is told, the less often the more.
+    """Sends the state to every client, at once where there is an event, the less often the more.
 
     The work a second stays the same, so that a crowd of viewers does not slow the inspection.
 
@@ -58,7 +58,7 @@ class Broadcast:
         self._lock = threading.Lock()
         self._begin: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = asyncio.Event()
+        self._event_raised = asyncio.Event()
         state.on_event(self._hurry)
 
     @property
@@ -68,7 +68,7 @@ class Broadcast:
 
     @property
     def every_s(self) -> float:
-        """Time between two messages while no event is told."""
+        """Time between two messages while there is no event."""
         return max(1.0, self.clients / CLIENTS_A_SECOND)
 
     async def run(self) -> None:
@@ -107,15 +107,15 @@ class Broadcast:
             self._loop.call_soon_threadsafe(function)
 
     def _hurry(self) -> None:
-        self._call(self._told.set)
+        self._call(self._event_raised.set)
 
     async def _until_due(self) -> None:
         soonest_s = SOONEST * self.every_s
         await asyncio.sleep(soonest_s)
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._told.wait(), self.every_s - soonest_s)
+            await asyncio.wait_for(self._event_raised.wait(), self.every_s - soonest_s)
             await asyncio.sleep(SETTLE_S)
-        self._told.clear()
+        self._event_raised.clear()
 
     def _end_streams(self) -> None:
         for queue in self._clients:
@@ -133,7 +133,7 @@ class Broadcast:
     def _news(self) -> bytes:
         """The state, the scores since the last message, and the events where they changed."""
         with self._lock:
-            # A page that begins after this message must not lack what it held.
+            # A page that begins after this message must not lack what was in it.
             self._begin = None
             snapshot = self._state.snapshot()
         message = _message("state", self._document(snapshot, self._last_sent))
