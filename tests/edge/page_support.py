@@ -20,11 +20,11 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.section import Secret
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
-from semedge.journal.reader import Archive
+from semedge.journal.reader import JournalReader
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
@@ -133,7 +133,10 @@ def page_station(
     recipes = [Path("recipes/fibre.toml"), Path("recipes/tile.toml"), Path("recipes/broken.toml")]
     control = JournaledControl(state, recipes)
     control.journal_file = folder / "journal.sqlite"
-    with Journal(control.journal_file) as journal:
+    with (
+        Journal(control.journal_file) as journal,
+        JournalReader(control.journal_file) as reader,
+    ):
         server = PageServer(
             WebSection(
                 host=host,
@@ -144,7 +147,8 @@ def page_station(
             ),
             state,
             request_handler_of(control),
-            Archive(control.journal_file, folder / "pictures"),
+            reader,
+            folder / "pictures",
         )
         station = PageStation(folder, journal, state, control, server)
         fill(station)

@@ -11,8 +11,8 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters
 from semedge.state.requests import RequestHandler
 from semedge.state.snapshot import ActiveSetup, Inspected

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import re
+from itertools import islice
 from pathlib import Path
 
 import click
 
 from semedge.cameras import Camera, CameraSettings, open_camera
-from semedge.cameras.simulated import SimulatedCamera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import detector_option, stride_option, workers_option
 from semedge.commands.setting_options import GivenSettings, pass_given
-from semedge.core.console import print_json
+from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.files import write_atomically
 from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, check_request
+from semedge.decision.calibration_file import save_calibration
 from semedge.decision.fields import parse_fields
 from semedge.inference.detector import Detector
 from semedge_calibration import METHODS, Calibration, Method
@@ -191,12 +191,12 @@ def calibrate(
         open_camera(source, settings=given.over(CameraSettings())) as opened,
     ):
         _check_camera(opened, frames, group_every_s)
-        calibration = calibrate_detector(detector, opened, request, max_frames=frames)
-    document = calibration.to_json()
-    write_atomically(out, document.encode())
+        shown = progress(islice(opened, frames), "Scoring normal frames", total=frames)
+        calibration = calibrate_detector(detector, shown, request, opened.skipped)
+    save_calibration(out, calibration)
     _report(calibration, line_rate_hz, out)
     if as_json:
-        print_json({"path": str(out), **json.loads(document)})
+        print_json({"path": str(out), **json.loads(calibration.to_json())})
 
 
 def _source(images: str | None, camera: str | None, frames: int | None) -> str:
@@ -212,12 +212,11 @@ def _source(images: str | None, camera: str | None, frames: int | None) -> str:
 
 
 def _check_camera(camera: Camera, frames: int | None, group_every_s: float | None) -> None:
-    simulated = camera.settings if isinstance(camera, SimulatedCamera) else None
-    if frames is None and (camera.live or (simulated and not simulated.frames)):
+    if frames is None and not camera.ends:
         raise click.UsageError(
             f"--images needs a source that ends; use --camera {camera.source} --frames N."
         )
-    if group_every_s is not None and not (camera.live or (simulated and simulated.rate)):
+    if group_every_s is not None and not camera.timed:
         raise click.UsageError(
             "--group-every-s needs a live camera, because files do not tell when they were "
             "captured; use --group-by."

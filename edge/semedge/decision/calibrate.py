@@ -7,13 +7,10 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from semedge.core.console import progress
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
 from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
@@ -34,17 +31,6 @@ from semedge_calibration import (
 
 QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
 NAMES_SHOWN = 3
-
-
-class NormalFrames(Protocol):
-    """What a calibration needs of a `Camera`; `skipped` names what could not be decoded."""
-
-    @property
-    def skipped(self) -> Sequence[str]:
-        """File and reason, one a file."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
 
 
 @dataclass(frozen=True)
@@ -128,10 +114,9 @@ class NormalScores:
 
 def calibrate_detector(
     detector: Detector,
-    source: NormalFrames,
+    frames: Iterable[Frame],
     request: CalibrationRequest,
-    *,
-    max_frames: int | None = None,
+    skipped: Sequence[str] = (),
 ) -> Calibration:
     """Score normal frames and choose the threshold.
 
@@ -139,12 +124,12 @@ def calibrate_detector(
     ----------
     detector
         The deployed detector.
-    source
-        A camera that shows normal material.
+    frames
+        Normal material.
     request
         What is to be promised.
-    max_frames
-        Frames to read; all where None.
+    skipped
+        Files that could not be decoded, each with the reason; looked at after the last frame.
 
     Raises
     ------
@@ -154,7 +139,6 @@ def calibrate_detector(
         Where a frame, a score or the request cannot be used.
     """
     check_request(request)
-    frames = progress(islice(source, max_frames), "Scoring normal frames", total=max_frames)
     normal = score_normal_frames(detector, frames, request)
     if normal.training and not request.allow_training_frames:
         raise RefusedError(
@@ -165,8 +149,8 @@ def calibrate_detector(
         )
     if normal.shape is None:
         raise SemedgeError("No normal frame was read; give a folder or a camera that has some.")
-    skipped = [reason.removesuffix(".") for reason in source.skipped]
-    result = _choose_threshold(normal, request, skipped)
+    left_out = [reason.removesuffix(".") for reason in skipped]
+    result = _choose_threshold(normal, request, left_out)
     return Calibration(
         threshold=result.threshold,
         method=result.method,
@@ -190,7 +174,7 @@ def calibrate_detector(
         },
         appearance=common_appearance(normal.appearances),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        warnings=tuple(_warnings(normal, request, skipped)),
+        warnings=tuple(_warnings(normal, request, left_out)),
     )
 
 

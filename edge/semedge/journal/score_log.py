@@ -24,8 +24,8 @@ class ScoreLog:
     journal
         Where they are stored by `store`.
     every_s
-        One row stands for the frames of so many seconds, and has the largest of their scores; with
-        0 there is a row for each frame.
+        One row stands for the frames of this many seconds, and has the largest of their scores;
+        with 0 there is a row for each frame.
     """
 
     def __init__(self, journal: Journal, every_s: float = 0.0) -> None:

@@ -127,7 +127,7 @@ class MqttSink:
         self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Connect, and tell the state from now on."""
+        """Connect, and publish the state from now on."""
         self._state, self._handler = state, handler
         self._connect(state.name)
         self._worker.start()
@@ -262,9 +262,9 @@ class MqttSink:
             )
 
     def _work(self) -> None:
-        """Carry out requests, and tell the state where it changed."""
-        told: str | None = None
-        told_s = 0.0
+        """Carry out requests, and publish the state where it changed."""
+        published: str | None = None
+        published_s = 0.0
         while not self._closing.is_set():
             try:
                 topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
@@ -272,14 +272,14 @@ class MqttSink:
             except queue.Empty:
                 pass
             if not self._connected.is_set():
-                told = None
-            elif time.monotonic() - told_s >= self._section.state_every_s:
-                told_s, told = time.monotonic(), self._tell_state(told)
+                published = None
+            elif time.monotonic() - published_s >= self._section.state_every_s:
+                published_s, published = time.monotonic(), self._publish_state(published)
 
-    def _tell_state(self, told: str | None) -> str:
+    def _publish_state(self, published: str | None) -> str:
         assert self._state is not None
         text = json.dumps(state_document(self._state.snapshot()), allow_nan=False)
-        if text != told:
+        if text != published:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
         return text
 

@@ -61,7 +61,7 @@ class OpcUaSection(ServerSection):
 
 
 class OpcUaSink(ServerSink):
-    """Shows the state in nodes, and tells each event to those that subscribe."""
+    """Shows the state in nodes, and notifies those that subscribe of each event."""
 
     def __init__(self, name: str, section: OpcUaSection) -> None:
         super().__init__(name, "OPC UA", (section.host, section.port))
@@ -77,7 +77,7 @@ class OpcUaSink(ServerSink):
         self._taken = 0
 
     def deliver(self, event: Event) -> None:
-        """Tell the event to those that subscribe, and with the handshake wait for the receipt."""
+        """Notify those that subscribe, and with the handshake wait for the receipt."""
         loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
@@ -109,7 +109,7 @@ class OpcUaSink(ServerSink):
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
         if section.certificate is not None and section.private_key is not None:
-            # Told, since asyncua goes by the ending alone, and takes any but .pem for DER.
+            # Named, since asyncua goes by the ending alone, and takes any but .pem for DER.
             await server.load_certificate(str(section.certificate), "pem")
             await server.load_private_key(str(section.private_key), format="pem")
             server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
@@ -216,10 +216,10 @@ class OpcUaSink(ServerSink):
     async def _tell(self, event: Event) -> None:
         values = event_values(event)
         await self._write("", STATION_NODES, values)
-        told = self._generator.event
+        published = self._generator.event
         for name in ("Number", "Kind", "Phase", "Level", "Camera", "Document"):
-            setattr(told, name, values[f"LatestEvent/{name}"])
-        told.Severity = SEVERITY[event.level]
+            setattr(published, name, values[f"LatestEvent/{name}"])
+        published.Severity = SEVERITY[event.level]
         await self._generator.trigger(message=event.message)
 
     async def _write(self, owner: str, rows: tuple[NodeRow, ...], values: Any) -> None:

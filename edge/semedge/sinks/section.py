@@ -15,7 +15,11 @@ from semedge.state.state import StationState
 
 
 class SinkSection(Section):
-    """Which events a sink is given."""
+    """A table `[sinks.NAME]`: what kind of sink, and which events it is given.
+
+    A subclass is the table of one kind: it has a field `kind`, a `Literal` of the kind's name, and
+    opens the sink.
+    """
 
     kinds: tuple[Kind, ...] = Field(
         default=KINDS, min_length=1, description="Kinds of events that it is given."
@@ -29,6 +33,10 @@ class SinkSection(Section):
         default="warn", description="With `alarm`, it hears nothing of defects that only warn."
     )
 
+    def open(self, name: str) -> Sink:
+        """The sink; `SemedgeError` where it cannot be had."""
+        raise NotImplementedError
+
     def wants(self, event: Event) -> bool:
         """Whether the event is for this sink; a test of the delivery always is."""
         if event.kind == "test":
@@ -40,7 +48,7 @@ class SinkSection(Section):
 
 @runtime_checkable
 class TwoWaySink(Protocol):
-    """A sink that also tells the station's state and takes requests.
+    """A sink that also publishes the station's state and takes requests.
 
     One that is not attached delivers all the same, as for a test beside a running station.
     """
@@ -62,7 +70,7 @@ class ChosenEvents:
         return self.sink.name
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Let the sink tell the state and take requests, where it can."""
+        """Let the sink publish the state and take requests, where it can."""
         if isinstance(self.sink, TwoWaySink):
             self.sink.attach(state, handler)
 

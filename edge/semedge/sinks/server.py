@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.sinks.base import DeliveryError
@@ -28,7 +29,8 @@ REFRESH_EVERY_S = 0.2
 START_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.02
 CLOSE_TIMEOUT_S = 1.5
-TRY_AGAIN_S = 10.0
+FIRST_RESTART_S = 1.0
+LONGEST_RESTART_S = 10.0
 
 
 class ServerSection(SinkSection):
@@ -125,15 +127,16 @@ class ServerSink(ABC):
 
     def _run(self) -> None:
         assert self._state is not None
-        said = False
+        reported = False
+        backoff = Backoff(FIRST_RESTART_S, LONGEST_RESTART_S)
         while not self._closing.is_set():
             try:
                 self._listen(self._state.name)
             except SemedgeError as error:
-                if not said:
+                if not reported:
                     logger.error(str(error), extra={"event": "sink-fails"})
-                said = True
-                self._closing.wait(TRY_AGAIN_S)
+                reported = True
+                self._closing.wait(backoff.next_s())
             else:
                 self._work()
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
 
 Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.journal.reader import Archive
+from semedge.journal.reader import JournalReader
 from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
 from semedge.state.requests import Control, RequestHandler
@@ -39,6 +39,7 @@ class Connections:
         self._sinks = sinks
         self._plan = page
         self._page: PageServer | None = None
+        self._journal: JournalReader | None = None
 
     def open(self, state: StationState, control: Control) -> None:
         """Attach the sinks and serve the page.
@@ -61,12 +62,17 @@ class Connections:
         """Close the page; the sinks are closed by their delivery."""
         if self._page is not None:
             self._page.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def _open(self, state: StationState, control: Control) -> None:
         handler = RequestHandler(state, control)
         if self._plan is not None:
-            archive = Archive(self._plan.journal, self._plan.pictures)
-            self._page = PageServer(self._plan.section, state, handler, archive)
+            # The journal is checked when the watch opens it.
+            self._journal = JournalReader(self._plan.journal, check=False)
+            self._page = PageServer(
+                self._plan.section, state, handler, self._journal, self._plan.pictures
+            )
             self._page.start()
         # After the page: servers among them take a second or two, and the inspection goes ahead.
         for sink in self._sinks:

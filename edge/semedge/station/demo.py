@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from semedge.cameras import open_camera
 from semedge.cameras.simulation import KINDS, SimulatedFrame, SimulatedLine
+from semedge.core.console import progress
 from semedge.core.event import Event
 from semedge.core.files import write_atomically
 from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.decision.calibration_file import save_calibration
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
@@ -125,9 +127,10 @@ def run_demo(
     """
     source = _camera(CALIBRATION_SEED, frames=calibration_frames)
     with open_camera(source) as camera:
-        calibration = calibrate_detector(detector, camera, CalibrationRequest())
+        normal = progress(camera, "Scoring normal frames")
+        calibration = calibrate_detector(detector, normal, CalibrationRequest())
     logger.info(calibration.guarantee)
-    write_atomically(folder / "calibration.json", calibration.to_json().encode())
+    save_calibration(folder / "calibration.json", calibration)
     collector = AlertCollector()
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
     with Journal(folder / "journal.sqlite") as journal:

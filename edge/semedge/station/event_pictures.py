@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import Frame
-from semedge.inference.detector import ScoreMap
 from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.inference.score_map import ScoreMap
 
 logger = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ class Metrics:
         return text
 
     def describe(self) -> list[Any]:
-        """Nothing before it is asked; told to the registry."""
+        """Nothing before it is asked, as the registry needs to know."""
         return []
 
     def collect(self) -> Iterator[Any]:

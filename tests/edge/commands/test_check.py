@@ -11,8 +11,9 @@ from bundles import normal_frames, with_film
 from commandcall import Call
 
 from semedge.decision.defect import DecisionSettings, Levels
-from semedge.journal.history import History, Question
 from semedge.journal.journal import Journal
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
 from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
 from semedge.station.config.sections import DetectorSection
@@ -69,8 +70,8 @@ def test_a_station_judges_once_it_has_passed(call: Call, station: Path, tmp_path
         "passed": True,
     }
     assert defects_told(call, station) == 1
-    with History(tmp_path / "journal.sqlite") as history:
-        (event,) = history.rows(Question(kind="check"))
+    with JournalReader(tmp_path / "journal.sqlite") as history:
+        (event,) = history.rows(Query(kind="check"))
         assert event["code"] == "passed"
         assert "passed: 0 of 2 good samples alarmed, 2 of 2 bad" in event["message"]
 

@@ -10,7 +10,8 @@ from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Secret
-from semedge.journal.reader import Archive
+from semedge.journal.journal import Journal
+from semedge.journal.reader import JournalReader
 from semedge.sinks.apprise import AppriseSection
 from semedge.sinks.modbus import ModbusSection
 from semedge.sinks.mqtt import MqttSection
@@ -50,10 +51,9 @@ def test_the_page_names_the_extra_that_it_lacks(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     state, control = running_station()
-    with pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"):
-        PageServer(
-            WebSection(port=0),
-            state,
-            request_handler_of(control),
-            Archive(tmp_path / "j", tmp_path),
-        )
+    Journal(tmp_path / "j").close()
+    with (
+        JournalReader(tmp_path / "j") as journal,
+        pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"),
+    ):
+        PageServer(WebSection(port=0), state, request_handler_of(control), journal, tmp_path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import list_images, read_gray
+from semedge.core.images import list_images, read_image
 from semedge.decision.appearance import common_appearance, measure_frame
 from semedge.decision.health import CameraHealth, HealthSettings
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real_data
 
 
 def frames_in(folder: Path) -> list[GrayImage]:
-    return [read_gray(path) for path in list_images(folder)]
+    return [read_image(path) for path in list_images(folder)]
 
 
 def called_bad(normal: Sequence[GrayImage], images: Sequence[GrayImage]) -> Counter[str]:

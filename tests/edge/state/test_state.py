@@ -14,8 +14,8 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
 from semedge.state.snapshot import ActiveSetup, DiskState, Inspected, SinkState
 from semedge.state.state import MAX_SCORES, StationState

@@ -22,11 +22,11 @@ from semedge.inference.bundle import read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
 from semedge_calibration import Calibration
 from semedge_trainer.evaluation.baselines import Floors
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer, MultiScorer, score_names
 from semedge_trainer.evaluation.evaluate import PatchSample
 from semedge_trainer.evaluation.masks import match_masks, unseen_normal_frames
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
 from semedge_trainer.evaluation.results import Evaluation, evaluate_frames, rich_table
+from semedge_trainer.evaluation.scorer import AnyScorer
 from semedge_trainer.extra import need_package, need_tensorflow
 from semedge_trainer.training.frames import read_training_frames
 
@@ -214,8 +214,7 @@ def evaluate(
     if report is not None:
         from semedge_trainer.evaluation.report import PAGE, write_report
 
-        bundle = scorer.bundle if isinstance(scorer, MultiScorer) else None
-        write_report(report, evaluation, bundle, shlex.join(["semedge", *sys.argv[1:]]))
+        write_report(report, evaluation, scorer.bundle, shlex.join(["semedge", *sys.argv[1:]]))
         logger.info(f"Wrote {report / PAGE}, its pictures and metrics.json.")
     if as_json:
         print_json(evaluation.document())
@@ -242,8 +241,8 @@ def _bundle_scorer(
     path: Path | None, scores: tuple[str, ...], all_scores: bool, workers: int | None
 ) -> AbstractContextManager[AnyScorer]:
     bundle = read_demo_bundle() if path is None else read_bundle(path)
-    names = score_names(bundle) if all_scores else list(dict.fromkeys(scores))
-    return MultiScorer(bundle, names or [bundle.manifest.score.name], workers)
+    names = list(bundle.manifest.all_scores) if all_scores else list(dict.fromkeys(scores))
+    return Detector(bundle, workers=workers, score_names=names)
 
 
 def _protocols(choice: ProtocolChoice, stride_px: int) -> list[EvaluationProtocol]:
@@ -252,7 +251,7 @@ def _protocols(choice: ProtocolChoice, stride_px: int) -> list[EvaluationProtoco
 
 
 def _calibration(path: Path | None, scorer: AnyScorer, stride_px: int | None) -> Calibration | None:
-    if path is None or not isinstance(scorer, MultiScorer):
+    if path is None or scorer.bundle is None:
         return None
     with Detector(scorer.bundle, stride_px=stride_px, workers=1) as detector:
         calibration = load_calibration(path, detector)

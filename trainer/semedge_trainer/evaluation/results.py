@@ -11,7 +11,6 @@ from rich.table import Table
 from semedge_calibration import Calibration
 from semedge_trainer.evaluation.baselines import Floors
 from semedge_trainer.evaluation.bootstrap import Interval
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer
 from semedge_trainer.evaluation.evaluate import (
     PatchSample,
     Row,
@@ -22,6 +21,7 @@ from semedge_trainer.evaluation.evaluate import (
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.metrics import Measures, OperatingPoint
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol
+from semedge_trainer.evaluation.scorer import AnyScorer
 
 UNDEFINED = "undefined"
 """What is shown where the frames cannot tell a metric."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from semedge.core.event import Event, Phase
 from semedge.core.frame import Frame
 from semedge.decision.defect import Defect, Judgement
-from semedge.inference.detector import ScoreMap
-from semedge.inference.regions import find_regions
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Run
 from semedge.station.camera_setup import Setup
 from semedge.station.event_pictures import EventPictures
@@ -128,7 +127,7 @@ class DefectReporter:
             captured_at_s=frame.captured_at_s,
             frame_score=score_map.frame_score,
             peak_px=score_map.peak_px,
-            regions=find_regions(score_map, setup.levels.lowest),
+            regions=score_map.regions(setup.levels.lowest),
             frame_picture=pictures.frame,
             overlay_picture=pictures.overlay,
         )

@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 
 from semedge.cameras import Camera
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.journal.records import Counters
@@ -86,7 +87,7 @@ class CameraLoop:
         Raises `SemedgeError` where the camera cannot be used or a frame cannot be scored, unless
         the loop keeps trying.
         """
-        pause_s = SHORTEST_RETRY_S
+        backoff = Backoff(SHORTEST_RETRY_S, LONGEST_RETRY_S)
         while not self._is_over():
             self._source.begin_iteration()
             inspected_before = self._judge.frames_inspected
@@ -97,11 +98,10 @@ class CameraLoop:
                 if not self._keep_trying:
                     raise
                 if self._judge.frames_inspected > inspected_before:
-                    pause_s = SHORTEST_RETRY_S
+                    backoff.reset()
                 self._not_inspecting(str(error))
                 self._failure.start(str(error))
-                self._source.wait(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+                self._source.wait(backoff.next_s())
 
     def finish(self) -> None:
         """End all events, and close a detector that was switched to; after `run`."""
