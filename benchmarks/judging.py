@@ -9,9 +9,8 @@ from statistics import mean
 import numpy as np
 from predicting import Array, Shown
 
-from semedge_trainer.evaluation.bundle_scorer import THESIS_PATCH_PX, cropped
 from semedge_trainer.evaluation.metrics import auroc
-from semedge_trainer.evaluation.protocols import ThesisProtocol
+from semedge_trainer.evaluation.protocols import THESIS_PATCH_PX, ThesisProtocol
 from semedge_trainer.evaluation.samples import FrameSamples, frame_samples, pooled
 
 FOLDS = 4
@@ -77,7 +76,7 @@ class Judge:
         for frame, cells in zip(self.frames, way.cells, strict=True):
             grid = ThesisProtocol().grid(frame.cells.frame_shape, THESIS_PATCH_PX)
             pixels = frame.cells.to_pixels(cells.ravel())
-            highest = grid.cut(cropped(pixels, grid)).max(axis=(1, 2, 3))
+            highest = grid.cut(grid.crop(pixels)).max(axis=(1, 2, 3))
             items.append(frame_samples(highest, ThesisProtocol().labels(grid, frame.mask)))
         return items
 

@@ -122,22 +122,18 @@ def fitted_bundle(path: Path, images: Sequence[NDArray]) -> Path:
     return path
 
 
-class NormalFrames:
-    """Fresh normal frames, as a camera gives them."""
-
-    skipped: tuple[str, ...] = ()
-
-    def __iter__(self) -> Iterator[Frame]:
-        line = SimulatedLine(seed=TRAINING_SEED + 1, shape=FRAME_SHAPE, defect_rate=0.0)
-        for number in range(CALIBRATION_FRAMES):
-            yield Frame(line.frame(number).image, number, float(number), f"normal {number}")
+def fresh_frames() -> Iterator[Frame]:
+    """Normal frames that the detector was not fitted on."""
+    line = SimulatedLine(seed=TRAINING_SEED + 1, shape=FRAME_SHAPE, defect_rate=0.0)
+    for number in range(CALIBRATION_FRAMES):
+        yield Frame(line.frame(number).image, number, float(number), f"normal {number}")
 
 
 def tiny_calibration(path: Path, bundle_path: Path) -> Path:
     """Calibrate the tiny bundle on fresh normal frames, write it to `path`, and return that."""
     request = CalibrationRequest(false_alarm_rate=0.1, confidence=0.95)
     with Detector.load(bundle_path) as detector:
-        calibration = calibrate_detector(detector, NormalFrames(), request)
+        calibration = calibrate_detector(detector, fresh_frames(), request)
     path.write_text(calibration.to_json())
     return path
 

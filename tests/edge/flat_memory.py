@@ -9,39 +9,40 @@ from pathlib import Path
 
 import psutil
 
+from semedge.decision.defect import DecisionSettings
+from semedge.decision.health import HealthSettings
 from semedge.journal.journal import Journal
-from semedge.journal.records import RetentionSettings
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.camera import HealthSection
-from semedge.station.config.sections import DecisionSection
-from semedge.station.inspection.limits import Limits
-from semedge.station.load import LineChoice, load_lines
+from semedge.station.config.sections import DetectorSection
+from semedge.station.inspection.limits import RunLimits
+from semedge.station.load import load_cameras
+from semedge.station.retention import RetentionSettings
 from semedge.station.watch import Watch, WatchSettings
 
 SETTLED_FRAMES = 1_000
-EVERY_PICTURE = HealthSection(
+EVERY_PICTURE = HealthSettings(
     dark_share=0.0, saturated_share=1.0, sharpness_share=0.0, brightness_deviations=1e6
 )
 """Small frames differ more than those of the calibration do, and every one is to be inspected."""
 
 
 def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
-    choice = LineChoice(
+    plan = CameraPlan(
         "left",
         SourceChoice(f"sim:1?size=64x64&defects=0.01&frames={frames}"),
-        detector,
+        DetectorSection(file=detector, workers=1),
         calibration,
-        DecisionSection(),
+        DecisionSettings(),
         EVERY_PICTURE,
-        workers=1,
     )
     settings = WatchSettings(
-        folder / "pictures", "line 4", Limits(), RetentionSettings(least_free_bytes=0)
+        folder / "pictures", "line 4", RunLimits(), RetentionSettings(least_free_bytes=0)
     )
     process = psutil.Process()
     rss_bytes: list[int] = []
     with Journal(folder / "journal.sqlite") as journal:
-        watch = Watch(load_lines([choice]), journal, [], settings)
+        watch = Watch(load_cameras([plan]), journal, [], settings)
 
         def note() -> None:
             version = 0

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 from sinks_support import EVENT
-from station_support import LEVELS, RecordingControl, in_force_of, remote_of
+from station_support import LEVELS, RecordingControl, active_setup_of, request_handler_of
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.section import Secret
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import draw_overlay, encode_png
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
-from semedge.journal.reader import Archive
+from semedge.journal.reader import JournalReader
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
@@ -77,7 +77,7 @@ class PageStation:
         grid = PatchGrid(SHAPE, 32, 16)
         scores = np.random.default_rng(self.number).uniform(0, 4, len(grid)).astype(np.float32)
         scores[len(grid) // 3] = score
-        levels = self.state.snapshot().cameras["top"].in_force
+        levels = self.state.snapshot().cameras["top"].active_setup
         level: Level | None = (levels.levels if levels else LEVELS).level_of(score)
         at_s = time.time() if captured_at_s is None else captured_at_s
         frame = Frame(image, self.number, at_s, f"sim:7#{self.number}")
@@ -129,11 +129,14 @@ def page_station(
     secret.chmod(0o600)
     (folder / "pictures").mkdir(exist_ok=True)
     state = StationState("Fibre line 1", ["top"])
-    state.change("top", source="sim:7", activity="inspecting", in_force=in_force_of(LEVELS))
+    state.change("top", source="sim:7", activity="inspecting", active_setup=active_setup_of(LEVELS))
     recipes = [Path("recipes/fibre.toml"), Path("recipes/tile.toml"), Path("recipes/broken.toml")]
     control = JournaledControl(state, recipes)
     control.journal_file = folder / "journal.sqlite"
-    with Journal(control.journal_file) as journal:
+    with (
+        Journal(control.journal_file) as journal,
+        JournalReader(control.journal_file) as reader,
+    ):
         server = PageServer(
             WebSection(
                 host=host,
@@ -143,8 +146,9 @@ def page_station(
                 private_key=private_key,
             ),
             state,
-            remote_of(control),
-            Archive(control.journal_file, folder / "pictures"),
+            request_handler_of(control),
+            reader,
+            folder / "pictures",
         )
         station = PageStation(folder, journal, state, control, server)
         fill(station)

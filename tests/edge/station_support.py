@@ -11,11 +11,11 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters
-from semedge.state.requests import Remote
-from semedge.state.snapshot import InForce, Inspected
+from semedge.state.requests import RequestHandler
+from semedge.state.snapshot import ActiveSetup, Inspected
 from semedge.state.state import StationState
 
 GRID = PatchGrid((48, 64), 16, 16)
@@ -32,15 +32,15 @@ class RecordingControl:
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         self.asked.append(("levels", camera, levels.alarm, levels.warn, who))
-        in_force = self.state.snapshot().cameras[camera].in_force
-        assert in_force is not None
-        self.state.change(camera, in_force=in_force_of(levels, in_force.recipe))
+        active_setup = self.state.snapshot().cameras[camera].active_setup
+        assert active_setup is not None
+        self.state.change(camera, active_setup=active_setup_of(levels, active_setup.recipe))
 
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         if path.stem == "broken":
             raise SemedgeError(f"The recipe {path.name} is damaged; the old one goes on.")
         self.asked.append(("recipe", camera, path.stem, who))
-        self.state.change(camera, in_force=in_force_of(LEVELS, path.stem))
+        self.state.change(camera, active_setup=active_setup_of(LEVELS, path.stem))
 
     def recipes(self) -> list[Path]:
         return self.recipe_files
@@ -52,8 +52,8 @@ class RecordingControl:
         self.asked.append(("reload", who))
 
 
-def in_force_of(levels: Levels, recipe: str | None = "fibre") -> InForce:
-    return InForce(
+def active_setup_of(levels: Levels, recipe: str | None = "fibre") -> ActiveSetup:
+    return ActiveSetup(
         "ab" * 32, "cd" * 32, levels, 9.8, "At most 1 % of normal frames alarm.", 0.01, recipe
     )
 
@@ -73,11 +73,13 @@ def running_station(
 ) -> tuple[StationState, RecordingControl]:
     """A station that has inspected one frame, and its control."""
     state = StationState(name, [camera])
-    state.change(camera, source="sim:1", activity="inspecting", in_force=in_force_of(LEVELS))
+    state.change(
+        camera, source="sim:1", activity="inspecting", active_setup=active_setup_of(LEVELS)
+    )
     state.inspected(camera, inspected(1), Counters(frames_seen=1, frames_inspected=1))
     recipes = [Path("recipes/fibre.json"), Path("recipes/tile.json"), Path("recipes/broken.json")]
     return state, RecordingControl(state, recipes)
 
 
-def remote_of(control: RecordingControl) -> Remote:
-    return Remote(control.state, control)
+def request_handler_of(control: RecordingControl) -> RequestHandler:
+    return RequestHandler(control.state, control)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 
-def heard(listener: socket.socket) -> list[str]:
+def received(listener: socket.socket) -> list[str]:
     """Every message that has come, oldest first."""
     messages = []
     listener.setblocking(False)

@@ -56,7 +56,7 @@ def test_station_file_sets_what_it_set() -> None:
     station = load_station(FILES / "semedge.toml")
     assert station.station.name == "line 1"
     assert station.camera.timeout_s == 5.0
-    assert station.camera.features == {"BlackLevel": 2}
+    assert station.camera.features == (("BlackLevel", "2"),)
     assert station.detector.stride_px == 32
     assert (station.decision.warn, station.decision.update_every_s) == (6.0, 2.0)
     assert (station.health.frames_to_start, station.health.frozen_after_s) == (4, 8.0)

@@ -1,1 +1,241 @@
-"""semedge's trainer: the detectors of the thesis, their training, quantization and evaluation."""
+"""semedge's trainer: the detectors of the thesis, their training, quantization and evaluation.
+
+`docs/python.md` shows what Python programs do with it. The names of `__all__` are the package's
+face; everything else is private. TensorFlow is loaded and set up when a call needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+# Importing a folder gives the package an attribute of its name, once; `export` below replaces it.
+import semedge_trainer.export  # noqa: F401
+
+if TYPE_CHECKING:
+    from semedge.inference.manifest import Quantization
+    from semedge.inference.scaling import Scaling
+    from semedge_trainer.detectors.base import TrainableDetector
+    from semedge_trainer.evaluation.results import Evaluation
+
+__all__ = ["TrainableDetector", "evaluate", "export", "train"]
+
+
+def train(
+    images: str | Path,
+    run: str | Path,
+    *,
+    detector: str = "sencebgan",
+    options: Mapping[str, object] | None = None,
+    schedule: str = "fast",
+    steps: int | None = None,
+    seed: int = 0,
+    scaling: Scaling = "range",
+    mixed_precision: bool = False,
+    crop_bottom_px: int = 0,
+    devices: Sequence[str] | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train a detector on normal frames, as `semedge train` does; the run folder.
+
+    Parameters
+    ----------
+    images
+        Normal frames: a folder, a glob or a file.
+    run
+        The run folder, which is made.
+    detector
+        Name of the detector, one that `semedge detectors` lists.
+    options
+        Variants of the detector by their names.
+    schedule
+        `fast`: minutes on a CPU; `thesis`: the thesis's rates and epochs.
+    steps
+        Shorten the schedule to this many steps in all.
+    seed
+        Of weights, patches and noise.
+    scaling
+        `range` keeps brightness; `patch` standardizes each patch.
+    mixed_precision
+        Compute in bfloat16 where it is safe.
+    crop_bottom_px
+        Rows that are cut off at the lower edge of each frame.
+    devices
+        Such as `gpu:0`; all GPUs where None, else the CPU.
+    resume
+        Go on with the training in `run`, on the same frames.
+
+    Raises
+    ------
+    SemedgeError
+        Where the frames, the options or the run folder cannot be used.
+    """
+    from semedge_trainer.extra import need_tensorflow
+
+    need_tensorflow()
+    from semedge_trainer.training.train import (
+        TrainingRequest,
+        choose_strategy,
+        finish_run,
+        resume_run,
+        start_run,
+    )
+
+    folder = Path(run)
+    strategy = choose_strategy(None if devices is None else list(devices))
+    if resume:
+        started, frames = resume_run(folder, str(images))
+    else:
+        settings = {name: str(value) for name, value in (options or {}).items()}
+        request = TrainingRequest(
+            detector=detector,
+            source=str(images),
+            settings=settings,
+            schedule=schedule,
+            steps=steps,
+            seed=seed,
+            scaling=scaling,
+            mixed_precision=mixed_precision,
+            crop_bottom_px=crop_bottom_px,
+        )
+        started, frames = start_run(folder, request)
+    if not started.finished:
+        finish_run(started, frames, strategy)
+    return folder
+
+
+def export(
+    run: str | Path,
+    bundle: str | Path,
+    *,
+    quantization: Quantization = "int8",
+    score_name: str | None = None,
+    only_score: bool = False,
+    stride_px: int | None = None,
+    tile_shape: tuple[int, int] | None = None,
+) -> Path:
+    """Turn a training run into a detector bundle, as `semedge export` does; the bundle's path.
+
+    Parameters
+    ----------
+    run
+        The run folder of a finished training.
+    bundle
+        Where the bundle goes.
+    quantization
+        What the graphs compute in; `qat` is int8 with quantization-aware fine-tuning.
+    score_name
+        The score that frames are judged by; the detector's default where None.
+    only_score
+        Leave out the graphs and arrays that this score does not need.
+    stride_px
+        Distance between patches; a whole patch where None.
+    tile_shape
+        Height and width of the tiles of a detector of whole frames; what suits the training frames
+        best where None.
+
+    Raises
+    ------
+    SemedgeError
+        Where the run is not finished, or the edge cannot run its detector.
+    """
+    from semedge_trainer.extra import need_tensorflow
+
+    need_tensorflow()
+    from semedge_trainer.export.export import export_run
+    from semedge_trainer.export.exporter import ExportRequest
+    from semedge_trainer.training.run import Run
+
+    request = ExportRequest(quantization, score_name, only_score, stride_px, tile_shape)
+    export_run(Run.open(Path(run)), Path(bundle), request)
+    return Path(bundle)
+
+
+def evaluate(
+    bundle: str | Path,
+    images: str | Path,
+    masks: str | Path,
+    *,
+    protocol: Literal["thesis", "pixel", "both"] = "both",
+    normal_images: str | Path | None = None,
+    score_names: Sequence[str] = (),
+    calibration: str | Path | None = None,
+    stride_px: int | None = None,
+    fields: tuple[int, int] | None = None,
+    crop_bottom_px: int = 0,
+    workers: int | None = None,
+) -> Evaluation:
+    """Measure a bundle on frames with defect masks, as `semedge evaluate` does.
+
+    Parameters
+    ----------
+    bundle
+        The detector, which runs as on the edge.
+    images, masks
+        Folders of frames, anomalous or not, and of a mask for each: NAME, NAME_gt or NAME_mask,
+        above 0 where the frame is anomalous.
+    protocol
+        `thesis`: patches at stride 16, anomalous above 20 mask pixels; `pixel`: every pixel.
+    normal_images
+        Folder of normal frames that were not trained on, for the AUROC of whole frames.
+    score_names
+        Scores to measure; the one that frames are judged by where empty.
+    calibration
+        Also measure at the threshold of this file.
+    stride_px
+        Distance between patches in the pixel protocol; the bundle's own where None.
+    fields
+        Width and height in pixels of the fields that are judged in place of whole frames.
+    crop_bottom_px
+        Rows that are cut off at the lower edge of each frame.
+    workers
+        Threads that score; the usable cores where None.
+
+    Returns
+    -------
+    Evaluation
+        `document()` gives everything as a JSON document; `results["pixel"].rows[0].samples.auroc`
+        and its neighbours are the figures.
+
+    Raises
+    ------
+    SemedgeError
+        Where a frame, its mask or the bundle cannot be used.
+    """
+    from semedge_trainer.extra import need_package
+
+    need_package("sklearn", "scikit-learn")
+    from semedge_trainer.evaluation.evaluate import evaluate as evaluate_request
+    from semedge_trainer.evaluation.request import EvaluationRequest
+
+    request = EvaluationRequest(
+        images=Path(images),
+        masks=Path(masks),
+        detector=Path(bundle),
+        normal_images=None if normal_images is None else Path(normal_images),
+        crop_bottom_px=crop_bottom_px,
+        fields_px=fields,
+        protocol=protocol,
+        scores=tuple(score_names),
+        calibration=None if calibration is None else Path(calibration),
+        stride_px=stride_px,
+        workers=workers,
+    )
+    return evaluate_request(request)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "TrainableDetector":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from semedge_trainer.extra import need_tensorflow
+
+    need_tensorflow()
+    from semedge_trainer.detectors.base import TrainableDetector
+
+    globals()[name] = TrainableDetector
+    return TrainableDetector
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,25 +7,35 @@ from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
-from semedge.cameras.settings import AS_IT_IS, CameraSettings
+from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S, CameraSettings
 from semedge.cameras.simulated import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.core.errors import SemedgeError
 from semedge.core.information_bar import LowerEdge
+from semedge.core.plugins import Plugins
 
 __all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]
 
-SCHEMES = (
-    "0 or /dev/video0, rtsp://..., http://... (MJPEG), a video file, a folder, glob or file of "
-    "images, sim:SEED, genicam:PRODUCER.cti#SERIAL, pylon:SERIAL or aravis:NAME"
+FORMS = (
+    *("0 or /dev/video0", "rtsp://...", "http://... (MJPEG)", "a video file"),
+    *("a folder, glob or file of images", "sim:SEED"),
+    *("genicam:PRODUCER.cti#SERIAL", "pylon:SERIAL", "aravis:NAME"),
 )
 
 
+PLUGINS = Plugins(
+    "semedge.cameras",
+    "camera",
+    own=("aravis", "file", "genicam", "http", "https", "pylon", "rtsp", "sim"),
+)
+"""Kinds of cameras that other packages bring; docs/new-camera.md shows how."""
+
+
 def open_camera(
-    source: str,
+    source: str | Path,
     *,
-    timeout_s: float = 10.0,
+    timeout_s: float = TIMEOUT_S,
     loop: bool = False,
     settings: CameraSettings = AS_IT_IS,
 ) -> Camera:
@@ -35,14 +45,15 @@ def open_camera(
     ----------
     source
         A device number or path, an address, a file, a folder, a glob, or one of the forms with a
-        name and a colon.
+        name and a colon, such as those of `PLUGINS`.
     timeout_s
         Longest wait for a frame of a live source.
     loop
         Whether files start again at their end.
     settings
-        What the camera is told; `SemedgeError` where it refuses or takes no settings.
+        What is set on the camera; `SemedgeError` where it refuses or takes no settings.
     """
+    source = str(source)
     if timeout_s <= 0:
         raise SemedgeError(f"timeout_s must be above 0. Received: {timeout_s:g}")
     lower_edge = LowerEdge(settings.crop_bottom_px)
@@ -76,9 +87,24 @@ def _open_other(source: str, timeout_s: float, loop: bool) -> Camera:
         return SimulatedCamera(source)
     if source.isdecimal() or source.startswith(("/dev/video", "rtsp://", "http://", "https://")):
         return StreamCamera(source, timeout_s=timeout_s)
+    name = source.partition(":")[0]
+    if ":" in source and re.fullmatch(r"[A-Za-z][\w.-]*", name) and name in PLUGINS.names():
+        return _open_plugin(name, source, timeout_s)
     path = Path(source)
     if "://" in source or (re.match(r"[A-Za-z]+:", source) and not path.exists()):
-        raise SemedgeError(f"A camera is {SCHEMES}. Received: {redact(source)}")
+        *forms, last = (*FORMS, *(f"{name}:ADDRESS" for name in PLUGINS.names()))
+        raise SemedgeError(f"A camera is {', '.join(forms)} or {last}. Received: {redact(source)}")
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         return VideoCamera(source, loop=loop)
     return FolderCamera(source, loop=loop)
+
+
+def _open_plugin(name: str, source: str, timeout_s: float) -> Camera:
+    camera_class = PLUGINS.load(name, Camera)
+    try:
+        camera: Camera = camera_class(source, timeout_s=timeout_s)
+    except SemedgeError:
+        raise
+    except Exception as error:
+        raise PLUGINS.failure(name, f"open {redact(source)}", error) from error
+    return camera

@@ -50,7 +50,8 @@ class AravisCamera(DeviceCamera):
         load_library()
         super().__init__(source, settings, timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
+        """Connect through Aravis."""
         return AravisCapture(self._name, self._settings, self.source)
 
 
@@ -101,7 +102,7 @@ class AravisCapture(DeviceCapture):
             raise CaptureLostError("it no longer answers")
 
     def close(self) -> None:
-        """Stop, where there is somebody to be told, and leave the control to others."""
+        """Stop, where the camera answers, and leave the control to others."""
         device = self._camera.get_device()
         try:
             if self._stream is not None and not self._lost.is_set():

@@ -44,6 +44,16 @@ class Camera(Closing):
         self.lower_edge = LowerEdge()
         self._closed = Event()
 
+    @property
+    def ends(self) -> bool:
+        """Whether the frames come to an end by themselves."""
+        return not self.live
+
+    @property
+    def timed(self) -> bool:
+        """Whether a frame's `captured_at_s` is when it was taken, not when its file was read."""
+        return self.live
+
     @abstractmethod
     def read(self) -> Frame:
         """The next frame.

@@ -32,7 +32,7 @@ class DeviceCamera(LiveCamera):
     source
         The source string.
     settings
-        What the camera is told each time it is opened.
+        What is set on the camera each time it is opened.
     timeout_s
         Longest wait for a frame before a read raises `CameraStalledError`.
     """
@@ -66,7 +66,7 @@ class DeviceCapture(Capture):
         """`CaptureLostError` where the camera no longer answers."""
 
     def read(self) -> Shot | None:
-        """The next frame, which software starts where it is told to."""
+        """The next frame, which software starts where the trigger says so."""
         if self.on_demand and not self._is_under_way():
             self.start_frame()
             self._triggered_s = time.monotonic()

@@ -58,7 +58,7 @@ def list_cameras(timeout_s: float, producers: Sequence[Path] = ()) -> list[Listi
     Parameters
     ----------
     timeout_s
-        Longest wait for an answer; a way that takes longer is told as a problem.
+        Longest wait for an answer; a way that takes longer is reported as a problem.
     producers
         GenTL producers to ask beside those of `GENICAM_GENTL64_PATH`.
     """

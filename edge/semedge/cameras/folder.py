@@ -8,7 +8,7 @@ import time
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import list_images, read_gray
+from semedge.core.images import list_images, read_image
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,11 @@ class FolderCamera(Camera):
         self._at = 0
         self._read = 0
 
+    @property
+    def ends(self) -> bool:
+        """Whether the frames come to an end by themselves."""
+        return not self._loop
+
     def read(self) -> Frame:
         """The next file that can be decoded."""
         while True:
@@ -41,7 +46,7 @@ class FolderCamera(Camera):
                 self._end_of_round()
             path = self._paths[self._at]
             try:
-                image = read_gray(path)
+                image = read_image(path)
             except SemedgeError as error:
                 del self._paths[self._at]
                 self.skipped.append(str(error))

@@ -72,7 +72,8 @@ class GenicamCamera(DeviceCamera):
         self._producer = _path_of(producer)
         super().__init__(source, settings, timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
+        """Connect through the producer."""
         return GenicamCapture(self._producer, self._serial, self._settings, self.source)
 
 
@@ -130,7 +131,7 @@ class GenicamCapture(DeviceCapture):
         return Shot(image, number, time_ns)
 
     def _time_ns(self, buffer: Any) -> int | None:
-        """The camera's time, where the producer tells it and the length of its ticks."""
+        """The camera's time, where the producer gives it and the length of its ticks."""
         try:
             ticks_hz = self.device.device.timestamp_frequency
             return int(buffer.timestamp * 10**9 // ticks_hz) if buffer.timestamp else None

@@ -44,7 +44,7 @@ class Features(Protocol):
 
 
 def apply_settings(settings: CameraSettings, features: Features, source: str) -> None:
-    """Tell a camera its settings; `CameraSetupError` says which it refuses and what it allows."""
+    """Set a camera's features; `CameraSetupError` says which it refuses and what it allows."""
     writer = _Writer(features, source)
     for name, value in settings.features:
         writer.set_text(name, value)

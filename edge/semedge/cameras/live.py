@@ -8,18 +8,20 @@ thread opens it again, with growing pauses.
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from threading import Condition, Thread
 
 from semedge.cameras.base import Camera, CameraStalledError
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+SPREAD = 0.2
+"""Of the pauses, so that cameras behind one switch do not come back at the same moment."""
 CLOSE_TIMEOUT_S = 5.0
 
 POLL_S = 0.2
@@ -95,7 +97,7 @@ class FrameNumbers:
 
 
 class LiveCamera(Camera):
-    """The newest frame of a live source; a subclass says how it is opened.
+    """The newest frame of a live source; a subclass says how to connect.
 
     Parameters
     ----------
@@ -137,7 +139,7 @@ class LiveCamera(Camera):
             on_failure.pop_all()
 
     @abstractmethod
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
         """Connect.
 
         `CameraSetupError` where the camera cannot be used as asked, another `SemedgeError` where
@@ -190,20 +192,19 @@ class LiveCamera(Camera):
         return f" ({reason})" if reason else ""
 
     def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, SPREAD)
         while not self._closed.is_set():
             frames_before = self._sequence
             # Vendors' libraries raise what they like; whatever it is, the camera is tried again.
             try:
-                with contextlib.closing(self._open()) as capture:
+                with contextlib.closing(self.connect()) as capture:
                     self._take_frames(capture)
             except Exception as error:
                 # A traceback would hold on to the vendor's objects, and with them to the camera.
-                self._tell(error.with_traceback(None))
+                self._note_fault(error.with_traceback(None))
             if self._sequence > frames_before:
-                pause_s = FIRST_PAUSE_S
-            self._closed.wait(pause_s * random.uniform(0.8, 1.2))
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                backoff.reset()
+            self._closed.wait(backoff.next_s())
 
     def _take_frames(self, capture: Capture) -> None:
         numbers = FrameNumbers()
@@ -225,7 +226,7 @@ class LiveCamera(Camera):
         with self._arrived:
             return self._arrived.wait_for(lambda: self._wanted or self._closed.is_set(), POLL_S)
 
-    def _tell(self, fault: Exception) -> None:
+    def _note_fault(self, fault: Exception) -> None:
         with self._arrived:
             self._fault = fault
             self._arrived.notify_all()

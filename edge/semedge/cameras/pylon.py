@@ -42,7 +42,8 @@ class PylonCamera(DeviceCamera):
         load_library()
         super().__init__(source, settings, timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
+        """Connect through pylon."""
         return PylonCapture(self._serial, self._settings, self.source)
 
 

@@ -86,6 +86,16 @@ class SimulatedCamera(Camera):
         self._sequence = self.settings.first
         self._started_s = time.monotonic()
 
+    @property
+    def ends(self) -> bool:
+        """Whether a number of frames was given."""
+        return self.settings.frames > 0
+
+    @property
+    def timed(self) -> bool:
+        """Whether a rate was given."""
+        return self.settings.rate > 0
+
     def read(self) -> Frame:
         """The next frame, when it is due."""
         settings = self.settings

@@ -8,8 +8,7 @@ import re
 import cv2
 
 from semedge.cameras.live import Capture, CaptureLostError, LiveCamera, Shot
-from semedge.core.images import to_gray
-from semedge.core.opencv import hush
+from semedge.core.images import silence_opencv, to_gray
 
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""
@@ -48,8 +47,9 @@ class StreamCamera(LiveCamera):
         self._address = source
         super().__init__(redact(source), timeout_s=timeout_s)
 
-    def _open(self) -> Capture:
-        hush()
+    def connect(self) -> Capture:
+        """Connect through OpenCV."""
+        silence_opencv()
         return OpenCvCapture(self._open_video())
 
     def _open_video(self) -> cv2.VideoCapture:
@@ -100,6 +100,6 @@ class OpenCvCapture(Capture):
 
 
 def _is_jpeg_stream(video: cv2.VideoCapture) -> bool:
-    """Whether FFMPEG receives JPEGs; V4L2 tells of a changed size by itself."""
+    """Whether FFMPEG receives JPEGs; V4L2 reports a changed size by itself."""
     code = int(video.get(cv2.CAP_PROP_FOURCC))
     return video.isOpened() and video.getBackendName() == "FFMPEG" and code == JPEGS

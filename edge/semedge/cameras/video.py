@@ -10,8 +10,7 @@ import cv2
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import to_gray
-from semedge.core.opencv import hush
+from semedge.core.images import silence_opencv, to_gray
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +30,11 @@ class VideoCamera(Camera):
         self._read = 0
         self._capture = self._open()
 
+    @property
+    def ends(self) -> bool:
+        """Whether the frames come to an end by themselves."""
+        return not self._loop
+
     def read(self) -> Frame:
         """The next frame of the file."""
         ok, image = self._capture.read()
@@ -44,7 +48,7 @@ class VideoCamera(Camera):
                     f"The video {self.source} holds no frame that can be decoded; record it again "
                     "or convert it to FFV1 in .mkv."
                 )
-            self._say_if_cut_off()
+            self._warn_if_cut_off()
             raise StopIteration
         self._read += 1
         sequence = self._read - 1
@@ -55,8 +59,8 @@ class VideoCamera(Camera):
         super().close()
         self._capture.release()
 
-    def _say_if_cut_off(self) -> None:
-        """FFMPEG ends at damage without a word; the file's own duration tells of it."""
+    def _warn_if_cut_off(self) -> None:
+        """FFMPEG ends at damage without a word; the file's own duration shows it."""
         promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._loop and self._read < promised - LARGEST_MISCOUNT:
             logger.warning(
@@ -66,7 +70,7 @@ class VideoCamera(Camera):
             )
 
     def _open(self) -> cv2.VideoCapture:
-        hush()
+        silence_opencv()
         capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise SemedgeError(

@@ -12,6 +12,7 @@ import click
 
 from semedge.cameras import open_camera
 from semedge.commands.scoring_options import stride_option
+from semedge.commands.setting_options import FILE
 from semedge.core.console import print_json, table_console
 from semedge.core.frame import Frame
 from semedge.inference.benchmark import Load, Pace, choose, counted, measure
@@ -24,7 +25,6 @@ from semedge.station.config.edit import detector_tables, write_workers
 
 logger = logging.getLogger(__name__)
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
 SMALLEST_PX = 32
 LARGEST_PX = 16384

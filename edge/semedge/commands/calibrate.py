@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import re
+from itertools import islice
 from pathlib import Path
 
 import click
 
 from semedge.cameras import Camera, CameraSettings, open_camera
-from semedge.cameras.simulated import SimulatedCamera
 from semedge.commands.camera_options import camera_options
-from semedge.commands.scoring_options import stride_option, workers_option
-from semedge.core.console import print_json
+from semedge.commands.scoring_options import detector_option, stride_option, workers_option
+from semedge.commands.setting_options import GivenSettings, pass_given
+from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.files import write_atomically
 from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, check_request
+from semedge.decision.calibration_file import save_calibration
 from semedge.decision.fields import parse_fields
 from semedge.inference.detector import Detector
 from semedge_calibration import METHODS, Calibration, Method
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RATE = 0.01
 SECONDS_PER_DAY = 86_400
 
 
@@ -62,13 +62,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
 
 
 @click.command()
-@click.option(
-    "--detector",
-    "detector_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The bundle to calibrate; default: the demo detector.",
-)
+@detector_option()
 @click.option("--images", metavar="PATH", help="Normal frames: a folder, a glob or a file.")
 @click.option("--camera", metavar="SOURCE", help="A camera that shows normal material.")
 @click.option("--frames", type=click.IntRange(1), help="Frames to take from the camera.")
@@ -76,7 +70,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     "--false-alarm-rate",
     type=float,
     callback=_share,
-    show_default=str(DEFAULT_RATE),
+    show_default=str(CalibrationRequest.false_alarm_rate),
     help="Share of normal frames that may raise an alarm.",
 )
 @click.option(
@@ -97,14 +91,14 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     "--confidence",
     type=float,
     callback=_share,
-    default=0.95,
+    default=CalibrationRequest.confidence,
     show_default=True,
     help="Of the method tolerance.",
 )
 @click.option(
     "--method",
     type=click.Choice(METHODS),
-    default="tolerance",
+    default=CalibrationRequest.method,
     show_default=True,
     help="tolerance holds with the confidence; conformal only on average over calibrations.",
 )
@@ -143,7 +137,9 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration to stdout too.")
 @camera_options
+@pass_given
 def calibrate(
+    given: GivenSettings,
     detector_path: Path | None,
     images: str | None,
     camera: str | None,
@@ -161,7 +157,6 @@ def calibrate(
     allow_training_frames: bool,
     out: Path,
     as_json: bool,
-    camera_settings: CameraSettings,
 ) -> None:
     """Set the threshold from normal frames, with a provable false-alarm rate.
 
@@ -193,15 +188,15 @@ def calibrate(
     logger.info(f"Scoring normal frames; the promise needs {needed:,} independent {request.unit}.")
     with (
         Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
-        open_camera(source, settings=camera_settings) as opened,
+        open_camera(source, settings=given.over(CameraSettings())) as opened,
     ):
         _check_camera(opened, frames, group_every_s)
-        calibration = calibrate_detector(detector, opened, request, max_frames=frames)
-    document = calibration.to_json()
-    write_atomically(out, document.encode())
+        shown = progress(islice(opened, frames), "Scoring normal frames", total=frames)
+        calibration = calibrate_detector(detector, shown, request, opened.skipped)
+    save_calibration(out, calibration)
     _report(calibration, line_rate_hz, out)
     if as_json:
-        print_json({"path": str(out), **json.loads(document)})
+        print_json({"path": str(out), **json.loads(calibration.to_json())})
 
 
 def _source(images: str | None, camera: str | None, frames: int | None) -> str:
@@ -217,12 +212,11 @@ def _source(images: str | None, camera: str | None, frames: int | None) -> str:
 
 
 def _check_camera(camera: Camera, frames: int | None, group_every_s: float | None) -> None:
-    simulated = camera.settings if isinstance(camera, SimulatedCamera) else None
-    if frames is None and (camera.live or (simulated and not simulated.frames)):
+    if frames is None and not camera.ends:
         raise click.UsageError(
             f"--images needs a source that ends; use --camera {camera.source} --frames N."
         )
-    if group_every_s is not None and not (camera.live or (simulated and simulated.rate)):
+    if group_every_s is not None and not camera.timed:
         raise click.UsageError(
             "--group-every-s needs a live camera, because files do not tell when they were "
             "captured; use --group-by."
@@ -235,7 +229,7 @@ def _rate(
     line_rate_hz: float | None,
 ) -> float:
     if false_alarms_per_day is None:
-        return DEFAULT_RATE if false_alarm_rate is None else false_alarm_rate
+        return false_alarm_rate or CalibrationRequest.false_alarm_rate
     if false_alarm_rate is not None:
         raise click.UsageError("Give --false-alarm-rate or --false-alarms-per-day, not both.")
     if line_rate_hz is None:

@@ -67,10 +67,10 @@ def demo(
             {
                 "guarantee": result.calibration.guarantee,
                 "threshold": result.calibration.threshold,
-                "frames": len(result.outcomes),
+                "frames": len(result.frames),
                 "raised": result.count("raised"),
                 "missed": result.count("missed"),
-                "invented": result.count("invented"),
+                "invented": result.count("false alarm"),
                 "precision": result.precision,
                 "recall": result.recall,
                 "pictures": str(pictures),

@@ -12,7 +12,9 @@ import click
 from semedge.core.console import print_json
 from semedge.core.event import KINDS, Level, Phase
 from semedge.core.tables import write_table
-from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, Subject, parse_time
+from semedge.journal.query import COLUMNS, SUBJECTS, Query, Subject, parse_time
+from semedge.journal.reader import JournalReader
+from semedge.journal.records import DEFAULT_JOURNAL
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="SEMEDGE_JOURNAL",
-    default="semedge-journal.sqlite",
+    default=DEFAULT_JOURNAL,
     show_default=True,
     metavar="FILE",
     help="The journal; a watch may be writing to it.",
@@ -72,7 +74,7 @@ def history(
 
     The audit trail says who changed levels or recipe, from what to what, and when.
     """
-    question = Question(
+    query = Query(
         subject,
         since and parse_time(since),
         until and parse_time(until),
@@ -82,16 +84,16 @@ def history(
         phase,
         most or (None if out else 100),
     )
-    with History(journal) as opened:
+    with JournalReader(journal) as opened:
         if out is not None:
-            count = write_table(out, COLUMNS[subject], opened.rows(question))
+            count = write_table(out, COLUMNS[subject], opened.rows(query))
             logger.info(f"{count:,} rows are in {out}.")
             if as_json:
                 print_json({"rows": count, "path": str(out)})
         elif as_json:
-            print_json({subject: list(opened.documents(question))})
+            print_json({subject: list(opened.documents(query))})
         else:
-            _print(SHOWN[subject], opened.rows(question))
+            _print(SHOWN[subject], opened.rows(query))
 
 
 def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

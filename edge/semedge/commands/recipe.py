@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import logging
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -17,21 +16,28 @@ from pydantic import ValidationError
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.camera_options import camera_options
-from semedge.commands.scoring_options import stride_option
+from semedge.commands.scoring_options import detector_option, stride_option
+from semedge.commands.setting_options import (
+    FILE,
+    GivenSettings,
+    field_option,
+    pass_given,
+    setting_option,
+)
 from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.core.files import read_bounded
 from semedge.decision.calibration_file import MAX_FILE_BYTES
+from semedge.decision.defect import DecisionSettings
 from semedge.inference.bundle import MAX_BUNDLE_BYTES
-from semedge.station.config.sections import DecisionSection
+from semedge.station.config.faults import refused_value
+from semedge.station.config.sections import CalibrationSection
 from semedge.station.config.station import load_station
 from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
 from semedge.web.client import ask_station
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -52,10 +58,13 @@ def recipe() -> None:
     help="Counts up with every change of the recipe.",
 )
 @click.option("--note", default="", help="What is new in this version.")
-@click.option(
-    "--detector", type=FILE, metavar="FILE", help="The bundle; the demo detector where absent."
+@detector_option()
+@field_option(
+    *(CalibrationSection, "file", "--calibration", "calibration"),
+    type=FILE,
+    required=True,
+    metavar="FILE",
 )
-@click.option("--calibration", type=FILE, required=True, metavar="FILE")
 @stride_option()
 @click.option(
     "--station",
@@ -68,35 +77,33 @@ def recipe() -> None:
     metavar="NAME",
     help="Whose decision and settings, where the station file has several cameras.",
 )
-@click.option("--alarm", type=float, help="Alarm level; the calibration's threshold where absent.")
-@click.option("--warn", type=float, help="Warn level; none where absent.")
+@setting_option(DecisionSettings, "alarm", "--alarm")
+@setting_option(DecisionSettings, "warn", "--warn")
 @click.option("--out", type=FILE, required=True, metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @camera_options
+@pass_given
 def make(
+    given: GivenSettings,
     name: str,
     recipe_version: int,
     note: str,
-    detector: Path | None,
+    detector_path: Path | None,
     calibration: Path,
     stride_px: int | None,
     station: Path | None,
     camera: str | None,
-    alarm: float | None,
-    warn: float | None,
     out: Path,
     as_json: bool,
-    camera_settings: CameraSettings,
 ) -> None:
     """Make a recipe, and check that it can be run.
 
     What is said here of the camera and the levels wins over the station file; what neither says is
     left to the station that runs the recipe.
     """
-    bundle = _detector_content(detector)
+    bundle = _detector_content(detector_path)
     calibrated = _content(calibration, MAX_FILE_BYTES)
     decision, settings = _taken_over(station, camera)
-    levels = {"alarm": alarm, "warn": warn}
     document: dict[str, Any] = {
         "format_version": 1,
         "name": name,
@@ -106,18 +113,15 @@ def make(
         "detector_sha256": hashlib.sha256(bundle).hexdigest(),
         "calibration_sha256": hashlib.sha256(calibrated).hexdigest(),
         "stride_px": stride_px,
-        "decision": decision.model_dump()
-        | {key: value for key, value in levels.items() if value is not None},
-        "camera": asdict(settings.overruled_by(camera_settings)),
+        "decision": given.over(decision),
+        "camera": given.over(settings),
     }
     try:
         manifest = RecipeManifest.model_validate(document)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise SemedgeError(
-            f"A recipe cannot have {where} = {fault['input']!r:.80} ({fault['msg']}); correct it."
-        ) from error
+        name = ".".join(str(part) for part in fault["loc"])
+        raise SemedgeError(f"The recipe's {refused_value(name, fault)}") from error
     written = out.with_name(f".{out.name}.making")
     try:
         write_recipe(written, manifest, bundle, calibrated)
@@ -186,17 +190,19 @@ def use(name: str, station: Path, camera: str | None, who: str) -> None:
     logger.info(ask_station(read.web, request))
 
 
-def _taken_over(station: Path | None, camera: str | None) -> tuple[DecisionSection, CameraSettings]:
+def _taken_over(
+    station: Path | None, camera: str | None
+) -> tuple[DecisionSettings, CameraSettings]:
     """Decision and camera settings of a station file, or of one of its cameras."""
     if station is None:
         if camera is not None:
             raise SemedgeError(
                 f"--camera {camera} names a camera of a station file; give --station."
             )
-        return DecisionSection(), AS_IT_IS
+        return DecisionSettings(), AS_IT_IS
     read = load_station(station)
     if not read.cameras and camera is None:
-        return read.decision, read.camera.settings()
+        return read.decision, read.camera.settings
     if camera not in read.cameras:
         known = (
             f"the cameras {', '.join(read.cameras)}" if read.cameras else "no camera with a name"
@@ -205,8 +211,8 @@ def _taken_over(station: Path | None, camera: str | None) -> tuple[DecisionSecti
             f"The station file {station} has {known}; name one of its cameras with --camera NAME, "
             f"or none where it names none. Received: {camera or 'none'}."
         )
-    line = read.cameras[camera]
-    return line.decision or read.decision, line.settings()
+    section = read.cameras[camera]
+    return section.decision or read.decision, section.settings
 
 
 def _print(read: Recipe, calibration: Calibration | None, as_json: bool) -> None:

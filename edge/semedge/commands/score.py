@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from semedge.commands.camera_options import crop_option
-from semedge.commands.scoring_options import stride_option, workers_option
+from semedge.commands.scoring_options import detector_option, stride_option, workers_option
+from semedge.commands.setting_options import FILE
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
 from semedge.core.images import list_images
@@ -29,7 +30,6 @@ from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
 KEPT_AT_ONCE = 32
 """Results that an interruption may cost."""
@@ -37,13 +37,7 @@ KEPT_AT_ONCE = 32
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--detector",
-    "detector_path",
-    type=FILE,
-    metavar="FILE",
-    help="The detector bundle; the demo detector where absent.",
-)
+@detector_option()
 @click.option(
     "--calibration",
     "calibration_path",

@@ -1,33 +1,31 @@
-"""Options of commands that score frames."""
+"""Options of commands that score frames.
+
+Each gives the command its value, or, made by `setting_option`, a setting of the station file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import click
+from semedge.commands.setting_options import FILE, Decorator, OptionMaker, field_option
+from semedge.station.config.sections import DetectorSection
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-
-def stride_option(parameter: str = "stride_px", envvar: str | None = None) -> Decorator:
-    """`--stride`, which the command gets as `parameter`: pixels, or None for the detector's own."""
-    return click.option(
-        "--stride",
-        parameter,
-        type=click.IntRange(min=1),
-        envvar=envvar,
-        metavar="PX",
-        help="Distance between patches; the detector's own where absent.",
+def detector_option(make: OptionMaker = field_option, **attributes: Any) -> Decorator:
+    """`--detector`, which the command gets as `detector_path`: None for the demo detector."""
+    return make(
+        *(DetectorSection, "file", "--detector", "detector_path"),
+        type=FILE,
+        metavar="FILE",
+        **attributes,
     )
 
 
-def workers_option(envvar: str | None = None) -> Decorator:
+def stride_option(make: OptionMaker = field_option, **attributes: Any) -> Decorator:
+    """`--stride`, which the command gets as `stride_px`: None for the detector's own."""
+    return make(DetectorSection, "stride_px", "--stride", "stride_px", metavar="PX", **attributes)
+
+
+def workers_option(make: OptionMaker = field_option, **attributes: Any) -> Decorator:
     """`--workers`: threads, or None for all cores."""
-    return click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        envvar=envvar,
-        metavar="N",
-        help="Scoring threads; all cores where absent.",
-    )
+    return make(DetectorSection, "workers", "--workers", metavar="N", **attributes)

@@ -16,7 +16,7 @@ from semedge.sinks.base import Sink
 from semedge.sinks.console import ConsoleSink
 from semedge.sinks.registry import open_sinks
 from semedge.station.config.station import load_station
-from semedge.station.recorder import one_message
+from semedge.station.recorder import new_event
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def test_alert(ctx: click.Context, station: Path, timeout_s: float, as_json: boo
     sinks: list[Sink] = open_sinks(read.sinks)
     if not as_json:
         sinks.insert(0, ConsoleSink())
-    event = one_message(
+    event = new_event(
         read.station.name,
         "test",
         "test-alert",

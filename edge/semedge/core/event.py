@@ -1,4 +1,4 @@
-"""What a station tells the world: an event's start, its updates and its end."""
+"""What a station reports: an event's start, its updates and its end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Event:
         The happening, 32 hexadecimal digits: the same from its start to its end.
     kind, phase
         What happens, and whether it starts, goes on or ends. A `check`, `recipe` or `test` is over
-        when it is told: its only phase is `end`.
+        when it is published: its only phase is `end`.
     code
         What exactly, as a word for machines, such as `score`, `frozen` or `alarm-rate`.
     message
@@ -76,7 +76,7 @@ class Event:
         The frame that the message is about: its place in the stream, its origin, and its capture
         time since the Unix epoch.
     frame_score, threshold
-        Largest score of the frame, and the level that it was held against.
+        Largest score of the frame, and the level that it was compared with.
     peak_px
         Centre `(x, y)` of the patch with the largest score.
     frames
@@ -120,7 +120,7 @@ class Event:
 
     @property
     def key(self) -> str:
-        """What tells a repeated delivery of this message from a new message."""
+        """What distinguishes a repeated delivery of this message from a new message."""
         return f"{self.event_id}-{self.number}"
 
     def to_document(self) -> dict[str, Any]:

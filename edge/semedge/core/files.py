@@ -60,7 +60,7 @@ def read_bounded(
     unreadable: Callable[[str], str],
     too_large: Callable[[int], str],
 ) -> bytes:
-    """Content of a file of at most so many bytes.
+    """Content of a file of at most `most_bytes`.
 
     Raises `SemedgeError` with what `unreadable` says of the reason, or `too_large` of the size.
     """

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
 
 GrayImage = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -30,14 +33,33 @@ class Frame:
     device_time_ns
         The camera's own time of the frame, in nanoseconds of its own clock, whose zero is the
         camera's affair; None where it gives none.
+
+    Raises
+    ------
+    SemedgeError
+        Where the image is no array of that shape and type.
     """
 
     image: GrayImage
-    sequence: int
-    captured_at_s: float
-    source: str
+    sequence: int = 0
+    captured_at_s: float = field(default_factory=time.time)
+    source: str = "the image"
     device_frame: int | None = None
     device_time_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if not isinstance(image, np.ndarray):
+            raise SemedgeError(
+                "A frame's image must be a NumPy array; read a file with semedge.read_image. "
+                f"Received: {type(image).__name__}"
+            )
+        if image.ndim != 2 or not image.size or image.dtype not in (np.uint8, np.uint16):
+            raise SemedgeError(
+                "A frame's image must have gray values of the dtype uint8 or uint16 in the shape "
+                "(height, width); turn colour to gray, and scale other values to the range of one "
+                f"of these types. Received: dtype {image.dtype}, shape {image.shape}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

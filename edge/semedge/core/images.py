@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import glob
+import os
 import re
 from pathlib import Path
 
@@ -12,12 +14,29 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.core.opencv import hush
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 
 
-def read_gray(path: Path | str) -> GrayImage:
+SILENT = 0
+"""OpenCV's level of a log that writes nothing."""
+
+
+@functools.cache
+def silence_opencv() -> None:
+    """Silence OpenCV and its FFMPEG, so that a user reads semedge's one sentence and no other.
+
+    Unless `OPENCV_LOG_LEVEL` or `OPENCV_FFMPEG_LOGLEVEL` is set; FFMPEG reads its variable when
+    the first video is opened.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        # OpenCV 4 has the function at its top, OpenCV 5 in a module of its own.
+        owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+        owner.setLogLevel(SILENT)
+
+
+def read_image(path: Path | str) -> GrayImage:
     """Read an image as gray, shape `(height, width)`, uint8 or uint16 as in the file.
 
     Colour is turned to gray; nothing is rescaled. Raises `SemedgeError` where the file is no image
@@ -51,7 +70,7 @@ def to_gray(image: NDArray) -> GrayImage:
 
 def read_mask(path: Path | str) -> NDArray[np.bool_]:
     """Read a defect mask, True where its gray value is above 0, shape `(height, width)`."""
-    mask: NDArray[np.bool_] = read_gray(path) > 0
+    mask: NDArray[np.bool_] = read_image(path) > 0
     return mask
 
 
@@ -88,7 +107,7 @@ def _find(source: str) -> list[Path]:
 def _decode(content: NDArray[np.uint8]) -> NDArray | None:
     if not content.size:
         return None
-    hush()
+    silence_opencv()
     try:
         return cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     except cv2.error:

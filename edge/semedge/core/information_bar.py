@@ -1,4 +1,4 @@
-"""The information bar that microscopes print below the picture: found, told of, and cut off."""
+"""The information bar that microscopes print below the picture: found, reported, and cut off."""
 
 from __future__ import annotations
 

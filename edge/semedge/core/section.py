@@ -1,9 +1,11 @@
-"""What the tables of the station file share."""
+"""The one way to declare settings: a table of the station file, which is what the code works by."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,9 +15,27 @@ LONGEST_SECRET_BYTES = 65_536
 
 
 class Section(BaseModel):
-    """A table of the file: immutable, and no key that is not known."""
+    """A table of the file: immutable, and no key that is not known.
+
+    A key's default, bounds and description stand in its field and nowhere else; the page
+    docs/station-file.md and the options of commands are made from them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class WrittenAs:
+    """Marks a field whose value is of another type in the file, which is named for people."""
+
+    type_name: str
+
+
+def table_of(annotation: Any) -> type[BaseModel]:
+    """The table that a field of this type holds, whether it may be absent or not."""
+    tables = (each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields"))
+    found: type[BaseModel] = next(tables)
+    return found
 
 
 class Secret(Section):

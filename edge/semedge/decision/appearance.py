@@ -15,19 +15,19 @@ from semedge_calibration import Appearance
 SHARPNESS_SIDE_PX = 384
 """Side of the square in the middle of a frame that its sharpness is taken from."""
 
-GRAYS_SIDE_PX = 256
-"""Rows and columns that gray values are taken from are at most twice as many."""
+SUBSAMPLED_SIDE_PX = 256
+"""Gray values are taken from fewer than twice as many rows and columns."""
 
 BRIGHT_SHARE = 0.99
 WHITE = 0.98
 """Share of the pixel type's range from which on a pixel counts as saturated."""
 
 NO_CONTRAST = 1e-4
-"""Deviation of gray values, as a share of the range, below which there is nothing to be sharp."""
+"""Deviation of gray values, as a share of the range, below which sharpness means nothing."""
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameAppearance:
     """What is measured of one frame, gray values as shares of the pixel type's range.
 
     Attributes
@@ -49,10 +49,10 @@ class Look:
     sharpness: float
 
 
-def look_at(frame: Frame) -> Look:
-    """Measure a frame; large ones from every second, third, ... row and column of them."""
-    grays = thinned(frame)
-    return Look(
+def measure_frame(frame: Frame) -> FrameAppearance:
+    """Measure a frame; a large one by every second, third, ... row and column."""
+    grays = subsampled(frame)
+    return FrameAppearance(
         mean_gray=float(grays.mean()),
         bright_gray=_bright(grays),
         saturated=float((grays >= WHITE).mean()),
@@ -60,18 +60,18 @@ def look_at(frame: Frame) -> Look:
     )
 
 
-def thinned(frame: Frame) -> NDArray[np.float32]:
-    """Gray values from 0 to 1 of the rows and columns that are looked at."""
-    every = max(1, min(frame.shape) // GRAYS_SIDE_PX)
+def subsampled(frame: Frame) -> NDArray[np.float32]:
+    """Gray values from 0 to 1 of the rows and columns that are measured."""
+    every = max(1, min(frame.shape) // SUBSAMPLED_SIDE_PX)
     grays = frame.image[::every, ::every].astype(np.float32)
     grays /= frame.full_scale
     return grays
 
 
-def appearance_of(looks: Iterable[Look]) -> Appearance:
-    """What frames of normal material have in common, the range of each measure."""
+def common_appearance(frames: Iterable[FrameAppearance]) -> Appearance:
+    """The range of each measure over frames of normal material."""
     means, brights, saturated, sharpness = zip(
-        *((look.mean_gray, look.bright_gray, look.saturated, look.sharpness) for look in looks),
+        *((each.mean_gray, each.bright_gray, each.saturated, each.sharpness) for each in frames),
         strict=True,
     )
     return Appearance(

@@ -7,16 +7,13 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from semedge.core.console import progress
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.appearance import Look, appearance_of, look_at
+from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
 from semedge.decision.fields import split_frame
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
@@ -34,17 +31,6 @@ from semedge_calibration import (
 
 QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
 NAMES_SHOWN = 3
-
-
-class FrameSource(Protocol):
-    """What a calibration needs of a `Camera`; `skipped` names what could not be decoded."""
-
-    @property
-    def skipped(self) -> Sequence[str]:
-        """File and reason, one a file."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
 
 
 @dataclass(frozen=True)
@@ -109,8 +95,8 @@ class NormalScores:
         Height and width of what was scored.
     frames
         Number of frames scored.
-    looks
-        How each of them looks.
+    appearances
+        What was measured of each of them.
     training
         Sources of frames that the detector was trained on.
     copies
@@ -121,17 +107,16 @@ class NormalScores:
     groups: list[Hashable] = field(default_factory=list)
     shape: tuple[int, int] | None = None
     frames: int = 0
-    looks: list[Look] = field(default_factory=list)
+    appearances: list[FrameAppearance] = field(default_factory=list)
     training: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
 
 def calibrate_detector(
     detector: Detector,
-    source: FrameSource,
+    frames: Iterable[Frame],
     request: CalibrationRequest,
-    *,
-    max_frames: int | None = None,
+    skipped: Sequence[str] = (),
 ) -> Calibration:
     """Score normal frames and choose the threshold.
 
@@ -139,12 +124,12 @@ def calibrate_detector(
     ----------
     detector
         The deployed detector.
-    source
-        A camera that shows normal material.
+    frames
+        Normal material.
     request
         What is to be promised.
-    max_frames
-        Frames to read; all where None.
+    skipped
+        Files that could not be decoded, each with the reason; looked at after the last frame.
 
     Raises
     ------
@@ -154,7 +139,6 @@ def calibrate_detector(
         Where a frame, a score or the request cannot be used.
     """
     check_request(request)
-    frames = progress(islice(source, max_frames), "Scoring normal frames", total=max_frames)
     normal = score_normal_frames(detector, frames, request)
     if normal.training and not request.allow_training_frames:
         raise RefusedError(
@@ -165,8 +149,8 @@ def calibrate_detector(
         )
     if normal.shape is None:
         raise SemedgeError("No normal frame was read; give a folder or a camera that has some.")
-    skipped = [reason.removesuffix(".") for reason in source.skipped]
-    result = _choose_threshold(normal, request, skipped)
+    left_out = [reason.removesuffix(".") for reason in skipped]
+    result = _choose_threshold(normal, request, left_out)
     return Calibration(
         threshold=result.threshold,
         method=result.method,
@@ -188,14 +172,14 @@ def calibrate_detector(
             name: float(np.quantile(normal.scores, float(name), method="lower"))
             for name in QUANTILES
         },
-        appearance=appearance_of(normal.looks),
+        appearance=common_appearance(normal.appearances),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        warnings=tuple(_warnings(normal, request, skipped)),
+        warnings=tuple(_warnings(normal, request, left_out)),
     )
 
 
 def check_request(request: CalibrationRequest) -> int:
-    """Independent frames that the request needs; `SemedgeError` where it makes no sense."""
+    """Independent frames that the request needs; `SemedgeError` where it is impossible."""
     try:
         return frames_needed(request.false_alarm_rate, request.confidence, request.method)
     except CalibrationError as error:
@@ -207,7 +191,7 @@ def score_normal_frames(
 ) -> NormalScores:
     """Score every frame, or every field of it.
 
-    Copies of an earlier frame are left out, since they tell nothing new. Frames of the training
+    Copies of an earlier frame are left out, since they add nothing new. Frames of the training
     are left out too, unless the request allows them; after the first, nothing more is scored,
     because the calibration will be refused.
     """
@@ -270,7 +254,7 @@ def _score_frame(
         normal.groups.append(len(normal.scores) if group is None else group)
         normal.scores.append(detector.score(part).frame_score)
     normal.frames += 1
-    normal.looks.append(look_at(frame))
+    normal.appearances.append(measure_frame(frame))
 
 
 def _choose_threshold(

@@ -1,4 +1,4 @@
-"""The calibration's file: read, and held against the detector that it was made for."""
+"""The calibration's file: written, and read for the detector that it was made for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
-from semedge.core.files import read_bounded
+from semedge.core.files import read_bounded, write_atomically
 from semedge.inference.detector import Detector
 from semedge_calibration import Calibration, CalibrationError
 
@@ -15,11 +15,19 @@ REMEDY = "run `semedge calibrate` for the detector in use"
 
 
 def calibration_sha256(calibration: Calibration) -> str:
-    """Digest of a calibration, whatever file it is kept in."""
+    """Digest of a calibration, whatever file it is in."""
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()
 
 
-def load_calibration(path: Path, detector: Detector) -> Calibration:
+def save_calibration(path: Path | str, calibration: Calibration) -> None:
+    """Write the calibration to `path`, whole or not at all.
+
+    Raises `SemedgeError` where it cannot be written.
+    """
+    write_atomically(Path(path), calibration.to_json().encode())
+
+
+def load_calibration(path: Path | str, detector: Detector) -> Calibration:
     """Read the calibration at `path`, made for this detector.
 
     Raises `SemedgeError` where it cannot be read, is damaged, or belongs to another detector,

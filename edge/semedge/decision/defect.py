@@ -6,13 +6,16 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from pydantic import Field, model_validator
+
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level, Phase
+from semedge.core.section import Section
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The scores from which on a frame warns and alarms.
+    """The scores above which a frame warns and alarms.
 
     Attributes
     ----------
@@ -36,14 +39,14 @@ class Levels:
 
     @property
     def lowest(self) -> float:
-        """The level from which on a frame counts."""
+        """The level above which a frame counts."""
         return self.alarm if self.warn is None else self.warn
 
     def level_of(self, score: float) -> Level | None:
-        """What a frame of this score does.
+        """The level that a frame of this score reaches.
 
         Equality is still normal, so that the calibration's guarantee holds with ties. A score that
-        is not a number alarms: a detector that broke down must not pass for a quiet line.
+        is NaN alarms: a detector that broke down must not pass for a line without defects.
         """
         if not score <= self.alarm:
             return "alarm"
@@ -56,39 +59,52 @@ class Levels:
         return self.alarm if level == "alarm" or self.warn is None else self.warn
 
 
-@dataclass(frozen=True)
-class DecisionSettings:
-    """When frames above a level are a defect, and when it is over.
+class DecisionSettings(Section):
+    """`[decision]`: which frames warn and alarm, and when they are a defect."""
 
-    Attributes
-    ----------
-    frames_above, of_frames
-        A defect starts once `frames_above` of the last `of_frames` frames are above a level.
-    end_after_frames
-        It ends once so many frames in a row are normal; with 0 every frame is a defect by itself.
-    cool_down_s
-        After its end, no defect of the same or a lower level starts for so long; frames above the
-        level meanwhile are counted, and told by the next start.
-    update_every_s
-        Shortest time between two updates that only tell of a larger score.
-    """
+    alarm: float | None = Field(
+        default=None,
+        description="A frame that scores above it alarms; the calibration's threshold where "
+        "absent.",
+    )
+    warn: float | None = Field(
+        default=None, description="A frame that scores above it warns; without it, none does."
+    )
+    frames_above: int = Field(
+        default=1, ge=1, le=1000, description="So many of the last `of_frames` frames are a defect."
+    )
+    of_frames: int = Field(
+        default=1, ge=1, le=1000, description="Frames that are looked at for `frames_above`."
+    )
+    end_after_frames: int = Field(
+        default=1,
+        ge=0,
+        le=100_000,
+        description="Normal frames in a row that end a defect; with 0 every frame is by itself.",
+    )
+    cool_down_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="After a defect's end, time in which none of the same or a lower level starts; "
+        "the next one reports how many frames were above it meanwhile.",
+    )
+    update_every_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=86_400,
+        description="Shortest time between two updates of a defect whose score grows.",
+    )
 
-    frames_above: int = 1
-    of_frames: int = 1
-    end_after_frames: int = 1
-    cool_down_s: float = 0.0
-    update_every_s: float = 5.0
+    @model_validator(mode="after")
+    def _asks_for_no_more_than_it_looks_at(self) -> DecisionSettings:
+        if self.frames_above > self.of_frames:
+            raise ValueError("frames_above must not be above of_frames")
+        return self
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.frames_above <= self.of_frames:
-            raise SemedgeError(
-                "A defect starts with at least 1 and at most all of the frames looked at. "
-                f"Received: {self.frames_above} of {self.of_frames}"
-            )
-        for name in ("end_after_frames", "cool_down_s", "update_every_s"):
-            value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
-                raise SemedgeError(f"{name} must be a finite number from 0 on. Received: {value}")
+    def levels(self, threshold: float) -> Levels:
+        """The levels, where the calibration says `threshold`."""
+        return Levels(threshold if self.alarm is None else self.alarm, self.warn)
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,7 @@ class Defect:
     peak_score
         Largest score since its start.
     suppressed
-        Frames above the level that a cool-down kept quiet before its start.
+        Frames above the level during a cool-down before its start.
     """
 
     started_s: float
@@ -125,9 +141,9 @@ class Judgement:
     level
         The frame's own level, whatever came before.
     phases
-        What is to be told, in this order.
+        What is to be reported, in this order.
     defect
-        The defect that the phases are about, or that goes on; None where there is none.
+        The defect that the phases are about, or that is in progress; None where there is none.
     is_peak
         Whether the frame has the largest score of the defect so far.
     """
@@ -138,8 +154,8 @@ class Judgement:
     is_peak: bool = False
 
 
-class Decision:
-    """Judges the frames of one camera, one by one.
+class DefectTracker:
+    """Judges the frames of one camera, one by one, and tracks the defect that they show.
 
     Parameters
     ----------
@@ -155,14 +171,14 @@ class Decision:
         self._window: deque[Level | None] = deque(maxlen=settings.of_frames)
         self._defect: Defect | None = None
         self._normal_in_a_row = 0
-        self._told_s = -math.inf
-        self._quiet_until_s = -math.inf
-        self._quiet_level: Level | None = None
+        self._reported_s = -math.inf
+        self._cool_down_until_s = -math.inf
+        self._cool_down_level: Level | None = None
         self._suppressed = 0
 
     @property
     def defect(self) -> Defect | None:
-        """The defect that goes on."""
+        """The defect in progress."""
         return self._defect
 
     def judge(self, score: float, at_s: float) -> Judgement:
@@ -170,25 +186,25 @@ class Decision:
         level = self.levels.level_of(score)
         self._window.append(level)
         if self._defect is None:
-            judgement = self._judge_idle(level, score, at_s)
+            judgement = self._judge_without_defect(level, score, at_s)
         else:
-            judgement = self._judge_going_on(self._defect, level, score, at_s)
+            judgement = self._judge_during_defect(self._defect, level, score, at_s)
         if judgement.phases:
-            self._told_s = at_s
+            self._reported_s = at_s
         return judgement
 
     def end(self) -> Defect | None:
-        """End what goes on, because no more frames come; the defect that ended."""
+        """End the defect in progress, because no more frames come; the defect that ended."""
         ended, self._defect = self._defect, None
         self._window.clear()
         self._normal_in_a_row = 0
         return ended
 
-    def _judge_idle(self, level: Level | None, score: float, at_s: float) -> Judgement:
+    def _judge_without_defect(self, level: Level | None, score: float, at_s: float) -> Judgement:
         reached = self._reached()
         if level is None or reached is None:
             return Judgement(level)
-        if at_s < self._quiet_until_s and not _is_worse(reached, self._quiet_level):
+        if at_s < self._cool_down_until_s and not _is_worse(reached, self._cool_down_level):
             self._suppressed += 1
             return Judgement(level)
         above = sum(each is not None for each in self._window)
@@ -201,7 +217,7 @@ class Decision:
         self._defect = defect
         return Judgement(level, ("start",), defect, is_peak=True)
 
-    def _judge_going_on(
+    def _judge_during_defect(
         self, before: Defect, level: Level | None, score: float, at_s: float
     ) -> Judgement:
         if level is None:
@@ -223,9 +239,9 @@ class Decision:
             suppressed=before.suppressed,
         )
         self._defect = defect
-        due = at_s - self._told_s >= self.settings.update_every_s
-        told: tuple[Phase, ...] = ("update",) if worse or (is_peak and due) else ()
-        return Judgement(level, told, defect, is_peak)
+        due = at_s - self._reported_s >= self.settings.update_every_s
+        reported: tuple[Phase, ...] = ("update",) if worse or (is_peak and due) else ()
+        return Judgement(level, reported, defect, is_peak)
 
     def _reached(self) -> Level | None:
         """The highest level that enough of the last frames are at."""
@@ -238,8 +254,8 @@ class Decision:
 
     def _finish(self, defect: Defect, at_s: float) -> None:
         self._defect = None
-        self._quiet_until_s = at_s + self.settings.cool_down_s
-        self._quiet_level = defect.level
+        self._cool_down_until_s = at_s + self.settings.cool_down_s
+        self._cool_down_level = defect.level
 
 
 def _is_worse(level: Level, than: Level | None) -> bool:
@@ -247,5 +263,5 @@ def _is_worse(level: Level, than: Level | None) -> bool:
 
 
 def _is_larger(score: float, than: float) -> bool:
-    """Whether a score is the larger one; one that is not a number is larger than any."""
+    """Whether a score is the larger one; NaN is larger than any."""
     return score > than or (math.isnan(score) and not math.isnan(than))

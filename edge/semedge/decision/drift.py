@@ -9,11 +9,13 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from semedge.core.section import Section
 from semedge_calibration import Calibration, binomial_tail, lag_1_correlation
 
-Sign = Literal["alarm-rate", "score-distribution"]
-SIGNS: tuple[Sign, ...] = get_args(Sign)
+DriftTest = Literal["alarm-rate", "score-distribution"]
+DRIFT_TESTS: tuple[DriftTest, ...] = get_args(DriftTest)
 
 CUTS = ("0.05", "0.25", "0.75", "0.95")
 """Quantiles of the calibration's normal scores between which scores are counted."""
@@ -22,41 +24,48 @@ LEAST_EFFECTIVE = 20
 """Independent frames below which a window proves nothing."""
 
 
-@dataclass(frozen=True)
-class DriftSettings:
-    """When a difference is called drift.
+class DriftSettings(Section):
+    """`[drift]`: when the scores are no longer those of the calibration."""
 
-    Attributes
-    ----------
-    window_frames
-        Frames that are tested together.
-    significance
-        A window of unchanged material is called drift with at most this probability, for each
-        sign.
-    end_above
-        The drift is over with a window whose p-value is above this.
-    """
+    window_frames: int = Field(
+        default=1000, ge=50, le=1_000_000, description="Frames that are tested together."
+    )
+    significance: float = Field(
+        default=1e-4,
+        gt=0,
+        lt=0.01,
+        description="Probability at most, for each sign, that a window of unchanged material is "
+        "called drift.",
+    )
+    end_above: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="The drift is over with a window whose p-value is above this.",
+    )
 
-    window_frames: int = 1000
-    significance: float = 1e-4
-    end_above: float = 0.01
+    @model_validator(mode="after")
+    def _ends_where_it_does_not_start(self) -> DriftSettings:
+        if self.end_above < self.significance:
+            raise ValueError("end_above must not be below significance")
+        return self
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a window says of one sign.
+    """What one test says of a window.
 
     Attributes
     ----------
-    sign
-        What was tested.
+    test
+        Which test.
     p_value
         Probability of a window that differs as much, where nothing has changed.
     message
         The window as a sentence for people.
     """
 
-    sign: Sign
+    test: DriftTest
     p_value: float
     message: str
 
@@ -65,9 +74,9 @@ class DriftMonitor:
     """Tests windows of scores against a calibration.
 
     Two tests: whether more frames alarm than the calibration promises (binomial, one-sided), and
-    whether scores spread over its quantiles as its own normal scores did (chi-squared, two
-    samples). Neighbouring frames of a line are alike: both count the frames that the window would
-    have if they were independent, by the correlation of consecutive scores r,
+    whether scores are distributed over its quantiles as its own normal scores were (chi-squared,
+    two samples). Neighbouring frames of a line are alike: both count the frames that the window
+    would have if they were independent, by the correlation of consecutive scores r,
     n (1 - r) / (1 + r).
 
     Parameters
@@ -92,10 +101,10 @@ class DriftMonitor:
         self._scores: list[float] = []
         self._alarms = 0
 
-    def add(self, score: float, alarms: bool) -> tuple[Finding, ...]:
+    def add(self, score: float, is_alarm: bool) -> tuple[Finding, ...]:
         """Take a frame; the findings of the window where the frame completes one."""
         self._scores.append(score)
-        self._alarms += alarms
+        self._alarms += is_alarm
         if len(self._scores) < self._settings.window_frames:
             return ()
         findings = tuple(self._test(np.array(self._scores), self._alarms))
@@ -124,7 +133,7 @@ class DriftMonitor:
             p_value,
             f"{alarms:,} of the last {count:,} frames alarmed, where at most "
             f"{rate * count:,.1f} of normal ones should; either the material is not normal, or "
-            "what is normal has changed: look at it, and calibrate again if it is good.",
+            "what is normal has changed: examine it, and calibrate again if it is good.",
         )
 
     def _test_distribution(self, scores: NDArray[np.float64], effective: float) -> Finding:
@@ -138,8 +147,8 @@ class DriftMonitor:
         return Finding(
             "score-distribution",
             chi_squared_tail(statistic, len(self._shares) - 1),
-            f"Scores of the last {len(scores):,} frames are spread otherwise than those of the "
-            f"calibration (median {median:.4g}, {inside} of {self._cuts[1]:.4g} to "
+            f"Scores of the last {len(scores):,} frames are not distributed as those of the "
+            f"calibration were (median {median:.4g}, {inside} of {self._cuts[1]:.4g} to "
             f"{self._cuts[2]:.4g}, where half of them were); check light and focus, and calibrate "
             "again if the material is good.",
         )

@@ -1,4 +1,4 @@
-"""The camera's health, apart from the material's: pictures that no inspection can be based on."""
+"""The camera's health, apart from the material's: pictures that cannot be inspected."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from semedge.core.errors import SemedgeError
+from semedge.core.event import Phase
 from semedge.core.frame import Frame
-from semedge.decision.appearance import Look, look_at, thinned
+from semedge.core.section import Section
+from semedge.decision.appearance import FrameAppearance, measure_frame, subsampled
 from semedge_calibration import Appearance
 
 Problem = Literal["no-frame", "frozen", "dark", "saturated", "out-of-focus", "brightness"]
-Phase = Literal["start", "end"]
 
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 
-AT_ONCE: tuple[Problem, ...] = ("dark", "saturated")
-"""Problems that spoil the very first frame; the others may be the material's, until they last."""
+IMMEDIATE: tuple[Problem, ...] = ("dark", "saturated")
+"""Problems that bar the very first frame from inspection; others may be the material's at first."""
 
 HYSTERESIS = 0.1
 """Share of a limit by which a picture must be on its good side before a problem ends."""
@@ -58,50 +59,54 @@ ENDS: Mapping[Problem, str] = {
 }
 
 
-@dataclass(frozen=True)
-class HealthSettings:
-    """Where a picture is no longer fit, and how long that must last.
+class HealthSettings(Section):
+    """`[health]`: from when on a picture is too bad to inspect."""
 
-    Attributes
-    ----------
-    frames_to_start, frames_to_end
-        Bad frames in a row that start a problem, and good ones that end it.
-    frozen_after_s
-        Longest time that a live camera may send the same picture.
-    frozen_difference
-        Mean difference of two pictures, as a share of the range, up to which they are the same.
-    dark_share
-        Dark is a picture whose bright parts fall below this share of those of any normal frame.
-    saturated_share
-        Share of white pixels that is allowed on top of that of normal frames.
-    sharpness_share
-        Out of focus is a picture below this share of the sharpness of any normal frame.
-    brightness_deviations
-        Distance by which the mean gray may leave that of normal frames, in standard deviations of
-        the training frames' gray values.
-    inspect_during
-        Problems during which frames are inspected nevertheless.
-    """
-
-    frames_to_start: int = 3
-    frames_to_end: int = 3
-    frozen_after_s: float = 5.0
-    frozen_difference: float = 1e-4
-    dark_share: float = 0.25
-    saturated_share: float = 0.25
-    sharpness_share: float = 0.6
-    brightness_deviations: float = 0.5
-    inspect_during: tuple[Problem, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("frames_to_start", "frames_to_end"):
-            if getattr(self, name) < 1:
-                raise SemedgeError(f"{name} must be at least 1. Received: {getattr(self, name)}")
-        unknown = sorted(set(self.inspect_during) - set(PROBLEMS))
-        if unknown:
-            raise SemedgeError(
-                f"inspect_during takes {', '.join(PROBLEMS)}. Received: {', '.join(unknown)}"
-            )
+    frames_to_start: int = Field(
+        default=3, ge=1, le=1000, description="Bad frames in a row that start a problem."
+    )
+    frames_to_end: int = Field(
+        default=3, ge=1, le=1000, description="Good frames in a row that end it."
+    )
+    frozen_after_s: float = Field(
+        default=5.0, gt=0, description="Longest time that a live camera may send the same picture."
+    )
+    frozen_difference: float = Field(
+        default=1e-4,
+        ge=0,
+        lt=1,
+        description="Mean difference of two pictures, as a share of the range, up to which they "
+        "are the same.",
+    )
+    dark_share: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="Dark is a picture whose bright parts fall below this share of those of any "
+        "frame of the calibration.",
+    )
+    saturated_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="Share of white pixels allowed on top of that of the calibration's frames.",
+    )
+    sharpness_share: float = Field(
+        default=0.6,
+        ge=0,
+        lt=1,
+        description="Out of focus is a picture below this share of the sharpness of any frame of "
+        "the calibration.",
+    )
+    brightness_deviations: float = Field(
+        default=0.5,
+        gt=0,
+        description="How far the mean gray may leave that of the calibration's frames, in "
+        "standard deviations of the training frames' gray values.",
+    )
+    inspect_during: tuple[Problem, ...] = Field(
+        default=(), description="Problems during which frames are inspected nevertheless."
+    )
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,8 @@ class HealthChange:
         The sentence for people: what is wrong, the value, and what to do.
     started_s, at_s
         Monotonic time of its start and of this change.
-    spoils
-        Whether frames are not inspected while it lasts.
+    blocks_inspection
+        Whether no frame is inspected meanwhile.
     details
         Measured values and limits.
     """
@@ -127,13 +132,13 @@ class HealthChange:
     message: str
     started_s: float
     at_s: float
-    spoils: bool
+    blocks_inspection: bool
     details: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one frame says of the camera.
+    """What one frame shows of the camera.
 
     Attributes
     ----------
@@ -167,100 +172,103 @@ class CameraHealth:
     ) -> None:
         self._settings = settings
         self._live = live
-        self._limits = _Limits(settings, normal, gray_deviation)
+        self._limits = _PictureLimits(settings, normal, gray_deviation)
         self._open: dict[Problem, HealthChange] = {}
         self._in_a_row: dict[Problem, int] = dict.fromkeys(PROBLEMS, 0)
-        self._still = _Stillness(settings)
+        self._freeze = _FreezeDetector(settings)
 
     @property
     def problems(self) -> tuple[HealthChange, ...]:
-        """The starts of the problems that last."""
+        """The starts of the ongoing problems."""
         return tuple(self._open.values())
 
     def observe(self, frame: Frame, at_s: float) -> Observation:
-        """Look at the next frame, which came `at_s` by the monotonic clock."""
-        look = look_at(frame)
-        frozen_s = self._still.observe(frame, at_s) if self._live else 0.0
+        """Measure the next frame, which came `at_s` by the monotonic clock."""
+        appearance = measure_frame(frame)
+        frozen_s = self._freeze.observe(frame, at_s) if self._live else 0.0
         changes: list[HealthChange] = []
         reasons: list[str] = []
-        for problem, is_bad, details in self._findings(look, frozen_s):
+        for problem, is_bad, details in self._findings(appearance, frozen_s):
             changes += self._count(problem, is_bad, details, at_s)
             # A frame that is here can be inspected, however long the next one takes.
-            spoils = problem != "no-frame" and problem not in self._settings.inspect_during
-            if spoils and (problem in self._open or (is_bad and problem in AT_ONCE)):
+            blocks = problem != "no-frame" and problem not in self._settings.inspect_during
+            if blocks and (problem in self._open or (is_bad and problem in IMMEDIATE)):
                 reasons.append(SENTENCES[problem].format(**details))
         return Observation(tuple(changes), reasons[0] if reasons else "")
 
-    def silent(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
-        """Take note that no frame came in time; `reason` is the camera's own sentence."""
+    def no_frame(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
+        """Note that no frame came in time; `reason` is the camera's sentence."""
         self._in_a_row["no-frame"] = 0
-        self._still.forget()
+        self._freeze.forget()
         if "no-frame" in self._open:
             return ()
         return (self._start("no-frame", {}, at_s, reason),)
 
     def close(self, why: str, at_s: float) -> tuple[HealthChange, ...]:
-        """End what lasts, because no more frames are looked at; `why` without a full stop."""
+        """End all problems, because no more frames follow; `why` without a full stop."""
         return tuple(self._end(problem, at_s, why) for problem in [*self._open])
 
     def _findings(
-        self, look: Look, frozen_s: float
+        self, appearance: FrameAppearance, frozen_s: float
     ) -> Iterator[tuple[Problem, bool, dict[str, float]]]:
         """Each problem, whether this frame has it, and the values that say so."""
         settings, limits = self._settings, self._limits
         yield "no-frame", False, {}
         # It is measured in time, and a single frame that differs clears it.
-        still_for_s = settings.frozen_after_s if "frozen" not in self._open else 0.0
-        yield "frozen", self._live and frozen_s > still_for_s, {"frozen_s": frozen_s}
-        limit = self._eased("dark", limits.bright_gray, 1 + HYSTERESIS)
+        frozen_after_s = settings.frozen_after_s if "frozen" not in self._open else 0.0
+        yield "frozen", self._live and frozen_s > frozen_after_s, {"frozen_s": frozen_s}
+        limit = self._with_hysteresis("dark", limits.bright_gray, 1 + HYSTERESIS)
         yield (
             "dark",
-            look.bright_gray < limit,
-            {"bright_gray": look.bright_gray, "limit": limits.bright_gray},
+            appearance.bright_gray < limit,
+            {"bright_gray": appearance.bright_gray, "limit": limits.bright_gray},
         )
-        limit = self._eased("saturated", limits.saturated, 1 - HYSTERESIS)
+        limit = self._with_hysteresis("saturated", limits.saturated, 1 - HYSTERESIS)
         yield (
             "saturated",
-            look.saturated > limit,
-            {"saturated": look.saturated, "limit": limits.saturated},
+            appearance.saturated > limit,
+            {"saturated": appearance.saturated, "limit": limits.saturated},
         )
         # One cause, one problem: a dark or white picture has few edges and another mean gray, too.
-        is_exposed = look.bright_gray >= limits.bright_gray and look.saturated <= limits.saturated
-        limit = self._eased("out-of-focus", limits.sharpness, 1 + HYSTERESIS)
+        is_exposed = (
+            appearance.bright_gray >= limits.bright_gray
+            and appearance.saturated <= limits.saturated
+        )
+        limit = self._with_hysteresis("out-of-focus", limits.sharpness, 1 + HYSTERESIS)
         yield (
             "out-of-focus",
-            is_exposed and look.sharpness < limit,
-            {"sharpness": look.sharpness, "limit": limits.sharpness},
+            is_exposed and appearance.sharpness < limit,
+            {"sharpness": appearance.sharpness, "limit": limits.sharpness},
         )
-        margin = self._eased("brightness", limits.gray_margin, 1 - HYSTERESIS)
+        margin = self._with_hysteresis("brightness", limits.gray_margin, 1 - HYSTERESIS)
         low, high = limits.mean_gray
-        is_shifted = not low - margin <= look.mean_gray <= high + margin
+        is_shifted = not low - margin <= appearance.mean_gray <= high + margin
         yield (
             "brightness",
             is_exposed and is_shifted,
             {
-                "mean_gray": look.mean_gray,
+                "mean_gray": appearance.mean_gray,
                 "low": max(0.0, low - limits.gray_margin),
                 "high": min(1.0, high + limits.gray_margin),
             },
         )
 
-    def _eased(self, problem: Problem, limit: float, factor: float) -> float:
-        """The limit, or the stricter one that a problem that lasts has to pass to end."""
+    def _with_hysteresis(self, problem: Problem, limit: float, factor: float) -> float:
+        """The limit, or the stricter one that an ongoing problem has to pass to end."""
         return limit * factor if problem in self._open else limit
 
     def _count(
         self, problem: Problem, is_bad: bool, details: dict[str, float], at_s: float
     ) -> Iterator[HealthChange]:
         """Start or end a problem once enough frames in a row say so."""
-        lasts = problem in self._open
-        if is_bad == lasts:
+        is_ongoing = problem in self._open
+        if is_bad == is_ongoing:
             self._in_a_row[problem] = 0
             return
         self._in_a_row[problem] += 1
-        if not lasts and self._in_a_row[problem] >= self._settings.frames_to_start:
+        if not is_ongoing and self._in_a_row[problem] >= self._settings.frames_to_start:
             yield self._start(problem, details, at_s)
-        elif lasts and self._in_a_row[problem] >= self._settings.frames_to_end:
+        elif is_ongoing and self._in_a_row[problem] >= self._settings.frames_to_end:
             yield self._end(problem, at_s, ENDS[problem])
 
     def _start(
@@ -273,7 +281,7 @@ class CameraHealth:
             message=SENTENCES[problem].format(reason=reason, **details),
             started_s=at_s,
             at_s=at_s,
-            spoils=problem not in self._settings.inspect_during,
+            blocks_inspection=problem not in self._settings.inspect_during,
             details=details,
         )
         self._open[problem] = change
@@ -288,12 +296,12 @@ class CameraHealth:
             message=f"{why}, after {at_s - start.started_s:.1f} s.",
             started_s=start.started_s,
             at_s=at_s,
-            spoils=start.spoils,
+            blocks_inspection=start.blocks_inspection,
             details=start.details,
         )
 
 
-class _Limits:
+class _PictureLimits:
     """The settings' limits for a camera whose normal frames are known."""
 
     def __init__(self, settings: HealthSettings, normal: Appearance, gray_deviation: float) -> None:
@@ -304,7 +312,7 @@ class _Limits:
         self.mean_gray = (normal.lowest_mean_gray, normal.highest_mean_gray)
 
 
-class _Stillness:
+class _FreezeDetector:
     """How long the picture has not changed."""
 
     def __init__(self, settings: HealthSettings) -> None:
@@ -314,14 +322,14 @@ class _Stillness:
 
     def observe(self, frame: Frame, at_s: float) -> float:
         """Seconds for which the picture has been the one of this frame."""
-        picture = thinned(frame)
+        picture = subsampled(frame)
         if not self._is_same(picture):
             self._since_s = at_s
             self._picture = picture
         return at_s - self._since_s
 
     def forget(self) -> None:
-        """Begin anew: what was seen before a silence says nothing of now."""
+        """Begin anew: a picture from before an interruption proves nothing."""
         self._picture = None
 
     def _is_same(self, picture: NDArray[np.float32]) -> bool:

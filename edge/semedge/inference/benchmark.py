@@ -32,7 +32,7 @@ PATIENCE_S = 600.0
 STOP_S = 5.0
 MOST_CORES_TRIED_ONE_BY_ONE = 4
 WORTH_A_WORKER = 1.03
-"""More workers must be so many times as fast: they take cores from the rest of the station."""
+"""More workers must be this many times as fast: they take cores from the rest of the station."""
 
 PREPARE = ("cut", "scale")
 SCORE = "score"
@@ -161,7 +161,7 @@ def _pace(workers: int, turns: Sequence[_Turn]) -> Pace:
 
 
 class _Scoring:
-    """A process that scores frames when it is told to."""
+    """A process that scores frames when it is asked to."""
 
     def __init__(self, load: Load, workers: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -41,7 +41,7 @@ class Bundle:
     sha256
         Digest of the whole file; a calibration belongs to it.
     manifest
-        What the bundle says of itself.
+        What it computes, and where it comes from.
     members
         Content of each file beside the manifest.
     """
@@ -126,8 +126,8 @@ def parse_bundle(content: bytes, name: str) -> Bundle:
     raw = unpack(content, BUNDLE, lambda reason: _damaged(name, reason))
     manifest = _parse_manifest(raw.pop(MANIFEST, None), name)
     if set(raw) != set(manifest.members):
-        odd = sorted(set(raw) ^ set(manifest.members))
-        raise _damaged(name, f"the files {odd} are not both listed and present")
+        unmatched = sorted(set(raw) ^ set(manifest.members))
+        raise _damaged(name, f"the files {unmatched} are not both listed and present")
     for member_name, member in manifest.members.items():
         if hashlib.sha256(raw[member_name]).hexdigest() != member.sha256:
             raise _damaged(name, f"the digest of {member_name} differs from the manifest's")

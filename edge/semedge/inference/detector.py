@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError, unknown_name
-from semedge.core.frame import Frame
+from semedge.core.frame import Frame, GrayImage
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.inference.frame_scorer import FrameScorer
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import find_runtime
-from semedge.inference.scorer import make_scorer
-
-
-@dataclass(frozen=True)
-class ScoreMap:
-    """Scores of a frame's patches.
-
-    Attributes
-    ----------
-    grid
-        Where the patches lie.
-    patch_scores
-        Shape `(len(grid),)`, float32.
-    stage_ms
-        Time spent in each stage, summed over the workers.
-    """
-
-    grid: PatchGrid
-    patch_scores: NDArray[np.float32]
-    stage_ms: Mapping[str, float]
-
-    @property
-    def frame_score(self) -> float:
-        """Largest score of any patch: what the threshold is compared with."""
-        return float(self.patch_scores.max())
-
-    @property
-    def peak_px(self) -> tuple[int, int]:
-        """Centre `(x, y)` of the patch with the largest score."""
-        row, column = np.unravel_index(int(self.patch_scores.argmax()), self.grid.shape)
-        half = self.grid.patch_px // 2
-        return int(self.grid.lefts[column]) + half, int(self.grid.tops[row]) + half
-
-    def to_pixels(self) -> NDArray[np.float32]:
-        """Score of every pixel, shape of the frame."""
-        return self.grid.to_pixels(self.patch_scores)
+from semedge.inference.manifest import FrameInput
+from semedge.inference.patch_scorer import PatchScorer
+from semedge.inference.score_map import ScoreMap
+from semedge.inference.scores.distances import Tensor
 
 
 class Detector(Closing):
@@ -64,8 +33,23 @@ class Detector(Closing):
         Distance between patches; the bundle's own where None.
     workers
         Threads that score; the usable cores where None.
+    score_names
+        Scores of the manifest, all computed in one pass; frames are judged by the first. The
+        bundle's choice where empty.
+
+    Attributes
+    ----------
     score_name
-        A score of the manifest's `scores`; the bundle's choice where None.
+        The score that frames are judged by.
+    whole_frames
+        Whether the graphs take a frame as a whole, not cut into patches.
+
+    Examples
+    --------
+    >>> with Detector.load(None, workers=1) as detector:
+    ...     score_map = detector.score(np.zeros((64, 80), np.uint8))
+    >>> score_map.to_pixels().shape
+    (64, 80)
     """
 
     def __init__(
@@ -74,70 +58,110 @@ class Detector(Closing):
         *,
         stride_px: int | None = None,
         workers: int | None = None,
-        score_name: str | None = None,
+        score_names: Sequence[str] = (),
     ) -> None:
         manifest = bundle.manifest
         self.bundle = bundle
         self.patch_px = manifest.input.patch_px
         self.stride_px = manifest.stride_px if stride_px is None else stride_px
-        self.score_name = manifest.score.name if score_name is None else score_name
+        self.whole_frames = isinstance(manifest.input, FrameInput)
+        self.score_names = tuple(score_names) or (manifest.score.name,)
+        self.score_name = self.score_names[0]
         self.runtime, _ = find_runtime()
-        self._scorer = make_scorer(bundle, {self.score_name: self._find_score()}, workers)
+        self._scorer = _make_scorer(bundle, self._find_weights(), workers)
         self._grid: PatchGrid | None = None
         self._check_graphs()
 
     @classmethod
     def load(
         cls,
-        path: Path | None,
+        path: Path | str | None,
         *,
         stride_px: int | None = None,
         workers: int | None = None,
-        score_name: str | None = None,
+        score_names: Sequence[str] = (),
     ) -> Detector:
         """Read the bundle at `path`, or the demo detector where it is None."""
-        bundle = read_demo_bundle() if path is None else read_bundle(path)
-        return cls(bundle, stride_px=stride_px, workers=workers, score_name=score_name)
-
-    def score(self, frame: Frame) -> ScoreMap:
-        """Run the graphs on every patch, or on the whole, and lay the scores out.
-
-        Raises `SemedgeError` where the frame is smaller than a patch, or a score is no number.
-        """
-        try:
-            grid = self._grid_for(frame.shape)
-            scores, stage_ms = self._scorer.score_image(frame.image, grid)
-        except SemedgeError as error:
-            raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
-        patch_scores = scores[self.score_name]
-        if not np.isfinite(patch_scores).all():
-            raise SemedgeError(
-                f"{self.bundle.name} gives patches of {frame.source} a score that is no number; "
-                "export the detector again."
-            )
-        return ScoreMap(grid, patch_scores, stage_ms)
+        bundle = read_demo_bundle() if path is None else read_bundle(Path(path))
+        return cls(bundle, stride_px=stride_px, workers=workers, score_names=score_names)
 
     @property
     def batch(self) -> int:
         """Patches that the graphs take at once; 1 where they take the frame as a whole."""
         return self._scorer.batch
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Path and digest of the bundle, name and quantization of the detector."""
+        return {
+            "path": self.bundle.name,
+            "sha256": self.bundle.sha256,
+            "name": self.bundle.manifest.detector,
+            "quantization": self.bundle.manifest.quantization,
+        }
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Digests of the training frames, see `semedge.inference.bundle.frame_sha256`."""
+        return self.bundle.manifest.training.frame_sha256
+
+    def score(self, image: Frame | GrayImage) -> ScoreMap:
+        """Run the graphs on every patch, or on the whole, and lay the scores out.
+
+        Parameters
+        ----------
+        image
+            A frame, or its gray values `(height, width)`, uint8 or uint16.
+
+        Raises
+        ------
+        SemedgeError
+            Where an array cannot be a frame, where the frame is smaller than a patch, or where a
+            score is NaN or infinite.
+        """
+        return self.score_maps(image)[self.score_name]
+
+    def score_maps(self, image: Frame | GrayImage) -> dict[str, ScoreMap]:
+        """As `score`, of all of `score_names`, by name."""
+        frame = image if isinstance(image, Frame) else Frame(image)
+        try:
+            grid = self._grid_for(frame.shape)
+            scores, stage_ms = self._scorer.score_image(frame.image, grid)
+        except SemedgeError as error:
+            raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
+        self._check_finite(scores, frame.source)
+        return {name: ScoreMap(grid, values, stage_ms) for name, values in scores.items()}
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Tensor]:
+        """Scores `(len(chosen),)` of the chosen patches of any grid, by name.
+
+        A score of a detector of whole frames is the highest of the cells that lie in the patch.
+
+        Parameters
+        ----------
+        image
+            Gray values of the whole frame.
+        grid
+            Patches of the frame or of its upper left part.
+        chosen
+            Indices of patches.
+        """
+        scores = self._scorer.score_chosen(image, grid, chosen)
+        self._check_finite(scores, "a frame")
+        return scores
+
     def close(self) -> None:
         """End the worker threads."""
         self._scorer.close()
 
-    def _find_score(self) -> dict[str, float]:
-        manifest = self.bundle.manifest
-        if self.score_name == manifest.score.name:
-            return manifest.score.weights
-        if self.score_name not in manifest.scores:
-            raise unknown_name(
-                f"{self.bundle.name} has no score",
-                self.score_name,
-                "it has",
-                sorted({manifest.score.name, *manifest.scores}),
-            )
-        return manifest.scores[self.score_name]
+    def _find_weights(self) -> dict[str, Mapping[str, float]]:
+        known = self.bundle.manifest.all_scores
+        for name in self.score_names:
+            if name not in known:
+                raise unknown_name(f"{self.bundle.name} has no score", name, "it has", known)
+        return {name: known[name] for name in self.score_names}
 
     def _check_graphs(self) -> None:
         """Score a blank frame, so that graphs and arrays that do not fit are refused at once."""
@@ -147,7 +171,7 @@ class Detector(Closing):
         try:
             grid = PatchGrid((side_px, side_px), self.patch_px, self.stride_px)
             scores, _ = self._scorer.score_image(blank, grid)
-            fits = scores[self.score_name].shape == (len(grid),)
+            fits = all(values.shape == (len(grid),) for values in scores.values())
         except (ValueError, RuntimeError):
             fits = False
         except SemedgeError:
@@ -160,7 +184,39 @@ class Detector(Closing):
                 f"patches of {self.patch_px}x{self.patch_px} px; export the detector again."
             )
 
+    def _check_finite(self, scores: Mapping[str, Tensor], source: str) -> None:
+        for name, values in scores.items():
+            if not np.isfinite(values).all():
+                raise SemedgeError(
+                    f"{self.bundle.name} gives patches of {source} a score {name} that is NaN or "
+                    "infinite; export the detector again."
+                )
+
     def _grid_for(self, frame_shape: tuple[int, int]) -> PatchGrid:
         if self._grid is None or self._grid.frame_shape != frame_shape:
             self._grid = PatchGrid(frame_shape, self.patch_px, self.stride_px)
         return self._grid
+
+
+class _Scorer(Protocol):
+    """A bundle's graphs and arrays, ready to run: patch by patch, or on frames as a whole."""
+
+    batch: int
+
+    def score_image(
+        self, image: GrayImage, grid: PatchGrid
+    ) -> tuple[dict[str, Tensor], dict[str, float]]: ...
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Tensor]: ...
+
+    def close(self) -> None: ...
+
+
+def _make_scorer(
+    bundle: Bundle, scores: Mapping[str, Mapping[str, float]], workers: int | None
+) -> _Scorer:
+    if isinstance(bundle.manifest.input, FrameInput):
+        return FrameScorer(bundle, scores, workers)
+    return PatchScorer(bundle, scores, workers)

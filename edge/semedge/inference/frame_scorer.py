@@ -96,6 +96,25 @@ class FrameScorer:
         watch.lap("score")
         return cells, watch.stage_ms
 
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Tensor]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part.
+
+        The score of a patch is the highest of the cells that lie in it.
+        """
+        height, width = image.shape
+        cell_px = self.input.patch_px
+        cells = PatchGrid((height, width), cell_px, min(cell_px, grid.stride_px))
+        by_cell, _ = self.score_image(image, cells)
+        if grid == cells:
+            return {name: values[chosen] for name, values in by_cell.items()}
+        scores = {}
+        for name, values in by_cell.items():
+            pixels: Any = grid.crop(cells.to_pixels(values))
+            scores[name] = grid.cut(pixels)[chosen].max(axis=(1, 2, 3))
+        return scores
+
     def close(self) -> None:
         """Nothing is held: the graphs' threads end with them."""
 

@@ -99,6 +99,11 @@ class PatchGrid:
         cut: GrayImage = patches.reshape(len(self), self.patch_px, self.patch_px, 1)
         return cut
 
+    def crop(self, image: NDArray) -> NDArray:
+        """The upper left part of a larger image that the grid covers, shape `frame_shape`."""
+        height, width = self.frame_shape
+        return image[:height, :width]
+
     def lay_out(self, patch_scores: NDArray[np.floating]) -> NDArray[np.floating]:
         """Patch scores `(len(grid),)` as a map `(rows, columns)`."""
         return patch_scores.reshape(self.shape)

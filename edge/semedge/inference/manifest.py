@@ -1,4 +1,4 @@
-"""What a detector bundle says of itself."""
+"""The manifest of a detector bundle: what it computes, and where it comes from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from semedge.inference.scores import SCORES, tensors_needed
 
 FormatVersion = Literal[1, 2, 3]
 FORMAT_VERSIONS = get_args(FormatVersion)
-"""1: a detector of patches; 2: one of whole frames; 3: one of patches, with a network that runs
-over the frame too. Readers know no later version than their own."""
+"""1: a detector of patches; 2: one of whole frames; 3: one of patches, with a fully
+convolutional network too. Readers know no later version than their own."""
 
 Name = str
 Sha256 = str
@@ -108,7 +108,7 @@ class FrameInput(Record):
         Standard deviation of the Gaussian that the score map is smoothed with.
     border_px
         Places nearer to the frame's border than this have the score of the nearest place that is
-        not: a network that sees a texture mirrored at the border finds it odd.
+        not: a network that sees a texture mirrored at the border finds it anomalous.
     scaling
         `range`: the pixel type's range becomes [-1, 1]; `local`: by the surroundings' mean and
         standard deviation, see `semedge.inference.scaling.scale_locally`.
@@ -173,7 +173,7 @@ class Parity(Record):
     """A score by the exported graphs against the same score by the Keras networks.
 
     On patches of the training frames; half are as they are, the other half are blurred flat, so
-    that an AUROC can be told for either.
+    that an AUROC is defined for either.
     """
 
     patches: int
@@ -205,6 +205,14 @@ class Manifest(Record):
     members: dict[str, Member]
     training: Training
     parity: dict[str, Parity]
+
+    @property
+    def all_scores(self) -> dict[str, dict[str, float]]:
+        """Weights of every score by its name; the one that frames are judged by comes first."""
+        others = {
+            name: self.scores[name] for name in sorted(self.scores) if name != self.score.name
+        }
+        return {self.score.name: self.score.weights, **others}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Manifest:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.inference.detector import ScoreMap
-from semedge.inference.regions import covered_pixels
+from semedge.inference.score_map import ScoreMap
 
 ColourImage = NDArray[np.uint8]
 
@@ -91,7 +90,7 @@ def _line_px(image: ColourImage) -> int:
 
 
 def _draw_contour(image: ColourImage, score_map: ScoreMap, threshold: float) -> None:
-    covered = covered_pixels(score_map, threshold)
+    covered = score_map.covered_pixels(threshold)
     contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     for colour, width_px in ((SHADOW_BGR, 3 * _line_px(image)), (CONTOUR_BGR, _line_px(image))):
         cv2.drawContours(image, contours, -1, colour, width_px)

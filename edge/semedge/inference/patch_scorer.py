@@ -62,21 +62,29 @@ class PatchScorer(Closing):
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage.
 
-        Where the grid's stride is the bundle's, networks that can run over the frame.
+        Where the grid's stride is the bundle's, fully convolutional networks take tiles of the
+        frame in place of patches.
         """
         watch = Stopwatch()
         patches = grid.cut(image)
         watch.lap("cut")
         given: dict[str, Tensor] = {}
-        over_frame_ms: dict[str, float] = {}
+        tiles_ms: dict[str, float] = {}
         for node in self._nodes:
             if node.over_frame is not None and grid.stride_px == self.bundle.manifest.stride_px:
                 over_frame = FrameNode(node, node.over_frame, self._constants, grid)
                 values, spent_ms = over_frame.run(self._workers, image, patches)
                 given[node.output] = values
-                over_frame_ms[node.over_frame.graph] = spent_ms
+                tiles_ms[node.over_frame.graph] = spent_ms
         scores, stage_ms = self.run(patches, given)
-        return scores, watch.stage_ms | over_frame_ms | stage_ms
+        return scores, watch.stage_ms | tiles_ms | stage_ms
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Tensor]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part."""
+        scores, _ = self.run(grid.cut(grid.crop(image))[chosen])
+        return scores
 
     def run(
         self, patches: NDArray, given: Mapping[str, Tensor] | None = None

@@ -15,7 +15,7 @@ from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_v
 BUSY_TIMEOUT_S = 2.0
 
 CACHE_KIB = 512
-"""Pages that are kept in memory: a station reads little at a time, and runs for months."""
+"""Pages that are cached: a station reads little at a time, and runs for months."""
 
 REMEDY = {
     "opened": "choose a file in a folder that can be written",
@@ -38,9 +38,11 @@ class Database(Closing):
         with `SemedgeError`, and left as it is.
     read_only
         Whether the file must be there already, and is not written to.
+    check
+        Whether the whole file is looked through for damage when it is opened.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, check: bool = True) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
         try:
@@ -48,7 +50,7 @@ class Database(Closing):
         except (OSError, sqlite3.Error) as error:
             raise self._failure("opened", error) from error
         try:
-            self._prepare(read_only)
+            self._prepare(read_only, check)
         except BaseException:
             self._connection.close()
             raise
@@ -95,16 +97,18 @@ class Database(Closing):
             uri=read_only,
         )
 
-    def _prepare(self, read_only: bool) -> None:
+    def _prepare(self, read_only: bool, check: bool) -> None:
         with self.reading() as connection:
             self._check_ours(connection)
+            if check:
+                self._check_sound(connection)
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if read_only:
                 self._check_newest(connection)
                 return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         with self.transaction() as connection:
             migrate(connection)
 
@@ -121,6 +125,8 @@ class Database(Closing):
                 f"The journal {self.path} has version {version}, and this semedge knows versions "
                 f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
             )
+
+    def _check_sound(self, connection: sqlite3.Connection) -> None:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise self._failure("read", sqlite3.DatabaseError(verdict))

@@ -15,7 +15,7 @@ from semedge.core.event import Event
 from semedge.core.timing import utc_text
 from semedge.journal.database import Database, UnwritableError, storable
 from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
-from semedge.journal.write_buffer import HeldEvent, HeldEvents, Mark, Reserve
+from semedge.journal.write_buffer import BufferedEvent, DiskReserve, Mark, WriteBuffer
 
 TRY_DISK_EVERY_S = 1.0
 """Pause between two attempts to write to a disk that takes nothing, which may take long."""
@@ -24,15 +24,15 @@ TRY_DISK_EVERY_S = 1.0
 class Journal(Database):
     """The journal at `path`, made where it is absent; usable from several threads.
 
-    Where the disk takes nothing, events are held in memory and delivered from there, and written
-    as soon as it takes them again; whatever else is to be written raises `UnwritableError`.
+    Where the disk takes nothing, events are buffered in memory and delivered from there, and
+    written as soon as it takes them again; whatever else is to be written raises `UnwritableError`.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._held = HeldEvents()
+        self._buffer = WriteBuffer()
         self._try_disk_at_s = 0.0
-        self._reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"))
+        self._reserve = DiskReserve(self.path.with_name(f"{self.path.name}-reserve"))
         self._reserve.take()
         with self.reading() as connection:
             row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
@@ -83,11 +83,11 @@ class Journal(Database):
     def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
         """Store an event, to be delivered to each of `sinks`; the event with its number.
 
-        On return it is on the disk, or held in memory where the disk takes nothing.
+        On return it is on the disk, or buffered in memory where the disk takes nothing.
         """
         run_id, names = None if run is None else run.run_id, list(sinks)
         with self._lock:
-            if not self._held or time.monotonic() >= self._try_disk_at_s:
+            if not self._buffer or time.monotonic() >= self._try_disk_at_s:
                 try:
                     self.store_held()
                     return self._insert(event, run_id, names)
@@ -97,38 +97,38 @@ class Journal(Database):
                     self._try_disk_at_s = time.monotonic() + TRY_DISK_EVERY_S
             self._last_number += 1
             numbered = replace(event, number=self._last_number)
-            self._held.add(numbered, run_id, names)
+            self._buffer.add(numbered, run_id, names)
             return numbered
 
     @property
     def holds(self) -> bool:
-        """Whether something is held in memory that belongs on the disk."""
-        return bool(self._held)
+        """Whether something is buffered in memory that belongs on the disk."""
+        return bool(self._buffer)
 
     def store_held(self) -> None:
-        """Write what is held in memory; `UnwritableError` where the disk takes it not yet."""
+        """Write what is buffered in memory; `UnwritableError` where the disk takes it not yet."""
         with self._lock:
-            if not self._held:
+            if not self._buffer:
                 return
             with self.transaction() as connection:
-                for held in self._held.events.values():
-                    _insert_held(connection, held)
-                for (number, sink), mark in self._held.marks.items():
+                for buffered in self._buffer.events.values():
+                    _insert_buffered(connection, buffered)
+                for (number, sink), mark in self._buffer.marks.items():
                     _update_delivery(connection, number, sink, mark)
-            self._held.clear()
+            self._buffer.clear()
             self._reserve.take()
 
     def pending(self, sink: str, limit: int) -> list[Event]:
         """At most `limit` events not yet delivered to `sink`, oldest first."""
         with self._lock:
-            held = self._held.waiting_for(sink)
+            buffered = self._buffer.waiting_for(sink)
             try:
                 stored = self._pending_stored(sink, limit)
             except SemedgeError:
-                if not held:
+                if not buffered:
                     raise
                 stored = []
-            return [*stored, *held][:limit]
+            return [*stored, *buffered][:limit]
 
     def pending_counts(self) -> dict[str, int]:
         """Events that wait, by sink."""
@@ -139,10 +139,10 @@ class Journal(Database):
                     " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
                 ).fetchall()
             )
-        for held in self._held.events.values():
-            for sink in held.waiting:
+        for buffered in self._buffer.events.values():
+            for sink in buffered.waiting:
                 counts[sink] = counts.get(sink, 0) + 1
-        for (_, sink), mark in self._held.marks.items():
+        for (_, sink), mark in self._buffer.marks.items():
             counts[sink] = counts.get(sink, 0) - mark.settles
         return {sink: count for sink, count in counts.items() if count > 0}
 
@@ -232,7 +232,7 @@ class Journal(Database):
             )
 
     def setting(self, camera: str, name: str) -> Any:
-        """What `keep_setting` kept; None where nothing was."""
+        """What `keep_setting` stored; None where nothing was."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
@@ -240,7 +240,7 @@ class Journal(Database):
             return None if row is None else json.loads(row[0])
 
     def keep_setting(self, camera: str, name: str, value: Any) -> None:
-        """Keep what must outlive the process, anything that JSON can hold; None forgets it."""
+        """Store what must outlive the process, anything that JSON can hold; None forgets it."""
         with self.transaction() as connection:
             if value is None:
                 connection.execute(
@@ -258,13 +258,13 @@ class Journal(Database):
             row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
             number = max(self._last_number, row.fetchone()[0] or 0) + 1
             numbered = replace(event, number=number)
-            _insert_held(connection, HeldEvent(numbered, run_id, sinks))
+            _insert_buffered(connection, BufferedEvent(numbered, run_id, sinks))
         self._last_number = number
         return numbered
 
     def _pending_stored(self, sink: str, limit: int) -> list[Event]:
         # What is settled in memory alone is passed over here.
-        more = sum(name == sink for _, name in self._held.marks)
+        more = sum(name == sink for _, name in self._buffer.marks)
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT document FROM deliveries JOIN events USING (number) WHERE sink = ?"
@@ -272,22 +272,22 @@ class Journal(Database):
                 (sink, limit + more),
             ).fetchall()
             events = [Event.from_document(json.loads(document)) for (document,) in rows]
-        return [event for event in events if not self._held.is_settled(event.number, sink)]
+        return [event for event in events if not self._buffer.is_settled(event.number, sink)]
 
     def _mark(self, number: int, sink: str, mark: Mark) -> None:
         with self._lock:
-            if number in self._held.events:
-                self._held.mark(number, sink, mark)
+            if number in self._buffer.events:
+                self._buffer.mark(number, sink, mark)
                 return
             try:
                 with self.transaction() as connection:
                     _update_delivery(connection, number, sink, mark)
             except UnwritableError:
-                self._held.mark(number, sink, mark)
+                self._buffer.mark(number, sink, mark)
 
 
-def _insert_held(connection: sqlite3.Connection, held: HeldEvent) -> None:
-    event = held.event
+def _insert_buffered(connection: sqlite3.Connection, buffered: BufferedEvent) -> None:
+    event = buffered.event
     if connection.execute("SELECT 1 FROM events WHERE number = ?", (event.number,)).fetchone():
         # Another process, such as `semedge test-alert`, was quicker.
         last = connection.execute("SELECT max(number) FROM events").fetchone()[0]
@@ -298,7 +298,7 @@ def _insert_held(connection: sqlite3.Connection, held: HeldEvent) -> None:
         (
             event.number,
             event.event_id,
-            held.run_id,
+            buffered.run_id,
             event.kind,
             event.phase,
             event.code,
@@ -310,9 +310,9 @@ def _insert_held(connection: sqlite3.Connection, held: HeldEvent) -> None:
     )
     connection.executemany(
         "INSERT INTO deliveries (number, sink) VALUES (?, ?)",
-        [(event.number, sink) for sink in (*held.waiting, *held.settled)],
+        [(event.number, sink) for sink in (*buffered.waiting, *buffered.settled)],
     )
-    for sink, mark in held.settled.items():
+    for sink, mark in buffered.settled.items():
         _update_delivery(connection, event.number, sink, mark)
 
 

@@ -1,20 +1,23 @@
-"""What the page reads from the journal, over a connection of its own."""
+"""A journal that is only read, also while a watch writes to it."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from semedge.core.event import Event
+from semedge.journal.database import Database
+from semedge.journal.query import COLUMNS, Query, event_documents_query, rows_query
 
-BUSY_TIMEOUT_S = 1.0
+LOT_ROWS = 1000
+"""Rows that are fetched at once."""
 
 MESSAGES_LOOKED_AT = 1_000
-"""Older ones are left to `semedge history`: the page asks every second."""
+"""Older ones are no longer among the newest events: the page asks for those every second."""
 
 
 @dataclass(frozen=True)
@@ -25,54 +28,67 @@ class Acknowledgement:
     who: str
 
 
-class Archive:
-    """Reads a journal while another connection writes to it, and never holds that one up.
+class JournalReader(Database):
+    """Reads a journal over a connection of its own; usable from several threads.
 
     Parameters
     ----------
     path
-        The journal.
-    pictures
-        The folder of pictures; no file outside of it is named.
+        The journal; it must be there.
+    check
+        Whether to look for damage first, which takes long where much is stored.
     """
 
-    def __init__(self, path: Path, pictures: Path) -> None:
-        self._uri = f"{path.absolute().as_uri()}?mode=ro"
-        self._pictures = pictures.resolve()
+    def __init__(self, path: Path, *, check: bool = True) -> None:
+        super().__init__(path, read_only=True, check=check)
 
-    def newest(self, limit: int) -> list[tuple[Event, Acknowledgement | None]]:
-        """The newest message of each of the newest happenings, newest first."""
-        rows = self._read(
-            "SELECT document, at, who FROM events LEFT JOIN acknowledgements USING (event_id)"
-            " WHERE number IN (SELECT max(number) FROM events"
-            " WHERE number > (SELECT max(number) FROM events) - ? GROUP BY event_id"
-            " ORDER BY max(number) DESC LIMIT ?) ORDER BY number DESC",
-            (MESSAGES_LOOKED_AT, limit),
-        )
-        return [
-            (
-                Event.from_document(json.loads(document)),
-                None if at is None else Acknowledgement(at, who),
-            )
-            for document, at, who in rows
-        ]
+    def rows(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Rows by the names of `COLUMNS`, oldest first, read in lots."""
+        with self.reading() as connection:
+            for row in _in_lots(connection.execute(*rows_query(query))):
+                yield dict(zip(COLUMNS[query.subject], row, strict=True))
+
+    def documents(self, query: Query) -> Iterator[dict[str, Any]]:
+        """The rows as JSON documents: events as every sink sends them."""
+        with self.reading() as connection:
+            if query.subject == "events":
+                found = connection.execute(*event_documents_query(query))
+                for document, at, who in _in_lots(found):
+                    yield json.loads(document) | {"acknowledged_at": at, "acknowledged_by": who}
+                return
+            for row in self.rows(query):
+                if query.subject == "audit":
+                    row |= {name: json.loads(row[name]) for name in ("before", "after")}
+                yield row
+
+    def newest_events(self, limit: int) -> list[tuple[Event, Acknowledgement | None]]:
+        """The newest message of each of the newest events, newest first."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document, at, who FROM events LEFT JOIN acknowledgements USING (event_id)"
+                " WHERE number IN (SELECT max(number) FROM events"
+                " WHERE number > (SELECT max(number) FROM events) - ? GROUP BY event_id"
+                " ORDER BY max(number) DESC LIMIT ?) ORDER BY number DESC",
+                (MESSAGES_LOOKED_AT, limit),
+            ).fetchall()
+            return [
+                (
+                    Event.from_document(json.loads(document)),
+                    None if at is None else Acknowledgement(at, who),
+                )
+                for document, at, who in rows
+            ]
 
     def picture(self, event_id: str, which: str) -> Path | None:
-        """File of an event's `frame` or `overlay` picture; None where there is none."""
-        rows = self._read(
-            "SELECT document FROM events WHERE event_id = ? ORDER BY number DESC", (event_id,)
-        )
-        for (document,) in rows:
-            named = json.loads(document).get(f"{which}_picture")
-            if named is not None:
-                path = Path(named).resolve()
-                return path if path.is_relative_to(self._pictures) and path.is_file() else None
-        return None
+        """Where an event's newest `frame` or `overlay` picture was written; None for none."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT document FROM events WHERE event_id = ? ORDER BY number DESC", (event_id,)
+            ).fetchall()
+            named = (json.loads(document).get(f"{which}_picture") for (document,) in rows)
+            return next((Path(path) for path in named if path is not None), None)
 
-    def _read(self, query: str, values: Sequence[str | int]) -> list[tuple[str, ...]]:
-        """Rows; none where the journal cannot be read just now, which others say."""
-        try:
-            with closing(sqlite3.connect(self._uri, uri=True, timeout=BUSY_TIMEOUT_S)) as opened:
-                return opened.execute(query, values).fetchall()
-        except sqlite3.Error:
-            return []
+
+def _in_lots(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    while lot := cursor.fetchmany(LOT_ROWS):
+        yield from lot

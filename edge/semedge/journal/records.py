@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from semedge.core.event import Level
+
+DEFAULT_JOURNAL = Path("semedge-journal.sqlite")
+"""The journal, in the working directory, where none is named."""
 
 
 @dataclass(frozen=True)
@@ -74,32 +78,3 @@ class ScoreRow:
     score: float
     level: Level | None
     frames: int = 1
-
-
-@dataclass(frozen=True)
-class RetentionSettings:
-    """What is kept.
-
-    Attributes
-    ----------
-    pictures_days, scores_days, events_days
-        Age beyond which pictures, scores and events go; events only once every sink took them.
-    most_bytes
-        Size of pictures and journal together beyond which the oldest pictures go, then the oldest
-        scores, then the oldest delivered events.
-    least_free_bytes
-        Room on the disk below which no picture is written; no score below a quarter of it. Events
-        are always written.
-    scores_every_s
-        As of `ScoreLog`.
-    """
-
-    pictures_days: float = 90.0
-    scores_days: float = 365.0
-    events_days: float = 3650.0
-    most_bytes: int = 20_000_000_000
-    least_free_bytes: int = 500_000_000
-    scores_every_s: float = 0.0
-
-
-KEEP = RetentionSettings()

@@ -24,8 +24,8 @@ class ScoreLog:
     journal
         Where they are stored by `store`.
     every_s
-        One row stands for the frames of so many seconds, and has the largest of their scores; with
-        0 there is a row for each frame.
+        One row stands for the frames of this many seconds, and has the largest of their scores;
+        with 0 there is a row for each frame.
     """
 
     def __init__(self, journal: Journal, every_s: float = 0.0) -> None:
@@ -34,11 +34,14 @@ class ScoreLog:
         self._lock = threading.Lock()
         self._rows: list[ScoreRow] = []
         self._open: dict[int, tuple[ScoreRow, float]] = {}
+        self._paused = False
 
     def add(self, run: Run, frame: Frame, score: float, level: Level | None) -> None:
-        """Take a frame's score."""
+        """Take a frame's score, unless paused."""
         row = ScoreRow(run, frame.captured_at_s, frame.sequence, score, level)
         with self._lock:
+            if self._paused:
+                return
             if not self._every_s:
                 self._rows.append(row)
                 return
@@ -63,11 +66,13 @@ class ScoreLog:
                 self._rows = [*rows, *self._rows][-MOST_WAITING:]
             raise
 
-    def drop(self) -> None:
-        """Give up what waits, because the disk has no room for it."""
+    def set_paused(self, paused: bool) -> None:
+        """Take no scores from now on and give up those that wait, or take them again."""
         with self._lock:
-            self._rows.clear()
-            self._open.clear()
+            self._paused = paused
+            if paused:
+                self._rows.clear()
+                self._open.clear()
 
     def _close_old(self, everything: bool = False) -> None:
         now_s = time.monotonic()

@@ -17,7 +17,7 @@ RESERVE_BYTES = 1_048_576
 
 
 @dataclass
-class HeldEvent:
+class BufferedEvent:
     """An event without a place on the disk.
 
     Attributes
@@ -52,31 +52,31 @@ class Mark:
         return self.delivered_at is not None or self.rejected_at is not None
 
 
-class HeldEvents:
+class WriteBuffer:
     """Events and marks that the disk did not take, in order."""
 
     def __init__(self) -> None:
-        self.events: dict[int, HeldEvent] = {}
+        self.events: dict[int, BufferedEvent] = {}
         self.marks: dict[tuple[int, str], Mark] = {}
 
     def __bool__(self) -> bool:
         return bool(self.events or self.marks)
 
     def add(self, event: Event, run_id: int | None, sinks: Iterable[str]) -> None:
-        """Hold an event."""
-        self.events[event.number] = HeldEvent(event, run_id, list(sinks))
+        """Buffer an event."""
+        self.events[event.number] = BufferedEvent(event, run_id, list(sinks))
         if len(self.events) > MOST_EVENTS:
-            done = (number for number, held in self.events.items() if not held.waiting)
+            done = (number for number, buffered in self.events.items() if not buffered.waiting)
             self.events.pop(next(done, min(self.events)))
 
     def mark(self, number: int, sink: str, mark: Mark) -> None:
-        """Hold what is to be recorded of a delivery."""
-        held = self.events.get(number)
-        if held is None:
+        """Buffer what is to be recorded of a delivery."""
+        buffered = self.events.get(number)
+        if buffered is None:
             self.marks[number, sink] = mark
-        elif mark.settles and sink in held.waiting:
-            held.waiting.remove(sink)
-            held.settled[sink] = mark
+        elif mark.settles and sink in buffered.waiting:
+            buffered.waiting.remove(sink)
+            buffered.settled[sink] = mark
 
     def is_settled(self, number: int, sink: str) -> bool:
         """Whether the delivery is over, though the disk says otherwise."""
@@ -84,8 +84,8 @@ class HeldEvents:
         return mark is not None and mark.settles
 
     def waiting_for(self, sink: str) -> list[Event]:
-        """Held events that the sink has not taken."""
-        return [held.event for held in self.events.values() if sink in held.waiting]
+        """Buffered events that the sink has not taken."""
+        return [buffered.event for buffered in self.events.values() if sink in buffered.waiting]
 
     def clear(self) -> None:
         """Forget what the disk has taken."""
@@ -93,7 +93,7 @@ class HeldEvents:
         self.marks.clear()
 
 
-class Reserve:
+class DiskReserve:
     """Room beside the journal that is given back when the disk is full, for events alone."""
 
     def __init__(self, path: Path) -> None:

@@ -35,4 +35,4 @@ class ConsoleSink:
             logger.info(event_line(event), extra={"event": "event"})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to give back."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.journal.journal import Journal
@@ -33,7 +34,7 @@ class Delivery:
     Parameters
     ----------
     journal
-        Read for pending events, and told of each attempt.
+        Read for pending events; each attempt is recorded there.
     sinks
         Receivers, each with a name of its own.
     """
@@ -85,7 +86,8 @@ class _Outlet:
         self._since_s: float | None = None
         self._delivered = self._rejected = self._failures = 0
         self._last_error: str | None = None
-        self._journal_said = False
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self._journal_reported = False
 
     def state(self) -> SinkState:
         since_s = self._since_s
@@ -125,16 +127,16 @@ class _Outlet:
                     if self._closing.is_set() and time.monotonic() > self._stop_at_s:
                         return 0.0
                     if not self._deliver(event):
-                        return self._retry_pause_s()
+                        return self._backoff.next_s()
         except SemedgeError as error:
-            if not (self._journal_said or self._closing.is_set()):
+            if not (self._journal_reported or self._closing.is_set()):
                 logger.warning(
                     f"{self.sink.name} waits for the journal: {error}",
                     extra={"event": "journal-unreadable"},
                 )
-            self._journal_said = True
+            self._journal_reported = True
             return LONGEST_RETRY_S
-        self._journal_said = False
+        self._journal_reported = False
         return LONGEST_RETRY_S
 
     def _deliver(self, event: Event) -> bool:
@@ -168,12 +170,10 @@ class _Outlet:
                 f"Events go out to {self.sink.name} again.", extra={"event": "sink-recovers"}
             )
         self._failures, self._last_error = 0, None
+        self._backoff.reset()
         self._delivered += 1
         self._journal.mark_delivered(event, self.sink.name)
         return True
-
-    def _retry_pause_s(self) -> float:
-        return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 16))
 
 
 def _reason(error: Exception) -> str:

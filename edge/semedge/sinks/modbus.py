@@ -169,16 +169,16 @@ class ModbusSink(ServerSink):
                 self._image.put(STATION, {"answer": ANSWERS.index(answer)})
 
     def _do(self, action: str) -> str:
-        assert self._remote is not None
+        assert self._handler is not None
         try:
-            self._remote.ask(self._request(action), f"modbus {self.name}")
+            self._handler.handle(self._request(action), f"modbus {self.name}")
         except SemedgeError:
             return "refused"
         return "done"
 
     def _request(self, action: str) -> dict[str, Any]:
         """The request that the registers of the settings hold."""
-        assert self._remote is not None
+        assert self._handler is not None
         if action == "acknowledge":
             return {"action": action, "event_id": self._event_id}
         camera = int(self._setting("camera"))
@@ -186,7 +186,7 @@ class ModbusSink(ServerSink):
         if action == "recipe":
             return {
                 **request,
-                "recipe": _named(self._remote.recipes(), int(self._setting("recipe"))),
+                "recipe": _named(self._handler.recipes(), int(self._setting("recipe"))),
             }
         warn = self._setting("warn_level")
         return {
@@ -198,9 +198,9 @@ class ModbusSink(ServerSink):
     def _refresh(self) -> None:
         """Bring the registers up to the state."""
         assert self._state is not None
-        assert self._remote is not None
+        assert self._handler is not None
         snapshot = self._state.snapshot()
-        recipes = self._remote.recipes()
+        recipes = self._handler.recipes()
         with self._lock:
             self._image.put(STATION, station_values(snapshot, self.name))
             for number, name in enumerate(self._cameras):

@@ -140,7 +140,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:
     return {
         "heartbeat": int(snapshot.uptime_s) & 0xFFFF,
         "verdict": VERDICTS.index(station_verdict(snapshot)),
-        "armed": snapshot.armed,
+        "armed": snapshot.qualified,
         "cameras": len(snapshot.cameras),
         "pending": snapshot.pending.get(sink, 0),
     }
@@ -149,8 +149,8 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:
 def camera_values(camera: CameraState, recipes: Sequence[str]) -> dict[str, float]:
     """What the registers of a camera hold."""
     nan = float("nan")
-    levels = None if camera.in_force is None else camera.in_force.levels
-    recipe = None if camera.in_force is None else camera.in_force.recipe
+    levels = None if camera.active_setup is None else camera.active_setup.levels
+    recipe = None if camera.active_setup is None else camera.active_setup.recipe
     expected = camera.alarms.expected_per_hour
     return {
         "verdict": VERDICTS.index(camera_verdict(camera)),

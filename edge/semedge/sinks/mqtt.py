@@ -22,7 +22,7 @@ from semedge.core.section import Secret
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
+from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class MqttSink:
         self._prefix = ""
         self._client: Any = None
         self._state: StationState | None = None
-        self._remote: Remote | None = None
+        self._handler: RequestHandler | None = None
         self._connected = threading.Event()
         self._trouble = "no connection yet"
         self._waiting: tuple[str, str, int] | None = None
@@ -126,9 +126,9 @@ class MqttSink:
         self._closing = threading.Event()
         self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
 
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Connect, and tell the state from now on."""
-        self._state, self._remote = state, remote
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
+        """Connect, and publish the state from now on."""
+        self._state, self._handler = state, handler
         self._connect(state.name)
         self._worker.start()
 
@@ -232,7 +232,7 @@ class MqttSink:
         if self._suspect is not None:
             client.publish(self._topic("event"), self._suspect, qos=1)
             self._suspect = None
-        if self._remote is not None and self._section.accept_settings:
+        if self._handler is not None and self._section.accept_settings:
             client.subscribe(self._topic("set/+"), qos=1)
         self._connected.set()
 
@@ -262,9 +262,9 @@ class MqttSink:
             )
 
     def _work(self) -> None:
-        """Carry out requests, and tell the state where it changed."""
-        told: str | None = None
-        told_s = 0.0
+        """Carry out requests, and publish the state where it changed."""
+        published: str | None = None
+        published_s = 0.0
         while not self._closing.is_set():
             try:
                 topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
@@ -272,20 +272,20 @@ class MqttSink:
             except queue.Empty:
                 pass
             if not self._connected.is_set():
-                told = None
-            elif time.monotonic() - told_s >= self._section.state_every_s:
-                told_s, told = time.monotonic(), self._tell_state(told)
+                published = None
+            elif time.monotonic() - published_s >= self._section.state_every_s:
+                published_s, published = time.monotonic(), self._publish_state(published)
 
-    def _tell_state(self, told: str | None) -> str:
+    def _publish_state(self, published: str | None) -> str:
         assert self._state is not None
         text = json.dumps(state_document(self._state.snapshot()), allow_nan=False)
-        if text != told:
+        if text != published:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
         return text
 
     def _answer(self, action: str, payload: bytes) -> None:
         """Do what a message below `set` asks for, and say what came of it."""
-        assert self._remote is not None
+        assert self._handler is not None
         request_id: Any = None
         try:
             try:
@@ -295,7 +295,7 @@ class MqttSink:
             if not isinstance(document, dict):
                 raise SemedgeError("The request is no JSON object; send one.")
             request_id = document.pop("id", None)
-            said, done = self._remote.ask({**document, "action": action}, "mqtt"), True
+            said, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
             said, done = str(error), False
         answer = {"action": action, "id": request_id, "done": done, "message": said}

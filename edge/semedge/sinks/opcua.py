@@ -61,7 +61,7 @@ class OpcUaSection(ServerSection):
 
 
 class OpcUaSink(ServerSink):
-    """Shows the state in nodes, and tells each event to those that subscribe."""
+    """Shows the state in nodes, and notifies those that subscribe of each event."""
 
     def __init__(self, name: str, section: OpcUaSection) -> None:
         super().__init__(name, "OPC UA", (section.host, section.port))
@@ -77,7 +77,7 @@ class OpcUaSink(ServerSink):
         self._taken = 0
 
     def deliver(self, event: Event) -> None:
-        """Tell the event to those that subscribe, and with the handshake wait for the receipt."""
+        """Notify those that subscribe, and with the handshake wait for the receipt."""
         loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
@@ -109,7 +109,7 @@ class OpcUaSink(ServerSink):
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
         if section.certificate is not None and section.private_key is not None:
-            # Told, since asyncua goes by the ending alone, and takes any but .pem for DER.
+            # Named, since asyncua goes by the ending alone, and takes any but .pem for DER.
             await server.load_certificate(str(section.certificate), "pem")
             await server.load_private_key(str(section.private_key), format="pem")
             server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
@@ -205,10 +205,10 @@ class OpcUaSink(ServerSink):
 
     async def _ask(self, request: dict[str, Any]) -> tuple[bool, str]:
         """Carry a request out in another thread: it may load a detector."""
-        if not self._section.accept_settings or self._remote is None:
+        if not self._section.accept_settings or self._handler is None:
             return False, "This server accepts no settings; the station file decides that."
         try:
-            said = await asyncio.to_thread(self._remote.ask, request, f"opcua {self.name}")
+            said = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
         return True, said
@@ -216,10 +216,10 @@ class OpcUaSink(ServerSink):
     async def _tell(self, event: Event) -> None:
         values = event_values(event)
         await self._write("", STATION_NODES, values)
-        told = self._generator.event
+        published = self._generator.event
         for name in ("Number", "Kind", "Phase", "Level", "Camera", "Document"):
-            setattr(told, name, values[f"LatestEvent/{name}"])
-        told.Severity = SEVERITY[event.level]
+            setattr(published, name, values[f"LatestEvent/{name}"])
+        published.Severity = SEVERITY[event.level]
         await self._generator.trigger(message=event.message)
 
     async def _write(self, owner: str, rows: tuple[NodeRow, ...], values: Any) -> None:
@@ -246,7 +246,7 @@ class OpcUaSink(ServerSink):
     async def _refresh(self) -> None:
         """Bring the nodes up to the state."""
         assert self._state is not None
-        assert self._remote is not None
+        assert self._handler is not None
         snapshot, recipes = await asyncio.to_thread(self._look)
         await self._write("", STATION_NODES, station_values(snapshot, self.name))
         for name in self._cameras:
@@ -255,8 +255,8 @@ class OpcUaSink(ServerSink):
 
     def _look(self) -> Any:
         assert self._state is not None
-        assert self._remote is not None
-        return self._state.snapshot(), self._remote.recipes()
+        assert self._handler is not None
+        return self._state.snapshot(), self._handler.recipes()
 
 
 def _check(name: str, section: OpcUaSection) -> None:

@@ -89,7 +89,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
     """What the nodes of the station hold, but for the latest event."""
     return {
         "Verdict": station_verdict(snapshot),
-        "Armed": snapshot.armed,
+        "Armed": snapshot.qualified,
         "Pending": snapshot.pending.get(sink, 0),
     }
 
@@ -111,7 +111,7 @@ def event_values(event: Event) -> dict[str, Any]:
 def camera_values(camera: CameraState, recipes: Sequence[str]) -> Mapping[str, Any]:
     """What the nodes of a camera hold."""
     nan = float("nan")
-    last, in_force = camera.last, camera.in_force
+    last, active = camera.last, camera.active_setup
     result = "ResultManagement/LatestResult"
     values: dict[str, Any] = {
         "VisionStateMachine/CurrentState": VISION_STATES[camera.activity],
@@ -126,13 +126,13 @@ def camera_values(camera: CameraState, recipes: Sequence[str]) -> Mapping[str, A
         f"{result}/Score": nan if last is None else last.score_map.frame_score,
         f"{result}/ProcessingTime": nan if last is None else last.latency_ms.get("total", nan),
     }
-    if in_force is not None:
-        warn = in_force.levels.warn
+    if active is not None:
+        warn = active.levels.warn
         values |= {
-            "RecipeManagement/ActiveRecipe/ExternalId": in_force.recipe or "",
-            "RecipeManagement/ActiveRecipe/InternalId": in_force.recipe_sha256 or "",
-            "ConfigurationManagement/ActiveConfiguration/InternalId": in_force.calibration_sha256,
-            "ConfigurationManagement/AlarmLevel": in_force.levels.alarm,
+            "RecipeManagement/ActiveRecipe/ExternalId": active.recipe or "",
+            "RecipeManagement/ActiveRecipe/InternalId": active.recipe_sha256 or "",
+            "ConfigurationManagement/ActiveConfiguration/InternalId": active.calibration_sha256,
+            "ConfigurationManagement/AlarmLevel": active.levels.alarm,
             "ConfigurationManagement/WarnLevel": nan if warn is None else warn,
         }
     return values

@@ -10,12 +10,16 @@ from pydantic import Field
 from semedge.core.event import KINDS, Event, Kind, Level, Phase
 from semedge.core.section import Section
 from semedge.sinks.base import Sink
-from semedge.state.requests import Remote
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
 
 class SinkSection(Section):
-    """Which events a sink is given."""
+    """A table `[sinks.NAME]`: what kind of sink, and which events it is given.
+
+    A subclass is the table of one kind: it has a field `kind`, a `Literal` of the kind's name, and
+    opens the sink.
+    """
 
     kinds: tuple[Kind, ...] = Field(
         default=KINDS, min_length=1, description="Kinds of events that it is given."
@@ -29,6 +33,10 @@ class SinkSection(Section):
         default="warn", description="With `alarm`, it hears nothing of defects that only warn."
     )
 
+    def open(self, name: str) -> Sink:
+        """The sink; `SemedgeError` where it cannot be had."""
+        raise NotImplementedError
+
     def wants(self, event: Event) -> bool:
         """Whether the event is for this sink; a test of the delivery always is."""
         if event.kind == "test":
@@ -40,12 +48,12 @@ class SinkSection(Section):
 
 @runtime_checkable
 class TwoWaySink(Protocol):
-    """A sink that also tells the station's state and takes requests.
+    """A sink that also publishes the station's state and takes requests.
 
     One that is not attached delivers all the same, as for a test beside a running station.
     """
 
-    def attach(self, state: StationState, remote: Remote) -> None:
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Begin with that; called once, before the first delivery."""
 
 
@@ -61,10 +69,10 @@ class ChosenEvents:
         """The sink's name."""
         return self.sink.name
 
-    def attach(self, state: StationState, remote: Remote) -> None:
-        """Let the sink tell the state and take requests, where it can."""
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
+        """Let the sink publish the state and take requests, where it can."""
         if isinstance(self.sink, TwoWaySink):
-            self.sink.attach(state, remote)
+            self.sink.attach(state, handler)
 
     def deliver(self, event: Event) -> None:
         """Hand the event over where it is wanted."""

@@ -14,12 +14,13 @@ from typing import Any
 
 from pydantic import Field
 
+from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.sinks.base import DeliveryError
 from semedge.sinks.event_loop import LoopThread
 from semedge.sinks.section import SinkSection
-from semedge.state.requests import Remote
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ REFRESH_EVERY_S = 0.2
 START_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.02
 CLOSE_TIMEOUT_S = 1.5
-TRY_AGAIN_S = 10.0
+FIRST_RESTART_S = 1.0
+LONGEST_RESTART_S = 10.0
 
 
 class ServerSection(SinkSection):
@@ -64,19 +66,19 @@ class ServerSink(ABC):
         self._address = address
         self._cameras: list[str] = []
         self._state: StationState | None = None
-        self._remote: Remote | None = None
+        self._handler: RequestHandler | None = None
         self._loop: LoopThread | None = None
         self._server: Any = None
         self._listening = threading.Lock()
         self._closing = threading.Event()
         self._worker = threading.Thread(target=self._run, name=f"{protocol}-{name}", daemon=True)
 
-    def attach(self, state: StationState, remote: Remote) -> None:
+    def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Listen soon, and show the state from then on; the inspection does not wait for that.
 
         Raises `SemedgeError` where the port cannot be had.
         """
-        self._state, self._remote = state, remote
+        self._state, self._handler = state, handler
         self._cameras = list(state.snapshot().cameras)[: self.most_cameras]
         host, port = self._address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -125,15 +127,16 @@ class ServerSink(ABC):
 
     def _run(self) -> None:
         assert self._state is not None
-        said = False
+        reported = False
+        backoff = Backoff(FIRST_RESTART_S, LONGEST_RESTART_S)
         while not self._closing.is_set():
             try:
                 self._listen(self._state.name)
             except SemedgeError as error:
-                if not said:
+                if not reported:
                     logger.error(str(error), extra={"event": "sink-fails"})
-                said = True
-                self._closing.wait(TRY_AGAIN_S)
+                reported = True
+                self._closing.wait(backoff.next_s())
             else:
                 self._work()
 

@@ -1,1 +1,1 @@
-"""What a running station shows, and what may be asked of it."""
+"""What a running station shows, and what may be changed there."""

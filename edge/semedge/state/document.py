@@ -1,4 +1,4 @@
-"""The station's state as a JSON document, for MQTT, the page and whoever asks."""
+"""The station's state as a JSON document, for MQTT, the page and other clients."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from semedge.state.snapshot import CameraState, StationSnapshot
 
 
 def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
-    """What `docs/wiring.md` describes; numbers that are none are null."""
+    """What `docs/wiring.md` describes; NaN and infinity are null."""
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),
-        "armed": snapshot.armed,
+        "armed": snapshot.qualified,
         "started_at": utc_text(snapshot.started_at_s),
         "uptime_s": round(snapshot.uptime_s, 1),
         "cameras": {name: _camera(camera) for name, camera in snapshot.cameras.items()},
@@ -44,11 +44,11 @@ def camera_verdict(camera: CameraState) -> str:
 
 
 def station_verdict(snapshot: StationSnapshot) -> str:
-    """The worst of the cameras' verdicts; an alarm counts for more than a camera that is out.
+    """The worst of the cameras' verdicts, an alarm before a camera that does not inspect.
 
-    A station that is not armed vouches for nothing.
+    A station that is not qualified is not inspecting.
     """
-    if not snapshot.armed:
+    if not snapshot.qualified:
         return "not inspecting"
     verdicts = {camera_verdict(camera) for camera in snapshot.cameras.values()}
     for verdict in ("alarm", "not inspecting", "warn"):
@@ -58,7 +58,7 @@ def station_verdict(snapshot: StationSnapshot) -> str:
 
 
 def _camera(camera: CameraState) -> dict[str, Any]:
-    last, in_force, counters = camera.last, camera.in_force, camera.counters
+    last, active, counters = camera.last, camera.active_setup, camera.counters
     return {
         "verdict": camera_verdict(camera),
         "activity": camera.activity,
@@ -68,13 +68,13 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "score": None if last is None else finite(last.score_map.frame_score),
         "sequence": None if last is None else last.frame.sequence,
         "captured_at": None if last is None else utc_text(last.frame.captured_at_s),
-        "alarm_level": None if in_force is None else in_force.levels.alarm,
-        "warn_level": None if in_force is None else in_force.levels.warn,
-        "threshold": None if in_force is None else in_force.threshold,
-        "guarantee": None if in_force is None else in_force.guarantee,
-        "recipe": None if in_force is None else in_force.recipe,
-        "recipe_version": None if in_force is None else in_force.recipe_version,
-        "detector_sha256": None if in_force is None else in_force.detector_sha256,
+        "alarm_level": None if active is None else active.levels.alarm,
+        "warn_level": None if active is None else active.levels.warn,
+        "threshold": None if active is None else active.threshold,
+        "guarantee": None if active is None else active.guarantee,
+        "recipe": None if active is None else active.recipe,
+        "recipe_version": None if active is None else active.recipe_version,
+        "detector_sha256": None if active is None else active.detector_sha256,
         "frames_seen": counters.frames_seen,
         "frames_inspected": counters.frames_inspected,
         "frames_skipped": counters.frames_skipped,
@@ -92,5 +92,5 @@ def _camera(camera: CameraState) -> dict[str, Any]:
 
 
 def finite(value: float) -> float | None:
-    """The value as JSON can hold it."""
+    """The value, or None where it is NaN or infinite, which JSON has no number for."""
     return float(value) if math.isfinite(value) else None

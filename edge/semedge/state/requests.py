@@ -1,22 +1,22 @@
-"""What is asked of a running station from outside: by the page, MQTT, OPC UA and Modbus."""
+"""What the page, MQTT, OPC UA and Modbus may change while the station runs."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
 from semedge.decision.defect import Levels
-from semedge.state.control import Control
 from semedge.state.state import StationState
 
 LARGEST_REQUEST_BYTES = 16_384
 
 Camera = Annotated[
     str | None,
-    Field(default=None, description="The camera's name; where there is only one, it goes without."),
+    Field(default=None, description="The camera's name; needed where there are several."),
 ]
 
 
@@ -40,7 +40,7 @@ class RecipeRequest(Section):
 
 
 class AcknowledgeRequest(Section):
-    """Note that somebody has seen an event."""
+    """Record that somebody has seen an event."""
 
     action: Literal["acknowledge"]
     event_id: str = Field(pattern="^[0-9a-f]{32}$", description="The event's `event_id`.")
@@ -50,15 +50,38 @@ Request = LevelsRequest | RecipeRequest | AcknowledgeRequest
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="action")])
 
 
-class Remote:
-    """Checks a request, carries it out, and says in a sentence what was done.
+class Control(Protocol):
+    """The one way to change a running watch: thread-safe, audited, refused in one sentence.
+
+    Every method raises `SemedgeError`, and leaves everything as it was, where the change cannot be
+    made. `who` names the person or the way the change came, such as `page` or `mqtt`.
+    """
+
+    def set_levels(self, camera: str, levels: Levels, who: str) -> None:
+        """Judge the camera's frames by these levels from the next one on, across restarts."""
+
+    def switch_recipe(self, camera: str, path: Path, who: str) -> None:
+        """Judge the camera's frames by a recipe from the next one on, without losing one."""
+
+    def recipes(self) -> list[Path]:
+        """Recipe files in the station's folder of recipes, by name."""
+
+    def acknowledge(self, event_id: str, who: str) -> None:
+        """Record that somebody has seen the event."""
+
+    def reload(self, who: str) -> None:
+        """Read the station file again and change what it changes."""
+
+
+class RequestHandler:
+    """Checks a request, carries it out, and answers in a sentence.
 
     Parameters
     ----------
     state
-        Knows the cameras and the levels in force.
+        The cameras and their active levels.
     control
-        Carries it out, and keeps the audit trail.
+        Carries requests out, and keeps the audit trail.
     """
 
     def __init__(self, state: StationState, control: Control) -> None:
@@ -69,8 +92,8 @@ class Remote:
         """Names of the recipes that can be switched to."""
         return [path.stem for path in self._control.recipes()]
 
-    def ask(self, document: Any, who: str) -> str:
-        """Carry out the request that a JSON document makes; `SemedgeError` where it is refused."""
+    def handle(self, document: Any, who: str) -> str:
+        """Carry out the request in a JSON document; `SemedgeError` where it is refused."""
         try:
             request = _REQUEST.validate_python(document)
         except ValidationError as error:
@@ -90,12 +113,12 @@ class Remote:
 
     def _set_levels(self, request: LevelsRequest, who: str) -> str:
         camera = self._camera(request.camera)
-        in_force = self._state.snapshot().cameras[camera].in_force
-        if in_force is None:
+        active_setup = self._state.snapshot().cameras[camera].active_setup
+        if active_setup is None:
             raise SemedgeError(
-                f"The camera {camera} has no levels yet; ask again when it inspects."
+                f"The camera {camera} has no levels yet; try again when it inspects."
             )
-        before = in_force.levels
+        before = active_setup.levels
         alarm = before.alarm if request.alarm is None else request.alarm
         warn = request.warn if "warn" in request.model_fields_set else before.warn
         self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)

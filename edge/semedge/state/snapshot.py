@@ -1,4 +1,4 @@
-"""What a station does at one moment, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+"""What a station does at one moment, for its page, metrics, MQTT, OPC UA and Modbus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
 
 Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
@@ -48,7 +48,7 @@ class Inspected:
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveSetup:
     """What a camera's frames are judged by.
 
     Attributes
@@ -56,7 +56,7 @@ class InForce:
     detector_sha256, calibration_sha256
         Digests of the detector and of the calibration.
     levels
-        The levels in force.
+        The active levels.
     threshold
         The calibration's own threshold.
     guarantee
@@ -83,7 +83,7 @@ class InForce:
         return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
 
     def to_document(self) -> dict[str, Any]:
-        """What a setup is recognized by, as the journal keeps it."""
+        """What a setup is recognized by, as the journal stores it."""
         return {
             "detector_sha256": self.detector_sha256,
             "calibration_sha256": self.calibration_sha256,
@@ -129,12 +129,12 @@ class CameraState:
         Since when, seconds since the Unix epoch.
     counters
         Frames and alerts since the start.
-    in_force
+    active_setup
         What its frames are judged by; None before it is known.
     last
         The frame inspected last.
     defect
-        The newest message of the defect that goes on; None where there is none.
+        The newest event of the ongoing defect; None where there is none.
     scores
         History of the scores, oldest first.
     latency_ms
@@ -153,7 +153,7 @@ class CameraState:
     reason: str = ""
     since_s: float = 0.0
     counters: Counters = NOTHING_COUNTED
-    in_force: InForce | None = None
+    active_setup: ActiveSetup | None = None
     last: Inspected | None = None
     defect: Event | None = None
     scores: tuple[ScorePoint, ...] = ()
@@ -165,7 +165,7 @@ class CameraState:
 
 @dataclass(frozen=True)
 class SinkState:
-    """How a sink fares.
+    """How deliveries to a sink go.
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ class SinkState:
     last_error
         Why the last attempt failed; None where it did not.
     waiting_s
-        Time that the delivery at hand has taken so far; 0 where none is at hand.
+        Time that the current delivery has taken so far; 0 where there is none.
     """
 
     name: str
@@ -191,7 +191,7 @@ class SinkState:
 
 @dataclass(frozen=True)
 class DiskState:
-    """Room on the journal's disk, and what is left out for want of it."""
+    """Room on the journal's disk, and what is left out for lack of it."""
 
     free_bytes: int | None = None
     pictures_stopped: bool = False
@@ -212,14 +212,14 @@ class StationSnapshot:
         When the process began to watch, seconds since the Unix epoch.
     uptime_s
         Since then, by the monotonic clock.
-    armed
-        Whether alerts count: False until the challenge set is passed, where one is asked for.
+    qualified
+        Whether alerts count: False until the challenge set is passed, where that is required.
     cameras
         By name, in the order of the station file.
     events
-        The newest messages, newest last.
+        The newest events, newest last.
     sinks
-        How each sink fares.
+        How deliveries to each sink go.
     pending
         Events that wait, by sink.
     disk
@@ -230,7 +230,7 @@ class StationSnapshot:
     name: str
     started_at_s: float
     uptime_s: float
-    armed: bool
+    qualified: bool
     cameras: Mapping[str, CameraState]
     events: tuple[Event, ...]
     sinks: tuple[SinkState, ...]

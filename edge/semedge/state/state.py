@@ -1,4 +1,4 @@
-"""What the station is doing now, for whoever shows it: pages, metrics, MQTT, OPC UA, Modbus."""
+"""What the station is doing now, for its page, metrics, MQTT, OPC UA and Modbus."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from semedge.state.snapshot import (
     StationSnapshot,
 )
 
-SCORES_KEPT = 2_000
-EVENTS_KEPT = 100
-LATENCIES_KEPT = 1_000
-MINUTES_KEPT = 60
+MAX_SCORES = 2_000
+MAX_EVENTS = 100
+MAX_LATENCIES = 1_000
+MAX_MINUTES = 60
 
 
 class StationState:
@@ -48,42 +48,44 @@ class StationState:
         self._version = 0
         self._started_at_s = time.time()
         self._started_s = time.monotonic()
-        self._armed = True
+        self._qualified = True
         self._disk = DiskState()
-        self._boards = {name: _Board(name) for name in cameras}
-        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._cameras = {name: _LiveCamera(name) for name in cameras}
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._sinks: Callable[[], tuple[SinkState, ...]] = tuple
         self._pending: Callable[[], Mapping[str, int]] = dict
-        self._hearers: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], None]] = []
 
     def inspected(self, camera: str, last: Inspected, counters: Counters) -> None:
-        """Tell of a frame that was inspected."""
+        """Show a frame that was inspected."""
         with self._changing():
-            self._boards[camera].inspected(last, counters)
+            self._cameras[camera].inspected(last, counters)
 
     def change(self, camera: str, **changes: Any) -> None:
         """Replace fields of a camera's state by name; a new activity begins now."""
         with self._changing():
-            self._boards[camera].change(changes)
+            self._cameras[camera].change(changes)
 
     def add_event(self, event: Event) -> None:
-        """Tell of an event."""
+        """Show an event, and call the listeners."""
         with self._changing():
             self._events.append(event)
-            if event.kind == "defect" and event.camera in self._boards:
-                going_on = None if event.phase == "end" else event
-                self._boards[event.camera].change({"defect": going_on})
-        for hear in self._hearers:
-            hear()
+            if event.kind == "defect" and event.camera in self._cameras:
+                ongoing = None if event.phase == "end" else event
+                self._cameras[event.camera].change({"defect": ongoing})
+        for listener in self._listeners:
+            listener()
 
-    def on_event(self, hear: Callable[[], None]) -> None:
-        """Call `hear` after each event, in the thread that tells of it: it must return at once."""
-        self._hearers.append(hear)
+    def on_event(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each event, in the thread that adds it: it must return at once."""
+        self._listeners.append(listener)
 
-    def change_station(self, *, armed: bool | None = None, disk: DiskState | None = None) -> None:
+    def change_station(
+        self, *, qualified: bool | None = None, disk: DiskState | None = None
+    ) -> None:
         """Replace what is given."""
         with self._changing():
-            self._armed = self._armed if armed is None else armed
+            self._qualified = self._qualified if qualified is None else qualified
             self._disk = self._disk if disk is None else disk
 
     def connect(
@@ -91,20 +93,20 @@ class StationState:
         sinks: Callable[[], tuple[SinkState, ...]],
         pending: Callable[[], Mapping[str, int]],
     ) -> None:
-        """Say whom a snapshot asks about the deliveries."""
+        """Set what a snapshot reads the deliveries' state and number from."""
         self._sinks, self._pending = sinks, pending
 
     def snapshot(self) -> StationSnapshot:
         """The station as it is now."""
-        sinks, pending = self._sinks(), self._ask_pending()
+        sinks, pending = self._sinks(), self._pending_or_none()
         with self._changed:
             return StationSnapshot(
                 version=self._version,
                 name=self.name,
                 started_at_s=self._started_at_s,
                 uptime_s=time.monotonic() - self._started_s,
-                armed=self._armed,
-                cameras={name: board.snapshot() for name, board in self._boards.items()},
+                qualified=self._qualified,
+                cameras={name: camera.snapshot() for name, camera in self._cameras.items()},
                 events=tuple(self._events),
                 sinks=sinks,
                 pending=pending,
@@ -112,16 +114,16 @@ class StationState:
             )
 
     def wait(self, version: int, timeout_s: float) -> int:
-        """Wait until the version is another one, at most so long; the version then."""
+        """Wait for another version, at most `timeout_s`; the version then."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, timeout_s)
             return self._version
 
-    def _ask_pending(self) -> Mapping[str, int]:
+    def _pending_or_none(self) -> Mapping[str, int]:
         try:
             return self._pending()
         except SemedgeError:
-            # A journal that cannot be read is told by whoever writes to it.
+            # Whoever writes to a journal that cannot be read reports that.
             return {}
 
     @contextmanager
@@ -133,14 +135,14 @@ class StationState:
             self._changed.notify_all()
 
 
-class _Board:
+class _LiveCamera:
     """A camera's state while it is written to."""
 
     def __init__(self, name: str) -> None:
         self._state = CameraState(name, since_s=time.time())
-        self._scores: deque[ScorePoint] = deque(maxlen=SCORES_KEPT)
+        self._scores: deque[ScorePoint] = deque(maxlen=MAX_SCORES)
         self._latencies_ms: dict[str, deque[float]] = {}
-        self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES_KEPT)
+        self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MAX_MINUTES)
         self._first_s: float | None = None
 
     def change(self, changes: Mapping[str, Any]) -> None:
@@ -155,8 +157,8 @@ class _Board:
             ScorePoint(frame.captured_at_s, frame.sequence, last.score_map.frame_score, last.level)
         )
         for stage, spent_ms in last.latency_ms.items():
-            kept = self._latencies_ms.setdefault(stage, deque(maxlen=LATENCIES_KEPT))
-            kept.append(spent_ms)
+            latest_ms = self._latencies_ms.setdefault(stage, deque(maxlen=MAX_LATENCIES))
+            latest_ms.append(spent_ms)
         self._count(last.level == "alarm")
         self._state = replace(self._state, last=last, counters=counters)
 
@@ -165,7 +167,7 @@ class _Board:
         return replace(
             self._state,
             scores=tuple(self._scores),
-            latency_ms={stage: _quantiles(kept) for stage, kept in self._latencies_ms.items()},
+            latency_ms={stage: _quantiles(each) for stage, each in self._latencies_ms.items()},
             frame_rate_hz=frame_rate_hz,
             alarms=self._alarms(frame_rate_hz),
         )
@@ -196,9 +198,9 @@ class _Board:
         return frames / max(now_s - from_s, 1.0)
 
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
-        hour = self._recent(MINUTES_KEPT)
-        in_force = self._state.in_force
-        rate = None if in_force is None else in_force.promised_rate
+        hour = self._recent(MAX_MINUTES)
+        active_setup = self._state.active_setup
+        rate = None if active_setup is None else active_setup.promised_rate
         expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 

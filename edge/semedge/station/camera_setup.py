@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from semedge.cameras import Camera, CameraSettings, open_camera
-from semedge.cameras.settings import AS_IT_IS
+from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
 from semedge.cameras.stream import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
+from semedge.decision.drift import DriftSettings
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
-from semedge.state.snapshot import InForce
+from semedge.state.snapshot import ActiveSetup
 from semedge_calibration import Calibration
 
 
@@ -32,7 +33,7 @@ class SourceChoice:
     """A camera by its source; the attributes are those of `open_camera`."""
 
     source: str
-    timeout_s: float = 10.0
+    timeout_s: float = TIMEOUT_S
     loop: bool = False
     settings: CameraSettings = AS_IT_IS
 
@@ -47,12 +48,13 @@ class SourceChoice:
             self.source, timeout_s=self.timeout_s, loop=self.loop, settings=self.settings
         )
 
-    def told(self, settings: CameraSettings) -> SourceChoice:
+    def set_by(self, settings: CameraSettings) -> SourceChoice:
         """The camera with these settings where they say something, and its own elsewhere."""
         return replace(self, settings=self.settings.overruled_by(settings))
 
 
-USUAL_HEALTH = HealthSettings()
+DEFAULT_HEALTH = HealthSettings()
+DEFAULT_DRIFT = DriftSettings()
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,11 @@ class Setup:
     levels
         The scores that warn and alarm.
     decision
-        When frames above a level are a defect.
+        When frames above a level are a defect; `levels` holds over the levels that it asks for.
     health
         When a picture is too bad to inspect.
+    drift
+        When a difference from the calibration is called drift.
     recipe
         Where all this came from; None where it was put together from files.
     """
@@ -89,13 +93,14 @@ class Setup:
     calibration: Calibration
     levels: Levels
     decision: DecisionSettings
-    health: HealthSettings = USUAL_HEALTH
+    health: HealthSettings = DEFAULT_HEALTH
+    drift: DriftSettings = DEFAULT_DRIFT
     recipe: RecipeIdentity | None = None
 
     @property
-    def in_force(self) -> InForce:
+    def active_setup(self) -> ActiveSetup:
         """The setup for those who show it."""
-        return InForce(
+        return ActiveSetup(
             detector_sha256=self.detector.bundle.sha256,
             calibration_sha256=calibration_sha256(self.calibration),
             levels=self.levels,
@@ -109,7 +114,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Line:
+class StationCamera:
     """A camera's name in the station, and its setup."""
 
     name: str

@@ -1,35 +1,41 @@
-"""The challenge set: samples of known quality that a station must judge rightly to be trusted."""
+"""The challenge set: samples of known quality that a qualified camera must judge rightly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from semedge.cameras import open_camera
 from semedge.core.errors import SemedgeError
+from semedge.core.section import Section
 from semedge.station.camera_setup import Setup
 
 SHOWN = 5
 
 
-@dataclass(frozen=True)
-class ChallengeSettings:
-    """Which samples, and what is asked of them.
+class ChallengeSettings(Section):
+    """`[challenge]`: samples that a camera must judge rightly before it is trusted."""
 
-    Attributes
-    ----------
-    golden, defects
-        Folders (or whatever a camera of files can be) of good samples, and of bad ones.
-    most_golden_alarms
-        Good samples that may alarm.
-    least_found
-        Share of the bad samples that must alarm.
-    """
+    golden: Path | None = Field(default=None, description="Folder of good samples.")
+    defects: Path | None = Field(default=None, description="Folder of bad samples.")
+    most_golden_alarms: int = Field(
+        default=0, ge=0, description="Good samples that may alarm all the same."
+    )
+    least_found: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the bad samples that must alarm."
+    )
 
-    golden: Path
-    defects: Path
-    most_golden_alarms: int = 0
-    least_found: float = 1.0
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """Good and bad samples; `SemedgeError` where one is not named."""
+        if self.golden is None or self.defects is None:
+            raise SemedgeError(
+                "A challenge set has good and bad samples; name their folders as challenge.golden "
+                "and challenge.defects in the station file."
+            )
+        return self.golden, self.defects
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class ChallengeResult:
     alarmed, missed
         Good samples that alarmed, and bad ones that did not.
     passed
-        Whether that is what was asked for.
+        Whether that is what the settings require.
     """
 
     golden: int
@@ -56,7 +62,7 @@ class ChallengeResult:
         """The result for people."""
         verdict = "passed" if self.passed else "FAILED"
         text = (
-            f"The challenge set is {verdict}: {len(self.alarmed)} of {self.golden} good samples "
+            f"The challenge set {verdict}: {len(self.alarmed)} of {self.golden} good samples "
             f"alarmed, {self.defects - len(self.missed)} of {self.defects} bad samples were found"
         )
         wrong = [*self.alarmed, *self.missed]
@@ -67,9 +73,8 @@ class ChallengeResult:
 
 
 def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
-    """Judge every sample by a setup; `SemedgeError` where a sample cannot be judged."""
-    golden = _judge(setup, settings.golden)
-    defects = _judge(setup, settings.defects)
+    """Judge every sample by a setup; `SemedgeError` where one cannot be judged."""
+    golden, defects = (_judge(setup, samples) for samples in settings.folders)
     alarmed = tuple(source for source, alarms in golden if alarms)
     missed = tuple(source for source, alarms in defects if not alarms)
     found = len(defects) - len(missed)

@@ -1,4 +1,4 @@
-"""`Control` of a running watch: what is changed, kept, audited and told."""
+"""`Control` of a running watch: what is changed, saved, audited and reported."""
 
 from __future__ import annotations
 
@@ -11,99 +11,110 @@ from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
-from semedge.state.snapshot import InForce
+from semedge.journal.journal import Journal
+from semedge.state.snapshot import ActiveSetup
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import Setup
-from semedge.station.inspection.loop import Inspection
-from semedge.station.load import LineChoice, load_lines
-from semedge.station.overrides import asked_for, keep, take_up
+from semedge.station.inspection.loop import CameraLoop
+from semedge.station.load import load_cameras, load_recipe
+from semedge.station.overrides import apply_override, fingerprint, save_override
 from semedge.station.recipe import recipes_in
-from semedge.station.recorder import Recorder, one_message
+from semedge.station.recorder import EventRecorder, new_event
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
+class StationPlan:
     """What the station file and the command line ask for.
 
     Attributes
     ----------
-    choices
-        The cameras, by name.
+    cameras
+        By name.
     recipes
         Folder of the recipes that can be switched to; None for none.
-    again
-        Reads them again.
+    reload
+        Reads the station file again; None where there is none.
     """
 
-    choices: Mapping[str, LineChoice] = field(default_factory=dict)
+    cameras: Mapping[str, CameraPlan] = field(default_factory=dict)
     recipes: Path | None = None
-    again: Callable[[], Plan] | None = None
+    reload: Callable[[], StationPlan] | None = None
 
 
 class StationControl:
-    """`Control` of the inspections of one watch.
+    """`Control` of the loops of one watch.
 
-    What is set here is kept in the journal, and holds after a restart until the station file asks
-    for something else than it did when it was set.
+    What is changed here is saved as an override in the journal, and holds after a restart until
+    the station file asks for something else than it did at the time.
 
     Parameters
     ----------
-    inspections
-        By camera.
+    loops
+        The cameras' loops.
     recorder
-        Takes what is told, and has the journal.
+        Takes the events.
+    journal
+        Takes overrides, the audit trail and acknowledgements.
     plan
         What the station file asks for.
     """
 
-    def __init__(self, inspections: Sequence[Inspection], recorder: Recorder, plan: Plan) -> None:
-        self._inspections = {each.name: each for each in inspections}
+    def __init__(
+        self,
+        loops: Sequence[CameraLoop],
+        recorder: EventRecorder,
+        journal: Journal,
+        plan: StationPlan,
+    ) -> None:
+        self._loops = {each.name: each for each in loops}
         self._recorder = recorder
-        self._journal = recorder.journal
+        self._journal = journal
         self._plan = plan
         self._lock = threading.Lock()
-        self._asked = {name: asked_for(each.setup) for name, each in self._inspections.items()}
+        self._file_setups = {name: fingerprint(each.setup) for name, each in self._loops.items()}
 
     def restore(self) -> None:
-        """Go over to what was set before a restart; called before the inspections run."""
-        for name, inspection in self._inspections.items():
-            before = inspection.setup
+        """Apply the overrides from before a restart; called before the loops run."""
+        for name, loop in self._loops.items():
+            before = loop.setup
+            choice = self._plan.cameras.get(name)
             try:
-                taken = take_up(self._journal, self._plan.choices.get(name), name, before)
+                overridden = apply_override(self._journal, choice, name, before)
             except SemedgeError as error:
                 logger.warning(
-                    f"What was set for {name} is not taken up again: {error}",
+                    f"The override of {name} is not applied: {error}",
                     extra={"event": "not-restored"},
                 )
                 continue
-            if taken is not before:
+            if overridden is not before:
                 logger.info(
                     f"As before the restart, {name} differs from the station file: "
-                    f"{_difference(before.in_force, taken.in_force)}.",
+                    f"{_difference(before.active_setup, overridden.active_setup)}.",
                     extra={"event": "restored"},
                 )
-                inspection.switch(taken)
+                loop.switch(overridden)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         """Judge the camera's frames by these levels from the next one on, across restarts."""
         with self._lock:
-            setup = self._inspection(camera).setup
-            self._go_over(camera, replace(setup, levels=levels), "levels", who)
+            setup = self._loop(camera).setup
+            self._switch(camera, replace(setup, levels=levels), "levels", who)
 
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         """Judge the camera's frames by a recipe from the next one on, without losing one."""
         with self._lock:
-            self._inspection(camera)
-            choice = self._plan.choices.get(camera)
+            self._loop(camera)
+            choice = self._plan.cameras.get(camera)
             if choice is None:
                 raise SemedgeError(
                     f"The camera {camera} was not given by a source, so that no recipe can be "
                     "switched to; name its source in the station file."
                 )
-            setup = choice.load_recipe(path)
+            setup = load_recipe(choice, path)
             try:
-                self._go_over(camera, setup, "recipe", who, path)
+                self._switch(camera, setup, "recipe", who, path)
             except BaseException:
                 setup.detector.close()
                 raise
@@ -113,60 +124,60 @@ class StationControl:
         return [] if self._plan.recipes is None else recipes_in(self._plan.recipes)
 
     def acknowledge(self, event_id: str, who: str) -> None:
-        """Note that somebody has seen the event."""
+        """Record that somebody has seen the event."""
         self._journal.acknowledge(event_id, who)
 
     def reload(self, who: str) -> None:
         """Read the station file again and change what it changes."""
         with self._lock:
-            if self._plan.again is None:
+            if self._plan.reload is None:
                 raise SemedgeError("This watch has no station file to read again.")
-            plan = self._plan.again()
-            if set(plan.choices) != set(self._inspections):
+            plan = self._plan.reload()
+            if set(plan.cameras) != set(self._loops):
                 raise SemedgeError(
-                    f"The station file names the cameras {', '.join(plan.choices)}, and "
-                    f"{', '.join(self._inspections)} are watched; restart to change that."
+                    f"The station file names the cameras {', '.join(plan.cameras)}, and "
+                    f"{', '.join(self._loops)} are watched; restart to change that."
                 )
-            setups = {line.name: line.setup for line in load_lines(list(plan.choices.values()))}
+            setups = {each.name: each.setup for each in load_cameras(list(plan.cameras.values()))}
             before, self._plan = self._plan, plan
             for name, setup in setups.items():
-                same_camera = plan.choices[name].camera == before.choices[name].camera
-                if same_camera and asked_for(setup) == self._asked[name]:
+                same_camera = plan.cameras[name].camera == before.cameras[name].camera
+                if same_camera and fingerprint(setup) == self._file_setups[name]:
                     setup.detector.close()
                 else:
-                    self._asked[name] = asked_for(setup)
-                    self._go_over(name, setup, "reload", who)
+                    self._file_setups[name] = fingerprint(setup)
+                    self._switch(name, setup, "reload", who)
 
-    def _go_over(
+    def _switch(
         self, camera: str, setup: Setup, action: str, who: str, path: Path | None = None
     ) -> None:
-        """Record who changes what, keep it for a restart, and let the inspection take it."""
-        inspection = self._inspection(camera)
-        before, after = inspection.setup.in_force, setup.in_force
+        """Record who changes what, save it for a restart, and let the loop switch to it."""
+        loop = self._loop(camera)
+        before, after = loop.setup.active_setup, setup.active_setup
         self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
-        keep(self._journal, camera, setup, self._asked[camera], path)
-        inspection.switch(setup)
-        self._recorder.tell(
-            one_message(
+        save_override(self._journal, camera, setup, self._file_setups[camera], path)
+        loop.switch(setup)
+        self._recorder.record(
+            new_event(
                 self._recorder.station,
                 "recipe",
                 f"{action}-changed",
-                f"{who} changed what {camera} is judged by: {_difference(before, after)}.",
+                f"{who} changed the setup of {camera}: {_difference(before, after)}.",
                 camera=camera,
                 details={"who": who, "alarm": after.levels.alarm, "warn": after.levels.warn},
             )
         )
 
-    def _inspection(self, camera: str) -> Inspection:
-        if camera not in self._inspections:
+    def _loop(self, camera: str) -> CameraLoop:
+        if camera not in self._loops:
             raise SemedgeError(
-                f"There is no camera {camera!r}; this station has {', '.join(self._inspections)}."
+                f"There is no camera {camera!r}; this station has {', '.join(self._loops)}."
             )
-        return self._inspections[camera]
+        return self._loops[camera]
 
 
-def _difference(before: InForce, after: InForce) -> str:
-    """The changes between two, for people."""
+def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
+    """The changes from one setup to the other, for people."""
     old, new = before.to_document(), after.to_document()
     changes = [
         f"{name} {_short(old[name])} -> {_short(new[name])}"

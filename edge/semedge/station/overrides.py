@@ -1,4 +1,4 @@
-"""What was set at run time and holds after a restart, until the station file asks for more."""
+"""Overrides: setups chosen at run time, which hold until the station file asks for another."""
 
 from __future__ import annotations
 
@@ -10,77 +10,83 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import Setup
-from semedge.station.load import LineChoice
+from semedge.station.load import load_recipe, load_setup
 
-SWITCHED = "switched"
-
-
-def asked_for(setup: Setup) -> dict[str, Any]:
-    """What a setup that the station file asks for is recognized by."""
-    return setup.in_force.to_document() | {"decision": asdict(setup.decision)}
+SETTING = "switched"
+"""Name in the journal of a camera's override."""
+LEVELS = {"alarm", "warn"}
+"""The keys of a decision that the levels of a setup were made from."""
 
 
-def keep(
-    journal: Journal, camera: str, setup: Setup, asked: Mapping[str, Any], path: Path | None
+def fingerprint(setup: Setup) -> dict[str, Any]:
+    """What distinguishes a setup of the station file from another one."""
+    decision = setup.decision.model_dump(exclude=LEVELS)
+    return setup.active_setup.to_document() | {"decision": decision}
+
+
+def save_override(
+    journal: Journal, camera: str, setup: Setup, file_setup: Mapping[str, Any], path: Path | None
 ) -> None:
-    """Keep a setup beside what the station file asked for when it was set.
+    """Save a setup that was chosen at run time, so that it holds after a restart.
 
     Parameters
     ----------
     journal
-        Where it is kept.
+        Where it is saved.
     camera, setup
-        What is in force from now on.
-    asked
-        What the file asks for; where that is the same, nothing is kept.
+        What the camera's frames are judged by from now on.
+    file_setup
+        Fingerprint of what the station file asks for; where the setup has the same one, the
+        override is deleted.
     path
-        The recipe, where it was switched to now; one that was before stays.
+        The recipe, where it was switched to now; with None an earlier one stays.
     """
-    if asked_for(setup) == asked:
-        journal.keep_setting(camera, SWITCHED, None)
+    if fingerprint(setup) == file_setup:
+        journal.keep_setting(camera, SETTING, None)
         return
-    before = journal.setting(camera, SWITCHED) or {}
-    if path is None and before.get("recipe_sha256") == setup.in_force.recipe_sha256:
+    before = journal.setting(camera, SETTING) or {}
+    if path is None and before.get("recipe_sha256") == setup.active_setup.recipe_sha256:
         path = before.get("path") and Path(before["path"])
-    kept = {
-        "asked": asked,
+    override = {
+        "asked": file_setup,
         "path": None if path is None else str(path.absolute()),
-        "recipe_sha256": setup.in_force.recipe_sha256,
+        "recipe_sha256": setup.active_setup.recipe_sha256,
         "levels": asdict(setup.levels),
     }
-    journal.keep_setting(camera, SWITCHED, kept)
+    journal.keep_setting(camera, SETTING, override)
 
 
-def take_up(journal: Journal, choice: LineChoice | None, camera: str, setup: Setup) -> Setup:
-    """The setup that was kept for a camera, or the given one where none is.
+def apply_override(journal: Journal, choice: CameraPlan | None, camera: str, setup: Setup) -> Setup:
+    """The setup with the camera's override, or the given one where there is none.
 
-    A detector of its own is the caller's to close. Raises `SemedgeError` where it cannot be taken
-    up any more.
+    Where its detector is another one, the caller closes both. Raises `SemedgeError` where the
+    override cannot be applied any more.
     """
-    kept = journal.setting(camera, SWITCHED)
-    if kept is None or kept["asked"] != asked_for(setup):
+    override = journal.setting(camera, SETTING)
+    if override is None or override["asked"] != fingerprint(setup):
         return setup
-    taken = setup
-    if kept["path"] is not None and choice is not None:
-        taken = choice.load_recipe(Path(kept["path"]))
-        if taken.in_force.recipe_sha256 != kept["recipe_sha256"]:
-            taken.detector.close()
+    overridden = setup
+    if override["path"] is not None and choice is not None:
+        overridden = load_recipe(choice, Path(override["path"]))
+        if overridden.active_setup.recipe_sha256 != override["recipe_sha256"]:
+            overridden.detector.close()
             raise SemedgeError(
-                f"The recipe {kept['path']} was switched to and is another one now; switch to it "
+                f"The recipe {override['path']} has changed since it was switched to; switch to it "
                 "again."
             )
-    return replace(taken, levels=Levels(**kept["levels"]))
+    return replace(overridden, levels=Levels(**override["levels"]))
 
 
-def setup_in_force(journal: Journal, choice: LineChoice) -> Setup:
+def load_with_overrides(journal: Journal, choice: CameraPlan) -> Setup:
     """The setup that a watch would run for a camera now; its detector is the caller's to close."""
-    setup = choice.load().setup
+    setup = load_setup(choice)
     try:
-        taken = take_up(journal, choice, choice.name, setup)
+        overridden = apply_override(journal, choice, choice.name, setup)
     except BaseException:
         setup.detector.close()
         raise
-    if taken.detector is not setup.detector:
+    if overridden.detector is not setup.detector:
         setup.detector.close()
-    return taken
+    return overridden

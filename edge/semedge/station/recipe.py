@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
@@ -17,11 +17,12 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import read_bounded, write_atomically
 from semedge.core.zip_file import ArchiveKind, pack, unpack
 from semedge.decision.calibration_file import MAX_FILE_BYTES, parse_calibration
+from semedge.decision.defect import DecisionSettings
 from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.manifest import Record
 from semedge.station.camera_setup import RecipeIdentity
-from semedge.station.config.sections import DecisionSection
+from semedge.station.config.faults import key_hint
 from semedge_calibration import Calibration
 
 FORMAT_VERSION = 1
@@ -37,7 +38,7 @@ REMEDY = "copy it again from where it was made, or make it again with `semedge r
 
 
 class RecipeManifest(Record):
-    """What a recipe says of itself, `recipe.json` in the file."""
+    """The recipe's own record, `recipe.json` in the file."""
 
     format_version: Literal[1]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
@@ -47,16 +48,8 @@ class RecipeManifest(Record):
     detector_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     calibration_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     stride_px: int | None = Field(default=None, ge=1)
-    decision: DecisionSection = DecisionSection()
+    decision: DecisionSettings = DecisionSettings()
     camera: CameraSettings = AS_IT_IS
-
-    @field_validator("camera", mode="before")
-    @classmethod
-    def _knows_the_settings(cls, camera: Any) -> Any:
-        known = [each.name for each in fields(CameraSettings)]
-        if isinstance(camera, dict) and (unknown := sorted(set(camera) - set(known))):
-            raise ValueError(f"there is no setting {unknown[0]!r:.40}, but {', '.join(known)}")
-        return camera
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class Recipe:
     sha256
         Digest of the whole file.
     manifest
-        What the recipe says of itself.
+        The recipe's own record.
     bundle, calibration_content
         The detector, and the calibration's file.
     """
@@ -158,7 +151,10 @@ def _parse_manifest(raw: Mapping[str, bytes], path: Path) -> RecipeManifest:
                 f"The recipe {path} has format version {first['input']!r:.40}, and this semedge "
                 f"reads version {FORMAT_VERSION}; make it with this version of semedge."
             ) from error
-        raise _damaged(path, f"recipe.json {where}: {first['msg']}") from error
+        reason = first["msg"]
+        if first["type"] == "extra_forbidden":
+            reason += f"; {key_hint(where.split('.'), RecipeManifest).rstrip('.')}"
+        raise _damaged(path, f"recipe.json {where}: {reason}") from error
 
 
 def _damaged(path: Path, reason: str) -> SemedgeError:

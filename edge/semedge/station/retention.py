@@ -1,4 +1,4 @@
-"""What is kept, for how long, and what is left out when the disk fills: pictures first."""
+"""What is stored and for how long, and what is left out when the disk fills: pictures first."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import Field
+
 from semedge.core.errors import SemedgeError
+from semedge.core.section import Section
 from semedge.journal.journal import Journal
 from semedge.journal.pruning import drop_events, drop_scores, shrink_to, used_bytes
-from semedge.journal.records import RetentionSettings
-from semedge.journal.score_log import ScoreLog
 from semedge.state.snapshot import DiskState
-from semedge.station.recorder import Happening, Recorder
+from semedge.station.recorder import OngoingEvent
 
 logger = logging.getLogger(__name__)
 
@@ -27,68 +28,107 @@ LARGEST_JUMP_S = 3600.0
 SCORES_SHARE = 0.25
 """Share of the free bytes for pictures below which scores stop as well."""
 
-ROOM_AGAIN = 1.25
+RESUME_FACTOR = 1.25
 """Free bytes, as a multiple of the limit, from which on pictures are written again."""
 
 
+class RetentionSettings(Section):
+    """`[retention]`: what is kept, and for how long."""
+
+    pictures_days: float = Field(
+        default=90.0, gt=0, le=36_500, description="Age at which pictures go."
+    )
+    scores_days: float = Field(
+        default=365.0, gt=0, le=36_500, description="Age at which scores go."
+    )
+    events_days: float = Field(
+        default=3650.0,
+        gt=0,
+        le=36_500,
+        description="Age at which events go, once every sink has taken them.",
+    )
+    most_bytes: int = Field(
+        default=20_000_000_000,
+        ge=1_000_000,
+        description="Size of pictures and journal together, beyond which the oldest pictures go, "
+        "then the oldest scores, then the oldest delivered events.",
+    )
+    least_free_bytes: int = Field(
+        default=500_000_000,
+        ge=0,
+        description="Room on the disk below which no picture is written, and below a quarter of "
+        "it no score; events always are.",
+    )
+    scores_every_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="One score is kept, the largest, for the frames of so many seconds; with 0 "
+        "that of every frame.",
+    )
+
+
+KEEP = RetentionSettings()
+
+
 class Retention:
-    """Looks after the disk; all of it by one thread.
+    """Watches the room on the disk, and deletes what is too old or too much; for one thread.
 
     Parameters
     ----------
     settings
-        What is kept.
-    journal, scores, recorder
-        What is stored, and who is told what to leave out.
+        What is stored, and for how long.
+    journal, pictures
+        What is cleaned: the journal, and the folder of the pictures.
+    disk_full
+        Reports that the disk has no room for pictures.
     """
 
     def __init__(
         self,
         settings: RetentionSettings,
         journal: Journal,
-        scores: ScoreLog,
-        recorder: Recorder,
+        pictures: Path,
+        disk_full: OngoingEvent,
     ) -> None:
         self._settings = settings
         self._journal = journal
-        self._scores = scores
-        self._recorder = recorder
-        self._full = Happening(recorder, "health", "disk-full")
+        self._pictures = pictures
+        self._disk_full = disk_full
         self._clean_at_s = 0.0
-        self._clock_s = _clock_s()
+        self._clock_offset_s = _clock_offset_s()
 
-    def look(self) -> None:
-        """See how much room there is, and what has to be left out."""
+    def check_disk(self) -> DiskState:
+        """How much room there is, and what has to be left out."""
         free_bytes = self._free_bytes()
         limit = self._settings.least_free_bytes
-        if self._full.goes_on:
-            limit = round(limit * ROOM_AGAIN)
-        pictures_stop = free_bytes < limit
-        scores_stop = free_bytes < limit * SCORES_SHARE
-        self._recorder.pictures_stopped = pictures_stop
-        self._recorder.scores_stopped = scores_stop
-        if scores_stop:
-            self._scores.drop()
-        self._recorder.state.change_station(disk=DiskState(free_bytes, pictures_stop, scores_stop))
-        if pictures_stop:
-            self._full.start(
+        if self._disk_full.is_ongoing:
+            limit = round(limit * RESUME_FACTOR)
+        disk = DiskState(
+            free_bytes,
+            pictures_stopped=free_bytes < limit,
+            scores_stopped=free_bytes < limit * SCORES_SHARE,
+        )
+        if disk.pictures_stopped:
+            self._disk_full.start(
                 f"The disk has {free_bytes / 1e6:,.0f} MB left and at least "
                 f"{self._settings.least_free_bytes / 1e6:,.0f} MB are wanted; events are stored "
                 "without pictures: free some space.",
                 free_bytes=free_bytes,
             )
         else:
-            self._full.end("The disk has room for pictures again.", free_bytes=free_bytes)
+            self._disk_full.end("The disk has room for pictures again.", free_bytes=free_bytes)
+        return disk
 
     def clean(self) -> None:
-        """Let go of what is too old or too much, if it is time."""
+        """Delete what is too old or too much, if it is time."""
         if time.monotonic() < self._clean_at_s:
             return
         self._clean_at_s = time.monotonic() + CLEAN_EVERY_S
-        if abs(_clock_s() - self._clock_s) > LARGEST_JUMP_S:
+        if abs(_clock_offset_s() - self._clock_offset_s) > LARGEST_JUMP_S:
             # What is new would be old by a clock that runs ahead.
             logger.warning(
-                "Nothing is forgotten, because the clock has jumped since the start; check the "
+                "Nothing is deleted, because the clock has jumped since the start; check the "
                 "time, and restart.",
                 extra={"event": "clock-jumped"},
             )
@@ -101,17 +141,17 @@ class Retention:
             shrink_to(self._journal, self._settings.most_bytes - pictures_bytes)
         except (SemedgeError, OSError) as error:
             logger.warning(
-                f"The store could not be cleaned: {error}", extra={"event": "not-cleaned"}
+                f"Old pictures, scores and events could not be deleted: {error}",
+                extra={"event": "not-cleaned"},
             )
 
     def _drop_pictures(self) -> int:
         """Delete old pictures, then the oldest of too many; the bytes of those that stay."""
-        folder = self._recorder.pictures
-        kept = sorted(_pictures_in(folder))
+        pictures = sorted(_pictures_in(self._pictures))
         oldest_s = time.time() - self._settings.pictures_days * DAY_S
-        total_bytes = sum(size for _, size, _ in kept)
+        total_bytes = sum(size for _, size, _ in pictures)
         over_bytes = total_bytes + used_bytes(self._journal) - self._settings.most_bytes
-        for changed_s, size_bytes, path in kept:
+        for changed_s, size_bytes, path in pictures:
             if changed_s >= oldest_s and over_bytes <= 0:
                 break
             with contextlib.suppress(FileNotFoundError):
@@ -123,12 +163,12 @@ class Retention:
         return total_bytes
 
     def _free_bytes(self) -> int:
-        folders = (self._journal.path.parent, _existing(self._recorder.pictures))
+        folders = (self._journal.path.parent, _existing(self._pictures))
         found = [os.statvfs(folder) for folder in folders]
         return min(each.f_bavail * each.f_frsize for each in found)
 
 
-def _clock_s() -> float:
+def _clock_offset_s() -> float:
     """How far the wall clock is ahead of the monotonic one."""
     return time.time() - time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Signals and other threads' news, taken where it suits the loop."""
+"""Signals and other threads' wake-ups, taken where the main loop waits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class SignalPipe(Closing):
     """Turns signals into bytes of a pipe, which `wait` reads; within a `with`.
 
     A handler that set a lock could meet the main thread holding it, so that it does nothing but
-    write. A second SIGINT or SIGTERM acts as it always does. Outside of the main thread, which
-    alone may take signals, only `wake` is heard.
+    write. A second SIGINT or SIGTERM has its default effect. In another thread than the main one,
+    which alone may take signals, only `wake` works.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class SignalPipe(Closing):
         os.close(self._read_end)
 
     def wait(self, timeout_s: float) -> set[int]:
-        """Numbers of the signals that came, waited for at most so long or until `wake`."""
+        """Numbers of the signals that came, within `timeout_s` or until `wake`."""
         ready, _, _ = select.select([self._read_end], [], [], timeout_s)
         if not ready:
             return set()
@@ -57,7 +57,7 @@ class SignalPipe(Closing):
             self._restore(signal.SIGINT, signal.SIGTERM)
 
     def _write(self, number: int) -> None:
-        # A full pipe has been heard already; a closed one belongs to a watch that is over.
+        # A full pipe will wake the loop anyway; a closed one belongs to a watch that is over.
         with contextlib.suppress(OSError):
             os.write(self._write_end, bytes([number]))
 

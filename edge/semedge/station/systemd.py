@@ -1,27 +1,36 @@
-"""What a service tells systemd: that it is ready, that it still makes progress, that it stops."""
+"""Notifications to systemd: that the station is ready, makes progress, reloads, and stops."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
 from collections.abc import Mapping
 
+from semedge.state.document import station_verdict
+from semedge.state.snapshot import StationSnapshot
+
+logger = logging.getLogger(__name__)
+
 PINGS_A_LIMIT = 3
-"""Signs of life within the watchdog's limit, so that one that is late does no harm."""
+"""Pings within the watchdog's limit, so that a late one does no harm."""
+
+SHORTEST_HANG_S = 60.0
+"""Time beyond any wait for a frame after which a loop counts as hanging."""
 
 
-class Supervisor:
-    """The notification protocol of systemd, `sd_notify(3)`; silent where no systemd listens.
+class SystemdNotifier:
+    """The notification protocol of systemd, `sd_notify(3)`; does nothing where no systemd listens.
 
-    The watchdog is told by the thread whose progress matters: call `alive` once in every turn of
-    the loop, which costs nothing between two signs of life.
+    The watchdog is pinged by the thread whose progress matters: call `ping` in every iteration of
+    its loop, which costs nothing until the next ping is due.
 
     Parameters
     ----------
     environment
         Holds `NOTIFY_SOCKET` where systemd listens, and `WATCHDOG_USEC` and `WATCHDOG_PID` where
-        it waits for signs of life. Both are for this process alone, not for its children.
+        it waits for pings. Both are for this process alone, not for its children.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -29,29 +38,29 @@ class Supervisor:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
         self.watchdog_s = _watchdog_s(environment) if self._address else None
-        self._next_sign_s = 0.0
+        self._next_ping_s = 0.0
 
     def ready(self, status: str) -> None:
         """The station inspects from now on."""
         self._notify(f"READY=1\nSTATUS={_one_line(status)}")
 
     def reloading(self) -> None:
-        """Settings are read again; `ready` says when that is done."""
+        """Settings are read again; call `ready` when that is done."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
         """A line for `systemctl status`."""
         self._notify(f"STATUS={_one_line(text)}")
 
-    def alive(self) -> None:
-        """The loop has come round again."""
-        if self.watchdog_s is None or time.monotonic() < self._next_sign_s:
+    def ping(self) -> None:
+        """Ping the watchdog, if it is time."""
+        if self.watchdog_s is None or time.monotonic() < self._next_ping_s:
             return
-        self._next_sign_s = time.monotonic() + self.watchdog_s / PINGS_A_LIMIT
+        self._next_ping_s = time.monotonic() + self.watchdog_s / PINGS_A_LIMIT
         self._notify("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The service ends of its own accord or because it was asked to."""
+        """The service ends."""
         self._notify("STOPPING=1")
 
     def close(self) -> None:
@@ -67,12 +76,76 @@ class Supervisor:
         try:
             self._socket.sendto(message.encode(), address)
         except OSError:
-            # Whoever started the service no longer listens, or is busy: inspection goes on.
+            # Whoever started the service no longer listens, or is busy: that stops no inspection.
             return
 
 
+class Heartbeat:
+    """Reports to systemd what the station does, and that it lives, until a camera's loop hangs.
+
+    Parameters
+    ----------
+    hang_after_s
+        How long one iteration of a camera's loop may take before it counts as hanging, and the
+        watchdog is no longer pinged: longer than any wait for a frame.
+    """
+
+    def __init__(self, hang_after_s: float = SHORTEST_HANG_S) -> None:
+        self._hang_after_s = hang_after_s
+        self._notifier = SystemdNotifier()
+        self._status = ""
+        self._hangs = False
+
+    def start(self) -> None:
+        """The station is about to inspect."""
+        self._notifier.ready("Starting to inspect.")
+
+    def beat(self, longest_iteration_s: float, snapshot: StationSnapshot) -> None:
+        """Report what the station does; called by its main loop.
+
+        Parameters
+        ----------
+        longest_iteration_s
+            How long the slowest camera's loop has been in its current iteration.
+        snapshot
+            What the station does.
+        """
+        if longest_iteration_s > self._hang_after_s:
+            if not self._hangs:
+                logger.error(
+                    f"A camera's loop has hung for {longest_iteration_s:.0f} s; the watchdog is no "
+                    "longer pinged, so that systemd restarts the station.",
+                    extra={"event": "hangs"},
+                )
+            self._hangs = True
+            return
+        self._hangs = False
+        self._notifier.ping()
+        waiting = sum(snapshot.pending.values())
+        status = f"Verdict: {station_verdict(snapshot)}; {waiting} deliveries wait."
+        if status != self._status:
+            self._status = status
+            self._notifier.status(status)
+
+    def reloading(self) -> None:
+        """The station file is read again."""
+        self._notifier.reloading()
+
+    def reloaded(self) -> None:
+        """The station file was read again, or refused."""
+        self._notifier.ready(self._status or "Inspecting.")
+
+    def stopping(self) -> None:
+        """The station ends."""
+        self._notifier.stopping()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._notifier.close()
+
+
 def _watchdog_s(environment: Mapping[str, str]) -> float | None:
-    """The longest time without a sign of life; None where nobody waits for one."""
+    """The longest time without a ping; None where no watchdog waits for one."""
     limit_us = environment.get("WATCHDOG_USEC", "")
     owner = environment.get("WATCHDOG_PID", str(os.getpid()))
     if not limit_us.isdecimal() or int(limit_us) == 0 or owner != str(os.getpid()):

@@ -1,4 +1,4 @@
-"""The systemd unit of a station: restarted when it fails or hangs, and shut in."""
+"""The systemd unit of a station: restarted when it fails or hangs, and sandboxed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from semedge.core.errors import SemedgeError
 
 WATCHDOG_S = 60
-"""Longer than any wait of the loop: a silent camera is waited for in shorter turns."""
+"""Longer than any wait of the loop: a stalled camera is waited for in shorter steps."""
 
 VERIFY_TIMEOUT_S = 30.0
 
@@ -21,7 +21,7 @@ UNIT = """\
 Description=semedge inspection station ({station})
 Wants=network-online.target
 After=network-online.target time-sync.target
-# A station never gives up: the cable may be plugged in tomorrow.
+# Restarted without limit: the cable may be plugged in tomorrow.
 StartLimitIntervalSec=0
 
 [Service]
@@ -45,7 +45,7 @@ TimeoutStopSec=10
 KillMode=mixed
 OOMScoreAdjust=-500
 
-# Writes to its journal and pictures alone, and opens cameras and sockets alone.
+# Writes only to its journal and pictures, and opens only cameras and sockets.
 ReadWritePaths={writable}
 ProtectSystem=strict
 ProtectHome={protect_home}
@@ -92,7 +92,7 @@ class Service:
     station
         The station file.
     user, groups
-        Whom it runs as, and further groups: those that own cameras.
+        The user that it runs as, and further groups: those that own cameras.
     writable
         Folders that it writes to beside its own.
     secrets
@@ -132,9 +132,9 @@ class Service:
 
 
 def verify_unit(name: str, unit: str) -> str | None:
-    """What `systemd-analyze verify` finds wrong with the unit; None where it cannot be asked.
+    """What `systemd-analyze verify` finds wrong with the unit; None where it is not there.
 
-    Its exit status says little: an unknown key ends with 0 and a line on stderr.
+    Its exit status means little: an unknown key ends with 0 and a line on stderr.
     """
     program = shutil.which("systemd-analyze")
     if program is None:

@@ -1,4 +1,4 @@
-"""A station at work: an inspection for each camera, the journal, and the sinks."""
+"""A running station: a loop for each camera, the journal, and the sinks."""
 
 from __future__ import annotations
 
@@ -7,41 +7,43 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
-from semedge.journal.records import KEEP, Counters, RetentionSettings
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
-from semedge.station.camera_setup import Line
-from semedge.station.connections import Outside
-from semedge.station.control import Plan, StationControl
-from semedge.station.inspection.limits import Limits
-from semedge.station.inspection.loop import Inspection
-from semedge.station.inspection.trust import Arming
-from semedge.station.recorder import Happening, Recorder
-from semedge.station.retention import Retention
+from semedge.station.camera_setup import StationCamera
+from semedge.station.connections import Connections
+from semedge.station.control import StationControl, StationPlan
+from semedge.station.event_pictures import EventPictures
+from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.loop import CameraLoop
+from semedge.station.inspection.outputs import LoopOutputs
+from semedge.station.qualification import Qualification
+from semedge.station.recorder import EventRecorder, OngoingEvent
+from semedge.station.retention import KEEP, Retention, RetentionSettings
 from semedge.station.signals import SignalPipe
+from semedge.station.summary import WatchSummary
+from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 0.5
-"""Longest time between two turns of the housekeeping."""
+ITERATION_S = 0.5
+"""Longest time between two iterations of the main loop."""
 
 COUNT_EVERY_S = 5.0
 """Time between two records of the counters, so that a kill loses no more."""
 
 STOP_TIMEOUT_S = 1.0
-"""What the frames at hand get to be finished; a scorer that hangs is left behind."""
+"""Time to finish the current frames; a scorer that hangs is left behind."""
 
-
-UNLIMITED = Limits()
-NO_PLAN = Plan()
+UNLIMITED = RunLimits()
+NO_PLAN = StationPlan()
 
 
 @dataclass(frozen=True)
@@ -57,70 +59,29 @@ class WatchSettings:
     limits
         When an inspection ends by itself.
     retention
-        What is kept, and for how long.
+        What is stored, and for how long.
+    require_check
+        Whether a camera judges only once its challenge set was passed with its active setup.
+    hang_after_s
+        As of `Heartbeat`.
     """
 
     pictures: Path
     station: str = "station"
-    limits: Limits = UNLIMITED
+    limits: RunLimits = UNLIMITED
     retention: RetentionSettings = KEEP
-
-
-@dataclass(frozen=True)
-class WatchSummary:
-    """What a run saw.
-
-    Attributes
-    ----------
-    cameras
-        Frames and alerts by camera.
-    elapsed_s
-        Length of the run.
-    latency_ms
-        By camera, median and 95 % quantile of the time from a frame's arrival to the end of its
-        recording, over its last frames; None where there were none.
-    """
-
-    cameras: Mapping[str, Counters]
-    elapsed_s: float
-    latency_ms: Mapping[str, tuple[float, float] | None]
-
-    @property
-    def counters(self) -> Counters:
-        """Frames and alerts of all cameras."""
-        return Counters(
-            **{
-                field.name: sum(getattr(each, field.name) for each in self.cameras.values())
-                for field in fields(Counters)
-            }
-        )
-
-    def sentences(self) -> list[str]:
-        """The summary for people, a sentence a camera."""
-        return [self._sentence(name) for name in self.cameras]
-
-    def _sentence(self, name: str) -> str:
-        counters, latency_ms = self.cameras[name], self.latency_ms[name]
-        rate_hz = counters.frames_inspected / max(self.elapsed_s, 1e-9)
-        text = (
-            f"{counters.frames_seen:,} frames seen, {counters.frames_inspected:,} inspected, "
-            f"{counters.frames_skipped:,} skipped, {counters.frames_lost:,} lost; "
-            f"{counters.alerts:,} alert{'' if counters.alerts == 1 else 's'}; "
-            f"{rate_hz:.1f} frames/s"
-        )
-        if latency_ms is not None:
-            text += f"; latency {latency_ms[0]:.0f} ms, p95 {latency_ms[1]:.0f} ms"
-        return f"{text}." if len(self.cameras) == 1 else f"{name}: {text}."
+    require_check: bool = False
+    hang_after_s: float = SHORTEST_HANG_S
 
 
 class Watch:
-    """Watches cameras, each in a thread of its own, and tells what happens.
+    """Watches cameras, each in its own thread, and records what happens.
 
     Parameters
     ----------
     lines
-        The cameras and their setups, each with a name of its own. With more than one, a camera
-        that fails is tried again while the others go on.
+        The cameras and their setups, each with its own name. With more than one, a camera that
+        fails is tried again while the others are inspected.
     journal
         Every event is on the disk here before it is delivered.
     sinks
@@ -128,45 +89,56 @@ class Watch:
     settings
         How long to watch, and where the pictures go.
     plan
-        What the cameras are told by the station file, so that it can be read again.
-    outside
-        The page and the other connections; opened and closed here.
+        What the station file asks for, so that it can be read again.
+    connections
+        The page and the two-way sinks; opened and closed here.
     """
 
     def __init__(
         self,
-        lines: Sequence[Line],
+        lines: Sequence[StationCamera],
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,
-        plan: Plan = NO_PLAN,
-        outside: Outside | None = None,
+        plan: StationPlan = NO_PLAN,
+        connections: Connections | None = None,
     ) -> None:
         self.state = StationState(settings.station, [line.name for line in lines])
         self._journal = journal
         self._delivery = Delivery(journal, sinks)
         self.state.connect(self._delivery.states, journal.pending_counts)
-        recorder = self._recorder = Recorder(
-            settings.station, journal, self._delivery, self.state, settings.pictures
+        recorder = self._recorder = EventRecorder(
+            settings.station, journal, self._delivery, self.state
         )
-        self._journal_fails = Happening(recorder, "health", "journal-unwritable")
-        self._limits = settings.limits
+        self._pictures = EventPictures(settings.pictures)
+        self._journal_unwritable = OngoingEvent(recorder, "health", "journal-unwritable")
         self._scores = ScoreLog(journal, settings.retention.scores_every_s)
-        self._retention = Retention(settings.retention, journal, self._scores, recorder)
+        self._retention = Retention(
+            settings.retention,
+            journal,
+            self._pictures.folder,
+            OngoingEvent(recorder, "health", "disk-full"),
+        )
         self._signals = SignalPipe()
+        self._qualification = Qualification(journal, self.state, required=settings.require_check)
+        outputs = LoopOutputs(recorder, self._pictures, self._scores, journal, self.state)
         self._workers = [
             _Worker(
-                Inspection(
-                    line, recorder, self._scores, settings.limits, keep_trying=len(lines) > 1
+                CameraLoop(
+                    line,
+                    outputs,
+                    settings.limits,
+                    self._qualification,
+                    keep_trying=len(lines) > 1,
                 ),
                 self._signals,
             )
             for line in lines
         ]
-        inspections = [worker.inspection for worker in self._workers]
-        self.control = StationControl(inspections, recorder, plan)
-        self._arming = Arming(journal, inspections, recorder)
-        self._outside = outside or Outside(sinks)
+        loops = [worker.loop for worker in self._workers]
+        self.control = StationControl(loops, recorder, journal, plan)
+        self._connections = connections or Connections(sinks)
+        self._heartbeat = Heartbeat(settings.hang_after_s)
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -175,68 +147,74 @@ class Watch:
         what was raised before is in the journal.
         """
         started_s = time.monotonic()
-        self._end_what_a_kill_left()
-        self._retention.look()
+        for worker in self._workers:
+            worker.loop.begin()
+        self._end_interrupted_events()
+        self._check_disk()
         self.control.restore()
-        self._arm()
+        self._refresh_qualification()
         try:
-            self._outside.open(self.state, self.control)
+            self._connections.open(self.state, self.control)
+            self._heartbeat.start()
             self._delivery.start()
             with self._signals:
                 for worker in self._workers:
                     worker.start()
                 try:
-                    self._attend()
+                    self._supervise()
                 finally:
-                    self._outside.stopping()
+                    self._heartbeat.stopping()
+                    self._connections.stop()
                     self._stop_workers()
                     self._delivery.close()
         finally:
-            self._outside.close()
+            self._connections.close()
+            self._heartbeat.close()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
         return WatchSummary(
-            {worker.inspection.name: worker.inspection.counters() for worker in self._workers},
+            {worker.loop.name: worker.loop.counters() for worker in self._workers},
             time.monotonic() - started_s,
             {name: camera.latency_ms.get("total") for name, camera in snapshot.cameras.items()},
         )
 
     def stop(self) -> None:
-        """Finish the frames at hand and end `run`; callable from any thread."""
+        """Finish the current frames and end `run`; callable from any thread."""
         for worker in self._workers:
-            worker.inspection.stop()
+            worker.loop.stop()
 
-    def _end_what_a_kill_left(self) -> None:
+    def _end_interrupted_events(self) -> None:
+        """End the events that a killed watch left without an end."""
         for event in self._journal.unended_events():
-            self._recorder.tell(
+            self._recorder.record(
                 replace(
                     event,
                     phase="end",
-                    message="Over, because the watch that told of it was killed.",
+                    message="Over, because the watch that reported it was killed.",
                     raised_at_s=time.time(),
                     details={**event.details, "interrupted": True},
                 )
             )
 
-    def _attend(self) -> None:
-        """Mind the house while the cameras' threads work."""
+    def _supervise(self) -> None:
+        """Do the housekeeping while the cameras' threads work."""
         counted_s = time.monotonic()
         while any(worker.is_alive() for worker in self._workers):
-            signals = self._signals.wait(TURN_S)
+            signals = self._signals.wait(ITERATION_S)
             if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
-            turning = [each.inspection.turn_s for each in self._workers if each.is_alive()]
-            self._outside.turn(max(turning, default=0.0))
+            iterations_s = [each.loop.iteration_s for each in self._workers if each.is_alive()]
+            self._heartbeat.beat(max(iterations_s, default=0.0), self.state.snapshot())
             if signal.SIGHUP in signals:
                 # Loading a detector takes seconds, in which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
             if time.monotonic() - counted_s > COUNT_EVERY_S:
-                self._keep_books()
+                self._housekeep()
                 counted_s = time.monotonic()
 
     def _reload(self) -> None:
-        self._outside.reloading()
+        self._heartbeat.reloading()
         try:
             self.control.reload("SIGHUP")
         except SemedgeError as error:
@@ -244,26 +222,33 @@ class Watch:
         else:
             logger.info("The station file was read again.", extra={"event": "reloaded"})
         finally:
-            self._outside.reloaded()
+            self._heartbeat.reloaded()
 
-    def _arm(self) -> None:
-        if self._limits.require_check:
-            self._arming.look()
+    def _refresh_qualification(self) -> None:
+        loops = [worker.loop for worker in self._workers]
+        self._qualification.refresh({each.name: each.setup.active_setup for each in loops})
 
-    def _keep_books(self) -> None:
-        """Bring to the disk what is due, and say where it takes nothing."""
-        self._retention.look()
+    def _check_disk(self) -> None:
+        """Leave out pictures and scores that the disk has no room for."""
+        disk = self._retention.check_disk()
+        self._pictures.set_paused(disk.pictures_stopped)
+        self._scores.set_paused(disk.scores_stopped)
+        self.state.change_station(disk=disk)
+
+    def _housekeep(self) -> None:
+        """Write to the disk what is due, and report where it takes nothing."""
+        self._check_disk()
         self._retention.clean()
         try:
             self._journal.store_held()
             self._scores.store()
-            self._arm()
+            self._refresh_qualification()
             for worker in self._workers:
-                worker.inspection.count()
+                worker.loop.count()
         except SemedgeError as error:
-            self._journal_fails.start(str(error))
+            self._journal_unwritable.start(str(error))
         else:
-            self._journal_fails.end("The journal is written again; nothing was lost.")
+            self._journal_unwritable.end("The journal is written again; nothing was lost.")
 
     def _stop_workers(self) -> None:
         self.stop()
@@ -272,29 +257,29 @@ class Watch:
             worker.join(max(0.0, until_s - time.monotonic()))
         for worker in self._workers:
             if not worker.is_alive():
-                worker.inspection.finish()
+                worker.loop.finish()
         with contextlib.suppress(SemedgeError):
             self._scores.store(ended=True)
 
 
 class _Worker(threading.Thread):
-    """An inspection's thread, which wakes the main one at its end."""
+    """A loop's thread, which wakes the main one at its end."""
 
-    def __init__(self, inspection: Inspection, signals: SignalPipe) -> None:
-        super().__init__(name=f"inspection-{inspection.name}", daemon=True)
-        self.inspection = inspection
+    def __init__(self, loop: CameraLoop, signals: SignalPipe) -> None:
+        super().__init__(name=f"inspection-{loop.name}", daemon=True)
+        self.loop = loop
         self._signals = signals
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Inspect; what ends it is kept for `check`."""
+        """Run the loop; `check` raises what ends it."""
         try:
-            self.inspection.run()
+            self.loop.run()
         except BaseException as error:
             self._error = error
         self._signals.wake()
 
     def check(self) -> None:
-        """Raise what ended the inspection."""
+        """Raise what ended the loop."""
         if self._error is not None:
             raise self._error

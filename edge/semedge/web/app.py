@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Path, Request
@@ -17,9 +18,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semedge.core.errors import SemedgeError
-from semedge.journal.reader import Archive
+from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, Remote
+from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.metrics import CONTENT_TYPE, Metrics
@@ -52,10 +53,12 @@ class Page:
 
     Parameters
     ----------
-    state, remote
+    state, handler
         The station, and how it is asked for changes.
-    archive
-        Its events and their pictures.
+    journal
+        Its events.
+    pictures
+        The folder of their pictures; no file outside of it is served.
     token
         What a person must know to change anything; None where nobody can.
     names
@@ -65,20 +68,32 @@ class Page:
     def __init__(
         self,
         state: StationState,
-        remote: Remote,
-        archive: Archive,
+        handler: RequestHandler,
+        journal: JournalReader,
+        pictures: FilePath,
         *,
         token: str | None,
         names: frozenset[str] | None,
     ) -> None:
         self.state = state
-        self.remote = remote
-        self.archive = archive
-        self.broadcast = Broadcast(state, archive, remote.recipes)
+        self.handler = handler
+        self.broadcast = Broadcast(state, journal, handler.recipes)
         self.live = LivePictures(state)
         self.metrics = Metrics(state)
+        self._journal = journal
+        self._pictures = pictures.resolve()
         self._token = token
         self._names = names
+
+    def picture(self, event_id: str, which: Which) -> FilePath | None:
+        """File of an event's picture; None where there is none, or the journal cannot be read."""
+        try:
+            named = self._journal.picture(event_id, which)
+        except SemedgeError:
+            return None
+        path = None if named is None else named.resolve()
+        inside = path is not None and path.is_relative_to(self._pictures) and path.is_file()
+        return path if inside else None
 
     def check_name(self, request: Request) -> None:
         """Refuse a name that is not the page's: another site's script may have sent the browser."""
@@ -184,7 +199,7 @@ def _add_views(app: FastAPI, page: Page) -> None:
 
     @app.get("/pictures/{event_id}/{which}.png")
     def picture(event_id: EventId, which: Which) -> Response:
-        path = page.archive.picture(event_id, which)
+        path = page.picture(event_id, which)
         if path is None:
             raise HTTPException(404, "This event has no such picture, or it is gone by now.")
         return FileResponse(path, media_type="image/png")
@@ -203,8 +218,8 @@ def _add_health(app: FastAPI, page: Page) -> None:
             for name, camera in snapshot.cameras.items()
             if camera.activity != "inspecting"
         }
-        ready = snapshot.armed and not missing
-        document = {"ready": ready, "armed": snapshot.armed, "not_inspecting": missing}
+        ready = snapshot.qualified and not missing
+        document = {"ready": ready, "armed": snapshot.qualified, "not_inspecting": missing}
         return JSONResponse(document, 200 if ready else 503)
 
     @app.get("/metrics")
@@ -225,7 +240,7 @@ def _add_changes(app: FastAPI, page: Page) -> None:
         name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
         who = f"page: {name}" if name.isprintable() and name else "page"
         try:
-            said = await asyncio.to_thread(page.remote.ask, document, who)
+            said = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
             raise HTTPException(422, str(error)) from None
         return JSONResponse({"message": said})

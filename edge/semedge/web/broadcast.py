@@ -1,4 +1,4 @@
-"""What every open page is told, put together once for all of them."""
+"""What every open page is sent, put together once for all of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
-from semedge.journal.reader import Acknowledgement, Archive
+from semedge.journal.reader import Acknowledgement, JournalReader
 from semedge.state.document import finite, state_document
 from semedge.state.snapshot import ScorePoint, StationSnapshot
 from semedge.state.state import StationState
@@ -30,7 +31,7 @@ SETTLE_S = 0.03
 
 
 class Broadcast:
-    """Sends the state to every client, at once where an event is told, the less often the more.
+    """Sends the state to every client, at once where there is an event, the less often the more.
 
     The work a second stays the same, so that a crowd of viewers does not slow the inspection.
 
@@ -38,17 +39,17 @@ class Broadcast:
     ----------
     state
         What is shown.
-    archive
+    journal
         Where the events are, with who has seen them.
     recipes
         Names of the recipes that can be switched to.
     """
 
     def __init__(
-        self, state: StationState, archive: Archive, recipes: Callable[[], list[str]]
+        self, state: StationState, journal: JournalReader, recipes: Callable[[], list[str]]
     ) -> None:
         self._state = state
-        self._archive = archive
+        self._journal = journal
         self._recipes = recipes
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self._closing = False
@@ -57,7 +58,7 @@ class Broadcast:
         self._lock = threading.Lock()
         self._begin: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = asyncio.Event()
+        self._event_raised = asyncio.Event()
         state.on_event(self._hurry)
 
     @property
@@ -67,7 +68,7 @@ class Broadcast:
 
     @property
     def every_s(self) -> float:
-        """Time between two messages while no event is told."""
+        """Time between two messages while there is no event."""
         return max(1.0, self.clients / CLIENTS_A_SECOND)
 
     async def run(self) -> None:
@@ -106,15 +107,15 @@ class Broadcast:
             self._loop.call_soon_threadsafe(function)
 
     def _hurry(self) -> None:
-        self._call(self._told.set)
+        self._call(self._event_raised.set)
 
     async def _until_due(self) -> None:
         soonest_s = SOONEST * self.every_s
         await asyncio.sleep(soonest_s)
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._told.wait(), self.every_s - soonest_s)
+            await asyncio.wait_for(self._event_raised.wait(), self.every_s - soonest_s)
             await asyncio.sleep(SETTLE_S)
-        self._told.clear()
+        self._event_raised.clear()
 
     def _end_streams(self) -> None:
         for queue in self._clients:
@@ -132,7 +133,7 @@ class Broadcast:
     def _news(self) -> bytes:
         """The state, the scores since the last message, and the events where they changed."""
         with self._lock:
-            # A page that begins after this message must not lack what it held.
+            # A page that begins after this message must not lack what was in it.
             self._begin = None
             snapshot = self._state.snapshot()
         message = _message("state", self._document(snapshot, self._last_sent))
@@ -166,7 +167,12 @@ class Broadcast:
         }
 
     def _events(self) -> list[dict[str, Any]]:
-        return [_shown(event, seen) for event, seen in self._archive.newest(EVENTS_SHOWN)]
+        """The newest events; none where the journal cannot be read, which the watch reports."""
+        try:
+            newest = self._journal.newest_events(EVENTS_SHOWN)
+        except SemedgeError:
+            return []
+        return [_shown(event, seen) for event, seen in newest]
 
 
 def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScorePoint]:

@@ -39,14 +39,14 @@ class Metrics:
         return text
 
     def describe(self) -> list[Any]:
-        """Nothing before it is asked; told to the registry."""
+        """Nothing before it is asked, as the registry needs to know."""
         return []
 
     def collect(self) -> Iterator[Any]:
         """The figures of this moment."""
         snapshot = self._state.snapshot()
         yield self._gauge("uptime_seconds", "Time since the start.", [], [([], snapshot.uptime_s)])
-        yield self._gauge("armed", "1 where alerts count.", [], [([], snapshot.armed)])
+        yield self._gauge("armed", "1 where alerts count.", [], [([], snapshot.qualified)])
         yield from self._of_cameras(snapshot)
         yield from self._of_deliveries(snapshot)
         yield from self._of_disk(snapshot)
@@ -168,7 +168,7 @@ def _filled(family: Any, rows: list[tuple[list[str], float]]) -> Any:
 
 
 def _level(camera: CameraState, level: str) -> float:
-    value = None if camera.in_force is None else getattr(camera.in_force.levels, level)
+    value = None if camera.active_setup is None else getattr(camera.active_setup.levels, level)
     return math.nan if value is None else float(value)
 
 

@@ -47,7 +47,11 @@ class LivePictures:
                     return None
                 sequence = state.last.frame.sequence
                 if drawn is None or drawn.sequence != sequence:
-                    alarm = float("inf") if state.in_force is None else state.in_force.levels.alarm
+                    alarm = (
+                        float("inf")
+                        if state.active_setup is None
+                        else state.active_setup.levels.alarm
+                    )
                     content = _encoded(_picture(state.last, alarm, view))
                     drawn = _Drawn(time.monotonic(), sequence, content)
                     self._drawn[camera, view] = drawn

@@ -6,12 +6,13 @@ import logging
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
-from semedge.journal.reader import Archive
-from semedge.state.requests import Remote
+from semedge.journal.reader import JournalReader
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
 
@@ -30,14 +31,21 @@ class PageServer:
     ----------
     section
         Where it listens, and what may be changed there.
-    state, remote
+    state, handler
         The station, and how it is asked for changes.
-    archive
-        Its events and their pictures.
+    journal
+        Its events.
+    pictures
+        The folder of their pictures.
     """
 
     def __init__(
-        self, section: WebSection, state: StationState, remote: Remote, archive: Archive
+        self,
+        section: WebSection,
+        state: StationState,
+        handler: RequestHandler,
+        journal: JournalReader,
+        pictures: Path,
     ) -> None:
         uvicorn = import_extra("uvicorn", "web", "The live page")
         import_extra("fastapi", "web", "The live page")
@@ -46,8 +54,9 @@ class PageServer:
         loopback = section.host in ("127.0.0.1", "::1", "localhost")
         self._page = Page(
             state,
-            remote,
-            archive,
+            handler,
+            journal,
+            pictures,
             token=section.token.read() if section.token else None,
             names=frozenset(section.names) if loopback else None,
         )

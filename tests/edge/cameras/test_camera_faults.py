@@ -27,8 +27,8 @@ from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import CameraState
-from semedge.station.camera_setup import Line, Setup, SourceChoice
-from semedge.station.inspection.limits import Limits
+from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
+from semedge.station.inspection.limits import RunLimits
 from semedge.station.watch import Watch, WatchSettings
 
 pytestmark = pytest.mark.alone
@@ -111,7 +111,7 @@ def start(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Iterator[C
 
         def begin(health: HealthSettings | None = None, **addresses: str) -> Station:
             lines = [
-                Line(
+                StationCamera(
                     name,
                     Setup(
                         SourceChoice(address, TIMEOUT_S),
@@ -125,7 +125,7 @@ def start(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Iterator[C
                 for name, address in addresses.items()
             ]
             collector = Collector()
-            settings = WatchSettings(tmp_path / "pictures", "line 4", Limits())
+            settings = WatchSettings(tmp_path / "pictures", "line 4", RunLimits())
             stations.append(Station(Watch(lines, journal, [collector], settings), collector))
             return stations[-1]
 

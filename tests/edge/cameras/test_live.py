@@ -54,7 +54,7 @@ class ScriptedCamera(LiveCamera):
         self._next = iter(self.captures)
         super().__init__("script", timeout_s=TIMEOUT_S)
 
-    def _open(self) -> Capture:
+    def connect(self) -> Capture:
         capture = next(self._next, SemedgeError("nothing more"))
         if isinstance(capture, Exception):
             raise capture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semedge.cameras.simulation import KINDS, DefectKind, SimulatedLine
-from semedge.core.images import list_images, read_gray
+from semedge.core.images import list_images, read_image
 
 SMALL = (96, 128)
 EDGE_PX = 4
@@ -121,6 +121,6 @@ def test_it_resembles_the_real_material(real_data_dir: Path) -> None:
         return np.array([gray.mean(), gray.std(), fibres])
 
     folder = real_data_dir / "nanotwice" / "normal"
-    real = np.mean([look(read_gray(path)) for path in list_images(folder)], axis=0)
+    real = np.mean([look(read_image(path)) for path in list_images(folder)], axis=0)
     simulated = np.mean([look(SimulatedLine(1).frame(number).image) for number in range(5)], axis=0)
     np.testing.assert_allclose(simulated, real, atol=0.2)

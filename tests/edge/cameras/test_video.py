@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semedge.cameras import open_camera
 from semedge.cameras.stream import FFMPEG_OPTIONS
 from semedge.core.errors import SemedgeError
-from semedge.core.opencv import hush
+from semedge.core.images import silence_opencv
 
 COUNT = 12
 
@@ -23,7 +23,8 @@ def noise(dtype: type) -> list[NDArray]:
 
 
 def write(path: Path, images: list[NDArray], codec: str = "FFV1") -> Path:
-    hush()  # FFMPEG asks once how much it may say, and here it writes before anything is read.
+    # FFMPEG asks once how much it may say, and here it writes before anything is read.
+    silence_opencv()
     height, width = images[0].shape
     depth = cv2.CV_16U if images[0].dtype == np.uint16 else cv2.CV_8U
     gray = [cv2.VIDEOWRITER_PROP_DEPTH, depth, cv2.VIDEOWRITER_PROP_IS_COLOR, 0]

@@ -12,19 +12,10 @@ from click.testing import CliRunner
 
 from semedge.cameras import CameraSettings
 from semedge.commands.camera_options import camera_options
+from semedge.commands.setting_options import GivenSettings, pass_given
 from semedge.commands.watch import watch
 from semedge.core.errors import SemedgeError
-from semedge.station.config.station import Station
-from semedge.station.load import Defaults, choose_lines
 
-TABLE = {
-    "source": "genicam:a.cti#1",
-    "exposure_us": 5000,
-    "region_px": [0, 8, 640, 480],
-    "trigger": "Line1",
-    "crop_bottom_px": 40,
-    "features": {"BlackLevel": 4, "ReverseX": True, "Mode": "Fast"},
-}
 SETTINGS = CameraSettings(
     exposure_us=5000.0,
     region_px=(0, 8, 640, 480),
@@ -42,8 +33,9 @@ def parse() -> Callable[..., CameraSettings]:
     @click.command()
     @click.option("--other", default=1)
     @camera_options
-    def command(camera_settings: CameraSettings, other: int) -> None:
-        taken.append(camera_settings)
+    @pass_given
+    def command(given: GivenSettings, other: int) -> None:
+        taken.append(given.over(CameraSettings()))
 
     def run(*arguments: str, **invocation: Any) -> CameraSettings:
         result = CliRunner().invoke(command, arguments, **invocation)
@@ -74,6 +66,9 @@ def test_flags_and_variables(parse: Callable[..., CameraSettings]) -> None:
         ("--feature", "BlackLevel"),
         ("--feature", "=4"),
         ("--exposure-us", "0"),
+        ("--exposure-us", "inf"),
+        ("--gain", "nan"),
+        ("--trigger", ""),
         ("--crop-bottom-px", "-1"),
     ],
 )
@@ -82,17 +77,6 @@ def test_nonsense_is_wrong_usage(
 ) -> None:
     with pytest.raises(ValueError, match=f"Invalid value for '{arguments[0]}'"):
         parse(*arguments)
-
-
-def test_each_camera_of_a_station_has_its_own() -> None:
-    station = Station.model_validate(
-        {"cameras": {"left": TABLE, "right": {"source": "sim:1"}}, "health": {"dark_share": 0.5}}
-    )
-    defaults = Defaults(None, 10.0, False, None, None, None, Path("c.json"))
-    left, right = choose_lines(station, defaults)
-    assert left.camera.settings == SETTINGS
-    assert right.camera.settings == CameraSettings()
-    assert left.health.settings().dark_share == 0.5
 
 
 def test_a_stations_settings_reach_its_camera(

@@ -10,13 +10,15 @@ import pytest
 from bundles import normal_frames, with_film
 from commandcall import Call
 
-from semedge.decision.defect import Levels
-from semedge.journal.history import History, Question
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.sections import DecisionSection
-from semedge.station.load import LineChoice
-from semedge.station.overrides import asked_for, keep
+from semedge.station.config.sections import DetectorSection
+from semedge.station.load import load_setup
+from semedge.station.overrides import fingerprint, save_override
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ def test_a_station_judges_once_it_has_passed(call: Call, station: Path, tmp_path
         "passed": True,
     }
     assert defects_told(call, station) == 1
-    with History(tmp_path / "journal.sqlite") as history:
-        (event,) = history.rows(Question(kind="check"))
+    with JournalReader(tmp_path / "journal.sqlite") as history:
+        (event,) = history.rows(Query(kind="check"))
         assert event["code"] == "passed"
         assert "passed: 0 of 2 good samples alarmed, 2 of 2 bad" in event["message"]
 
@@ -96,18 +98,33 @@ def test_a_set_that_is_judged_wrongly_disarms(call: Call, station: Path, tmp_pat
 def test_levels_that_were_moved_at_run_time_are_what_is_checked(
     call: Call, station: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
 ) -> None:
-    choice = LineChoice(
-        "camera", SourceChoice("x"), tiny_file, calibration_file, DecisionSection(), workers=1
+    setup = load_setup(
+        CameraPlan(
+            "camera",
+            SourceChoice("x"),
+            DetectorSection(file=tiny_file, workers=1),
+            calibration_file,
+            DecisionSettings(),
+        )
     )
-    setup = choice.load().setup
     with setup.detector, Journal(tmp_path / "journal.sqlite") as journal:
         moved = type(setup)(
             setup.camera, setup.detector, setup.calibration, Levels(1e6), setup.decision
         )
-        keep(journal, "camera", moved, asked_for(setup), None)
+        save_override(journal, "camera", moved, fingerprint(setup), None)
     result = call("check", "--station", station)
     assert result.status == 1
     assert "0 of 2 bad samples were found" in result.out
+
+
+def test_what_variables_give_a_watch_is_what_is_checked(
+    call: Call, station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMEDGE_CALIBRATION", str(tmp_path / "other.json"))
+    for command in (("watch",), ("check",)):
+        result = call(*command, "--station", station)
+        assert result.status == 1
+        assert "other.json" in result.err
 
 
 @pytest.mark.parametrize(

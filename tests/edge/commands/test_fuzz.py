@@ -16,8 +16,9 @@ from semedge.core.errors import SemedgeError
 from semedge.decision.calibration_file import load_calibration
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
-from semedge.journal.history import History, Question
 from semedge.journal.journal import Journal
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
 from semedge.journal.records import ScoreRow
 from semedge.station.config.station import load_station
 from semedge.station.recipe import read_recipe
@@ -170,9 +171,9 @@ def test_journals(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
             journal.unended_events()
             journal.setting("left", "armed")
             journal.add_event(EVENT, ["mqtt"])
-        with History(path) as history:
-            list(history.documents(Question()))
-            list(history.rows(Question("scores")))
+        with JournalReader(path) as history:
+            list(history.documents(Query()))
+            list(history.rows(Query("scores")))
 
     refused = fuzz(path, content, count, use)
     assert refused > 0.3 * count

@@ -10,7 +10,7 @@ import pytest
 from wiring_tables import PAGE, filled
 
 from semedge.core.event import KINDS
-from semedge.decision.drift import SIGNS
+from semedge.decision.drift import DRIFT_TESTS
 from semedge.decision.health import Problem
 from semedge.sinks.registry import AnySection
 
@@ -43,6 +43,6 @@ def test_every_word_of_the_log_is_told_of_and_no_other() -> None:
     assert told - set(KINDS) - {"event"} == log_words() - {"event"}
 
 
-@pytest.mark.parametrize("code", [*get_args(Problem), *SIGNS, *KINDS])
+@pytest.mark.parametrize("code", [*get_args(Problem), *DRIFT_TESTS, *KINDS])
 def test_every_code_of_health_and_drift_is_told_of(code: str) -> None:
     assert f"`{code}`" in OPERATION or code == "defect"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from commandcall import Call
 
-from semedge.journal.history import History, Question
 from semedge.journal.journal import Journal
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
 
 STATION = """
 [station]
@@ -57,8 +58,8 @@ def test_the_event_is_in_the_journal_of_a_station_that_runs(
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert call("test-alert", "--station", station, "--json").status == 0
         assert journal.counts().pending == 0
-    with History(tmp_path / "journal.sqlite") as history:
-        assert [row["kind"] for row in history.rows(Question())] == ["test"]
+    with JournalReader(tmp_path / "journal.sqlite") as history:
+        assert [row["kind"] for row in history.rows(Query())] == ["test"]
 
 
 def test_a_sink_that_fails_or_hangs_is_named_and_costs_the_others_nothing(

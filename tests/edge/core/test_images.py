@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.core.images import list_images, read_gray, read_mask
+from semedge.core.images import list_images, read_image, read_mask
 
 RANDOM = np.random.default_rng(5)
 
@@ -42,7 +42,7 @@ def test_gray_comes_back_exactly(tmp_path: Path, suffix: str, dtype: type) -> No
     image = noise(dtype, 37, 53)
     path = tmp_path / f"image{suffix}"
     cv2.imwrite(str(path), image)
-    read = read_gray(path)
+    read = read_image(path)
     assert read.dtype == dtype
     np.testing.assert_array_equal(read, image)
 
@@ -55,7 +55,7 @@ def test_colour_becomes_luminance_of_the_same_depth(
     image = noise(dtype, 20, 30, channels)
     path = tmp_path / "colour.png"
     cv2.imwrite(str(path), image)
-    read = read_gray(path)
+    read = read_image(path)
     luminance = image[..., :3].astype(float) @ [0.114, 0.587, 0.299]
     assert read.dtype == dtype
     np.testing.assert_allclose(read, luminance, atol=2.0)
@@ -66,7 +66,7 @@ def test_other_pixel_types_are_refused(tmp_path: Path, dtype: type) -> None:
     path = tmp_path / "measured.tif"
     cv2.imwrite(str(path), np.ones((8, 9), dtype))
     with pytest.raises(SemedgeError, match=rf"measured\.tif has {np.dtype(dtype)} pixels; save"):
-        read_gray(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_no_image_is_named_in_one_sentence_and_nothing_beside_it(
     path = tmp_path / "broken.png"
     path.write_bytes(content)
     with pytest.raises(SemedgeError) as caught:
-        read_gray(path)
+        read_image(path)
     assert str(caught.value) == f"{path} cannot be decoded as an image; save it as PNG or TIFF."
     assert capfd.readouterr() == ("", "")
 
@@ -104,15 +104,15 @@ def test_any_bytes_give_an_image_or_a_sentence(
     path = tmp_path_factory.getbasetemp() / "any.png"
     path.write_bytes(content)
     with contextlib.suppress(SemedgeError):
-        assert read_gray(path).ndim == 2
+        assert read_image(path).ndim == 2
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(SemedgeError, match=r"folder\.png cannot be read \(Is a directory\)"):
-        read_gray(tmp_path / "folder.png")
+        read_image(tmp_path / "folder.png")
     with pytest.raises(SemedgeError, match=r"absent\.png cannot be read \(No such file"):
-        read_gray(tmp_path / "absent.png")
+        read_image(tmp_path / "absent.png")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -179,7 +179,7 @@ def test_a_source_without_images_is_one_sentence(
 @pytest.mark.real_data
 def test_the_real_frames_and_masks_are_read(real_data_dir: Path) -> None:
     root = real_data_dir / "nanotwice"
-    assert {read_gray(path).shape for path in list_images(root / "normal")} == {(700, 1024)}
+    assert {read_image(path).shape for path in list_images(root / "normal")} == {(700, 1024)}
     masks = [read_mask(path) for path in list_images(root / "anomalous" / "masks")]
     assert len(masks) == 20
     assert all(mask.shape == (696, 1024) and 0 < mask.mean() < 0.5 for mask in masks)

@@ -14,11 +14,12 @@ import pytest
 from bundles import normal_frames
 from commandcall import Call
 from information_bars import with_bar
+from pydantic import ValidationError
 
 from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.core.images import list_images, read_gray
+from semedge.core.images import list_images, read_image
 from semedge.core.information_bar import LowerEdge, find_information_bar
 
 BAR_PX = 40
@@ -69,7 +70,7 @@ def test_nothing_else_is_taken_for_one(change: Callable[[GrayImage], GrayImage])
 def test_real_frames(real_data_dir: Path) -> None:
     """None of the SEM images has a bar; with one drawn below, its height is right on each."""
     folders = [real_data_dir / "nanotwice" / name for name in ("normal", "anomalous/images")]
-    images = [read_gray(path) for folder in folders for path in list_images(folder)]
+    images = [read_image(path) for folder in folders for path in list_images(folder)]
     assert len(images) == 25
     assert {find_information_bar(image) for image in images} == {0}
     assert {find_information_bar(with_bar(image, 60)) for image in images} == {60}
@@ -79,7 +80,9 @@ def test_the_crop_must_leave_something() -> None:
     with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 leaves nothing of .* 256x192 px"):
         LowerEdge(192).crop(normal_frames()[0], "frame")
     with pytest.raises(SemedgeError, match=r"must not be below 0\. Received: -1"):
-        open_camera("sim:1", settings=CameraSettings(crop_bottom_px=-1))
+        LowerEdge(-1)
+    with pytest.raises(ValidationError, match=r"crop_bottom_px\n.*input_value=-1"):
+        CameraSettings(crop_bottom_px=-1)
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from station_support import remote_of, running_station
+from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Secret
-from semedge.journal.reader import Archive
+from semedge.journal.journal import Journal
+from semedge.journal.reader import JournalReader
 from semedge.sinks.apprise import AppriseSection
 from semedge.sinks.modbus import ModbusSection
 from semedge.sinks.mqtt import MqttSection
@@ -50,5 +51,9 @@ def test_the_page_names_the_extra_that_it_lacks(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     state, control = running_station()
-    with pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"):
-        PageServer(WebSection(port=0), state, remote_of(control), Archive(tmp_path / "j", tmp_path))
+    Journal(tmp_path / "j").close()
+    with (
+        JournalReader(tmp_path / "j") as journal,
+        pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"),
+    ):
+        PageServer(WebSection(port=0), state, request_handler_of(control), journal, tmp_path)

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import list_images, read_gray
-from semedge.decision.appearance import appearance_of, look_at
+from semedge.core.images import list_images, read_image
+from semedge.decision.appearance import common_appearance, measure_frame
 from semedge.decision.health import CameraHealth, HealthSettings
 
 pytestmark = pytest.mark.real_data
 
 
 def frames_in(folder: Path) -> list[GrayImage]:
-    return [read_gray(path) for path in list_images(folder)]
+    return [read_image(path) for path in list_images(folder)]
 
 
 def called_bad(normal: Sequence[GrayImage], images: Sequence[GrayImage]) -> Counter[str]:
     """Problems of the frames, each looked at alone."""
-    appearance = appearance_of(look_at(Frame(image, 0, 0.0, "")) for image in normal)
+    appearance = common_appearance(measure_frame(Frame(image, 0, 0.0, "")) for image in normal)
     deviation = float(np.concatenate([image.ravel() for image in normal]).std()) / 255
     found: Counter[str] = Counter()
     for image in images:

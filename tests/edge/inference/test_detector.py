@@ -15,11 +15,12 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.inference.bundle import array_content, read_bundle, write_bundle
-from semedge.inference.detector import Detector, ScoreMap
+from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph
 from semedge.inference.manifest import Manifest, Node
 from semedge.inference.nodes import nodes_needed, run_node
+from semedge.inference.score_map import ScoreMap
 from semedge.inference.scores.statistics import embedding_gaussian
 
 
@@ -125,17 +126,42 @@ def test_the_peak_is_the_centre_of_the_highest_patch(
 
 def test_another_score_can_be_chosen(tiny_file: Path, detector: Detector) -> None:
     frame = frame_of(fresh_frames(1, 0.0)[0])
-    with Detector.load(tiny_file, stride_px=16, score_name="doubled") as doubled:
+    with Detector.load(tiny_file, stride_px=16, score_names=["doubled"]) as doubled:
         np.testing.assert_allclose(
             doubled.score(frame).patch_scores, 2 * detector.score(frame).patch_scores, rtol=1e-6
         )
+
+
+def test_several_scores_in_one_pass_are_those_of_each(tiny_file: Path, detector: Detector) -> None:
+    frame = frame_of(fresh_frames(1, 1.0)[0])
+    with Detector.load(tiny_file, stride_px=16, score_names=["doubled", "gaussian"]) as both:
+        score_maps = both.score_maps(frame)
+        judged = both.score(frame)
+    assert list(score_maps) == ["doubled", "gaussian"]
+    np.testing.assert_array_equal(judged.patch_scores, score_maps["doubled"].patch_scores)
+    np.testing.assert_array_equal(
+        score_maps["gaussian"].patch_scores, detector.score(frame).patch_scores
+    )
+
+
+def test_an_array_is_scored_as_the_frame_that_holds_it(tiny_file: Path, detector: Detector) -> None:
+    image = fresh_frames(1, 1.0)[0]
+    with Detector.load(str(tiny_file), stride_px=16) as loaded:
+        np.testing.assert_array_equal(
+            loaded.score(image).patch_scores, detector.score(frame_of(image)).patch_scores
+        )
+
+
+def test_an_array_that_cannot_be_a_frame_is_refused(detector: Detector) -> None:
+    with pytest.raises(SemedgeError, match=r"dtype float64, shape \(64, 64\)"):
+        detector.score(np.zeros((64, 64)))
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"workers": 0}, "workers must be at least 1. Received: 0"),
-        ({"score_name": "magic"}, "has no score 'magic'; it has doubled"),
+        ({"score_names": ["magic"]}, "has no score 'magic'; it has gaussian, doubled"),
     ],
 )
 def test_settings_that_cannot_be(tiny_file: Path, settings: dict[str, Any], said: str) -> None:
@@ -187,13 +213,13 @@ def test_a_graph_that_is_none_is_said(tmp_path: Path) -> None:
         Detector.load(path)
 
 
-def test_a_score_that_is_no_number_is_said(tmp_path: Path) -> None:
+def test_a_score_that_is_nan_or_infinite_is_refused(tmp_path: Path) -> None:
     path = changed_bundle(
         tmp_path / "huge.semedge", {}, h_whitening=np.full((4, 4), 3e38, np.float32)
     )
     with (
         Detector.load(path) as loaded,
-        pytest.raises(SemedgeError, match="frame 0 a score that is no number"),
+        pytest.raises(SemedgeError, match="frame 0 a score gaussian that is NaN or infinite"),
     ):
         loaded.score(frame_of(normal_frames()[0]))
 

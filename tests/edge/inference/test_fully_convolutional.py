@@ -18,8 +18,9 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.inference.bundle import read_bundle, write_bundle
-from semedge.inference.detector import Detector, ScoreMap
+from semedge.inference.detector import Detector
 from semedge.inference.manifest import Manifest
+from semedge.inference.score_map import ScoreMap
 
 
 def load(path: Path, manifest: dict[str, Any], **settings: int) -> Detector:

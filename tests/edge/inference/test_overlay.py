@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import (
     CONTOUR_BGR,
@@ -20,6 +19,7 @@ from semedge.inference.overlay import (
     heat,
     view_8_bit,
 )
+from semedge.inference.score_map import ScoreMap
 
 GRID = PatchGrid((96, 128), 32, 16)
 THRESHOLD = 2.0

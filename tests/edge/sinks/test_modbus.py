@@ -16,7 +16,7 @@ import pytest
 from processes import answers, free_port, wait_for
 from pymodbus.client import ModbusTcpClient
 from sinks_support import EVENT, numbered
-from station_support import RecordingControl, remote_of, running_station
+from station_support import RecordingControl, request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.sinks.base import DeliveryError
@@ -78,7 +78,7 @@ def sink_of(**settings: Any) -> Iterator[tuple[ModbusSink, int, StationState, Re
     sink = ModbusSection(**{"kind": "modbus", "port": port, **settings}).open("plc")
     assert isinstance(sink, ModbusSink)
     state, control = running_station()
-    sink.attach(state, remote_of(control))
+    sink.attach(state, request_handler_of(control))
     try:
         wait_for(lambda: answers(port))
         yield sink, port, state, control
@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_said() -> None:
         state, control = running_station()
         try:
             with pytest.raises(SemedgeError, match=r"cannot listen on 127\.0\.0\.1 port"):
-                sink.attach(state, remote_of(control))  # type: ignore[attr-defined]
+                sink.attach(state, request_handler_of(control))  # type: ignore[attr-defined]
         finally:
             sink.close()
 

@@ -21,7 +21,7 @@ import pytest
 from faults import Fault
 from processes import free_port, process, wait_for
 from sinks_support import EVENT, certificates, numbered
-from station_support import RecordingControl, remote_of, running_station
+from station_support import RecordingControl, request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
@@ -138,7 +138,7 @@ def sink_of(
     sink = section.open("broker")
     assert isinstance(sink, MqttSink)
     state, control = running_station()
-    sink.attach(state, remote_of(control))
+    sink.attach(state, request_handler_of(control))
     try:
         yield sink, state, control
     finally:
@@ -228,7 +228,7 @@ def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listen
             "done": True,
             "message": "Camera top has alarm level 12.5 and warn level 8.",
         }
-        levels = state.snapshot().cameras["top"].in_force
+        levels = state.snapshot().cameras["top"].active_setup
         assert levels is not None
         assert (levels.levels.alarm, levels.levels.warn) == (12.5, 8.0)
         assert listener.ask("recipe", '{"recipe": "tile"}')["done"]

@@ -17,7 +17,7 @@ from asyncua import ua
 from asyncua.sync import Client
 from processes import answers, free_port, wait_for
 from sinks_support import EVENT, numbered
-from station_support import RecordingControl, remote_of, running_station
+from station_support import RecordingControl, request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
@@ -65,7 +65,7 @@ def sink_of(**settings: Any) -> Iterator[tuple[OpcUaSink, int, StationState, Rec
     assert isinstance(sink, OpcUaSink)
     state, control = running_station()
     try:
-        sink.attach(state, remote_of(control))
+        sink.attach(state, request_handler_of(control))
         wait_for(lambda: answers(port), 60)
         yield sink, port, state, control
     finally:
@@ -223,7 +223,7 @@ def test_nobody_waits_for_the_server_to_start() -> None:
     state, control = running_station()
     try:
         spent_s = time.thread_time()
-        sink.attach(state, remote_of(control))
+        sink.attach(state, request_handler_of(control))
         assert time.thread_time() - spent_s < 0.1
         sink.deliver(EVENT)
     finally:

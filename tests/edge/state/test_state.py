@@ -14,14 +14,14 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.decision.defect import Levels
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
-from semedge.state.snapshot import DiskState, InForce, Inspected, SinkState
-from semedge.state.state import SCORES_KEPT, StationState
+from semedge.state.snapshot import ActiveSetup, DiskState, Inspected, SinkState
+from semedge.state.state import MAX_SCORES, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)
-IN_FORCE = InForce("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a promise", 0.01)
+ACTIVE_SETUP = ActiveSetup("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a promise", 0.01)
 
 
 def inspected(number: int, score: float = 0.5, level: Level | None = None) -> Inspected:
@@ -30,9 +30,9 @@ def inspected(number: int, score: float = 0.5, level: Level | None = None) -> In
     return Inspected(frame, ScoreMap(GRID, scores, {}), level, {"total": 10.0 + number})
 
 
-def test_a_snapshot_shows_what_was_told() -> None:
+def test_a_snapshot_shows_what_was_added() -> None:
     state = StationState("line 4", ["left", "right"])
-    state.change("left", source="sim:1", activity="inspecting", in_force=IN_FORCE)
+    state.change("left", source="sim:1", activity="inspecting", active_setup=ACTIVE_SETUP)
     for number in range(3):
         level: Level | None = "alarm" if number == 2 else None
         state.inspected("left", inspected(number, number, level), Counters(number + 1))
@@ -57,7 +57,7 @@ def test_a_snapshot_shows_what_was_told() -> None:
 
 def test_below_the_threshold_nothing_is_promised() -> None:
     state = StationState("line 4", ["left"])
-    state.change("left", in_force=replace(IN_FORCE, levels=Levels(1.9)))
+    state.change("left", active_setup=replace(ACTIVE_SETUP, levels=Levels(1.9)))
     assert state.snapshot().cameras["left"].alarms.expected_per_hour is None
 
 
@@ -69,10 +69,10 @@ def test_a_snapshot_never_changes() -> None:
     assert before.cameras["left"].scores == ()
     assert before.events == ()
     with pytest.raises(FrozenInstanceError):
-        before.armed = False  # type: ignore[misc]
+        before.qualified = False  # type: ignore[misc]
 
 
-def test_the_defect_that_goes_on_is_known() -> None:
+def test_the_ongoing_defect_is_shown() -> None:
     state = StationState("line 4", ["left"])
     update = replace(EVENT, phase="update")
     for event in (EVENT, update, replace(EVENT, kind="health", phase="end")):
@@ -85,10 +85,10 @@ def test_the_defect_that_goes_on_is_known() -> None:
 
 def test_the_history_is_bounded() -> None:
     state = StationState("line 4", ["left"])
-    for number in range(SCORES_KEPT + 5):
+    for number in range(MAX_SCORES + 5):
         state.inspected("left", inspected(number), Counters(number))
     scores = state.snapshot().cameras["left"].scores
-    assert (scores[0].sequence, len(scores)) == (5, SCORES_KEPT)
+    assert (scores[0].sequence, len(scores)) == (5, MAX_SCORES)
 
 
 def test_a_new_activity_begins_now_and_the_same_one_goes_on() -> None:
@@ -107,12 +107,12 @@ def test_who_waits_is_woken_by_a_change() -> None:
     state = StationState("line 4", ["left"])
     version = state.snapshot().version
     assert state.wait(version, timeout_s=0.01) == version
-    timer = threading.Timer(0.05, lambda: state.change_station(armed=False))
+    timer = threading.Timer(0.05, lambda: state.change_station(qualified=False))
     timer.start()
     started_s = time.monotonic()
     assert state.wait(version, timeout_s=30) == version + 1
     assert time.monotonic() - started_s < 10
-    assert not state.snapshot().armed
+    assert not state.snapshot().qualified
     timer.join()
 
 

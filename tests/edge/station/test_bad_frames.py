@@ -38,11 +38,11 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def as_frame(image: GrayImage) -> Frame:
-    return Frame(image, 0, 0.0, "odd.png")
+    return Frame(image, 0, 0.0, "small.png")
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_odd_frames_have_scores(kind: str, bundle: Path) -> None:
+def test_unusual_frames_have_scores(kind: str, bundle: Path) -> None:
     """The same whatever came before, and for each of the frame's cells."""
     image = CHANGES[kind](normal_frames()[0])
     with Detector.load(bundle, workers=1) as fresh, Detector.load(bundle, workers=1) as used:
@@ -57,7 +57,7 @@ def test_odd_frames_have_scores(kind: str, bundle: Path) -> None:
 def test_a_frame_smaller_than_a_patch_is_named(tiny_file: Path) -> None:
     with (
         Detector.load(tiny_file, workers=1) as detector,
-        pytest.raises(SemedgeError, match=r"^odd\.png cannot be scored: The frame of 40x20 px is"),
+        pytest.raises(SemedgeError, match=r"^small\.png cannot be scored: .*40x20 px"),
     ):
         detector.score(as_frame(np.zeros((20, 40), np.uint8)))
 
@@ -73,7 +73,7 @@ def sizes(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_size_that_changes_in_mid_stream_is_told_of_once(
+def test_a_size_that_changes_in_mid_stream_is_reported_once(
     call: Call, sizes: Path, tiny_file: Path, calibration_file: Path
 ) -> None:
     result = call(
@@ -81,7 +81,7 @@ def test_a_size_that_changes_in_mid_stream_is_told_of_once(
     )
     assert result.status == 0
     assert "4 frames seen, 4 inspected, 0 skipped" in result.err
-    assert result.err.count("frames have 256x96 px, and the calibration's promise counts") == 1
+    assert result.err.count("256x96 px") == 1
 
 
 def test_a_calibration_on_mixed_sizes_is_refused(
@@ -92,10 +92,9 @@ def test_a_calibration_on_mixed_sizes_is_refused(
         *("--false-alarm-rate", 0.5, "--allow-training-frames"),
     )
     assert result.status == 1
-    assert result.err.splitlines()[-1] == (
-        f"Error: {sizes / '1.png'} has 256x96 px where the frames before it have 256x192 px; "
-        "calibrate on frames of the size that the line's camera gives."
-    )
+    error = result.err.splitlines()[-1]
+    assert str(sizes / "1.png") in error
+    assert error.index("256x96 px") < error.index("256x192 px")
     assert not (tmp_path / "c.json").exists()
 
 
@@ -115,7 +114,7 @@ def test_a_calibration_on_frames_of_one_gray_counts_them_once(
     assert "left out: 28 copies of earlier frames" in result.err
 
 
-def test_values_that_are_no_number_are_refused_with_their_file(
+def test_floating_point_pixels_are_refused_with_their_file(
     call: Call, images: Path, tiny_file: Path
 ) -> None:
     measured = np.full((64, 64), np.nan, np.float32)

@@ -24,10 +24,7 @@ from commandcall import Call
 from faults import Fault
 from processes import free_port, wait_for
 from recipes import make_recipe
-from station_support import running_station
-from systemd_socket import heard
-
-from semedge.station.connections import Outside
+from systemd_socket import received
 
 pytestmark = pytest.mark.alone
 
@@ -135,17 +132,17 @@ def test_a_life_under_systemd(tmp_path: Path, tiny_file: Path, calibration_file:
         ):
             wait_for(lambda: running.inspected() > 3)
             messages: list[str] = []
-            wait_for(lambda: messages.extend(heard(listener)) or "WATCHDOG=1" in messages)
+            wait_for(lambda: messages.extend(received(listener)) or "WATCHDOG=1" in messages)
             assert messages[0].startswith("READY=1\n")
             running.process.send_signal(signal.SIGHUP)
             messages.clear()
-            wait_for(lambda: messages.extend(heard(listener)) or "READY=1" in "".join(messages))
+            wait_for(lambda: messages.extend(received(listener)) or "READY=1" in "".join(messages))
             assert any(message.startswith("RELOADING=1\n") for message in messages)
             begun_s = time.monotonic()
             running.process.send_signal(signal.SIGTERM)
             assert running.process.wait(10) == 0
             assert time.monotonic() - begun_s < 3, "with ten pages open"
-            assert "STOPPING=1" in heard(listener)
+            assert "STOPPING=1" in received(listener)
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     assert {"page", "watching", "reloaded"} <= {line["event"] for line in lines}
     assert "s3cret" not in running.log.read_text()
@@ -163,27 +160,27 @@ def test_a_command_switches_the_recipe_without_losing_a_frame(
     use = ("recipe", "use", "--station", tmp_path / "semedge.toml", "--who", "R. Weiss")
     with station(tmp_path, tiny_file, calibration_file, source) as running:
 
-        def in_force() -> Any:
+        def active_setup() -> Any:
             return running.get("api/state").json()["cameras"]["camera"]
 
         wait_for(lambda: running.inspected() > 5)
         done = call(*use, "film")
         assert done.status == 0, done.err
-        assert done.err == "Camera camera inspects by recipe film.\n"
-        wait_for(lambda: in_force()["recipe"] == "film")
-        assert in_force()["alarm_level"] == 50.0
-        for name, said in (
-            ("bad", "The recipe .* is damaged or not a recipe"),
-            ("../film", "There is no recipe '../film'; in the folder of recipes are: bad, film"),
+        assert "recipe film" in done.err
+        wait_for(lambda: active_setup()["recipe"] == "film")
+        assert active_setup()["alarm_level"] == 50.0
+        for name, values in (
+            ("bad", r"bad\.recipe"),
+            ("../film", r"'\.\./film'.* bad, film"),
         ):
             refused = call(*use, name)
             assert refused.status == 1
-            assert re.search(said, refused.err), refused.err
+            assert re.search(values, refused.err), refused.err
         monkeypatch.setenv("PAGE_TOKEN", "wrong")
         assert "The token is not the right one" in call(*use, "film").err
         before = running.inspected()
         wait_for(lambda: running.inspected() > before + 5)
-        assert in_force()["recipe"] == "film"
+        assert active_setup()["recipe"] == "film"
         running.process.terminate()
         assert running.process.wait(10) == 0
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal:
@@ -239,25 +236,3 @@ def test_a_crowd_does_not_slow_the_inspection(
         f"inspection rate with {viewers} viewers, of that with none", f"{watched_hz / alone_hz:.3f}"
     )
     assert watched_hz > least * alone_hz
-
-
-def test_a_loop_that_hangs_is_left_to_the_watchdog(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "30000")
-        state, control = running_station()
-        outside = Outside(patience_s=5)
-        outside.open(state, control)
-        outside.turn(1.0)
-        assert "WATCHDOG=1" in heard(listener)
-        time.sleep(0.05)
-        for _ in range(3):
-            outside.turn(6.0)
-        assert "WATCHDOG=1" not in heard(listener)
-        assert capsys.readouterr().err.count("hangs for 6 s") == 1
-        outside.turn(0.1)
-        assert "WATCHDOG=1" in heard(listener)
-        outside.close()

@@ -82,7 +82,7 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "fault"),
     [
         (lambda content: b"no archive", "not a whole zip archive"),
         (lambda content: content[: len(content) // 2], "not a whole zip archive"),
@@ -91,22 +91,26 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
         (with_member(CALIBRATION, lambda raw: raw + b" "), "digest of calibration.json differs"),
         (with_member(DETECTOR, lambda raw: raw[:-1] + b"x"), "digest of detector.semedge differs"),
         (with_member(MANIFEST, lambda raw: b"{"), "recipe.json"),
-        (with_manifest(format_version=2), "has format version 2, and this semedge reads version 1"),
+        (with_manifest(format_version=2), "format version 2.* version 1"),
         (with_manifest(name="../../etc"), "recipe.json name"),
         (with_manifest(version=0), "recipe.json version"),
-        (with_manifest(script="rm"), "recipe.json script: Extra inputs are not permitted"),
+        (with_manifest(script="rm"), "recipe.json script"),
         (with_manifest(decision={"warn": float("nan")}), "recipe.json"),
         (with_manifest(decision={"of_frames": 0}), "recipe.json decision.of_frames"),
-        (with_manifest(camera={"exposure": 3}), "recipe.json camera: .*no setting 'exposure'"),
+        (
+            with_manifest(camera={"exposure": 3}),
+            "recipe.json camera.exposure: Extra .* not permitted; did you mean exposure_us?",
+        ),
+        (with_manifest(camera={"region_px": [0, 0, 0, 8]}), "recipe.json camera.region_px.2"),
         (with_manifest(camera={"exposure_us": "long"}), "recipe.json camera.exposure_us"),
         (lambda content: content + pack({"x": b""}), "a file is named 'x'"),
     ],
 )
 def test_a_damaged_recipe_is_refused_in_one_sentence(
-    recipe_file: Path, change: Callable[[bytes], bytes], said: str
+    recipe_file: Path, change: Callable[[bytes], bytes], fault: str
 ) -> None:
     recipe_file.write_bytes(change(recipe_file.read_bytes()))
-    with pytest.raises(SemedgeError, match=said) as caught:
+    with pytest.raises(SemedgeError, match=fault) as caught:
         read_recipe(recipe_file)
     assert str(recipe_file) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -125,7 +129,7 @@ def test_a_calibration_of_another_stride_is_refused(
     path = tmp_path / "fibre.recipe"
     manifest = RecipeManifest.model_validate(manifest_of(*parts, stride_px=16))
     write_recipe(path, manifest, *parts)
-    with pytest.raises(SemedgeError, match=r"in the recipe .* was made with the stride 32"):
+    with pytest.raises(SemedgeError, match=r"in the recipe .* stride 32"):
         read_recipe(path).load(workers=1)
 
 
@@ -135,7 +139,7 @@ def test_levels_that_do_not_fit_the_calibration_are_refused(
     path = tmp_path / "fibre.recipe"
     manifest = RecipeManifest.model_validate(manifest_of(*parts, decision={"warn": 1e9}))
     write_recipe(path, manifest, *parts)
-    with pytest.raises(SemedgeError, match="warn level must be below the alarm level"):
+    with pytest.raises(SemedgeError, match=r"Received: 1e\+09"):
         read_recipe(path).load(workers=1)
 
 
@@ -232,7 +236,7 @@ def test_a_recipe_that_cannot_be_run_is_not_made(
     given = ["recipe", "make", "--calibration", calibration_file, "--out", out]
     for more, said in (
         (["--name", "fibre"], "belongs to another detector"),
-        (["--name", "a b", "--detector", tiny_file], "A recipe cannot have name = 'a b'"),
+        (["--name", "a b", "--detector", tiny_file], "The recipe's name = 'a b' is not allowed"),
         (["--name", "fibre", "--detector", tiny_file, "--warn", 1e9], "warn level must be below"),
         (["--name", "fibre", "--detector", tmp_path / "gone"], "gone cannot be read"),
     ):

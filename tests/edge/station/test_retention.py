@@ -6,133 +6,125 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from events import EVENT
 from faults import Fault
 from scripted import Collector
 
-from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
 from semedge.journal.pruning import shrink_to, used_bytes
-from semedge.journal.records import RetentionSettings, ScoreRow
-from semedge.journal.score_log import ScoreLog
+from semedge.journal.records import ScoreRow
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
-from semedge.station.recorder import Recorder
-from semedge.station.retention import DAY_S, Retention
+from semedge.station.recorder import EventRecorder, OngoingEvent
+from semedge.station.retention import DAY_S, Retention, RetentionSettings
 
 MB = 1_000_000
 
 
-class House:
-    """A journal, its pictures, and who looks after them."""
+class Bench:
+    """A journal, its pictures, and their retention."""
 
     def __init__(self, folder: Path, **settings: float) -> None:
         self.journal = Journal(folder / "journal.sqlite")
         self.state = StationState("line 4", ["left"])
         delivery = Delivery(self.journal, [Collector()])
-        self.recorder = Recorder("line 4", self.journal, delivery, self.state, folder / "pictures")
-        self.scores = ScoreLog(self.journal)
+        recorder = EventRecorder("line 4", self.journal, delivery, self.state)
+        self.pictures = folder / "pictures"
         self.retention = Retention(
             RetentionSettings(**settings),  # type: ignore[arg-type]
             self.journal,
-            self.scores,
-            self.recorder,
+            self.pictures,
+            OngoingEvent(recorder, "health", "disk-full"),
         )
 
     def picture(self, name: str, size_bytes: int = 1000, age_days: float = 0.0) -> Path:
-        path = self.recorder.pictures / "2026-11-24" / f"{name}.png"
+        path = self.pictures / "2026-11-24" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"0" * size_bytes)
         changed_s = time.time() - age_days * DAY_S
         os.utime(path, (changed_s, changed_s))
         return path
 
-    def told(self) -> list[tuple[str, str]]:
+    def stopped(self) -> tuple[bool, bool]:
+        """Whether pictures and scores stop now."""
+        disk = self.retention.check_disk()
+        return disk.pictures_stopped, disk.scores_stopped
+
+    def reported(self) -> list[tuple[str, str]]:
         return [(event.code, event.phase) for event in self.state.snapshot().events]
 
 
 @pytest.fixture
-def rooms() -> Iterator[list[House]]:
-    houses: list[House] = []
-    yield houses
-    for house in houses:
-        house.journal.close()
+def make_bench() -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def make(folder: Path, **settings: float) -> Bench:
+        benches.append(Bench(folder, **settings))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.journal.close()
 
 
 @pytest.mark.fault(Fault.DISK)
-def test_a_disk_that_fills_stops_pictures_then_scores(small_disk: Path, rooms: list[House]) -> None:
-    house = House(small_disk, least_free_bytes=3 * MB)
-    rooms.append(house)
-    house.retention.look()
-    assert house.told() == []
+def test_a_disk_that_fills_stops_pictures_then_scores(
+    small_disk: Path, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(small_disk, least_free_bytes=3 * MB)
+    assert bench.stopped() == (False, False)
+    assert bench.reported() == []
     filler = small_disk / "filler"
     filler.write_bytes(b"0" * int(2.5 * MB))
-    house.retention.look()
-    house.retention.look()
-    assert house.told() == [("disk-full", "start")]
-    assert (house.recorder.pictures_stopped, house.recorder.scores_stopped) == (True, False)
-    disk = house.state.snapshot().disk
-    assert disk.pictures_stopped
+    assert bench.stopped() == (True, False)
+    disk = bench.retention.check_disk()
+    assert bench.reported() == [("disk-full", "start")]
     assert disk.free_bytes is not None
     assert disk.free_bytes < 3 * MB
     filler.write_bytes(b"0" * int(4.3 * MB))
-    house.retention.look()
-    assert house.recorder.scores_stopped
-    assert house.journal.add_event(EVENT, []).number == 2
+    assert bench.stopped() == (True, True)
+    assert bench.journal.add_event(EVENT, []).number == 2
     # A little room is not enough to begin again: the pictures would fill it at once.
     filler.write_bytes(b"0" * int(1.5 * MB))
-    house.retention.look()
-    assert (house.recorder.pictures_stopped, house.recorder.scores_stopped) == (True, False)
+    assert bench.stopped() == (True, False)
     filler.unlink()
-    house.retention.look()
-    assert not house.recorder.pictures_stopped
-    assert house.told() == [("disk-full", "start"), ("disk-full", "end")]
-
-
-def test_without_room_no_picture_is_written(tmp_path: Path, rooms: list[House]) -> None:
-    house = House(tmp_path, least_free_bytes=10**18)
-    rooms.append(house)
-    house.retention.look()
-    frame = Frame(np.zeros((8, 8), np.uint8), 0, 0.0, "test")
-    assert house.recorder.write_pictures(frame, None, 1.0, "0" * 32).frame is None  # type: ignore[arg-type]
-    assert not house.recorder.pictures.exists()
+    assert bench.stopped() == (False, False)
+    assert bench.reported() == [("disk-full", "start"), ("disk-full", "end")]
 
 
 def test_old_pictures_go_and_nothing_else_in_their_folder(
-    tmp_path: Path, rooms: list[House]
+    tmp_path: Path, make_bench: Callable[..., Bench]
 ) -> None:
-    house = House(tmp_path, pictures_days=10)
-    rooms.append(house)
-    old, young = house.picture("old", age_days=11), house.picture("young", age_days=9)
-    other = house.recorder.pictures / "notes.txt"
+    bench = make_bench(tmp_path, pictures_days=10)
+    old, young = bench.picture("old", age_days=11), bench.picture("young", age_days=9)
+    other = bench.pictures / "notes.txt"
     other.write_text("kept")
-    house.retention.clean()
+    bench.retention.clean()
     assert [old.exists(), young.exists(), other.exists()] == [False, True, True]
 
 
 def test_a_clock_that_jumped_makes_nothing_old(
-    tmp_path: Path, rooms: list[House], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(tmp_path, pictures_days=10)
-    rooms.append(house)
-    young = house.picture("young")
+    bench = make_bench(tmp_path, pictures_days=10)
+    young = bench.picture("young")
     real = time.time
     monkeypatch.setattr("semedge.station.retention.time.time", lambda: real() + 400 * DAY_S)
-    house.retention.clean()
+    bench.retention.clean()
     assert young.exists()
 
 
-def test_too_many_pictures_go_oldest_first(tmp_path: Path, rooms: list[House]) -> None:
-    house = House(tmp_path, most_bytes=3 * MB)
-    rooms.append(house)
-    pictures = [house.picture(f"p{day}", MB, age_days=day) for day in range(6)]
-    house.retention.clean()
+def test_too_many_pictures_go_oldest_first(
+    tmp_path: Path, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(tmp_path, most_bytes=3 * MB)
+    pictures = [bench.picture(f"p{day}", MB, age_days=day) for day in range(6)]
+    bench.retention.clean()
     assert [path.exists() for path in pictures] == [True, True, False, False, False, False]
 
 
@@ -140,10 +132,9 @@ def event_at(time_s: float) -> object:
     return replace(EVENT, event_id=uuid.uuid4().hex, raised_at_s=time_s)
 
 
-def test_old_scores_and_settled_events_go(tmp_path: Path, rooms: list[House]) -> None:
-    house = House(tmp_path, scores_days=10, events_days=20)
-    rooms.append(house)
-    journal, now_s = house.journal, time.time()
+def test_old_scores_and_settled_events_go(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(tmp_path, scores_days=10, events_days=20)
+    journal, now_s = bench.journal, time.time()
     run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
     journal.add_scores(
         [ScoreRow(run, now_s - days * DAY_S, days, 0.5, None) for days in (30, 11, 9, 0)]
@@ -153,7 +144,7 @@ def test_old_scores_and_settled_events_go(tmp_path: Path, rooms: list[House]) ->
     journal.mark_delivered(old[0], "collector")
     journal.mark_delivered(young, "collector")
     journal.acknowledge(old[0].event_id, "page")
-    house.retention.clean()
+    bench.retention.clean()
     connection = sqlite3.connect(journal.path)
     assert connection.execute("SELECT sequence FROM scores ORDER BY rowid").fetchall() == [
         (9,),
@@ -170,12 +161,11 @@ def test_old_scores_and_settled_events_go(tmp_path: Path, rooms: list[House]) ->
 
 
 def test_a_journal_that_is_too_large_loses_scores_before_events(
-    tmp_path: Path, rooms: list[House], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("semedge.journal.pruning.LOT_ROWS", 50)
-    house = House(tmp_path)
-    rooms.append(house)
-    journal = house.journal
+    bench = make_bench(tmp_path)
+    journal = bench.journal
     run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
     journal.add_scores([ScoreRow(run, float(number), number, 0.5, None) for number in range(9000)])
     for number in range(100):

@@ -6,9 +6,11 @@ import http.client
 import json
 import re
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,11 @@ import pytest
 from faults import Fault
 from page_support import TOKEN, PageStation, page_station
 from sinks_support import EVENT
-from station_support import remote_of, running_station
+from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
-from semedge.journal.reader import Archive
+from semedge.journal.journal import Journal
+from semedge.journal.reader import JournalReader
 from semedge.state.snapshot import DiskState
 from semedge.web.broadcast import Broadcast
 from semedge.web.pictures import DRAW_EVERY_S
@@ -328,10 +331,10 @@ def test_ready_only_while_every_camera_inspects_and_it_is_armed(
     assert answer.status_code == 503
     assert answer.json()["not_inspecting"] == {"top": "No frame for 10 s."}
     station.state.change("top", activity="inspecting", reason="")
-    station.state.change_station(armed=False)
+    station.state.change_station(qualified=False)
     assert client.get("/readyz").status_code == 503
     assert client.get("/api/state").json()["verdict"] == "not inspecting"
-    station.state.change_station(armed=True)
+    station.state.change_station(qualified=True)
     assert client.get("/readyz").status_code == 200
 
 
@@ -417,14 +420,25 @@ def test_it_ends_in_time_with_pages_open(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     state, control = running_station()
-    with socket.create_server(("127.0.0.1", 0)) as holder:
+    Journal(tmp_path / "journal.sqlite").close()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as holder,
+        JournalReader(tmp_path / "journal.sqlite") as journal,
+    ):
         section = WebSection(port=holder.getsockname()[1])
-        archive = Archive(tmp_path / "journal.sqlite", tmp_path)
         with pytest.raises(SemedgeError, match=r"cannot listen on 127\.0\.0\.1 port \d+ \(Address"):
-            PageServer(section, state, remote_of(control), archive)
+            PageServer(section, state, request_handler_of(control), journal, tmp_path)
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_page_without_events(tmp_path: Path) -> None:
-    archive = Archive(tmp_path / "absent.sqlite", tmp_path)
-    assert archive.newest(10) == []
-    assert archive.picture("0" * 32, "overlay") is None
+    with page_station(tmp_path) as started:
+        event_id = started.raise_event(started.inspect(14.0)).event_id
+        with httpx.Client(base_url=started.address, timeout=5, trust_env=False) as client:
+            assert client.get(f"/pictures/{event_id}/overlay.png").status_code == 200
+            with closing(sqlite3.connect(started.control.journal_file)) as connection:
+                connection.execute("ALTER TABLE events RENAME TO gone")
+            assert client.get(f"/pictures/{event_id}/overlay.png").status_code == 404
+            messages = stream(client)
+            assert next(messages)[0] == "state"
+            assert next(messages) == ("events", [])
+            messages.close()  # type: ignore[attr-defined]

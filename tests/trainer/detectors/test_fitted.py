@@ -221,7 +221,7 @@ def test_the_edge_scores_with_the_fitted_arrays(fitted_run: Run, tmp_path: Path)
     frame = Frame(SimulatedLine(9, shape=SHAPE).frame(0).image, 0, 0.0, "frame 0")
     plan = fitted_run.detector().score_plan()
     for name, weights in plan.scores.items():
-        with Detector.load(path, workers=2, score_name=name) as detector:
+        with Detector.load(path, workers=2, score_names=[name]) as detector:
             scores = detector.score(frame)
         x = scale_patches(scores.grid.cut(frame.image), "range")
         expected = weighted_score(weights, {"x": x, **fitted_run.fitted()})

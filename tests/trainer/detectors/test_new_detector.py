@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from commandcall import Call
+from pages import blocks, install
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
@@ -27,45 +25,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGE = Path(__file__).parents[3] / "docs" / "new-detector.md"
+PAGE = "new-detector.md"
 SHAPE = (96, 128)
 CALIBRATION_FRAMES = 29
 """Enough to prove a false-alarm rate of 10 % at 95 % confidence."""
 STEPS = 3
-
-
-def block(language: str) -> str:
-    """The page's only block of code in a language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    return found
-
-
-def install(folder: Path, project: Mapping[str, Any], modules: Mapping[str, str]) -> None:
-    """Put modules and a distribution's metadata where they are imported from, as pip does."""
-    for name, source in modules.items():
-        (folder / f"{name}.py").write_text(source)
-    metadata = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
-    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that modules and packages are found in."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if (folder / f"{name}.py").exists():
-            del sys.modules[name]
 
 
 def write_frames(folder: Path, seed: int, count: int, defect_rate: float = 0.0) -> None:
@@ -79,14 +43,15 @@ def test_the_example_goes_from_normal_frames_to_a_score(
     site: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "SAMPLE_PATCHES", 1024)
-    project = tomllib.loads(block("toml"))
+    (toml,), (source,), (commands,) = (blocks(PAGE, kind) for kind in ("toml", "python", "sh"))
+    project = tomllib.loads(toml)
     (module,) = project["tool"]["setuptools"]["py-modules"]
-    install(site, project["project"], {module: block("python")})
+    install(site, project["project"], {module: source})
     write_frames(tmp_path / "good", seed=1, count=2)
     write_frames(tmp_path / "more-good", seed=2, count=CALIBRATION_FRAMES)
     write_frames(tmp_path / "line", seed=3, count=2)
     said = {}
-    for line in block("sh").splitlines():
+    for line in commands.splitlines():
         program, command, *arguments = shlex.split(line)
         assert program == "semedge"
         shortened = ("--steps", STEPS) if command == "train" else ()
@@ -121,8 +86,8 @@ UNTAUGHT = (
         ({"own": "brought:Own"}, "import nothing_such", "own.*other.*ModuleNotFoundError"),
         ({"own": "brought:Missing"}, BROUGHT, "own.*other.*AttributeError"),
         ({"own": "brought:Pca"}, BROUGHT, "pca.*other.*own"),
-        ({"own": "brought:Other"}, "class Other: name = 'own'", "brought:Other.*TrainedDetector"),
-        ({"own": "brought:Untaught"}, UNTAUGHT, "brought:Untaught.*TrainedDetector"),
+        ({"own": "brought:Other"}, "class Other: name = 'own'", "brought:Other.*TrainableDetector"),
+        ({"own": "brought:Untaught"}, UNTAUGHT, "own.*other.*TrainedDetector"),
     ],
 )
 def test_a_package_that_brings_no_detector_is_named(

@@ -20,7 +20,6 @@ from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.texture_features import gaussian_of
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 from semedge_trainer.detectors.whole_frame import choose_tile
-from semedge_trainer.evaluation.bundle_scorer import MultiScorer
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
@@ -122,7 +121,7 @@ def test_defects_stand_out(bundles: dict[str, Path]) -> None:
 
 def test_the_thesis_protocol_takes_the_highest_cell_of_a_patch(bundles: dict[str, Path]) -> None:
     image = image_of(2)
-    with MultiScorer(read_bundle(bundles["int8"]), ["texture"]) as scorer:
+    with Detector.load(bundles["int8"], score_names=["texture"]) as scorer:
         grid = ThesisProtocol().grid(image.shape, ThesisProtocol().patch_px(scorer))
         assert (grid.patch_px, grid.stride_px) == (32, 16)
         everything = np.arange(len(grid))

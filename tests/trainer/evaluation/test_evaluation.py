@@ -17,14 +17,13 @@ from sklearn.decomposition import PCA
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_gray
+from semedge.core.images import read_image
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.evaluation import latent_search as searching
 from semedge_trainer.evaluation.baselines import BASELINE_NAMES, Baselines
-from semedge_trainer.evaluation.bundle_scorer import MultiScorer, score_names
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.evaluation.request import (
@@ -67,13 +66,13 @@ def test_a_patch_is_anomalous_above_20_mask_pixels(set_px: int, anomalous: bool)
 def test_all_scores_in_one_pass_are_those_of_the_edge(bundle_file: Path) -> None:
     bundle = read_bundle(bundle_file)
     image = normal_frames()[0]
-    names = score_names(bundle)
+    names = list(bundle.manifest.all_scores)
     assert names == ["gaussian", "doubled"]
-    with MultiScorer(bundle, names, workers=2) as scorer:
+    with Detector(bundle, workers=2, score_names=names) as scorer:
         grid = PatchGrid(FRAME_SHAPE, 32, STRIDE_PX)
         scores = scorer.score_chosen(image, grid, np.arange(len(grid)))
     for name in names:
-        with Detector(bundle, workers=1, score_name=name) as detector:
+        with Detector(bundle, workers=1, score_names=[name]) as detector:
             expected = detector.score(Frame(image, 0, 0.0, "frame")).patch_scores
         np.testing.assert_array_equal(scores[name], expected)
 
@@ -81,10 +80,10 @@ def test_all_scores_in_one_pass_are_those_of_the_edge(bundle_file: Path) -> None
 def test_samples_of_the_pixel_protocol_are_all_pixels(bundle_file: Path, folders: Folders) -> None:
     bundle = read_bundle(bundle_file)
     protocol = PixelProtocol(STRIDE_PX)
-    with MultiScorer(bundle, ["gaussian"], workers=1) as scorer:
+    with Detector(bundle, workers=1, score_names=["gaussian"]) as scorer:
         scored = score_frames(scorer, match_masks(folders.images, folders.masks)[:1], [protocol])
     with Detector(bundle, workers=1) as detector:
-        image = read_gray(folders.images / "frame0.tif")
+        image = read_image(folders.images / "frame0.tif")
         pixels = detector.score(Frame(image, 0, 0.0, "frame")).to_pixels()
     samples = scored["pixel"][0].samples(protocol, "gaussian")
     np.testing.assert_array_equal(samples.anomalous, np.sort(pixels[MASK].ravel()))

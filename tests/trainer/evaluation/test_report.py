@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, ViewportSize
 from playwright.sync_api import Page as PlaywrightPage
 
-from semedge.core.images import read_gray
+from semedge.core.images import read_image
 from semedge.inference.bundle import read_bundle
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.evaluation import report as reports
 from semedge_trainer.evaluation.bootstrap import HALF_BINS
-from semedge_trainer.evaluation.bundle_scorer import cropped
 from semedge_trainer.evaluation.distribution import BINS, Distribution
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
@@ -112,7 +111,7 @@ def test_a_frame_is_shown_with_its_mask_and_its_heat(
     assert len(list((tmp_path / "frames").iterdir())) == 4
     picture = cv2.imread(str(tmp_path / "frames" / "0000-frame0.png")).astype(int)
     frame, outlined, heated = np.split(picture, 3, axis=1)
-    assert (frame[..., 0] == read_gray(folders.images / "frame0.tif")).all()
+    assert (frame[..., 0] == read_image(folders.images / "frame0.tif")).all()
     changed = np.argwhere((frame != outlined).any(axis=-1))
     assert (changed.min(axis=0) == (60, 90)).all()
     assert (changed.max(axis=0) == (123, 153)).all()
@@ -171,11 +170,12 @@ class Brightness:
     """Scores a patch by its mean gray value."""
 
     facts: ClassVar = {"name": "brightness"}
-    patch_px = stride_px = thesis_patch_px = 32
+    patch_px = stride_px = 32
+    whole_frames = False
     trained_on = ()
 
     def score_chosen(self, image: NDArray, grid: PatchGrid, chosen: NDArray) -> dict[str, NDArray]:
-        patches = grid.cut(cropped(image, grid))[chosen]
+        patches = grid.cut(grid.crop(image))[chosen]
         return {"brightness": patches.mean(axis=(1, 2, 3)).astype(np.float32)}
 
 

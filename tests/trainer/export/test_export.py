@@ -93,7 +93,7 @@ def test_the_edge_scores_a_frame_as_the_networks_do(
     short_run: Path, bundle_path: Path, score_name: str
 ) -> None:
     frame = Frame(SimulatedLine(seed=9, defect_rate=1.0).frame(0).image, 0, 0.0, "frame 0")
-    with Detector.load(bundle_path, stride_px=24, workers=2, score_name=score_name) as detector:
+    with Detector.load(bundle_path, stride_px=24, workers=2, score_names=[score_name]) as detector:
         scores = detector.score(frame)
     trained, networks = Run.open(short_run).load()
     plan = trained.score_plan().chosen(score_name, only=True)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.information_bar import LowerEdge
-from semedge.inference.bundle import read_bundle
+from semedge.inference.detector import Detector
 from semedge_trainer.ablation.plan import Cell, CellJob, CellResult, chosen_frames
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer, MultiScorer
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import ThesisProtocol
 from semedge_trainer.evaluation.results import evaluate_frames
 from semedge_trainer.evaluation.scored_frames import PatchSubset
+from semedge_trainer.evaluation.scorer import AnyScorer
 from semedge_trainer.extra import need_tensorflow
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def _scorer(run: Run, job: CellJob) -> AbstractContextManager[AnyScorer]:
 
     path = run.folder / "detector.semedge"
     request = ExportRequest(settings.quantization or "int8", only_score=True)
-    manifest = export_run(run, path, request)
-    return MultiScorer(read_bundle(path), [manifest.score.name], job.threads)
+    export_run(run, path, request)
+    return Detector.load(path, workers=job.threads)
 
 
 def main(job_path: str, result_path: str) -> int:

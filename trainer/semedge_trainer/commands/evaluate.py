@@ -12,7 +12,7 @@ import click
 
 from semedge.commands.camera_options import crop_option
 from semedge.commands.scoring_options import workers_option
-from semedge.core.console import print_json, table_console
+from semedge.core.console import print_json, progress, table_console
 from semedge.decision.fields import parse_fields
 from semedge_trainer.evaluation.evaluate import evaluate as run_evaluation
 from semedge_trainer.evaluation.request import (
@@ -140,7 +140,9 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
         raise click.UsageError(str(error)) from error
     if request.run is not None:
         need_tensorflow()
-    evaluation = run_evaluation(request)
+    evaluation = run_evaluation(
+        request, lambda frames: progress(frames, "Scoring", total=len(frames))
+    )
     if report is not None:
         from semedge_trainer.evaluation.report import PAGE, write_report
 

@@ -7,9 +7,9 @@ by an entry point of the group `semedge.detectors`; docs/new-detector.md shows h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 
 from semedge.core.errors import SemedgeError, unknown_name
+from semedge.core.plugins import Plugins
 from semedge_trainer.detectors.alad import Alad
 from semedge_trainer.detectors.ali import Ali
 from semedge_trainer.detectors.anogan import Anogan
@@ -56,15 +56,16 @@ DETECTORS: dict[str, type[TrainableDetector]] = {
     )
 }
 
-
 LEARNING = (TrainedDetector, FittedDetector, FrameDetector)
-"""What a detector that a package brings must derive from, or nothing would train it."""
-ENTRY_POINTS = "semedge.detectors"
+"""The ways to learn, one of which every detector has."""
+
+PLUGINS = Plugins("semedge.detectors", "detector", own=DETECTORS)
+"""Detectors that other packages bring."""
 
 
 def known_names() -> list[str]:
     """Names of all detectors, semedge's own first."""
-    return [*DETECTORS, *_entry_points()]
+    return [*DETECTORS, *PLUGINS.names()]
 
 
 def detector_class(name: str) -> type[TrainableDetector]:
@@ -74,15 +75,25 @@ def detector_class(name: str) -> type[TrainableDetector]:
     """
     if name in DETECTORS:
         return DETECTORS[name]
-    brought = _entry_points()
-    if name not in brought:
+    if name not in PLUGINS.names():
         raise unknown_name("There is no detector", name, "there are", sorted(known_names()))
-    return _loaded(brought[name])
+    loaded: type[TrainableDetector] = PLUGINS.load(name, TrainableDetector)
+    if not issubclass(loaded, LEARNING):
+        raise SemedgeError(
+            f"The detector {name} of the package {package_of(name)} would not be trained; let it "
+            f"derive from one of {', '.join(each.__name__ for each in LEARNING)}."
+        )
+    if loaded.name != name:
+        raise SemedgeError(
+            f"The detector {loaded.name} of the package {package_of(name)} has the entry point "
+            f"{name}; give both the same name."
+        )
+    return loaded
 
 
 def package_of(name: str) -> str:
     """Name of the distribution that the detector comes with."""
-    return "semedge" if name in DETECTORS else _distribution(_entry_points()[name])
+    return "semedge" if name in DETECTORS else PLUGINS.package_of(name)
 
 
 def make_detector(
@@ -97,45 +108,3 @@ def make_detector(
         raise unknown_name(f"{name} has no schedule", schedule, "it has", chosen.schedules)
     options = parse_options(chosen.options_class, settings)
     return chosen(options, chosen.schedules[schedule].shortened(steps))
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    """What installed packages bring, by name; a name that is taken is refused."""
-    found: dict[str, EntryPoint] = {}
-    for entry_point in entry_points(group=ENTRY_POINTS):
-        name = entry_point.name
-        if name in DETECTORS or name in found:
-            other = _distribution(found[name]) if name in found else "semedge"
-            raise SemedgeError(
-                f"The package {_distribution(entry_point)} brings a detector {name}, as {other} "
-                "does; rename it or uninstall the package."
-            )
-        found[name] = entry_point
-    return found
-
-
-def _loaded(entry_point: EntryPoint) -> type[TrainableDetector]:
-    package = _distribution(entry_point)
-    try:
-        loaded = entry_point.load()
-    except Exception as error:
-        raise SemedgeError(
-            f"The detector {entry_point.name} of the package {package} cannot be imported "
-            f"({type(error).__name__}: {error}); mend or uninstall the package."
-        ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, LEARNING)):
-        raise SemedgeError(
-            f"{entry_point.value} of the package {package} is none of "
-            f"{', '.join(each.__name__ for each in LEARNING)}; let its entry point "
-            f"{entry_point.name} name a subclass of one."
-        )
-    if loaded.name != entry_point.name:
-        raise SemedgeError(
-            f"The detector {loaded.name} of the package {package} has the entry point "
-            f"{entry_point.name}; give both the same name."
-        )
-    return loaded
-
-
-def _distribution(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist is not None else entry_point.module

@@ -13,7 +13,6 @@ from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
-from semedge_trainer.evaluation.bundle_scorer import cropped
 from semedge_trainer.training.run import Run
 
 BATCH = 50
@@ -54,7 +53,9 @@ class SearchingScorer:
             "seed": run.record.seed,
             "options": dict(run.record.options),
         }
-        self.patch_px = self.stride_px = self.thesis_patch_px = detector.patch_px
+        self.bundle = None
+        self.whole_frames = False
+        self.patch_px = self.stride_px = detector.patch_px
         self.trained_on = run.record.frame_sha256
         self.score_names = tuple(score_names) or detector.searched_scores[:1]
         self._scaling = run.record.scaling
@@ -67,7 +68,7 @@ class SearchingScorer:
         self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, NDArray[np.float32]]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        scaled = scale_patches(grid.cut(cropped(image, grid))[chosen], self._scaling)
+        scaled = scale_patches(grid.cut(grid.crop(image))[chosen], self._scaling)
         return {name: self._score(name, scaled) for name in self.score_names}
 
     def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:

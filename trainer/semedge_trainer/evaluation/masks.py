@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.core.images import list_images, read_gray, read_mask
+from semedge.core.images import list_images, read_image, read_mask
 from semedge.core.information_bar import LowerEdge
 from semedge.inference.bundle import frame_sha256
 
@@ -45,7 +45,7 @@ class MaskedFrame:
 
         Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
         """
-        whole = read_gray(self.image_path)
+        whole = read_image(self.image_path)
         image = self.lower_edge.crop(whole, str(self.image_path))
         mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
         if mask.shape == whole.shape:
@@ -107,7 +107,7 @@ def unseen_normal_frames(
     seen = [
         path.name
         for path in paths
-        if frame_sha256(lower_edge.crop(read_gray(path), str(path))) in trained_on
+        if frame_sha256(lower_edge.crop(read_image(path), str(path))) in trained_on
     ]
     if seen:
         raise RefusedError(

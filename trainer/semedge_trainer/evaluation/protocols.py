@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.inference.grid import PatchGrid
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer, Scores, cropped
+from semedge_trainer.evaluation.scorer import AnyScorer, Scores
 
 Mask = NDArray[np.bool_]
 
+THESIS_PATCH_PX = 32
 THESIS_STRIDE_PX = 16
 THESIS_MOST_NORMAL_PX = 20
 """A patch with more anomalous pixels than this is anomalous."""
@@ -55,8 +56,8 @@ class ThesisProtocol:
     stride_px: int = THESIS_STRIDE_PX
 
     def patch_px(self, scorer: AnyScorer) -> int:
-        """Side of the patches that a scorer is asked for."""
-        return scorer.thesis_patch_px
+        """The scorer's own; the thesis's where the scorer takes whole frames, which have none."""
+        return THESIS_PATCH_PX if scorer.whole_frames else scorer.patch_px
 
     def grid(self, frame_shape: tuple[int, int], patch_px: int) -> PatchGrid:
         """Patches of the frame cut down to whole patches, none snapped to the border.
@@ -75,7 +76,7 @@ class ThesisProtocol:
 
     def labels(self, grid: PatchGrid, mask: Mask) -> Mask:
         """Whether more than 20 mask pixels of a patch are set, shape `(len(grid),)`."""
-        patches = grid.cut(cropped(mask, grid).astype(np.uint8))
+        patches = grid.cut(grid.crop(mask).astype(np.uint8))
         anomalous: Mask = patches.sum(axis=(1, 2, 3)) > THESIS_MOST_NORMAL_PX
         return anomalous
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from semedge.core.errors import SemedgeError
 
@@ -79,6 +79,10 @@ class EvaluationRequest:
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        if self.protocol not in (*get_args(ProtocolChoice), None):
+            raise SemedgeError(
+                f"protocol must be thesis, pixel or both. Received: {self.protocol!r}"
+            )
         by_run, some_patches = self.run is not None, self.patches_measured is not None
         by_thesis = self.protocol_measured == "thesis"
         whole_frames = self.normal_images is not None or self.fields_px is not None

@@ -12,7 +12,6 @@ from semedge.inference.bundle import Bundle
 from semedge_calibration import Calibration
 from semedge_trainer.evaluation.baselines import Baselines
 from semedge_trainer.evaluation.bootstrap import Interval
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.metrics import Metrics, OperatingPoint
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol
@@ -23,6 +22,7 @@ from semedge_trainer.evaluation.scored_frames import (
     measure_scores,
     score_frames,
 )
+from semedge_trainer.evaluation.scorer import AnyScorer
 
 UNDEFINED = "undefined"
 """What is shown where the frames do not determine a metric."""

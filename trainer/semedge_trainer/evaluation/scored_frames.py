@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.evaluation.baselines import Baselines
-from semedge_trainer.evaluation.bundle_scorer import AnyScorer, Scores, cropped
 from semedge_trainer.evaluation.distribution import Distribution
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.metrics import Metrics, measure
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, Mask, PixelProtocol
 from semedge_trainer.evaluation.samples import FrameSamples, frame_samples, pooled
+from semedge_trainer.evaluation.scorer import AnyScorer, Scores
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def score_frames(
                 labels = labels[chosen]
             scores = scorer.score_chosen(image, grid, chosen)
             if baselines is not None:
-                scores |= baselines.scores(grid.cut(cropped(image, grid))[chosen])
+                scores |= baselines.scores(grid.cut(grid.crop(image))[chosen])
             parts = () if subset else tuple(parts_of(grid, mask, fields_px))
             regions = protocol.regions(labels)
             scored[protocol.name].append(

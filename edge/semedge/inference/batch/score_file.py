@@ -8,7 +8,7 @@ from pathlib import Path
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_gray
+from semedge.core.images import read_image
 from semedge.core.information_bar import LowerEdge
 from semedge.core.version import __version__
 from semedge.inference.bundle import Bundle
@@ -93,7 +93,7 @@ class FileScorer(Closing):
     def score(self, path: str) -> FileResult:
         """The file's result; nothing about a file is an error."""
         try:
-            image = self._lower_edge.crop(read_gray(path), path)
+            image = self._lower_edge.crop(read_image(path), path)
             captured_at_s = Path(path).stat().st_mtime
             score_map = self.detector.score(Frame(image, 0, captured_at_s, path))
         except OSError as error:

@@ -26,20 +26,21 @@ SCORES: dict[str, ScoreFunction] = {
     for function in module.SCORES
 }
 
+TENSORS: dict[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(function).parameters) for name, function in SCORES.items()
+}
+"""Names of the tensors that each score is computed from."""
+
 
 def tensors_needed(score_names: Iterable[str]) -> set[str]:
     """Names of the tensors that these scores are computed from."""
-    return {
-        parameter
-        for name in score_names
-        for parameter in inspect.signature(SCORES[name]).parameters
-    }
+    return {tensor for name in score_names for tensor in TENSORS[name]}
 
 
 def weighted_score(weights: Mapping[str, float], tensors: Mapping[str, Tensor]) -> Tensor:
     """Weighted sum of elementary scores, shape `(n,)`."""
     terms = [
-        np.float32(weight) * SCORES[name](**{key: tensors[key] for key in tensors_needed([name])})
+        np.float32(weight) * SCORES[name](*(tensors[tensor] for tensor in TENSORS[name]))
         for name, weight in weights.items()
     ]
     total: Tensor = np.sum(terms, axis=0)

@@ -61,7 +61,7 @@ def unforeseen_6(
     e6_mean: Tensor,
     e6_whitening: Tensor,
 ) -> Tensor:
-    """How far what a student does not foresee of the 6th block is from that of normal texture.
+    """How far what a student does not predict of the 6th block is from that of normal texture.
 
     The whitened features `(positions, k)` less the student's `s6`, and their squared Mahalanobis
     distance as in `texture_6`; `e6_mean` `(k,)` and `e6_whitening` `(k, k)` are of normal texture.
@@ -92,7 +92,7 @@ def feature_residual(w: Tensor, y: Tensor) -> Tensor:
 
 
 def feature_norm(w: Tensor) -> Tensor:
-    """How far they are from normal features' mean, ||w||: a floor that no network needs."""
+    """How far they are from normal features' mean, ||w||: a baseline that needs no network."""
     return l2_distance(w, np.zeros_like(w))
 
 

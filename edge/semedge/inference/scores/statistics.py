@@ -1,4 +1,4 @@
-"""Scores by statistics of normal patches: floors, and what tells more than a residual."""
+"""Scores by statistics of normal patches: baselines, and what separates better than a residual."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tens
 
 
 def mean_gray(x: Tensor) -> Tensor:
-    """Brightness of the patch, in [-1, 1]: a floor."""
+    """Brightness of the patch, in [-1, 1]: a baseline."""
     return x.reshape(len(x), -1).mean(axis=1)
 
 
 def deviation(x: Tensor) -> Tensor:
-    """Standard deviation of the patch's gray values: a floor."""
+    """Standard deviation of the patch's gray values: a baseline."""
     return x.reshape(len(x), -1).std(axis=1)
 
 
@@ -137,12 +137,12 @@ def surprise(statistics: Tensor, means: Tensor, factors: Tensor, log_weights: Te
 
 
 def statistics_surprise(x: Tensor, s_means: Tensor, s_factors: Tensor, s_weights: Tensor) -> Tensor:
-    """How rare the patch's statistics are among normal patches, without any network: a floor."""
+    """How rare the patch's statistics are among normal patches, without any network: a baseline."""
     return surprise(patch_statistics(x), s_means, s_factors, s_weights)
 
 
 def statistics_gaussian(x: Tensor, s_mean: Tensor, s_whitening: Tensor) -> Tensor:
-    """Mahalanobis distance of the patch's statistics from those of normal patches: a floor."""
+    """Mahalanobis distance of the patch's statistics from those of normal patches: a baseline."""
     return mahalanobis_distance(patch_statistics(x), s_mean, s_whitening)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.station.camera_plan import recipe_of
 from semedge.station.config.station import Station, load_station
 from semedge.station.recipe import read_recipe
 
@@ -49,14 +50,12 @@ def _judges(station: Station) -> Iterator[tuple[Table, str]]:
     """For each camera, the table that says how its detector runs, and that detector's digest."""
     if not station.cameras:
         yield ("detector",), _sha256(station.detector.file, station.recipe.file)
-    for name, line in station.cameras.items():
-        own = line.detector
-        files = [each.file for each in (own, line.calibration) if each is not None]
-        recipe = line.recipe or (None if any(files) else station.recipe.file)
-        if own is None:
+    for name, camera in station.cameras.items():
+        recipe = recipe_of(station, camera)
+        if camera.detector is None:
             yield ("detector",), _sha256(station.detector.file, recipe)
         else:
-            yield ("cameras", name, "detector"), _sha256(own.file, recipe)
+            yield ("cameras", name, "detector"), _sha256(camera.detector.file, recipe)
 
 
 def _sha256(detector: Path | None, recipe: Path | None) -> str:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from semedge.core.section import Secret
+from semedge.core.section import Secret, WrittenAs, table_of
 from semedge.sinks.registry import AnySection
-from semedge.station.config.station import LineSection, Station
+from semedge.station.config.sections import NamedCameraSection
+from semedge.station.config.station import Station
 
 HEAD = """\
 # The station file
@@ -30,8 +31,8 @@ def station_reference() -> str:
     parts = [HEAD]
     for name, field in Station.model_fields.items():
         if name not in ("cameras", "sinks"):
-            parts.append(_section(f"[{name}]", _model_of(field.annotation)))
-    parts.append(_section("[cameras.NAME]", LineSection))
+            parts.append(_section(f"[{name}]", table_of(field.annotation)))
+    parts.append(_section("[cameras.NAME]", NamedCameraSection))
     for section in get_args(AnySection):
         kind = get_args(section.model_fields["kind"].annotation)[0]
         parts.append(_section(f'[sinks.NAME] with kind = "{kind}"', section))
@@ -49,7 +50,12 @@ def _section(title: str, model: type[BaseModel]) -> str:
 def _rows(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         meaning = (field.description or "").replace("|", "\\|")
-        yield f"| `{name}` | {_type_name(field.annotation)} | {_default(field)} | {meaning} |"
+        yield f"| `{name}` | {_written_as(field)} | {_default(field)} | {meaning} |"
+
+
+def _written_as(field: FieldInfo) -> str:
+    marks = (mark.type_name for mark in field.metadata if isinstance(mark, WrittenAs))
+    return next(marks, None) or _type_name(field.annotation)
 
 
 def _default(field: FieldInfo) -> str:
@@ -83,13 +89,6 @@ def _type_name(annotation: Any) -> str:
         return "secret" if annotation is Secret else "table"
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     return names.get(annotation.__name__, annotation.__name__.lower())
-
-
-def _model_of(annotation: Any) -> type[BaseModel]:
-    found: type[BaseModel] = next(
-        each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields")
-    )
-    return found
 
 
 if __name__ == "__main__":

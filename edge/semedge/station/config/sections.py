@@ -1,4 +1,4 @@
-"""Tables of the station file about judging, trusting and keeping."""
+"""The tables of the station file that say what to run; the others stand where they are used."""
 
 from __future__ import annotations
 
@@ -6,129 +6,139 @@ from pathlib import Path
 
 from pydantic import Field
 
+from semedge.cameras.settings import TIMEOUT_S, CameraSettings
 from semedge.core.section import Section
-from semedge.decision.defect import DecisionSettings, Levels
-from semedge.decision.drift import DriftSettings
-from semedge.journal.records import KEEP, RetentionSettings
+from semedge.decision.defect import DecisionSettings
+from semedge.decision.health import HealthSettings
+from semedge.journal.records import DEFAULT_JOURNAL
+from semedge.station.challenge import ChallengeSettings
+
+DEFAULT_PICTURES = Path("semedge-pictures")
+"""The folder of pictures, in the working directory, where none is named."""
 
 
-class DecisionSection(Section):
-    """`[decision]`: which frames warn and alarm, and when they are a defect."""
+class StationSection(Section):
+    """`[station]`: what the station is called."""
 
-    alarm: float | None = Field(
+    name: str = Field(
+        default="station", min_length=1, max_length=60, description="Name that events carry."
+    )
+    recipes: Path | None = Field(
+        default=None, description="The folder of the recipes that can be switched to."
+    )
+
+
+class CameraSection(CameraSettings):
+    """`[camera]`: where the frames come from, and what the camera is set to."""
+
+    source: str | None = Field(
         default=None,
-        description="A frame that scores above it alarms; the calibration's threshold where "
-        "absent.",
+        description="A device, a stream's address, a video file, a folder of images, or sim:SEED.",
     )
-    warn: float | None = Field(
-        default=None, description="A frame that scores above it warns; without it, none does."
+    timeout_s: float = Field(
+        default=TIMEOUT_S,
+        gt=0,
+        description="Longest time without a frame before the camera counts as stalled.",
     )
-    frames_above: int = Field(
-        default=1, ge=1, le=1000, description="So many of the last `of_frames` frames are a defect."
-    )
-    of_frames: int = Field(
-        default=1, ge=1, le=1000, description="Frames that are looked at for `frames_above`."
-    )
-    end_after_frames: int = Field(
-        default=1,
-        ge=0,
-        le=100_000,
-        description="Normal frames in a row that end a defect; with 0 every frame is by itself.",
-    )
-    cool_down_s: float = Field(
-        default=0.0,
-        ge=0,
-        le=86_400,
-        description="After a defect's end, time in which no further one of its level is told.",
-    )
-    update_every_s: float = Field(
-        default=5.0,
-        ge=0,
-        le=86_400,
-        description="Shortest time between two updates of a defect whose score grows.",
+    loop: bool = Field(
+        default=False, description="Start a folder or a video file again at its end, for trials."
     )
 
-    def settings(self) -> DecisionSettings:
-        """When frames above a level are a defect."""
-        return DecisionSettings(
-            frames_above=self.frames_above,
-            of_frames=self.of_frames,
-            end_after_frames=self.end_after_frames,
-            cool_down_s=self.cool_down_s,
-            update_every_s=self.update_every_s,
+    @property
+    def settings(self) -> CameraSettings:
+        """What the camera is set to, without where it is."""
+        return CameraSettings(
+            **{
+                name: getattr(self, name)
+                for name in CameraSettings.model_fields
+                if name in self.model_fields_set
+            }
         )
 
-    def levels(self, threshold: float) -> Levels:
-        """The levels, where the calibration says `threshold`."""
-        return Levels(threshold if self.alarm is None else self.alarm, self.warn)
 
+class RecipeSection(Section):
+    """`[recipe]`: what stands for detector, calibration and decision."""
 
-class ChallengeSection(Section):
-    """`[challenge]`: samples that a camera must judge rightly before it is trusted."""
-
-    golden: Path | None = Field(default=None, description="Folder of good samples.")
-    defects: Path | None = Field(default=None, description="Folder of bad samples.")
-    most_golden_alarms: int = Field(
-        default=0, ge=0, description="Good samples that may alarm all the same."
-    )
-    least_found: float = Field(
-        default=1.0, ge=0, le=1, description="Share of the bad samples that must alarm."
+    file: Path | None = Field(
+        default=None,
+        description="A recipe that `semedge recipe make` wrote, instead of detector and "
+        "calibration.",
     )
 
 
-class DriftSection(Section):
-    """`[drift]`: when the scores are no longer those of the calibration."""
+class DetectorSection(Section):
+    """`[detector]`: what scores the frames."""
 
-    window_frames: int = Field(
-        default=1000, ge=50, le=1_000_000, description="Frames that are tested together."
+    file: Path | None = Field(
+        default=None,
+        description="The detector bundle, as `semedge export` wrote it; the demo detector where "
+        "absent.",
     )
-    significance: float = Field(
-        default=1e-4,
+    stride_px: int | None = Field(
+        default=None, ge=1, description="Distance between patches; the bundle's own where absent."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="Threads that score patches; the usable cores where absent."
+    )
+
+
+class CalibrationSection(Section):
+    """`[calibration]`: from which score on a frame is not normal."""
+
+    file: Path | None = Field(
+        default=None,
+        description="The calibration, as `semedge calibrate` wrote it for this detector.",
+    )
+
+
+class NamedCameraSection(CameraSection):
+    """`[cameras.NAME]`: one of several; timeout, loop and tables are the station's where absent."""
+
+    recipe: Path | None = Field(default=None, description="As `recipe.file`, for this camera.")
+    detector: DetectorSection | None = Field(
+        default=None, description="As `[detector]`, for this camera."
+    )
+    calibration: CalibrationSection | None = Field(
+        default=None, description="As `[calibration]`, for this camera."
+    )
+    decision: DecisionSettings | None = Field(
+        default=None, description="As `[decision]`, for this camera."
+    )
+    health: HealthSettings | None = Field(
+        default=None, description="As `[health]`, for this camera."
+    )
+    challenge: ChallengeSettings | None = Field(
+        default=None, description="As `[challenge]`, for this camera."
+    )
+
+
+class JournalSection(Section):
+    """`[journal]`: where events are stored."""
+
+    file: Path | None = Field(
+        default=None,
+        description="The SQLite file of events and their deliveries; `semedge watch` makes "
+        f"./{DEFAULT_JOURNAL} where absent.",
+    )
+    pictures: Path | None = Field(
+        default=None,
+        description="The folder of the frames that raised alerts, and of their heat maps; "
+        f"`semedge watch` makes ./{DEFAULT_PICTURES} where absent.",
+    )
+
+
+class WatchSection(Section):
+    """`[watch]`: when to stop, and when to judge."""
+
+    max_frames: int | None = Field(
+        default=None, ge=1, description="Stop after so many inspected frames."
+    )
+    stop_after_stalled_s: float | None = Field(
+        default=None,
         gt=0,
-        lt=0.01,
-        description="Probability at most that frames of unchanged material are called drift.",
+        description="Give up on a camera that is silent so long; never where absent.",
     )
-
-    def settings(self) -> DriftSettings:
-        """When a difference is called drift."""
-        return DriftSettings(self.window_frames, self.significance)
-
-
-class RetentionSection(Section):
-    """`[retention]`: what is kept, and for how long."""
-
-    pictures_days: float = Field(
-        default=KEEP.pictures_days, gt=0, le=36_500, description="Age at which pictures go."
+    require_check: bool = Field(
+        default=False,
+        description="Judge only once `semedge check` was passed with the active setup.",
     )
-    scores_days: float = Field(
-        default=KEEP.scores_days, gt=0, le=36_500, description="Age at which scores go."
-    )
-    events_days: float = Field(
-        default=KEEP.events_days,
-        gt=0,
-        le=36_500,
-        description="Age at which events go, once every sink has taken them.",
-    )
-    most_bytes: int = Field(
-        default=KEEP.most_bytes,
-        ge=1_000_000,
-        description="Size of pictures and journal together, beyond which the oldest pictures go, "
-        "then the oldest scores, then the oldest delivered events.",
-    )
-    least_free_bytes: int = Field(
-        default=KEEP.least_free_bytes,
-        ge=0,
-        description="Room on the disk below which no picture is written, and below a quarter of "
-        "it no score; events always are.",
-    )
-    scores_every_s: float = Field(
-        default=KEEP.scores_every_s,
-        ge=0,
-        le=86_400,
-        description="One score is kept, the largest, for the frames of so many seconds; with 0 "
-        "that of every frame.",
-    )
-
-    def settings(self) -> RetentionSettings:
-        """What is kept."""
-        return RetentionSettings(**self.model_dump())

@@ -1,4 +1,4 @@
-"""A line's frames: the camera at hand, waited for through its stalls, and what it lost."""
+"""A camera's frames: waited for through its stalls, and counted where they are lost."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from semedge.core.frame import Frame
 logger = logging.getLogger(__name__)
 
 REMIND_EVERY_S = 60.0
-"""Time between two lines that say that a camera is still silent."""
+"""Time between two messages that a camera still gives no frame."""
 
 SHORTEST_RETRY_S = 0.5
 """Pause where a stalled camera fails at once, so that the loop does not spin."""
 
 
-class Intake:
+class FrameSource:
     """Gives one frame after the other, from one camera after the other.
 
     Parameters
     ----------
     stop_after_stalled_s
-        A live camera that is silent so long ends the inspection; None for never.
-    silent
-        Told at each stall why no frame comes, and whether people should be told now.
+        A live camera that gives no frame for so long ends the inspection; None for never.
+    on_stall
+        Called at each stall with the reason, and whether it is to be logged now.
     """
 
     def __init__(
-        self, stop_after_stalled_s: float | None, silent: Callable[[str, bool], None]
+        self, stop_after_stalled_s: float | None, on_stall: Callable[[str, bool], None]
     ) -> None:
         self._stop_after_stalled_s = stop_after_stalled_s
-        self._silent = silent
+        self._on_stall = on_stall
         self._stopping = threading.Event()
         self._camera: Camera | None = None
         self._closed_skipped = self._closed_lost = 0
-        self._turned_s = time.monotonic()
+        self._iteration_began_s = time.monotonic()
 
     @property
     def stopped(self) -> bool:
@@ -48,9 +48,9 @@ class Intake:
         return self._stopping.is_set()
 
     @property
-    def turn_s(self) -> float:
-        """How long ago the loop asked for a frame, or went on to another camera."""
-        return time.monotonic() - self._turned_s
+    def iteration_s(self) -> float:
+        """Time since the loop requested a frame, or another camera."""
+        return time.monotonic() - self._iteration_began_s
 
     @property
     def skipped(self) -> int:
@@ -64,16 +64,16 @@ class Intake:
         camera = self._camera
         return self._closed_lost + (0 if camera is None else camera.lost)
 
-    def turn(self) -> None:
-        """Note that the loop goes on."""
-        self._turned_s = time.monotonic()
+    def begin_iteration(self) -> None:
+        """Note that the loop makes progress."""
+        self._iteration_began_s = time.monotonic()
 
     def wait(self, pause_s: float) -> None:
-        """Pause, unless it is stopped meanwhile."""
+        """Pause, or less where it is stopped meanwhile."""
         self._stopping.wait(pause_s)
 
     @contextmanager
-    def taking(self, camera: Camera) -> Iterator[Camera]:
+    def opened(self, camera: Camera) -> Iterator[Camera]:
         """Take frames from this camera, and close it at the end."""
         with camera:
             self._camera = camera
@@ -88,46 +88,46 @@ class Intake:
         """The camera's next frame, waited for through stalls; None where there will be none."""
         camera = self._camera
         assert camera is not None
-        asked_s = time.monotonic()
-        said_s: float | None = None
+        begun_s = time.monotonic()
+        logged_s: float | None = None
         while not self._stopping.is_set():
-            self.turn()
-            tried_s = self._turned_s
+            self.begin_iteration()
+            tried_s = self._iteration_began_s
             try:
                 frame = next(camera, None)
             except CameraStalledError as error:
-                self._give_up(camera, error, time.monotonic() - asked_s)
-                say_it = said_s is None or time.monotonic() - said_s > REMIND_EVERY_S
-                self._silent(str(error), say_it)
-                said_s = time.monotonic() if say_it else said_s
+                self._give_up(camera, error, time.monotonic() - begun_s)
+                log_it = logged_s is None or time.monotonic() - logged_s > REMIND_EVERY_S
+                self._on_stall(str(error), log_it)
+                logged_s = time.monotonic() if log_it else logged_s
                 self._stopping.wait(SHORTEST_RETRY_S - (time.monotonic() - tried_s))
                 continue
-            if frame is not None and said_s is not None:
+            if frame is not None and logged_s is not None:
                 logger.info(
-                    f"Inspecting again, after {time.monotonic() - asked_s:.1f} s.",
+                    f"Inspecting again, after {time.monotonic() - begun_s:.1f} s.",
                     extra={"event": "inspecting-again"},
                 )
             return frame
         return None
 
     def stop(self) -> None:
-        """Want no further frame; callable from any thread."""
+        """Give no further frame; callable from any thread."""
         self._stopping.set()
         self.close()
 
     def close(self) -> None:
-        """Close the camera at hand; callable from any thread."""
+        """Close the current camera; callable from any thread."""
         camera = self._camera
         if camera is not None:
             # Closing may wait for a driver; whoever stops or switches does not.
             threading.Thread(target=camera.close, name="camera-close", daemon=True).start()
 
-    def _give_up(self, camera: Camera, error: CameraStalledError, silent_s: float) -> None:
+    def _give_up(self, camera: Camera, error: CameraStalledError, stalled_s: float) -> None:
         limit_s = self._stop_after_stalled_s
         if not camera.live:
             raise error
-        if limit_s is not None and silent_s >= limit_s:
+        if limit_s is not None and stalled_s >= limit_s:
             raise SemedgeError(
-                f"The camera {camera.source} gave no frame for {silent_s:.1f} s, and the "
+                f"The camera {camera.source} gave no frame for {stalled_s:.1f} s, and the "
                 f"limit is {limit_s:g} s; check the camera and its cable."
             ) from error

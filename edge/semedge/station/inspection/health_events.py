@@ -1,4 +1,4 @@
-"""What is told of a camera's health: each problem's start and end, and why nothing is inspected."""
+"""Events of a camera's health: the start and the end of each problem."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from semedge.core.frame import Frame
 from semedge.decision.health import CameraHealth, HealthChange, HealthSettings, Problem
 from semedge.station.camera_setup import Setup
-from semedge.station.recorder import Happening, Recorder
+from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge_calibration import Appearance
 
 
-class HealthTeller:
-    """Tells of the health of one camera.
+class HealthReporter:
+    """Reports the health of one camera.
 
     Parameters
     ----------
@@ -21,22 +21,31 @@ class HealthTeller:
         Takes the events.
     camera
         Name of the camera.
+
+    Attributes
+    ----------
+    is_fit
+        Whether the last picture could be inspected.
+    unfit_frames
+        Frames so far whose pictures could not.
     """
 
-    def __init__(self, recorder: Recorder, camera: str) -> None:
+    def __init__(self, recorder: EventRecorder, camera: str) -> None:
+        self.is_fit = True
+        self.unfit_frames = 0
         self._recorder = recorder
         self._camera = camera
         self._health: CameraHealth | None = None
-        self._held_against: tuple[HealthSettings, Appearance, bool] | None = None
-        self._happenings: dict[Problem, Happening] = {}
+        self._reference: tuple[HealthSettings, Appearance, bool] | None = None
+        self._ongoing: dict[Problem, OngoingEvent] = {}
 
     def begin(self, setup: Setup, *, live: bool) -> None:
-        """Hold the pictures from now on against those that this setup is for."""
-        held_against = (setup.health, setup.calibration.appearance, live)
-        if self._health is not None and held_against == self._held_against:
+        """Compare the pictures from now on with those that this setup is for."""
+        reference = (setup.health, setup.calibration.appearance, live)
+        if self._health is not None and reference == self._reference:
             return
-        self.close("What the pictures are held against has changed")
-        self._held_against = held_against
+        self.close("What the pictures are compared with has changed")
+        self._reference = reference
         training = setup.detector.bundle.manifest.training
         self._health = CameraHealth(
             setup.health,
@@ -49,31 +58,33 @@ class HealthTeller:
         """Why the frame is not to be inspected; empty where it is."""
         assert self._health is not None
         seen = self._health.observe(frame, time.monotonic())
-        self._tell(seen.changes)
+        self._report(seen.changes)
+        self.is_fit = not seen.reason
+        self.unfit_frames += not self.is_fit
         return seen.reason
 
-    def silent(self, reason: str) -> None:
-        """Tell that no frame came in time."""
+    def no_frame(self, reason: str) -> None:
+        """Report that no frame came in time."""
         if self._health is not None:
-            self._tell(self._health.silent(reason, time.monotonic()))
+            self._report(self._health.no_frame(reason, time.monotonic()))
 
     def close(self, why: str) -> None:
-        """End what lasts, because no frame will tell of its end."""
+        """End every problem, because no frame will show its end."""
         if self._health is not None:
-            self._tell(self._health.close(why, time.monotonic()))
+            self._report(self._health.close(why, time.monotonic()))
             self._health = None
 
-    def _tell(self, changes: Iterable[HealthChange]) -> None:
+    def _report(self, changes: Iterable[HealthChange]) -> None:
         for change in changes:
             if change.phase == "end":
-                self._happenings.pop(change.problem).end(change.message, **change.details)
+                self._ongoing.pop(change.problem).end(change.message, **change.details)
                 continue
-            happening = Happening(
+            ongoing = OngoingEvent(
                 self._recorder,
                 "health",
                 change.problem,
                 self._camera,
-                "alarm" if change.spoils else "warn",
+                "alarm" if change.blocks_inspection else "warn",
             )
-            self._happenings[change.problem] = happening
-            happening.start(change.message, **change.details)
+            self._ongoing[change.problem] = ongoing
+            ongoing.start(change.message, **change.details)

@@ -1,14 +1,12 @@
-"""What ends an inspection, or keeps it from judging."""
+"""What ends an inspection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semedge.decision.drift import DriftSettings
-
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """When an inspection ends by itself.
 
     Attributes
@@ -16,14 +14,8 @@ class Limits:
     max_frames
         After so many inspected frames; None for no limit.
     stop_after_stalled_s
-        When a live camera is silent so long; None for never.
-    require_check
-        Whether a camera judges only once its challenge set was passed with what is in force.
-    drift
-        When a difference from the calibration is called drift.
+        Once a live camera has given no frame for so long; None for never.
     """
 
     max_frames: int | None = None
     stop_after_stalled_s: float | None = None
-    require_check: bool = False
-    drift: DriftSettings = DriftSettings()  # noqa: RUF009

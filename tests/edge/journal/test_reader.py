@@ -16,8 +16,9 @@ from events import EVENT
 
 from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_seconds
-from semedge.journal.history import COLUMNS, SUBJECTS, History, Question, parse_time
 from semedge.journal.journal import Journal
+from semedge.journal.query import COLUMNS, SUBJECTS, Query, parse_time
+from semedge.journal.reader import JournalReader
 from semedge.journal.records import ScoreRow
 
 START_S = 1_700_000_000.0
@@ -55,46 +56,46 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("question", "numbers"),
+    ("query", "numbers"),
     [
-        (Question(), [1, 2, 3]),
-        (Question(camera="left"), [1, 3]),
-        (Question(kind="defect"), [1, 2]),
-        (Question(level="alarm"), [2]),
-        (Question(phase="end"), []),
-        (Question(most=2), [2, 3]),
-        (Question(since=parse_time("2023-11-14T22:14:20Z")), [2, 3]),
-        (Question(until=parse_time("2023-11-14T22:14:20+00:00")), [1]),
-        (Question(kind="defect", camera="left", most=1), [1]),
+        (Query(), [1, 2, 3]),
+        (Query(camera="left"), [1, 3]),
+        (Query(kind="defect"), [1, 2]),
+        (Query(level="alarm"), [2]),
+        (Query(phase="end"), []),
+        (Query(limit=2), [2, 3]),
+        (Query(since=parse_time("2023-11-14T22:14:20Z")), [2, 3]),
+        (Query(until=parse_time("2023-11-14T22:14:20+00:00")), [1]),
+        (Query(kind="defect", camera="left", limit=1), [1]),
     ],
 )
-def test_events_are_found(path: Path, question: Question, numbers: list[int]) -> None:
-    with History(path) as history:
-        assert [row["number"] for row in history.rows(question)] == numbers
-        assert [row["number"] for row in history.documents(question)] == numbers
+def test_events_are_found(path: Path, query: Query, numbers: list[int]) -> None:
+    with JournalReader(path) as history:
+        assert [row["number"] for row in history.rows(query)] == numbers
+        assert [row["number"] for row in history.documents(query)] == numbers
 
 
 def test_rows_have_their_columns(path: Path) -> None:
-    with History(path) as history:
+    with JournalReader(path) as history:
         for subject in SUBJECTS:
-            for row in history.rows(Question(subject)):
+            for row in history.rows(Query(subject)):
                 assert tuple(row) == COLUMNS[subject]
-        (first, *_) = history.rows(Question())
+        (first, *_) = history.rows(Query())
         assert (first["acknowledged_by"], first["frame_score"]) == ("page", 3.5)
-        scores = list(history.rows(Question("scores", camera="left")))
+        scores = list(history.rows(Query("scores", camera="left")))
         assert [row["score"] for row in scores] == [0.0, 0.1, 0.2, 0.3]
-        assert [row["level"] for row in history.rows(Question("scores", level="warn"))] == ["warn"]
-        (audit,) = history.documents(Question("audit"))
+        assert [row["level"] for row in history.rows(Query("scores", level="warn"))] == ["warn"]
+        (audit,) = history.documents(Query("audit"))
         assert audit["after"] == {"alarm": 3.0}
-        assert len(list(history.rows(Question("deliveries", kind="defect")))) == 2
+        assert len(list(history.rows(Query("deliveries", kind="defect")))) == 2
         with pytest.raises(SemedgeError, match="The scores have no kind; leave it out"):
-            list(history.rows(Question("scores", kind="defect")))
+            list(history.rows(Query("scores", kind="defect")))
 
 
 def test_a_journal_can_be_read_while_it_is_written_to(path: Path) -> None:
-    with Journal(path) as journal, History(path) as history:
+    with Journal(path) as journal, JournalReader(path) as history:
         journal.add_event(replace(EVENT, event_id=uuid.uuid4().hex), [])
-        assert len(list(history.rows(Question()))) == 4
+        assert len(list(history.rows(Query()))) == 4
 
 
 @pytest.mark.parametrize("text", ["yesterday", "12x", "2026-13-01", "", "1e9d", "99999999999d"])

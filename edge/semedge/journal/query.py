@@ -1,24 +1,19 @@
-"""What happened: queries of a journal, also of one that a watch is writing to."""
+"""What can be asked of a journal, and the SQL for it."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_text
-from semedge.journal.database import Database
 
 Subject = Literal["events", "scores", "audit", "deliveries", "runs"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
-LOT_ROWS = 1000
 AGES_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 COLUMNS: dict[Subject, tuple[str, ...]] = {
@@ -84,8 +79,8 @@ CONDITIONS: dict[Subject, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class Question:
-    """What of the history is wanted; None for whatever it is.
+class Query:
+    """Which rows are wanted; None where a field may be anything.
 
     Attributes
     ----------
@@ -95,8 +90,8 @@ class Question:
         Times as `utc_text` writes them; the first counts in, the second does not.
     camera, kind, level, phase
         Only those rows, where the subject has such a column.
-    most
-        At most so many, the newest; None for all.
+    limit
+        At most this many, the newest; None for all.
     """
 
     subject: Subject = "events"
@@ -106,62 +101,34 @@ class Question:
     kind: str | None = None
     level: str | None = None
     phase: str | None = None
-    most: int | None = None
+    limit: int | None = None
 
 
-class History(Database):
-    """A journal that is only read.
+def rows_query(query: Query) -> tuple[str, list[Any]]:
+    """SQL for rows of `COLUMNS`, oldest first, and the values of its parameters."""
+    where, values = _conditions(query)
+    columns = [
+        f"json_extract(document, '$.{name}') AS {name}"
+        if query.subject == "events" and name in FROM_THE_DOCUMENT
+        else name
+        for name in COLUMNS[query.subject]
+    ]
+    return (
+        f"SELECT {', '.join(COLUMNS[query.subject])} FROM (SELECT {', '.join(columns)},"
+        f" {ORDER[query.subject]} AS place FROM {TABLES[query.subject]} WHERE {where}"
+        " ORDER BY place DESC LIMIT ?) ORDER BY place",
+        [*values, _limit(query)],
+    )
 
-    Parameters
-    ----------
-    path
-        The journal.
-    """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, read_only=True)
-
-    def rows(self, question: Question) -> Iterator[dict[str, Any]]:
-        """Rows by the names of `COLUMNS`, oldest first, read in lots."""
-        where, values = _conditions(question)
-        columns = [
-            f"json_extract(document, '$.{name}') AS {name}"
-            if question.subject == "events" and name in FROM_THE_DOCUMENT
-            else name
-            for name in COLUMNS[question.subject]
-        ]
-        limit = -1 if question.most is None else question.most
-        query = (
-            f"SELECT {', '.join(COLUMNS[question.subject])} FROM (SELECT {', '.join(columns)},"
-            f" {ORDER[question.subject]} AS place FROM {TABLES[question.subject]} WHERE {where}"
-            " ORDER BY place DESC LIMIT ?) ORDER BY place"
-        )
-        with self.reading() as connection:
-            cursor = connection.execute(query, (*values, limit))
-            while lot := cursor.fetchmany(LOT_ROWS):
-                for row in lot:
-                    yield dict(zip(COLUMNS[question.subject], row, strict=True))
-
-    def documents(self, question: Question) -> Iterator[dict[str, Any]]:
-        """The rows as JSON documents: events as every sink sends them."""
-        if question.subject != "events":
-            for row in self.rows(question):
-                if question.subject == "audit":
-                    row |= {name: json.loads(row[name]) for name in ("before", "after")}
-                yield row
-            return
-        where, values = _conditions(question)
-        limit = -1 if question.most is None else question.most
-        query = (
-            "SELECT document, acknowledged_at, acknowledged_by FROM (SELECT * FROM"
-            f" {TABLES['events']} WHERE {where} ORDER BY number DESC LIMIT ?) ORDER BY number"
-        )
-        with self.reading() as connection:
-            cursor = connection.execute(query, (*values, limit))
-            while lot := cursor.fetchmany(LOT_ROWS):
-                for document, at, who in lot:
-                    known = {"acknowledged_at": at, "acknowledged_by": who}
-                    yield json.loads(document) | known
+def event_documents_query(query: Query) -> tuple[str, list[Any]]:
+    """SQL for events' documents, `acknowledged_at` and `acknowledged_by`, oldest first."""
+    where, values = _conditions(query)
+    return (
+        "SELECT document, acknowledged_at, acknowledged_by FROM (SELECT * FROM"
+        f" {TABLES['events']} WHERE {where} ORDER BY number DESC LIMIT ?) ORDER BY number",
+        [*values, _limit(query)],
+    )
 
 
 def parse_time(text: str) -> str:
@@ -182,20 +149,24 @@ def parse_time(text: str) -> str:
         ) from error
 
 
-def _conditions(question: Question) -> tuple[str, list[Any]]:
+def _limit(query: Query) -> int:
+    return -1 if query.limit is None else query.limit
+
+
+def _conditions(query: Query) -> tuple[str, list[Any]]:
     parts, values = ["1"], []
-    time_column = TIMES[question.subject]
-    for operator, text in ((">=", question.since), ("<", question.until)):
+    time_column = TIMES[query.subject]
+    for operator, text in ((">=", query.since), ("<", query.until)):
         if text is not None:
             parts.append(f"{time_column} {operator} ?")
             values.append(text)
     for name in ("camera", "kind", "level", "phase"):
-        value = getattr(question, name)
+        value = getattr(query, name)
         if value is None:
             continue
-        if name not in CONDITIONS[question.subject]:
+        if name not in CONDITIONS[query.subject]:
             raise SemedgeError(
-                f"The {question.subject} have no {name}; leave it out, or ask for events."
+                f"The {query.subject} have no {name}; leave it out, or ask for events."
             )
         parts.append(f"{name} = ?")
         values.append(value)

@@ -17,13 +17,15 @@ from scripted import Collector, ScriptedCamera
 
 from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
-from semedge.decision.defect import Levels
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
+from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.sections import DecisionSection
-from semedge.station.control import Plan
-from semedge.station.load import LineChoice, load_lines
+from semedge.station.config.sections import DetectorSection
+from semedge.station.control import StationPlan
+from semedge.station.load import load_cameras
 from semedge.station.watch import Watch, WatchSettings
+from semedge_calibration import Calibration
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
@@ -44,15 +46,15 @@ class Station:
     """Everything that a watch needs but its frames."""
 
     folder: Path
-    choice: LineChoice
+    planned: CameraPlan
     collector: Collector = field(default_factory=Collector)
 
-    def watch(self, journal: Journal, *script: object, again: Callable | None = None) -> Watch:
-        choice = replace(self.choice, camera=Scripted("script", script=script))
-        plan = Plan({"left": choice}, self.folder, again)
-        lines = load_lines([choice])
+    def watch(self, journal: Journal, *script: object, reload: Callable | None = None) -> Watch:
+        planned = replace(self.planned, camera=Scripted("script", script=script))
+        plan = StationPlan({"left": planned}, self.folder, reload)
+        cameras = load_cameras([planned])
         settings = WatchSettings(self.folder / "pictures")
-        return Watch(lines, journal, [self.collector], settings, plan)
+        return Watch(cameras, journal, [self.collector], settings, plan)
 
     @property
     def journal_file(self) -> Path:
@@ -68,10 +70,14 @@ class Station:
 
 @pytest.fixture
 def station(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Station:
-    choice = LineChoice(
-        "left", SourceChoice("script"), tiny_file, calibration_file, DecisionSection(), workers=1
+    planned = CameraPlan(
+        "left",
+        SourceChoice("script"),
+        DetectorSection(file=tiny_file, workers=1),
+        calibration_file,
+        DecisionSettings(),
     )
-    return Station(tmp_path, choice)
+    return Station(tmp_path, planned)
 
 
 def defects(station: Station) -> list[tuple[int | None, str]]:
@@ -84,16 +90,27 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
         watch.control.set_levels("left", Levels(1e6), "page")
         return FILMED
 
+    threshold = Calibration.from_json(station.planned.calibration.read_text()).threshold
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal, FILMED, NORMAL, move, NORMAL)
-        threshold = watch.state.snapshot().cameras["left"].in_force.levels.alarm
         watch.run()
-        assert watch.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
+        assert watch.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
         assert defects(station) == [(0, "start"), (0, "end")]
         again = station.watch(journal, FILMED, NORMAL)
         assert again.run().counters.alerts == 0
-        assert again.state.snapshot().cameras["left"].in_force.levels == Levels(1e6)
-        # Who asks for the file's own levels again forgets that they were moved.
+        assert again.state.snapshot().cameras["left"].active_setup.levels == Levels(1e6)
+        # As version 0.1.0 stored it: the levels stand beside the rest of the decision.
+        stored = journal.setting("left", "switched")
+        assert stored is not None
+        assert stored["asked"]["alarm"] == threshold
+        assert stored["asked"]["decision"] == {
+            "frames_above": 1,
+            "of_frames": 1,
+            "end_after_frames": 1,
+            "cool_down_s": 0.0,
+            "update_every_s": 5.0,
+        }
+        # Who asks for the file's own levels again deletes the override.
         again.control.set_levels("left", Levels(threshold), "page")
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
     ((who, camera, action, before, after), _) = station.rows(
@@ -102,19 +119,19 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
     assert (who, camera, action) == ("page", "left", "levels")
     assert json.loads(before)["alarm"] == threshold
     assert json.loads(after)["alarm"] == 1e6
-    told = [event for event in station.collector.events if event.kind == "recipe"]
-    assert [event.code for event in told] == ["levels-changed", "levels-changed"]
-    assert "page changed what left is judged by: alarm" in told[0].message
+    reported = [event for event in station.collector.events if event.kind == "recipe"]
+    assert [event.code for event in reported] == ["levels-changed", "levels-changed"]
+    assert "page changed the setup of left: alarm" in reported[0].message
     assert station.rows("SELECT threshold FROM runs")[:2] == [(threshold,), (1e6,)]
 
 
-def test_what_was_set_gives_way_when_the_station_file_asks_for_something_new(
+def test_an_override_gives_way_when_the_station_file_asks_for_something_new(
     station: Station,
 ) -> None:
     with Journal(station.journal_file) as journal:
         watch = station.watch(journal)
         watch.control.set_levels("left", Levels(1e6), "page")
-        station.choice = replace(station.choice, decision=DecisionSection(alarm=20.0))
+        station.planned = replace(station.planned, decision=DecisionSettings(alarm=20.0))
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
 
 
@@ -134,11 +151,11 @@ def test_a_recipe_is_switched_to_without_losing_a_frame(station: Station) -> Non
         assert summary.counters.frames_lost == 0
         # The defect that went on ends with what it was judged by.
         assert defects(station) == [(1, "start"), (1, "end")]
-        in_force = watch.state.snapshot().cameras["left"].in_force
-        assert (in_force.recipe, in_force.recipe_version) == ("strict", 1)
+        active_setup = watch.state.snapshot().cameras["left"].active_setup
+        assert (active_setup.recipe, active_setup.recipe_version) == ("strict", 1)
         again = station.watch(journal, FILMED)
         again.run()
-        assert again.state.snapshot().cameras["left"].in_force == in_force
+        assert again.state.snapshot().cameras["left"].active_setup == active_setup
     assert station.rows("SELECT who, action FROM audit") == [("mqtt", "recipe")]
     assert [row[0] for row in station.rows("SELECT recipe_sha256 IS NULL FROM runs")] == [
         1,
@@ -155,12 +172,12 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     gone = station.folder / "gone.recipe"
 
     def switch() -> NDArray:
-        for path, said in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
-            with pytest.raises(SemedgeError, match=said):
+        for path, reason in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
+            with pytest.raises(SemedgeError, match=reason):
                 watch.control.switch_recipe("left", path, "page")
-        with pytest.raises(SemedgeError, match="There is no camera 'right'; this station has left"):
+        with pytest.raises(SemedgeError, match=r"'right'.* left"):
             watch.control.switch_recipe("right", bad, "page")
-        with pytest.raises(SemedgeError, match="There is no event"):
+        with pytest.raises(SemedgeError, match="0" * 32):
             watch.control.acknowledge("0" * 32, "page")
         with pytest.raises(SemedgeError, match="no station file to read again"):
             watch.control.reload("page")
@@ -172,7 +189,7 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     assert station.rows("SELECT count(*) FROM audit") == [(0,)]
 
 
-def test_a_recipe_that_changed_since_is_not_taken_up_again(
+def test_an_override_by_a_recipe_that_changed_since_is_not_applied(
     station: Station, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
@@ -180,7 +197,7 @@ def test_a_recipe_that_changed_since_is_not_taken_up_again(
         station.watch(journal).control.switch_recipe("left", path, "page")
         make_recipe(path, decision={"alarm": 2e6})
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
-    assert "is not taken up again" in capsys.readouterr().err
+    assert "has changed since it was switched to" in capsys.readouterr().err
 
 
 def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> None:
@@ -199,13 +216,13 @@ def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> N
 
     scripts = [(NORMAL, switch), (FILMED, NORMAL)]
     with Journal(station.journal_file) as journal:
-        choice = replace(station.choice, camera=Particular("script"))
-        lines = load_lines([choice])
+        planned = replace(station.planned, camera=Particular("script"))
+        cameras = load_cameras([planned])
         settings = WatchSettings(station.folder / "pictures")
-        plan = Plan({"left": choice})
-        watch = Watch(lines, journal, [station.collector], settings, plan)
+        plan = StationPlan({"left": planned})
+        watch = Watch(cameras, journal, [station.collector], settings, plan)
         assert watch.run().counters.frames_inspected == 4
-        assert watch.state.snapshot().cameras["left"].in_force.recipe is None
+        assert watch.state.snapshot().cameras["left"].active_setup.recipe is None
     codes = [event.code for event in station.collector.events if event.kind == "recipe"]
     assert codes == ["recipe-changed", "refused"]
     assert defects(station) == [(0, "start"), (0, "end")]
@@ -219,13 +236,13 @@ def test_the_station_file_is_read_again(station: Station) -> None:
         return FILMED
 
     with Journal(station.journal_file) as journal:
-        watch = station.watch(journal, NORMAL, reload, reload, again=lambda: plans[0])
-        choice = watch.control._plan.choices["left"]
-        plans.append(Plan({"left": replace(choice, decision=DecisionSection(alarm=1e6))}))
-        plans[0] = replace(plans[0], again=lambda: plans[0])
+        watch = station.watch(journal, NORMAL, reload, reload, reload=lambda: plans[0])
+        planned = watch.control._plan.cameras["left"]
+        plans.append(StationPlan({"left": replace(planned, decision=DecisionSettings(alarm=1e6))}))
+        plans[0] = replace(plans[0], reload=lambda: plans[0])
         assert watch.run().counters.alerts == 0
     assert station.rows("SELECT who, action FROM audit") == [("SIGHUP", "reload")]
     with Journal(station.journal_file) as journal:
-        watch = station.watch(journal, again=lambda: Plan({"right": choice}))
-        with pytest.raises(SemedgeError, match="names the cameras right, and left are watched"):
+        watch = station.watch(journal, reload=lambda: StationPlan({"right": planned}))
+        with pytest.raises(SemedgeError, match=r"right.* left"):
             watch.control.reload("SIGHUP")

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semedge.core.event import Region
-from semedge.inference.detector import ScoreMap
 from semedge.inference.grid import PatchGrid
-from semedge.inference.regions import covered_pixels, find_regions
+from semedge.inference.score_map import ScoreMap
 
 
 def score_map(rows: list[list[float]], stride_px: int = 8) -> ScoreMap:
@@ -33,11 +32,11 @@ def score_map(rows: list[list[float]], stride_px: int = 8) -> ScoreMap:
     ],
 )
 def test_regions_of_patches_side_by_side(rows: list, expected: list[Region]) -> None:
-    assert find_regions(score_map(rows), 2.0) == tuple(expected)
+    assert score_map(rows).regions(2.0) == tuple(expected)
 
 
 def test_overlapping_patches_are_covered_once() -> None:
-    assert find_regions(score_map([[3, 0, 4]], stride_px=4), 2.0) == (
+    assert score_map([[3, 0, 4]], stride_px=4).regions(2.0) == (
         Region(0, 0, 16, 8, 128, (12, 4), 4.0),
     )
 
@@ -45,7 +44,7 @@ def test_overlapping_patches_are_covered_once() -> None:
 def test_the_number_of_regions_is_bounded_and_the_worst_are_kept() -> None:
     scores = np.zeros((9, 9), np.float32)
     scores[::2, ::2] = 3 + np.arange(25).reshape(5, 5)
-    regions = find_regions(score_map(scores.tolist()), 2.0, most=4)
+    regions = score_map(scores.tolist()).regions(2.0, most=4)
     assert [region.score for region in regions] == [27.0, 26.0, 25.0, 24.0]
 
 
@@ -55,8 +54,8 @@ def test_regions_share_the_covered_pixels_among_them(
 ) -> None:
     scores = np.random.default_rng(seed).random((rows, columns)).astype(np.float32)
     made = score_map(scores.tolist(), stride_px)
-    regions = find_regions(made, 0.6, most=36)
-    assert sum(region.area_px for region in regions) == covered_pixels(made, 0.6).sum()
+    regions = made.regions(0.6, most=36)
+    assert sum(region.area_px for region in regions) == made.covered_pixels(0.6).sum()
     if scores.max() > 0.6:
         assert regions[0].score == made.frame_score
         assert regions[0].peak_px == made.peak_px

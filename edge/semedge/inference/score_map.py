@@ -1,0 +1,84 @@
+"""What a detector gives for a frame: the scores of its patches, by pixel and by region too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.event import Region
+from semedge.inference.grid import PatchGrid
+
+MOST_REGIONS = 16
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """Scores of a frame's patches.
+
+    Attributes
+    ----------
+    grid
+        Where the patches lie.
+    patch_scores
+        Shape `(len(grid),)`, float32.
+    stage_ms
+        Time spent in each stage, summed over the workers.
+    """
+
+    grid: PatchGrid
+    patch_scores: NDArray[np.float32]
+    stage_ms: Mapping[str, float]
+
+    @property
+    def frame_score(self) -> float:
+        """Largest score of any patch: what the threshold is compared with."""
+        return float(self.patch_scores.max())
+
+    @property
+    def peak_px(self) -> tuple[int, int]:
+        """Centre `(x, y)` of the patch with the largest score."""
+        return self._centre_px(int(self.patch_scores.argmax()))
+
+    def to_pixels(self) -> NDArray[np.float32]:
+        """Score of every pixel, shape of the frame."""
+        return self.grid.to_pixels(self.patch_scores)
+
+    def covered_pixels(self, level: float) -> NDArray[np.uint8]:
+        """1 where a patch above the level covers the pixel, else 0; shape of the frame."""
+        above = (~(self.patch_scores <= level)).astype(np.float32)
+        covered: NDArray[np.uint8] = (self.grid.to_pixels(above) > 0).astype(np.uint8)
+        return covered
+
+    def regions(self, level: float, most: int = MOST_REGIONS) -> tuple[Region, ...]:
+        """Where the frame is not normal: connected parts of `covered_pixels`, at most `most`.
+
+        Parts that touch at a corner are one. A region's score is the largest of its patches'; the
+        region with the largest score comes first.
+        """
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(
+            self.covered_pixels(level), connectivity=8
+        )
+        if count == 1:
+            return ()
+        half = self.grid.patch_px // 2
+        rows, columns = np.meshgrid(self.grid.tops + half, self.grid.lefts + half, indexing="ij")
+        owner = labels[rows, columns].ravel()
+        scores = np.where(self.patch_scores <= level, -np.inf, self.patch_scores)
+        regions = []
+        for label in range(1, count):
+            own = np.where(owner == label, scores, -np.inf)
+            peak = int(own.argmax())
+            left, top, width, height, area = (int(value) for value in boxes[label])
+            regions.append(
+                Region(left, top, width, height, area, self._centre_px(peak), float(own[peak]))
+            )
+        return tuple(sorted(regions, key=lambda region: -region.score)[:most])
+
+    def _centre_px(self, patch: int) -> tuple[int, int]:
+        row, column = divmod(patch, self.grid.shape[1])
+        half = self.grid.patch_px // 2
+        return int(self.grid.lefts[column]) + half, int(self.grid.tops[row]) + half

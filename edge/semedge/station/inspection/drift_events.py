@@ -1,0 +1,60 @@
+"""Events of a camera's drift: its start, and its end."""
+
+from __future__ import annotations
+
+from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
+from semedge.state.state import StationState
+from semedge.station.camera_setup import Setup
+from semedge.station.recorder import EventRecorder, OngoingEvent
+
+
+class DriftReporter:
+    """Reports the drift of one camera.
+
+    Parameters
+    ----------
+    recorder, state
+        Take the events, and the p-values.
+    camera
+        Name of the camera.
+    setup
+        What its frames are judged by, and when a difference is called drift.
+    """
+
+    def __init__(
+        self, recorder: EventRecorder, state: StationState, camera: str, setup: Setup
+    ) -> None:
+        self._state = state
+        self._camera = camera
+        self._events = {
+            test: OngoingEvent(recorder, "drift", test, camera, level="warn")
+            for test in DRIFT_TESTS
+        }
+        self._settings: DriftSettings
+        self._monitor: DriftMonitor
+        self.restart(setup)
+
+    def restart(self, setup: Setup) -> None:
+        """Begin a new window, because frames are judged by another setup."""
+        self._settings = setup.drift
+        self._monitor = DriftMonitor(
+            setup.calibration, setup.active_setup.promised_rate, setup.drift
+        )
+
+    def add(self, score: float, *, is_alarm: bool) -> None:
+        """Take a frame, and report what the window that it completes shows."""
+        findings = self._monitor.add(score, is_alarm)
+        if findings:
+            self._state.change(self._camera, drift={each.test: each.p_value for each in findings})
+        for finding in findings:
+            self._report(finding)
+
+    def _report(self, finding: Finding) -> None:
+        drift = self._events[finding.test]
+        if finding.p_value < self._settings.significance:
+            drift.start(finding.message, p_value=finding.p_value)
+        elif finding.p_value > self._settings.end_above:
+            drift.end(
+                f"The last {self._settings.window_frames:,} frames match the calibration again.",
+                p_value=finding.p_value,
+            )

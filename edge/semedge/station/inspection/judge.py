@@ -1,0 +1,124 @@
+"""From a frame to its score, its judgement, and what is recorded of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from semedge.core.frame import Frame
+from semedge.decision.defect import DefectTracker
+from semedge.journal.records import Counters, Run
+from semedge.state.snapshot import ActiveSetup, Inspected
+from semedge.station.camera_setup import Setup
+from semedge.station.inspection.defect_events import DefectReporter
+from semedge.station.inspection.drift_events import DriftReporter
+from semedge.station.inspection.outputs import LoopOutputs
+from semedge_calibration import Calibration
+
+logger = logging.getLogger(__name__)
+
+
+class FrameJudge:
+    """Judges the frames of one camera, one by one.
+
+    Parameters
+    ----------
+    camera
+        Name of the camera.
+    setup
+        What its frames are judged by.
+    outputs
+        Take events and scores.
+    """
+
+    def __init__(self, camera: str, setup: Setup, outputs: LoopOutputs) -> None:
+        self._setup = setup
+        self._active_setup = setup.active_setup
+        self._scores = outputs.scores
+        self._tracker = DefectTracker(setup.levels, setup.decision)
+        self._defects = DefectReporter(outputs.recorder, outputs.pictures, camera)
+        self._drift = DriftReporter(outputs.recorder, outputs.state, camera, setup)
+        self._frame_sizes = _FrameSizes()
+        self._counters = Counters()
+
+    @property
+    def active_setup(self) -> ActiveSetup:
+        """What frames are judged by."""
+        return self._active_setup
+
+    @property
+    def frames_inspected(self) -> int:
+        """Frames judged so far."""
+        return self._counters.frames_inspected
+
+    @property
+    def counters(self) -> Counters:
+        """Inspected frames and alerts so far."""
+        return replace(self._counters, alerts=self._defects.alerts)
+
+    def inspect(self, frame: Frame, run: Run, *, qualified: bool) -> Inspected:
+        """Score a frame, judge it, and record that; a defect only where the camera is qualified."""
+        arrived_s = time.perf_counter()
+        self._frame_sizes.check(frame, self._setup.calibration)
+        score_map = self._setup.detector.score(frame)
+        scored_s = time.perf_counter()
+        at_s = time.monotonic()
+        judgement = self._tracker.judge(score_map.frame_score, at_s)
+        if not qualified:
+            judgement = replace(judgement, phases=())
+        self._drift.add(score_map.frame_score, is_alarm=judgement.level == "alarm")
+        self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
+        self._scores.add(run, frame, score_map.frame_score, judgement.level)
+        self._counters = replace(
+            self._counters,
+            frames_inspected=self._counters.frames_inspected + 1,
+            frames_warned=self._counters.frames_warned + (judgement.level == "warn"),
+            frames_alarmed=self._counters.frames_alarmed + (judgement.level == "alarm"),
+        )
+        ended_s = time.perf_counter()
+        latency_ms = {
+            **score_map.stage_ms,
+            "record": (ended_s - scored_s) * 1e3,
+            "total": (ended_s - arrived_s) * 1e3,
+        }
+        return Inspected(frame, score_map, judgement.level, latency_ms)
+
+    def switch(self, setup: Setup, run: Run) -> None:
+        """Judge by another setup from the next frame on."""
+        before = self._setup
+        if before.detector is setup.detector and before.decision == setup.decision:
+            self._tracker.levels = setup.levels
+        else:
+            self.end_defect(" because the setup has changed", run)
+            self._tracker = DefectTracker(setup.levels, setup.decision)
+        self._setup = setup
+        self._active_setup = setup.active_setup
+        self._drift.restart(setup)
+
+    def end_defect(self, reason: str, run: Run) -> None:
+        """End the defect in progress, because no frame of it can follow."""
+        defect = self._tracker.end()
+        if defect is not None and self._defects.is_ongoing:
+            self._defects.end(defect, self._setup, run, reason)
+
+
+class _FrameSizes:
+    """Warns, once for each size, that the guarantee was made for frames of another one."""
+
+    def __init__(self) -> None:
+        self._warned: set[tuple[int, int]] = set()
+
+    def check(self, frame: Frame, calibration: Calibration) -> None:
+        calibrated = calibration.grid.frame_shape
+        if frame.shape == calibrated or frame.shape in self._warned:
+            return
+        self._warned.add(frame.shape)
+        (height, width), (made_height, made_width) = frame.shape, calibrated
+        logger.warning(
+            f"frames have {width}x{height} px, and the calibration's promise counts areas "
+            f"of {made_width}x{made_height} px; a frame is "
+            f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
+            "alarms differs accordingly.",
+            extra={"event": "frame-size"},
+        )

@@ -1,0 +1,154 @@
+"""docs/new-camera.md: its example is installed as a package and inspects as told there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from commandcall import Call
+from pages import blocks, install
+
+from semedge.cameras import open_camera
+from semedge.cameras.base import CameraStalledError
+from semedge.cameras.settings import CameraSettings
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.overlay import encode_png
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PAGE = "new-camera.md"
+
+
+@pytest.fixture
+def incoming(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the page's camera, which is installed."""
+    (toml,), (source,) = blocks(PAGE, "toml"), blocks(PAGE, "python")
+    project = tomllib.loads(toml)
+    (module,) = project["tool"]["setuptools"]["py-modules"]
+    install(site, project["project"], {module: source})
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    return folder
+
+
+def image_of(number: int, defect_rate: float = 0.0) -> GrayImage:
+    return SimulatedLine(7, shape=(96, 128), defect_rate=defect_rate).frame(number).image
+
+
+def put(path: Path, image: GrayImage) -> None:
+    """Write a picture as a careful program does: whole at once."""
+    part = path.with_suffix(".part")
+    part.write_bytes(encode_png(image))
+    part.rename(path)
+
+
+def test_the_example_goes_from_a_folder_to_an_alarm(
+    incoming: Path, call: Call, tmp_path: Path
+) -> None:
+    good = tmp_path / "good"
+    good.mkdir()
+    for number in range(40):
+        cv2.imwrite(str(good / f"{number}.png"), image_of(number))
+    filmed = image_of(50)
+    filmed[20:70, 30:90] = 255
+    put(incoming / "1.png", filmed)
+    (commands,) = blocks(PAGE, "sh")
+    for line in commands.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "semedge"
+        result = call(*arguments)
+        assert result.status == 0, result.err
+    alarm, *_ = (json.loads(line) for line in result.out.splitlines())
+    assert (alarm["level"], alarm["source"]) == ("alarm", "inbox:incoming")
+
+
+def test_its_frames_are_the_newest_and_a_broken_file_counts_as_lost(incoming: Path) -> None:
+    put(incoming / "1.png", image_of(1))
+    with open_camera(
+        "inbox:incoming", timeout_s=0.5, settings=CameraSettings(crop_bottom_px=6)
+    ) as camera:
+        assert camera.live
+        np.testing.assert_array_equal(next(camera).image, image_of(1)[:-6])
+        with pytest.raises(CameraStalledError, match="check the program that writes the pictures"):
+            next(camera)
+        (incoming / "2.png").write_bytes(b"half a picture")
+        put(incoming / "3.png", image_of(3))
+        np.testing.assert_array_equal(next(camera).image, image_of(3)[:-6])
+        assert camera.lost == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (CameraSettings(), "gave no frame within 0.2 s"),
+        (CameraSettings(exposure_us=100.0), "exposure_us = 100.0 cannot be set on inbox:incoming"),
+    ],
+)
+def test_what_cannot_be_had_of_it(incoming: Path, settings: CameraSettings, sentence: str) -> None:
+    with pytest.raises(SemedgeError, match=sentence):
+        open_camera("inbox:incoming", timeout_s=0.2, settings=settings)
+
+
+BROUGHT = """
+from semedge import Camera
+class Own(Camera):
+    def __init__(self, source, *, timeout_s):
+        {}
+    def read(self):
+        raise StopIteration
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "sentence"),
+    [
+        ({"sim": "brought:Own"}, BROUGHT.format("pass"), "other brings a camera sim, as semedge"),
+        ({"own": "brought:Own"}, "import nothing_such", "camera own of the package other cannot"),
+        ({"own": "brought:Missing"}, BROUGHT.format("pass"), "cannot be imported .AttributeError"),
+        ({"own": "brought:Path"}, "from pathlib import Path", "package other is no Camera"),
+        (
+            {"own": "brought:Own"},
+            BROUGHT.format("raise OSError('no such device')"),
+            r"own of the package other failed to open own:1 \(OSError: no such device\)",
+        ),
+    ],
+)
+def test_a_package_that_brings_no_camera_is_named(
+    site: Path, entry: dict[str, str], source: str, sentence: str
+) -> None:
+    project = {"name": "other", "version": "1", "entry-points": {"semedge.cameras": entry}}
+    install(site, project, {"brought": source})
+    with pytest.raises(SemedgeError, match=sentence):
+        open_camera("own:1")
+
+
+def test_two_packages_that_bring_the_same_name_are_named(site: Path) -> None:
+    for name in ("one", "other"):
+        entry = {"semedge.cameras": {"own": f"{name}_camera:Own"}}
+        install(site, {"name": name, "version": "1", "entry-points": entry}, {})
+    with pytest.raises(
+        SemedgeError, match=r"package (one|other) brings a camera own, as (one|other) does"
+    ):
+        open_camera("own:1")
+
+
+def test_a_camera_that_is_brought_is_imported_only_when_it_is_opened(site: Path) -> None:
+    entry = {"semedge.cameras": {"own": "brought:Own"}}
+    source = BROUGHT.format("super().__init__(source)")
+    install(site, {"name": "other", "version": "1", "entry-points": entry}, {"brought": source})
+    with pytest.raises(SemedgeError, match=r"aravis:NAME or own:ADDRESS\. Received: owm:1"):
+        open_camera("owm:1")
+    assert "brought" not in sys.modules
+    with open_camera("own:1") as camera:
+        assert list(camera) == []
