@@ -116,7 +116,7 @@ class Exporter(ABC, Generic[AnyDetector]):
                 "choose int8, float16 or float32."
             )
         self.needed = set().union(*map(tensors_needed, self.plan.scores.values()))
-        self.fitted = {name: array for name, array in run.fitted().items() if name in self.needed}
+        self.fitted = run.fitted()
 
     @abstractmethod
     def convert(self) -> Conversion:
@@ -125,6 +125,10 @@ class Exporter(ABC, Generic[AnyDetector]):
     @abstractmethod
     def compare(self, conversion: Conversion, manifest: Manifest) -> dict[str, Parity]:
         """How every score by the graphs compares with that by the trained networks."""
+
+    def only_needed(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """The arrays that the plan's scores need."""
+        return {name: array for name, array in arrays.items() if name in self.needed}
 
     def write(self, path: Path) -> Manifest:
         """Convert, compare, and write the bundle."""

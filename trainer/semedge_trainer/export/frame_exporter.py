@@ -66,13 +66,16 @@ class FrameExporter(Exporter[FrameDetector]):
             self.request.stride_px or self.frame_input.cell_px,
             self.plan.nodes,
             graphs,
-            self._refitted(graphs) if self.quantization == "int8" else self.fitted,
+            self.only_needed(
+                self._refitted(graphs) if self.quantization == "int8" else self.fitted
+            ),
         )
 
     def compare(self, conversion: Conversion, manifest: Manifest) -> dict[str, Parity]:
         """On frames as they are and blurred flat, cell by cell, as the edge scores them."""
         members = conversion.members
-        arrays = {f"{name}.npy": array_content(array) for name, array in self.fitted.items()}
+        fitted = self.only_needed(self.fitted)
+        arrays = {f"{name}.npy": array_content(array) for name, array in fitted.items()}
         trained = Bundle("the trained networks", "", manifest, {**members, **arrays})
         exported = Bundle("the export", "", manifest, members)
         keras_graphs = {name: _KerasGraph(network) for name, network in self.fixed.items()}
@@ -98,10 +101,7 @@ class FrameExporter(Exporter[FrameDetector]):
 
     def _refitted(self, graphs: Mapping[str, bytes]) -> dict[str, Array]:
         loaded = {name: Graph(content, name).run for name, content in graphs.items()}
-        fitted = self.detector.refit(
-            self.run.fitted(), loaded, self.images, self.frame_input.tile_shape
-        )
-        return {name: array for name, array in fitted.items() if name in self.needed}
+        return self.detector.refit(self.fitted, loaded, self.images, self.frame_input.tile_shape)
 
 
 def _tile_for(detector: FrameDetector, images: tuple[GrayImage, ...]) -> tuple[int, int]:

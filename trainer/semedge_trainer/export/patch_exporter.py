@@ -50,13 +50,14 @@ class PatchExporter(Exporter[TrainableDetector]):
         nodes, tile_graphs = fully_convolutional_nodes(
             nodes, graphs, patch_input, stride_px, self.run.record.frame_shape
         )
-        statistics = normal_statistics(tensors, self.needed - set(self.fitted))
+        fitted = self.only_needed(self.fitted)
+        statistics = normal_statistics(tensors, self.needed - set(fitted))
         return Conversion(
             patch_input,
             stride_px,
             nodes,
             graphs={**graphs, **tile_graphs},
-            arrays={**self.fitted, **statistics, **scales},
+            arrays={**fitted, **statistics, **scales},
         )
 
     def compare(self, conversion: Conversion, manifest: Manifest) -> dict[str, Parity]:
