@@ -10,7 +10,7 @@ import numpy as np
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
-from semedge.cameras.live import CameraSetupError, Capture, CaptureLostError, Shot
+from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
 from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
@@ -136,7 +136,7 @@ class AravisFeatures:
         mode = self._device.get_feature(name).get_actual_access_mode()
         return mode in (self._aravis.GcAccessMode.WO, self._aravis.GcAccessMode.RW)
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         if self._is_float(name):
             low, high = self._device.get_float_feature_bounds(name)
@@ -210,5 +210,5 @@ def load_library() -> Any:
         gi.require_version("Aravis", "0.8")
         from gi.repository import Aravis
     except (ImportError, ValueError) as error:
-        raise CameraSetupError(f"aravis: cameras need more; {INSTALL} ({error}).") from error
+        raise CameraSettingsError(f"aravis: cameras need more; {INSTALL} ({error}).") from error
     return Aravis

@@ -40,7 +40,7 @@ class DeviceCamera(LiveCamera):
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         self._settings = settings
         remedy = "it is being reconnected: check the camera and its cable"
-        if settings.waits_for_line:
+        if settings.waits_for_trigger:
             remedy = (
                 f"it waits for a signal on {settings.trigger}: check the trigger, or allow for "
                 "pauses of the line with a longer timeout_s"
@@ -53,7 +53,7 @@ class DeviceCapture(Capture):
 
     def __init__(self, settings: CameraSettings, features: Features) -> None:
         self.on_demand = settings.trigger == SOFTWARE
-        self._waits_for_line = settings.waits_for_line
+        self._waits_for_trigger = settings.waits_for_trigger
         self._features = features
         self._triggered_s: float | None = None
 
@@ -84,8 +84,8 @@ class DeviceCapture(Capture):
         started_s = self._triggered_s
         return started_s is not None and time.monotonic() - started_s < TRIGGER_AGAIN_S
 
-    def check_silence(self) -> None:
+    def check_timeout(self) -> None:
         """Silence is in order while a signal is waited for and the camera answers."""
-        if not self._waits_for_line:
+        if not self._waits_for_trigger:
             raise CaptureLostError("it stopped sending")
         self.check_link()

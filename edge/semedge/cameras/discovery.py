@@ -63,13 +63,13 @@ def list_cameras(timeout_s: float, producers: Sequence[Path] = ()) -> list[Listi
         GenTL producers to ask beside those of `GENICAM_GENTL64_PATH`.
     """
     until_s = time.monotonic() + timeout_s
-    with contextlib.ExitStack() as asked:
-        processes = {way: asked.enter_context(_asking(way, producers)) for way in WAYS}
-        return [_answer(way, process, until_s, timeout_s) for way, process in processes.items()]
+    with contextlib.ExitStack() as queries:
+        processes = {way: queries.enter_context(_start_query(way, producers)) for way in WAYS}
+        return [_listing(way, process, until_s, timeout_s) for way, process in processes.items()]
 
 
 @contextlib.contextmanager
-def _asking(way: str, producers: Sequence[Path]) -> Any:
+def _start_query(way: str, producers: Sequence[Path]) -> Any:
     files = [str(path) for path in producers] if way == "genicam" else []
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, way, *files],
@@ -84,7 +84,7 @@ def _asking(way: str, producers: Sequence[Path]) -> Any:
         process.communicate()
 
 
-def _answer(
+def _listing(
     way: str, process: subprocess.Popen[bytes], until_s: float, timeout_s: float
 ) -> Listing:
     try:
@@ -101,7 +101,7 @@ def _answer(
         )
 
 
-def _ask(way: str, producers: Sequence[Path]) -> dict[str, Any]:
+def _query(way: str, producers: Sequence[Path]) -> dict[str, Any]:
     module = importlib.import_module(f"semedge.cameras.{way}")
     try:
         module.load_library()
@@ -117,6 +117,6 @@ def _ask(way: str, producers: Sequence[Path]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_ask(sys.argv[1], [Path(each) for each in sys.argv[2:]])), flush=True)
+    print(json.dumps(_query(sys.argv[1], [Path(each) for each in sys.argv[2:]])), flush=True)
     # A vendor's library may crash while the interpreter takes it down; the answer is out.
     os._exit(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
-from semedge.cameras.live import CameraSetupError, Capture, CaptureLostError, Shot
+from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
 from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
@@ -153,7 +153,7 @@ class HarvestersFeatures:
             return False
         return self._nodes.get_node(name).get_access_mode() in (EAccessMode.WO, EAccessMode.RW)
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         node = self._nodes.get_node(name)
         return node.min, node.max, _step(node)
@@ -210,7 +210,7 @@ class _Producer:
                 try:
                     harvester.add_file(str(path), check_existence=True, check_validity=True)
                 except OSError as error:
-                    raise CameraSetupError(
+                    raise CameraSettingsError(
                         f"{path} is no GenTL producer that can be loaded ({error}); give the .cti "
                         "file of the camera's vendor."
                     ) from error
@@ -268,7 +268,7 @@ def _path_of(producer: str) -> Path:
     for each in find_producers():
         if each.name == producer:
             return each
-    raise CameraSetupError(
+    raise CameraSettingsError(
         f"There is no GenTL producer {producer or 'without a name'}, here or in the folders of "
         f"{PRODUCER_PATH}; give the path of the vendor's .cti file."
     )

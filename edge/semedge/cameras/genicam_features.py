@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.cameras.settings import FREE_RUN, SOFTWARE, CameraSettings
 
 EXPOSURE = ("ExposureTime", "ExposureTimeAbs", "ExposureTimeRaw")
@@ -21,7 +21,7 @@ class Features(Protocol):
     def is_writable(self, name: str) -> bool:
         """Whether the camera has the feature and lets it be set now."""
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value of a number, and its step; 0 where any value does."""
 
     def choices(self, name: str) -> Sequence[str]:
@@ -44,7 +44,7 @@ class Features(Protocol):
 
 
 def apply_settings(settings: CameraSettings, features: Features, source: str) -> None:
-    """Set a camera's features; `CameraSetupError` says which it refuses and what it allows."""
+    """Set a camera's features; `CameraSettingsError` says which it refuses and what it allows."""
     writer = _Writer(features, source)
     for name, value in settings.features:
         writer.set_text(name, value)
@@ -77,11 +77,11 @@ class _Writer:
     def set_text(self, name: str, value: str) -> None:
         """Set any feature; libraries differ in what they raise where it is refused."""
         if not self._features.is_writable(name):
-            raise CameraSetupError(self._absent(f"features.{name}", value, (name,)))
+            raise CameraSettingsError(self._absent(f"features.{name}", value, (name,)))
         try:
             self._features.set_text(name, value)
         except Exception as error:
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"features.{name} = {value} is refused by the camera {self._source} ({error}); "
                 "give a value that it allows."
             ) from error
@@ -89,11 +89,11 @@ class _Writer:
     def set_number(self, setting: str, names: Sequence[str], value: float) -> None:
         """Set the first of `names` that the camera has, where it allows `value`."""
         name = self._first(setting, names, value)
-        low, high, step = self._features.limits(name)
+        low, high, step = self._features.bounds(name)
         off_step = step > 1 and (value - low) % step != 0
         if not low <= value <= high or off_step:
             steps = f" in steps of {step:.10g}" if step > 1 else ""
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"{setting} = {value:.16g} is refused by the camera {self._source}; it allows "
                 f"{low:.10g} to {high:.10g}{steps}."
             )
@@ -104,7 +104,7 @@ class _Writer:
         name = self._first(setting, names, value)
         choices = self._features.choices(name)
         if value not in choices:
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"{setting} = {value} is refused by the camera {self._source}; it allows "
                 f"{', '.join(choices)}."
             )
@@ -120,7 +120,7 @@ class _Writer:
         left, top, width, height = region_px
         for offset in ("OffsetX", "OffsetY"):
             if self._features.is_writable(offset):
-                self._features.set_number(offset, self._features.limits(offset)[0])
+                self._features.set_number(offset, self._features.bounds(offset)[0])
         self.set_number("region_px: width", ("Width",), width)
         self.set_number("region_px: height", ("Height",), height)
         for setting, name, value in (
@@ -153,7 +153,7 @@ class _Writer:
         for name in names:
             if self._features.is_writable(name):
                 return name
-        raise CameraSetupError(self._absent(setting, value, names))
+        raise CameraSettingsError(self._absent(setting, value, names))
 
     def _absent(self, setting: str, value: object, names: Sequence[str]) -> str:
         shown = f"{value:.16g}" if isinstance(value, float) else value

@@ -38,7 +38,7 @@ class CaptureLostError(SemedgeError):
     """The connection is dead, and another may be made."""
 
 
-class CameraSetupError(SemedgeError):
+class CameraSettingsError(SemedgeError):
     """The camera cannot be used as asked, and trying again would not help."""
 
 
@@ -75,7 +75,7 @@ class Capture(ABC):
     def close(self) -> None:
         """Give the camera back."""
 
-    def check_silence(self) -> None:
+    def check_timeout(self) -> None:
         """`CaptureLostError`, unless it is in order that nothing came for the timeout."""
         raise CaptureLostError("it stopped sending")
 
@@ -142,7 +142,7 @@ class LiveCamera(Camera):
     def connect(self) -> Capture:
         """Connect.
 
-        `CameraSetupError` where the camera cannot be used as asked, another `SemedgeError` where
+        `CameraSettingsError` where the camera cannot be used as asked, another `SemedgeError` where
         there is no connection now.
         """
 
@@ -175,12 +175,12 @@ class LiveCamera(Camera):
     def _wait_for_first(self) -> None:
         with self._arrived:
             self._arrived.wait_for(
-                lambda: self._newest is not None or isinstance(self._fault, CameraSetupError),
+                lambda: self._newest is not None or isinstance(self._fault, CameraSettingsError),
                 self._timeout_s,
             )
             if self._newest is not None:
                 return
-        if isinstance(self._fault, CameraSetupError):
+        if isinstance(self._fault, CameraSettingsError):
             raise self._fault
         raise SemedgeError(
             f"The camera {self.source} gave no frame within {self._timeout_s:g} s; check that it "
@@ -219,7 +219,7 @@ class LiveCamera(Camera):
             if shot is not None and shot.image is not None:
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > self._timeout_s:
-                capture.check_silence()
+                capture.check_timeout()
                 heard_s = time.monotonic()
 
     def _is_wanted(self) -> bool:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.core.frame import GrayImage
 from semedge.core.images import to_gray
 
@@ -55,7 +55,7 @@ def gray_from(
 
     Raises
     ------
-    CameraSetupError
+    CameraSettingsError
         Where the format is not known or the buffer is too short for it.
     """
     raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
@@ -76,7 +76,7 @@ def gray_from(
     if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
         plain = gray_from(data, f"Mono{bits}", shape, row_padding_bytes)
         return _converted(plain, MOSAICS[mosaic])
-    raise CameraSetupError(
+    raise CameraSettingsError(
         f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
         "Mono10, Mono12 or Mono16."
     )
@@ -117,7 +117,7 @@ def _unpacked(raw: NDArray, pixel_format: str, pixels: int) -> GrayImage:
 
 def _refuse_short(raw: NDArray, needed_bytes: int) -> None:
     if raw.size < needed_bytes:
-        raise CameraSetupError(
+        raise CameraSettingsError(
             f"The camera sent {raw.size} bytes where the picture needs {needed_bytes}; check its "
             "region of interest and its pixel format."
         )

@@ -126,7 +126,7 @@ class PylonFeatures:
         node = self._nodes.GetNode(name)
         return node is not None and bool(self._genicam.IsWritable(node))
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         node = self._nodes.GetNode(name)
         step = node.GetInc() if self._is_integer(node) else 0

@@ -74,8 +74,8 @@ class CameraSettings(Section):
     def overruled_by(self, others: CameraSettings) -> CameraSettings:
         """The other settings where they differ from the defaults, and these elsewhere."""
         defaults = type(others).model_fields
-        said = {name: value for name, value in others if value != defaults[name].default}
-        return self.model_copy(update=said)
+        changed = {name: value for name, value in others if value != defaults[name].default}
+        return self.model_copy(update=changed)
 
     def refuse_for(self, source: str) -> None:
         """`SemedgeError` where something but the crop is set, which `source` does not have."""
@@ -87,7 +87,7 @@ class CameraSettings(Section):
                 )
 
     @property
-    def waits_for_line(self) -> bool:
+    def waits_for_trigger(self) -> bool:
         """Whether frames come when a signal does, so that silence is no fault of the camera."""
         return self.trigger is not None and self.trigger not in (FREE_RUN, SOFTWARE)
 

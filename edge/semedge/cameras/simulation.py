@@ -42,8 +42,8 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Defect:
-    """A planted defect.
+class PlantedDefect:
+    """A defect of a simulated frame.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class SimulatedFrame:
 
     image: NDArray[np.uint8]
     mask: Mask
-    defects: tuple[Defect, ...]
+    defects: tuple[PlantedDefect, ...]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class SimulatedLine:
         chance = np.random.default_rng([self.seed, sequence, 1])
         lower, scene, covered = _lay_fibres(texture, self.shape)
         mask = np.zeros(self.shape, bool)
-        defects: tuple[Defect, ...] = ()
+        defects: tuple[PlantedDefect, ...] = ()
         if chance.random() < self.defect_rate:
             kind = self.kinds[int(chance.integers(len(self.kinds)))]
             scene, mask, defect = _plant(kind, chance, lower, scene, covered)
@@ -184,7 +184,7 @@ def _plant(
     lower: FloatImage,
     scene: FloatImage,
     covered: Mask,
-) -> tuple[FloatImage, Mask, Defect]:
+) -> tuple[FloatImage, Mask, PlantedDefect]:
     """The scene with a defect in it, the defect's visible mask, and what it is."""
     if kind == "film":
         blob, center_px, extent_px = _blob(random, lower.shape, (45.0, 75.0), roughness=0.4)
@@ -206,7 +206,7 @@ def _plant(
             tone = np.full(scene.shape, random.uniform(0.93, 1.0), np.float32)
         scene = _blend(scene, tone, blob)
         mask = blob > 0.5
-    return scene, mask, Defect(kind, center_px, extent_px, int(mask.sum()))
+    return scene, mask, PlantedDefect(kind, center_px, extent_px, int(mask.sum()))
 
 
 def _blob(

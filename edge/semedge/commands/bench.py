@@ -15,7 +15,7 @@ from semedge.commands.scoring_options import stride_option
 from semedge.commands.setting_options import FILE
 from semedge.core.console import print_json, table_console
 from semedge.core.frame import Frame
-from semedge.inference.benchmark import Load, Pace, choose, counted, measure
+from semedge.inference.benchmark import Pace, Workload, choose, counted, measure
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
@@ -90,7 +90,7 @@ def bench(
     """
     bundle = read_demo_bundle() if detector is None else read_bundle(detector)
     tables = [] if station is None else detector_tables(station, bundle)
-    load = Load(detector, stride_px, simulated_frames(size_px))
+    load = Workload(detector, stride_px, simulated_frames(size_px))
     facts = _facts(bundle, load)
     logger.info(f"{_sentence(bundle, facts)} This takes {duration_s:g} s.")
     paces = measure(load, duration_s)
@@ -117,7 +117,7 @@ def simulated_frames(size_px: tuple[int, int]) -> tuple[Frame, ...]:
     return tuple(open_camera(f"sim:1?size={width}x{height}&frames={FRAMES}"))
 
 
-def _facts(bundle: Bundle, load: Load) -> dict[str, Any]:
+def _facts(bundle: Bundle, load: Workload) -> dict[str, Any]:
     """What is measured, and on what."""
     with Detector(bundle, stride_px=load.stride_px, workers=1) as loaded:
         height, width = load.frames[0].shape

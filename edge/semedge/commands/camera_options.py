@@ -13,7 +13,7 @@ from semedge.commands.setting_options import Decorator, OptionMaker, field_optio
 Command = Callable[..., Any]
 
 
-class Region(click.ParamType):
+class SensorRegion(click.ParamType):
     """`LEFT,TOP,WIDTH,HEIGHT` in pixels."""
 
     name = "LEFT,TOP,WIDTH,HEIGHT"
@@ -68,7 +68,9 @@ OPTIONS = (
         metavar="HZ",
     ),
     setting_option(
-        *(CameraSettings, "region_px", "--region-px"), type=Region(), envvar="SEMEDGE_REGION_PX"
+        *(CameraSettings, "region_px", "--region-px"),
+        type=SensorRegion(),
+        envvar="SEMEDGE_REGION_PX",
     ),
     setting_option(
         *(CameraSettings, "pixel_format", "--pixel-format"),

@@ -49,11 +49,11 @@ def cameras(producers: tuple[Path, ...], timeout_s: float, as_json: bool) -> Non
         print_json({"ways": [listing.to_document() for listing in listings]})
         return
     for listing in listings:
-        _tell(listing)
+        _print(listing)
     logger.info("Streams are named by their address: rtsp://... or http://... (MJPEG).")
 
 
-def _tell(listing: Listing) -> None:
+def _print(listing: Listing) -> None:
     logger.info(f"{TITLES[listing.way]}:")
     for device in listing.devices:
         name = " ".join(part for part in (device.vendor, device.model, device.serial) if part)

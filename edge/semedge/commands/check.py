@@ -13,7 +13,7 @@ from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan, plan_cameras
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
 from semedge.station.config.station import Station, load_station
 from semedge.station.overrides import load_with_overrides
@@ -78,7 +78,7 @@ def _check(
 
 
 def _note(
-    station: Station, journal: Journal, camera: str, setup: Setup, result: ChallengeResult
+    station: Station, journal: Journal, camera: str, setup: CameraSetup, result: ChallengeResult
 ) -> None:
     event = new_event(
         station.station.name,

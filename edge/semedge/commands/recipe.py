@@ -34,7 +34,7 @@ from semedge.station.config.faults import refused_value
 from semedge.station.config.sections import CalibrationSection
 from semedge.station.config.station import load_station
 from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
-from semedge.web.client import ask_station
+from semedge.web.client import send_request
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def make(
     """
     bundle = _detector_content(detector_path)
     calibrated = _content(calibration, MAX_FILE_BYTES)
-    decision, settings = _taken_over(station, camera)
+    decision, settings = _inherited(station, camera)
     document: dict[str, Any] = {
         "format_version": 1,
         "name": name,
@@ -187,12 +187,10 @@ def use(name: str, station: Path, camera: str | None, who: str) -> None:
     request = {"action": "recipe", "recipe": name.removesuffix(SUFFIX), "who": who}
     if camera is not None:
         request["camera"] = camera
-    logger.info(ask_station(read.web, request))
+    logger.info(send_request(read.web, request))
 
 
-def _taken_over(
-    station: Path | None, camera: str | None
-) -> tuple[DecisionSettings, CameraSettings]:
+def _inherited(station: Path | None, camera: str | None) -> tuple[DecisionSettings, CameraSettings]:
     """Decision and camera settings of a station file, or of one of its cameras."""
     if station is None:
         if camera is not None:

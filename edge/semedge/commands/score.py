@@ -31,7 +31,7 @@ from semedge_calibration import Calibration
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
-KEPT_AT_ONCE = 32
+STORED_AT_ONCE = 32
 """Results that an interruption may cost."""
 
 
@@ -91,7 +91,9 @@ def score(
     files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
     content, bundle = _read_bundle(detector_path)
     with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
-        promise = None if calibration_path is None else load_calibration(calibration_path, loaded)
+        calibration = (
+            None if calibration_path is None else load_calibration(calibration_path, loaded)
+        )
         settings = ScoreSettings.of(loaded, crop_bottom_px)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
@@ -106,14 +108,14 @@ def score(
             results = score_locally(missing, bundle, settings.stride_px, edge, workers)
         else:
             results = _on_cluster(missing, bundle, content, settings, cluster)
-        _keep(store, progress(results, "Scoring", len(missing)), skipped)
+        _store(store, progress(results, "Scoring", len(missing)), skipped)
         if len(skipped) == len(files):
             store.remove()
             raise SemedgeError(
                 f"None of the {len(files)} files could be scored; give 8- or 16-bit gray images "
                 "that are no smaller than a patch."
             )
-        _report(store, files, promise, settings, skipped, out, as_json)
+        _report(store, files, calibration, settings, skipped, out, as_json)
         store.remove()
 
 
@@ -138,7 +140,7 @@ def _on_cluster(
             yield replace(result, path=path)
 
 
-def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
+def _store(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
     """Store the results as they come; what is wrong with a file is said and added to `skipped`."""
     waiting: list[ScoredFile] = []
     try:
@@ -148,7 +150,7 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
                 logger.info(f"Skipped: {result.reason}", extra={"event": "file-skipped"})
                 continue
             waiting.append(result)
-            if len(waiting) == KEPT_AT_ONCE:
+            if len(waiting) == STORED_AT_ONCE:
                 store.add(waiting)
                 waiting.clear()
     except KeyboardInterrupt as error:
@@ -164,42 +166,42 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
 def _report(
     store: ScoreStore,
     files: list[str],
-    promise: Calibration | None,
+    calibration: Calibration | None,
     settings: ScoreSettings,
     skipped: list[str],
     out: Path | None,
     as_json: bool,
 ) -> None:
     if out is not None:
-        columns = COLUMNS if promise is None else (*COLUMNS, "above_threshold")
-        write_table(out, columns, _rows(store, files, promise))
+        columns = COLUMNS if calibration is None else (*COLUMNS, "above_threshold")
+        write_table(out, columns, _rows(store, files, calibration))
     if as_json:
         print_json(
             {
                 "detector_sha256": settings.detector_sha256,
-                "threshold": None if promise is None else promise.threshold,
-                "files": list(_rows(store, files, promise)),
+                "threshold": None if calibration is None else calibration.threshold,
+                "files": list(_rows(store, files, calibration)),
                 "skipped": skipped,
             }
         )
     elif out is None:
-        for row in _rows(store, files, promise):
+        for row in _rows(store, files, calibration):
             logger.info(_line(row))
-    above = sum(row.get("above_threshold", False) for row in _rows(store, files, promise))
+    above = sum(row.get("above_threshold", False) for row in _rows(store, files, calibration))
     text = f"{len(files) - len(skipped):,} scored, {len(skipped):,} skipped"
-    if promise is not None:
-        text += f", {above:,} above the threshold of {promise.threshold:.5g}"
+    if calibration is not None:
+        text += f", {above:,} above the threshold of {calibration.threshold:.5g}"
     logger.info(f"{text}." if out is None else f"{text}; the scores are in {out}.")
 
 
 def _rows(
-    store: ScoreStore, files: list[str], promise: Calibration | None
+    store: ScoreStore, files: list[str], calibration: Calibration | None
 ) -> Iterator[dict[str, Any]]:
     """The table, in the files' order; `above_threshold` only where there is a calibration."""
     for scored in store.rows(files):
         row = asdict(scored) | {"path": storable(scored.path)}
-        if promise is not None:
-            row["above_threshold"] = promise.exceeds(scored.frame_score)
+        if calibration is not None:
+            row["above_threshold"] = calibration.exceeds(scored.frame_score)
         yield row
 
 

@@ -47,10 +47,10 @@ class GivenSettings:
         given = {
             key: value for (table, key), value in self._values.items() if isinstance(section, table)
         }
-        said = {name: getattr(section, name) for name in section.model_fields_set}
+        written = {name: getattr(section, name) for name in section.model_fields_set}
         tables = {name: self.over(each) for name, each in section if isinstance(each, Section)}
         try:
-            return type(section).model_validate({**said, **tables, **given})
+            return type(section).model_validate({**written, **tables, **given})
         except ValidationError as error:
             fault = error.errors()[0]
             name = ".".join(str(part) for part in fault["loc"])

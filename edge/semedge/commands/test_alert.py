@@ -20,7 +20,7 @@ from semedge.station.recorder import new_event
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryResult:
     """How a sink took the test event: `reason` is None where it did."""
 
     sink: str
@@ -72,7 +72,9 @@ def test_alert(ctx: click.Context, station: Path, timeout_s: float, as_json: boo
     ctx.exit(int(any(outcome.reason is not None for outcome in outcomes)))
 
 
-def _send(event: Event, sinks: list[Sink], journal: Path | None, timeout_s: float) -> list[Outcome]:
+def _send(
+    event: Event, sinks: list[Sink], journal: Path | None, timeout_s: float
+) -> list[DeliveryResult]:
     if journal is None or not journal.exists():
         return _deliver(replace(event, number=1), sinks, timeout_s)
     with Journal(journal) as opened:
@@ -80,9 +82,9 @@ def _send(event: Event, sinks: list[Sink], journal: Path | None, timeout_s: floa
         return _deliver(opened.add_event(event, []), sinks, timeout_s)
 
 
-def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Outcome]:
+def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[DeliveryResult]:
     """Deliver to all sinks at the same time, so that one that hangs costs its own wait alone."""
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, DeliveryResult] = {}
 
     def deliver(sink: Sink) -> None:
         started_s = time.monotonic()
@@ -91,7 +93,7 @@ def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Outcome]
             sink.deliver(event)
         except Exception as error:  # whatever a sink does wrong is what is asked for
             reason = str(error) or type(error).__name__
-        outcomes[sink.name] = Outcome(sink.name, reason, time.monotonic() - started_s)
+        outcomes[sink.name] = DeliveryResult(sink.name, reason, time.monotonic() - started_s)
         sink.close()
 
     threads = [threading.Thread(target=deliver, args=(sink,), daemon=True) for sink in sinks]
@@ -101,4 +103,4 @@ def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Outcome]
     for thread in threads:
         thread.join(max(0.0, until_s - time.monotonic()))
     late = f"it did not take the event within {timeout_s:g} s"
-    return [outcomes.get(sink.name, Outcome(sink.name, late, timeout_s)) for sink in sinks]
+    return [outcomes.get(sink.name, DeliveryResult(sink.name, late, timeout_s)) for sink in sinks]

@@ -11,7 +11,7 @@ import click
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.commands.station_options import station_options
 from semedge.core.errors import SemedgeError
-from semedge.core.files import held_alone
+from semedge.core.files import locked
 from semedge.journal.journal import Journal
 from semedge.journal.records import DEFAULT_JOURNAL
 from semedge.sinks.console import ConsoleSink
@@ -21,7 +21,6 @@ from semedge.station.config.sections import DEFAULT_PICTURES
 from semedge.station.config.station import Station, load_station
 from semedge.station.connections import Connections, PagePlan
 from semedge.station.control import StationPlan
-from semedge.station.inspection.limits import RunLimits
 from semedge.station.load import load_cameras
 from semedge.station.systemd import SHORTEST_HANG_S
 from semedge.station.watch import Watch, WatchSettings
@@ -69,14 +68,14 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
     settings = WatchSettings(
         pictures,
         read.station.name,
-        RunLimits(read.watch.max_frames, read.watch.stop_after_stalled_s),
+        read.watch,
         read.retention,
         read.watch.require_check,
         SHORTEST_HANG_S + 3 * max(each.camera.timeout_s for each in plans),
     )
     cameras = load_cameras(plans)
     try:
-        with held_alone(journal, IN_USE.format(journal)), Journal(journal) as opened:
+        with locked(journal, IN_USE.format(journal)), Journal(journal) as opened:
             sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
             page = None if read.web is None else PagePlan(read.web, journal, pictures)
             connections = Connections(sinks, page)

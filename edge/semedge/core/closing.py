@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
-Held = TypeVar("Held", bound="Closing")
+Resource = TypeVar("Resource", bound="Closing")
 
 
 class Closing(ABC):
@@ -16,7 +16,7 @@ class Closing(ABC):
     def close(self) -> None:
         """Give back what is held."""
 
-    def __enter__(self: Held) -> Held:
+    def __enter__(self: Resource) -> Resource:
         return self
 
     def __exit__(

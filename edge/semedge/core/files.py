@@ -21,12 +21,12 @@ def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> N
     is killed at; `mode` is who may read and write it. Raises `SemedgeError` where the disk is
     full or the folder cannot be written.
     """
-    with written_whole(path, mode=mode) as temporary:
+    with written_atomically(path, mode=mode) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
+def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
     """A file beside `path` to write to, which is renamed there at the end of the `with`.
 
     Raises `SemedgeError` where the disk is full or the folder cannot be written.
@@ -76,7 +76,7 @@ def read_bounded(
 
 
 @contextlib.contextmanager
-def held_alone(path: Path, refusal: str) -> Iterator[None]:
+def locked(path: Path, refusal: str) -> Iterator[None]:
     """Hold `path` by a lock file beside it; `SemedgeError` with `refusal` where it is held already.
 
     The system lets go of the lock when the process ends, however it ends.

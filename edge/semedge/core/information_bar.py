@@ -84,7 +84,7 @@ class LowerEdge:
     """
 
     crop_px: int = 0
-    _said: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.crop_px < 0:
@@ -97,9 +97,9 @@ class LowerEdge:
         """
         cropped = self.cut(image)
         if (
-            not self._said.locked()
+            not self._warned.locked()
             and (bar_px := find_information_bar(cropped))
-            and self._said.acquire(blocking=False)
+            and self._warned.acquire(blocking=False)
         ):
             logger.warning(
                 f"{source} seems to have an information bar of {bar_px} px at its lower edge, "

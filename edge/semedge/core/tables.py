@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semedge.core.errors import SemedgeError
-from semedge.core.files import written_whole
+from semedge.core.files import written_atomically
 from semedge.core.optional import import_extra
 
 LOT_ROWS = 10_000
@@ -50,7 +50,7 @@ def check_table(path: Path) -> None:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     count = 0
-    with written_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
+    with written_atomically(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         for row in rows:
@@ -64,7 +64,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[st
     parquet = import_extra("pyarrow.parquet", "parquet", "A Parquet file")
     schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
     count = 0
-    with written_whole(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    with written_atomically(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for lot in _lots(rows):
             writer.write_table(arrow.Table.from_pylist(lot, schema=schema))
             count += len(lot)

@@ -97,7 +97,7 @@ class DecisionSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _asks_for_no_more_than_it_looks_at(self) -> DecisionSettings:
+    def _frames_above_fits_of_frames(self) -> DecisionSettings:
         if self.frames_above > self.of_frames:
             raise ValueError("frames_above must not be above of_frames")
         return self

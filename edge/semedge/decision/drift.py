@@ -83,7 +83,7 @@ class DriftMonitor:
     ----------
     calibration
         What is promised.
-    promised_rate
+    guaranteed_rate
         Share of normal frames that may alarm; None where nothing is promised, because the alarm
         level lies below the threshold.
     settings
@@ -91,9 +91,9 @@ class DriftMonitor:
     """
 
     def __init__(
-        self, calibration: Calibration, promised_rate: float | None, settings: DriftSettings
+        self, calibration: Calibration, guaranteed_rate: float | None, settings: DriftSettings
     ) -> None:
-        self._promised_rate = promised_rate
+        self._guaranteed_rate = guaranteed_rate
         self._settings = settings
         self._calibrated = calibration.groups
         self._cuts = [calibration.quantiles[name] for name in CUTS if name in calibration.quantiles]
@@ -119,8 +119,8 @@ class DriftMonitor:
         findings = []
         if effective < LEAST_EFFECTIVE:
             return []
-        if self._promised_rate is not None:
-            findings.append(self._test_rate(alarms, count, effective, self._promised_rate))
+        if self._guaranteed_rate is not None:
+            findings.append(self._test_rate(alarms, count, effective, self._guaranteed_rate))
         if len(self._cuts) == len(CUTS):
             findings.append(self._test_distribution(scores, effective))
         return findings

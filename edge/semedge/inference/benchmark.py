@@ -41,7 +41,7 @@ StageTimes = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Load:
+class Workload:
     """What is scored.
 
     Attributes
@@ -115,7 +115,7 @@ def workers_to_try(cores: int) -> list[int]:
     return sorted({2**power for power in range(cores.bit_length())} | {cores})
 
 
-def measure(load: Load, duration_s: float, workers: Sequence[int] | None = None) -> list[Pace]:
+def measure(load: Workload, duration_s: float, workers: Sequence[int] | None = None) -> list[Pace]:
     """The pace of each number of workers; all the usable cores allow where None.
 
     Raises `SemedgeError` where the detector or the size of the frames does not fit, or where a
@@ -163,7 +163,7 @@ def _pace(workers: int, turns: Sequence[_Turn]) -> Pace:
 class _Scoring:
     """A process that scores frames when it is asked to."""
 
-    def __init__(self, load: Load, workers: int) -> None:
+    def __init__(self, load: Workload, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load, workers), daemon=True)
@@ -210,7 +210,7 @@ class _Scoring:
         return answer
 
 
-def _serve(connection: Connection, load: Load, workers: int) -> None:
+def _serve(connection: Connection, load: Workload, workers: int) -> None:
     """Answer each duration with a turn, until nobody asks."""
     # The process that asks is interrupted too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -219,13 +219,13 @@ def _serve(connection: Connection, load: Load, workers: int) -> None:
         with Detector.load(load.detector, stride_px=load.stride_px, workers=workers) as detector:
             for frame in frames:
                 _score(detector, frame)
-            for duration_s in _asked(connection):
+            for duration_s in _requests(connection):
                 connection.send(_turn(detector, frames, duration_s))
     except SemedgeError as error:
         connection.send(error)
 
 
-def _asked(connection: Connection) -> Iterator[float]:
+def _requests(connection: Connection) -> Iterator[float]:
     while True:
         try:
             yield connection.recv()

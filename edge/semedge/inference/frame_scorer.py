@@ -26,7 +26,7 @@ Prepared = GrayImage | NDArray[np.float32]
 """A frame as it is cut into tiles: gray values, or already scaled."""
 
 
-class Runs(Protocol):
+class Network(Protocol):
     """A network: `Graph`, or one that is not exported yet."""
 
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ class FrameScorer:
         bundle: Bundle,
         scores: Mapping[str, Mapping[str, float]],
         workers: int | None = None,
-        graphs: Mapping[str, Runs] | None = None,
+        graphs: Mapping[str, Network] | None = None,
     ) -> None:
         assert isinstance(bundle.manifest.input, FrameInput)
         self.bundle = bundle
@@ -74,7 +74,7 @@ class FrameScorer:
         self._constants = bundle.arrays()
         terms = {term for weights in scores.values() for term in weights}
         self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
-        self._graphs: Mapping[str, Runs] = graphs or {
+        self._graphs: Mapping[str, Network] = graphs or {
             node.graph: Graph(bundle.graph(node.graph), node.graph, threads=self.workers)
             for node in self._nodes
         }
@@ -130,7 +130,7 @@ class FrameScorer:
             scaled = tile_values(tile)
             watch.lap("scale")
             tensors = self._run_graphs(scaled, rows, columns, watch)
-            target = tuple(_kept(span, stride_px) for span in (rows, columns))
+            target = tuple(_used(span, stride_px) for span in (rows, columns))
             for name, weights in self._scores.items():
                 part = weighted_score(weights, tensors)
                 maps[name][target] = part.reshape(maps[name][target].shape)
@@ -142,7 +142,7 @@ class FrameScorer:
     ) -> dict[str, Tensor]:
         """What the graphs make of a tile: the kept positions' features, `(positions, channels)`."""
         stride_px = self.input.feature_stride_px
-        inner = tuple(_kept(span, stride_px, origin_px=span.start) for span in (rows, columns))
+        inner = tuple(_used(span, stride_px, origin_px=span.start) for span in (rows, columns))
         tensors: dict[str, Tensor] = {"x": tile}
         for node in self._nodes:
             tensors[node.output] = run_node(
@@ -261,7 +261,7 @@ def _positions(centres_px: NDArray[np.floating], frame_input: FrameInput) -> NDA
     return positions
 
 
-def _kept(span: Span, stride_px: int, origin_px: int = 0) -> slice:
+def _used(span: Span, stride_px: int, origin_px: int = 0) -> slice:
     return slice(
-        (span.kept_start - origin_px) // stride_px, -(-(span.kept_stop - origin_px) // stride_px)
+        (span.used_start - origin_px) // stride_px, -(-(span.used_stop - origin_px) // stride_px)
     )

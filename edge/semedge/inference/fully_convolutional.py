@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import Node, OverFrame
+from semedge.inference.manifest import Node, TileNetwork
 from semedge.inference.nodes import run_node
 from semedge.inference.scaling import scale_patches
 from semedge.inference.scores.distances import Tensor
@@ -35,7 +35,7 @@ class FrameNode:
     ----------
     node
         Takes nothing but patches `x`.
-    over_frame
+    tile_network
         Its network for tiles.
     constants
         The bundle's arrays, among which are the node's scales.
@@ -44,7 +44,7 @@ class FrameNode:
     """
 
     node: Node
-    over_frame: OverFrame
+    tile_network: TileNetwork
     constants: Mapping[str, Tensor]
     grid: PatchGrid
 
@@ -71,7 +71,7 @@ class FrameNode:
         for (rows, columns), (part, tile_ms) in zip(tiles, by_tile, strict=True):
             if output is None:
                 output = np.empty((*self.grid.shape, *part.shape[2:]), np.float32)
-            output[rows.kept_start : rows.kept_stop, columns.kept_start : columns.kept_stop] = part
+            output[rows.used_start : rows.used_stop, columns.used_start : columns.used_stop] = part
             spent_ms += tile_ms
         assert output is not None
         flat: Tensor = output.reshape(len(self.grid), *output.shape[2:])
@@ -98,21 +98,21 @@ class FrameNode:
         return (height - patch_px) // stride_px + 1, (width - patch_px) // stride_px + 1
 
     def _patches_a_tile(self) -> tuple[int, int]:
-        return self._lattice(self.over_frame.tile_shape)
+        return self._lattice(self.tile_network.tile_shape)
 
     def _run_tile(self, graphs: Graphs, image: GrayImage, spans: Spans) -> tuple[Tensor, float]:
         """Output of the patches that a tile is kept for, `(rows, columns, ...)`, and its time.
 
         Beyond the frame a tile is zero, which none of these patches sees.
         """
-        height, width = self.over_frame.tile_shape
+        height, width = self.tile_network.tile_shape
         top, left = (span.start * self.grid.stride_px for span in spans)
         shown = image[top : top + height, left : left + width]
         tile = np.zeros((1, height, width, 1), image.dtype)
         tile[0, : shown.shape[0], : shown.shape[1], 0] = shown
-        values, spent_ms = self._run(graphs, self.over_frame.graph, tile)
-        kept = tuple(slice(s.kept_start - s.start, s.kept_stop - s.start) for s in spans)
-        part: Tensor = values.reshape(*self._patches_a_tile(), *values.shape[1:])[kept]
+        values, spent_ms = self._run(graphs, self.tile_network.graph, tile)
+        used = tuple(slice(s.used_start - s.start, s.used_stop - s.start) for s in spans)
+        part: Tensor = values.reshape(*self._patches_a_tile(), *values.shape[1:])[used]
         return part, spent_ms
 
     def _run(self, graphs: Graphs, graph: str, images: GrayImage) -> tuple[Tensor, float]:

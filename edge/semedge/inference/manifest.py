@@ -33,7 +33,7 @@ class Member(Record):
     size_bytes: int = Field(ge=1)
 
 
-class OverFrame(Record):
+class TileNetwork(Record):
     """The network of a node for tiles of the frame, of which it gives every patch's output.
 
     The patches of a tile are those at multiples of the manifest's stride, row by row.
@@ -70,7 +70,7 @@ class Node(Record):
     inputs: tuple[Name, ...] = Field(min_length=1)
     input_scale: Name | None = None
     output_scale: Name | None = None
-    over_frame: OverFrame | None = None
+    over_frame: TileNetwork | None = None
 
     @property
     def graphs(self) -> tuple[Name, ...]:
@@ -236,12 +236,12 @@ class Manifest(Record):
             raise ValueError("the input and its networks are not those of the format version")
         for node in self.nodes:
             if node.over_frame is not None:
-                self._check_over_frame(node, node.over_frame)
+                self._check_tile_network(node, node.over_frame)
         if self.stride_px > self.input.patch_px:
             raise ValueError("the stride is larger than a patch")
         return self
 
-    def _check_over_frame(self, node: Node, over_frame: OverFrame) -> None:
+    def _check_tile_network(self, node: Node, over_frame: TileNetwork) -> None:
         if node.inputs != ("x",):
             raise ValueError(f"node {node.output!r} runs over the frame, but not on patches")
         if self.input.scaling != "range":

@@ -17,14 +17,14 @@ class Span:
     start, stop
         What the tile shows of the frame; up to `tile_px` pixels. What is left of the tile lies
         beyond the frame.
-    kept_start, kept_stop
+    used_start, used_stop
         The part whose values are used; the spans of an axis keep each pixel once.
     """
 
     start: int
     stop: int
-    kept_start: int
-    kept_stop: int
+    used_start: int
+    used_stop: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Tiling:
     Examples
     --------
     >>> tiling = Tiling((64, 192), (64, 128), overlap_px=16, step_px=16)
-    >>> [(column.start, column.kept_start, column.kept_stop) for _, column in tiling]
+    >>> [(column.start, column.used_start, column.used_stop) for _, column in tiling]
     [(0, 0, 112), (64, 112, 192)]
     """
 
@@ -91,9 +91,9 @@ def _spans(length_px: int, tile_px: int, overlap_px: int, step_px: int) -> list[
     last_start = max(0, padded_px - tile_px)
     advance_px = max(step_px, tile_px - 2 * overlap_px)
     starts = [*range(0, last_start, advance_px), last_start]
-    kept_stops = [start + tile_px - overlap_px for start in starts[:-1]] + [length_px]
-    kept_starts = [0, *kept_stops[:-1]]
+    used_stops = [start + tile_px - overlap_px for start in starts[:-1]] + [length_px]
+    used_starts = [0, *used_stops[:-1]]
     return [
-        Span(start, min(start + tile_px, length_px), kept_start, kept_stop)
-        for start, kept_start, kept_stop in zip(starts, kept_starts, kept_stops, strict=True)
+        Span(start, min(start + tile_px, length_px), used_start, used_stop)
+        for start, used_start, used_stop in zip(starts, used_starts, used_stops, strict=True)
     ]

@@ -14,7 +14,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
 from semedge.journal.database import Database, UnwritableError, storable
-from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
+from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
 from semedge.journal.write_buffer import BufferedEvent, DiskReserve, Mark, WriteBuffer
 
 TRY_DISK_EVERY_S = 1.0
@@ -47,7 +47,7 @@ class Journal(Database):
         *,
         calibration_sha256: str | None = None,
         recipe_sha256: str | None = None,
-    ) -> Run:
+    ) -> WatchRun:
         """Begin a run of the camera with this name; its counters belong to it."""
         with self.transaction() as connection:
             run_id = connection.execute(
@@ -64,9 +64,9 @@ class Journal(Database):
                 ),
             ).lastrowid
         assert run_id is not None
-        return Run(run_id, camera)
+        return WatchRun(run_id, camera)
 
-    def count(self, run: Run, counters: Counters, *, ended: bool = False) -> None:
+    def count(self, run: WatchRun, counters: Counters, *, ended: bool = False) -> None:
         """Store the run's counters, and with `ended` that the run is over."""
         names = [field.name for field in fields(counters)]
         with self.transaction() as connection:
@@ -80,7 +80,7 @@ class Journal(Database):
                 ),
             )
 
-    def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
+    def add_event(self, event: Event, sinks: Iterable[str], run: WatchRun | None = None) -> Event:
         """Store an event, to be delivered to each of `sinks`; the event with its number.
 
         On return it is on the disk, or buffered in memory where the disk takes nothing.
@@ -89,7 +89,7 @@ class Journal(Database):
         with self._lock:
             if not self._buffer or time.monotonic() >= self._try_disk_at_s:
                 try:
-                    self.store_held()
+                    self.flush_buffer()
                     return self._insert(event, run_id, names)
                 except UnwritableError:
                     if self._reserve.release():
@@ -101,11 +101,11 @@ class Journal(Database):
             return numbered
 
     @property
-    def holds(self) -> bool:
+    def has_buffered(self) -> bool:
         """Whether something is buffered in memory that belongs on the disk."""
         return bool(self._buffer)
 
-    def store_held(self) -> None:
+    def flush_buffer(self) -> None:
         """Write what is buffered in memory; `UnwritableError` where the disk takes it not yet."""
         with self._lock:
             if not self._buffer:
@@ -232,14 +232,14 @@ class Journal(Database):
             )
 
     def setting(self, camera: str, name: str) -> Any:
-        """What `keep_setting` stored; None where nothing was."""
+        """What `save_setting` stored; None where nothing was."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
             ).fetchone()
             return None if row is None else json.loads(row[0])
 
-    def keep_setting(self, camera: str, name: str, value: Any) -> None:
+    def save_setting(self, camera: str, name: str, value: Any) -> None:
         """Store what must outlive the process, anything that JSON can hold; None forgets it."""
         with self.transaction() as connection:
             if value is None:

@@ -51,7 +51,7 @@ class JournalCounts:
 
 
 @dataclass(frozen=True)
-class Run:
+class WatchRun:
     """A camera's time in one process, as the journal keeps it."""
 
     run_id: int
@@ -72,7 +72,7 @@ class ScoreRow:
         How many frames it stands for.
     """
 
-    run: Run
+    run: WatchRun
     captured_at_s: float
     sequence: int
     score: float

@@ -10,7 +10,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run, ScoreRow
+from semedge.journal.records import ScoreRow, WatchRun
 
 MOST_WAITING = 50_000
 """Rows that wait for a journal that takes nothing: some megabytes; beyond, the oldest are lost."""
@@ -36,7 +36,7 @@ class ScoreLog:
         self._open: dict[int, tuple[ScoreRow, float]] = {}
         self._paused = False
 
-    def add(self, run: Run, frame: Frame, score: float, level: Level | None) -> None:
+    def add(self, run: WatchRun, frame: Frame, score: float, level: Level | None) -> None:
         """Take a frame's score, unless paused."""
         row = ScoreRow(run, frame.captured_at_s, frame.sequence, score, level)
         with self._lock:

@@ -75,8 +75,8 @@ class CommandSink:
             status = self._wait(process)
             if status != 0:
                 complaint.seek(0)
-                said = complaint.read(65_536).decode("utf-8", "replace").strip().splitlines()
-                reason = f": {said[-1][:LONGEST_REASON]}" if said else ""
+                lines = complaint.read(65_536).decode("utf-8", "replace").strip().splitlines()
+                reason = f": {lines[-1][:LONGEST_REASON]}" if lines else ""
                 raise DeliveryError(f"{self._section.argv[0]} ended with status {status}{reason}")
 
     def close(self) -> None:

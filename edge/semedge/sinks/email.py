@@ -82,7 +82,7 @@ class EmailSink:
             )
         self._password = section.password.read() if section.password else None
         try:
-            self._trust = ssl.create_default_context(
+            self._tls_context = ssl.create_default_context(
                 cafile=str(section.ca_file) if section.ca_file else None
             )
         except (OSError, ssl.SSLError) as error:
@@ -96,7 +96,7 @@ class EmailSink:
         try:
             with self._connection() as server:
                 if self._section.security == "starttls":
-                    server.starttls(context=self._trust)
+                    server.starttls(context=self._tls_context)
                 if self._section.username is not None and self._password is not None:
                     server.login(self._section.username, self._password)
                 server.send_message(message)
@@ -121,7 +121,7 @@ class EmailSink:
         port = section.port or PORTS[section.security]
         if section.security == "tls":
             return smtplib.SMTP_SSL(
-                section.host, port, timeout=section.timeout_s, context=self._trust
+                section.host, port, timeout=section.timeout_s, context=self._tls_context
             )
         return smtplib.SMTP(section.host, port, timeout=section.timeout_s)
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-REQUESTS_KEPT = 16
+REQUESTS_QUEUED = 16
 UNSURE_S = 2.0
 """An event that was confirmed so shortly before the connection broke is sent once more."""
 
@@ -109,7 +109,7 @@ class MqttSink:
         self.name = name
         self._section = section
         self._paho = import_extra("paho.mqtt.client", "mqtt", "An MQTT sink")
-        self._trust = _trust(name, section)
+        self._tls_context = _tls_context(name, section)
         self._password = section.password.read() if section.password else None
         self._prefix = ""
         self._client: Any = None
@@ -122,7 +122,7 @@ class MqttSink:
         self._last: tuple[float, str] | None = None
         self._suspect: str | None = None
         self._news = threading.Event()
-        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_KEPT)
+        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_QUEUED)
         self._closing = threading.Event()
         self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
 
@@ -203,8 +203,8 @@ class MqttSink:
             client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         if self._section.username is not None:
             client.username_pw_set(self._section.username, self._password)
-        if self._trust is not None:
-            client.tls_set_context(self._trust)
+        if self._tls_context is not None:
+            client.tls_set_context(self._tls_context)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -295,14 +295,14 @@ class MqttSink:
             if not isinstance(document, dict):
                 raise SemedgeError("The request is no JSON object; send one.")
             request_id = document.pop("id", None)
-            said, done = self._handler.handle({**document, "action": action}, "mqtt"), True
+            message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
-            said, done = str(error), False
-        answer = {"action": action, "id": request_id, "done": done, "message": said}
+            message, done = str(error), False
+        answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
 
 
-def _trust(name: str, section: MqttSection) -> ssl.SSLContext | None:
+def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:
     if not section.tls:
         if section.ca_file or section.certificate or section.private_key:
             raise SemedgeError(

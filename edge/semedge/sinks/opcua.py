@@ -30,7 +30,7 @@ from semedge.sinks.opcua_nodes import (
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
 WRITE_TIMEOUT_S = 5.0
-EVENTS_KEPT = 1_000
+EVENTS_BUFFERED = 1_000
 DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
 
 
@@ -73,7 +73,7 @@ class OpcUaSink(ServerSink):
         self._index = 0
         self._nodes: dict[tuple[str, str], Any] = {}
         self._written: dict[tuple[str, str], Any] = {}
-        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._events: deque[Event] = deque(maxlen=EVENTS_BUFFERED)
         self._taken = 0
 
     def deliver(self, event: Event) -> None:
@@ -81,7 +81,7 @@ class OpcUaSink(ServerSink):
         loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
-            loop.run(self._tell(event), WRITE_TIMEOUT_S)
+            loop.run(self._notify(event), WRITE_TIMEOUT_S)
         if self._section.handshake:
             self._await_receipt(
                 event.number, lambda: self._taken, self._section.timeout_s, "no client took"
@@ -175,13 +175,13 @@ class OpcUaSink(ServerSink):
 
         async def set_levels(_node: Any, camera: str, alarm: float, warn: float) -> Any:
             levels = {"alarm": alarm, "warn": None if math.isnan(warn) else warn}
-            return await self._ask({"action": "levels", "camera": camera, **levels})
+            return await self._carry_out({"action": "levels", "camera": camera, **levels})
 
         async def prepare_recipe(_node: Any, camera: str, recipe: str) -> Any:
-            return await self._ask({"action": "recipe", "camera": camera, "recipe": recipe})
+            return await self._carry_out({"action": "recipe", "camera": camera, "recipe": recipe})
 
         async def acknowledge(_node: Any, event_id: str) -> Any:
-            return await self._ask({"action": "acknowledge", "event_id": event_id})
+            return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
         async def take_event(_node: Any, number: int) -> None:
             self._taken = number
@@ -203,17 +203,17 @@ class OpcUaSink(ServerSink):
         ):
             await root.add_method(self._index, name, uamethod(method), inputs, outputs)
 
-    async def _ask(self, request: dict[str, Any]) -> tuple[bool, str]:
+    async def _carry_out(self, request: dict[str, Any]) -> tuple[bool, str]:
         """Carry a request out in another thread: it may load a detector."""
         if not self._section.accept_settings or self._handler is None:
             return False, "This server accepts no settings; the station file decides that."
         try:
-            said = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
+            message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
-        return True, said
+        return True, message
 
-    async def _tell(self, event: Event) -> None:
+    async def _notify(self, event: Event) -> None:
         values = event_values(event)
         await self._write("", STATION_NODES, values)
         published = self._generator.event

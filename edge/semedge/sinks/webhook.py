@@ -87,7 +87,7 @@ class WebhookSink:
         self._client = self._httpx.AsyncClient(
             headers=headers,
             timeout=section.timeout_s,
-            verify=_trust(section.ca_file),
+            verify=_tls_context(section.ca_file),
             proxy=section.proxy,
             trust_env=False,
         )
@@ -129,7 +129,7 @@ class WebhookSink:
             return status
 
 
-def _trust(ca_file: Path | None) -> Any:
+def _tls_context(ca_file: Path | None) -> Any:
     """What decides on the receiver's certificate."""
     import ssl
 

@@ -78,7 +78,7 @@ class ActiveSetup:
     recipe_sha256: str | None = None
 
     @property
-    def promised_rate(self) -> float | None:
+    def guaranteed_rate(self) -> float | None:
         """Share of normal frames that may alarm; None where the level is below the threshold."""
         return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
 

@@ -200,7 +200,7 @@ class _LiveCamera:
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MAX_MINUTES)
         active_setup = self._state.active_setup
-        rate = None if active_setup is None else active_setup.promised_rate
+        rate = None if active_setup is None else active_setup.guaranteed_rate
         expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 

@@ -117,11 +117,11 @@ def _plan_named_camera(station: Station, name: str) -> CameraPlan:
 
 def _source(section: CameraSection, source: str, station: CameraSection) -> SourceChoice:
     """The camera of a table; what it does not say of how it is read, the station's table says."""
-    said = section.model_fields_set
+    written = section.model_fields_set
     return SourceChoice(
         source,
-        (section if "timeout_s" in said else station).timeout_s,
-        (section if "loop" in said else station).loop,
+        (section if "timeout_s" in written else station).timeout_s,
+        (section if "loop" in written else station).loop,
         section.settings,
     )
 

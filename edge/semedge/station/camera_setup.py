@@ -67,7 +67,7 @@ class RecipeIdentity:
 
 
 @dataclass(frozen=True)
-class Setup:
+class CameraSetup:
     """A camera and what judges its frames.
 
     Attributes
@@ -118,4 +118,4 @@ class StationCamera:
     """A camera's name in the station, and its setup."""
 
     name: str
-    setup: Setup
+    setup: CameraSetup

@@ -10,7 +10,7 @@ from pydantic import Field
 from semedge.cameras import open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 
 SHOWN = 5
 
@@ -72,7 +72,7 @@ class ChallengeResult:
         return f"{text}."
 
 
-def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
+def run_challenge(setup: CameraSetup, settings: ChallengeSettings) -> ChallengeResult:
     """Judge every sample by a setup; `SemedgeError` where one cannot be judged."""
     golden, defects = (_judge(setup, samples) for samples in settings.folders)
     alarmed = tuple(source for source, alarms in golden if alarms)
@@ -84,7 +84,7 @@ def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
     return ChallengeResult(len(golden), len(defects), alarmed, missed, passed)
 
 
-def _judge(setup: Setup, samples: Path) -> list[tuple[str, bool]]:
+def _judge(setup: CameraSetup, samples: Path) -> list[tuple[str, bool]]:
     """Each sample's source, and whether it alarms."""
     with open_camera(str(samples)) as camera:
         judged = []

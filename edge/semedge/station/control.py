@@ -14,7 +14,7 @@ from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
 from semedge.station.overrides import apply_override, fingerprint, save_override
@@ -149,7 +149,7 @@ class StationControl:
                     self._switch(name, setup, "reload", who)
 
     def _switch(
-        self, camera: str, setup: Setup, action: str, who: str, path: Path | None = None
+        self, camera: str, setup: CameraSetup, action: str, who: str, path: Path | None = None
     ) -> None:
         """Record who changes what, save it for a restart, and let the loop switch to it."""
         loop = self._loop(camera)

@@ -22,7 +22,7 @@ from semedge.decision.defect import DecisionSettings, Levels
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge.journal.journal import Journal
-from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
+from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
 from semedge.station.summary import WatchSummary
 from semedge.station.watch import Watch, WatchSettings
 from semedge_calibration import Calibration
@@ -134,7 +134,7 @@ def run_demo(
     collector = AlertCollector()
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
     with Journal(folder / "journal.sqlite") as journal:
-        setup = Setup(
+        setup = CameraSetup(
             SourceChoice(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)),
             detector,
             calibration,

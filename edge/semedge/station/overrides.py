@@ -11,7 +11,7 @@ from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.load import load_recipe, load_setup
 
 SETTING = "switched"
@@ -20,14 +20,18 @@ LEVELS = {"alarm", "warn"}
 """The keys of a decision that the levels of a setup were made from."""
 
 
-def fingerprint(setup: Setup) -> dict[str, Any]:
+def fingerprint(setup: CameraSetup) -> dict[str, Any]:
     """What distinguishes a setup of the station file from another one."""
     decision = setup.decision.model_dump(exclude=LEVELS)
     return setup.active_setup.to_document() | {"decision": decision}
 
 
 def save_override(
-    journal: Journal, camera: str, setup: Setup, file_setup: Mapping[str, Any], path: Path | None
+    journal: Journal,
+    camera: str,
+    setup: CameraSetup,
+    file_setup: Mapping[str, Any],
+    path: Path | None,
 ) -> None:
     """Save a setup that was chosen at run time, so that it holds after a restart.
 
@@ -44,7 +48,7 @@ def save_override(
         The recipe, where it was switched to now; with None an earlier one stays.
     """
     if fingerprint(setup) == file_setup:
-        journal.keep_setting(camera, SETTING, None)
+        journal.save_setting(camera, SETTING, None)
         return
     before = journal.setting(camera, SETTING) or {}
     if path is None and before.get("recipe_sha256") == setup.active_setup.recipe_sha256:
@@ -55,10 +59,12 @@ def save_override(
         "recipe_sha256": setup.active_setup.recipe_sha256,
         "levels": asdict(setup.levels),
     }
-    journal.keep_setting(camera, SETTING, override)
+    journal.save_setting(camera, SETTING, override)
 
 
-def apply_override(journal: Journal, choice: CameraPlan | None, camera: str, setup: Setup) -> Setup:
+def apply_override(
+    journal: Journal, choice: CameraPlan | None, camera: str, setup: CameraSetup
+) -> CameraSetup:
     """The setup with the camera's override, or the given one where there is none.
 
     Where its detector is another one, the caller closes both. Raises `SemedgeError` where the
@@ -79,7 +85,7 @@ def apply_override(journal: Journal, choice: CameraPlan | None, camera: str, set
     return replace(overridden, levels=Levels(**override["levels"]))
 
 
-def load_with_overrides(journal: Journal, choice: CameraPlan) -> Setup:
+def load_with_overrides(journal: Journal, choice: CameraPlan) -> CameraSetup:
     """The setup that a watch would run for a camera now; its detector is the caller's to close."""
     setup = load_setup(choice)
     try:

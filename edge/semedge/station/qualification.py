@@ -57,4 +57,4 @@ def note_challenge(journal: Journal, camera: str, setup: ActiveSetup, *, passed:
     if not passed and journal.setting(camera, SETTING) != setup.to_document():
         # What failed is not the setup that the camera is qualified with.
         return
-    journal.keep_setting(camera, SETTING, setup.to_document() if passed else None)
+    journal.save_setting(camera, SETTING, setup.to_document() if passed else None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from semedge.core.event import Event, Kind, Level, Phase
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run
+from semedge.journal.records import WatchRun
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 
@@ -41,7 +41,7 @@ class EventRecorder:
         self._delivery = delivery
         self._state = state
 
-    def record(self, event: Event, run: Run | None = None) -> Event:
+    def record(self, event: Event, run: WatchRun | None = None) -> Event:
         """Store an event, have it delivered, and show it; the event with its number."""
         numbered = self._journal.add_event(event, self._delivery.sink_names, run)
         self._delivery.wake()

@@ -68,7 +68,7 @@ class RetentionSettings(Section):
     )
 
 
-KEEP = RetentionSettings()
+DEFAULT_RETENTION = RetentionSettings()
 
 
 class Retention:

@@ -21,12 +21,12 @@ from semedge.station.camera_setup import StationCamera
 from semedge.station.connections import Connections
 from semedge.station.control import StationControl, StationPlan
 from semedge.station.event_pictures import EventPictures
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
-from semedge.station.retention import KEEP, Retention, RetentionSettings
+from semedge.station.retention import DEFAULT_RETENTION, Retention, RetentionSettings
 from semedge.station.signals import SignalPipe
 from semedge.station.summary import WatchSummary
 from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
@@ -42,7 +42,7 @@ COUNT_EVERY_S = 5.0
 STOP_TIMEOUT_S = 1.0
 """Time to finish the current frames; a scorer that hangs is left behind."""
 
-UNLIMITED = RunLimits()
+UNLIMITED = LoopLimits()
 NO_PLAN = StationPlan()
 
 
@@ -68,8 +68,8 @@ class WatchSettings:
 
     pictures: Path
     station: str = "station"
-    limits: RunLimits = UNLIMITED
-    retention: RetentionSettings = KEEP
+    limits: LoopLimits = UNLIMITED
+    retention: RetentionSettings = DEFAULT_RETENTION
     require_check: bool = False
     hang_after_s: float = SHORTEST_HANG_S
 
@@ -79,9 +79,9 @@ class Watch:
 
     Parameters
     ----------
-    lines
-        The cameras and their setups, each with its own name. With more than one, a camera that
-        fails is tried again while the others are inspected.
+    cameras
+        The cameras, their names and their setups. Where there are several, one that fails is tried
+        again while the others are inspected.
     journal
         Every event is on the disk here before it is delivered.
     sinks
@@ -96,14 +96,14 @@ class Watch:
 
     def __init__(
         self,
-        lines: Sequence[StationCamera],
+        cameras: Sequence[StationCamera],
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,
         plan: StationPlan = NO_PLAN,
         connections: Connections | None = None,
     ) -> None:
-        self.state = StationState(settings.station, [line.name for line in lines])
+        self.state = StationState(settings.station, [camera.name for camera in cameras])
         self._journal = journal
         self._delivery = Delivery(journal, sinks)
         self.state.connect(self._delivery.states, journal.pending_counts)
@@ -125,15 +125,15 @@ class Watch:
         self._workers = [
             _Worker(
                 CameraLoop(
-                    line,
+                    camera,
                     outputs,
                     settings.limits,
                     self._qualification,
-                    keep_trying=len(lines) > 1,
+                    keep_trying=len(cameras) > 1,
                 ),
                 self._signals,
             )
-            for line in lines
+            for camera in cameras
         ]
         loops = [worker.loop for worker in self._workers]
         self.control = StationControl(loops, recorder, journal, plan)
@@ -240,7 +240,7 @@ class Watch:
         self._check_disk()
         self._retention.clean()
         try:
-            self._journal.store_held()
+            self._journal.flush_buffer()
             self._scores.store()
             self._refresh_qualification()
             for worker in self._workers:

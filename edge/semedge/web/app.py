@@ -229,7 +229,7 @@ def _add_health(app: FastAPI, page: Page) -> None:
 
 def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
-    async def ask(request: Request) -> Response:
+    async def change(request: Request) -> Response:
         page.check_token(request)
         try:
             document = json.loads(await _limited_body(request))
@@ -240,10 +240,10 @@ def _add_changes(app: FastAPI, page: Page) -> None:
         name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
         who = f"page: {name}" if name.isprintable() and name else "page"
         try:
-            said = await asyncio.to_thread(page.handler.handle, document, who)
+            message = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
             raise HTTPException(422, str(error)) from None
-        return JSONResponse({"message": said})
+        return JSONResponse({"message": message})
 
     @app.post("/api/token")
     async def token(request: Request) -> Response:

@@ -22,7 +22,7 @@ EVENTS_SHOWN = 50
 MOST_CLIENTS = 250
 CLIENTS_A_SECOND = 50
 PICTURES_A_SECOND = 10
-MESSAGES_KEPT = 4
+MESSAGES_BUFFERED = 4
 SOONEST = 0.2
 """The share of the time between two messages after which an event brings the next one early."""
 
@@ -89,7 +89,7 @@ class Broadcast:
 
     async def listen(self) -> AsyncIterator[bytes]:
         """Server-sent events for one client, from the whole history on."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_KEPT)
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_BUFFERED)
         if self._closing or self.clients >= MOST_CLIENTS:
             yield _message("full", {"clients": self.clients})
             return

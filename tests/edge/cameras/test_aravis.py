@@ -14,7 +14,7 @@ import pytest
 
 from semedge.cameras import Camera, CameraSettings, CameraStalledError, open_camera
 from semedge.cameras.aravis import list_devices
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.core.errors import SemedgeError
 
 pytestmark = pytest.mark.alone
@@ -65,7 +65,7 @@ def aravis() -> None:
         pytest.skip("no fake camera: apt-get install aravis-tools")
     try:
         list_devices()
-    except CameraSetupError as error:
+    except CameraSettingsError as error:
         pytest.skip(str(error))
 
 

@@ -27,8 +27,8 @@ from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import CameraState
-from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.watch import Watch, WatchSettings
 
 pytestmark = pytest.mark.alone
@@ -110,10 +110,10 @@ def start(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Iterator[C
         calibration = load_calibration(calibration_file, detector)
 
         def begin(health: HealthSettings | None = None, **addresses: str) -> Station:
-            lines = [
+            cameras = [
                 StationCamera(
                     name,
-                    Setup(
+                    CameraSetup(
                         SourceChoice(address, TIMEOUT_S),
                         detector,
                         calibration,
@@ -125,8 +125,8 @@ def start(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Iterator[C
                 for name, address in addresses.items()
             ]
             collector = Collector()
-            settings = WatchSettings(tmp_path / "pictures", "line 4", RunLimits())
-            stations.append(Station(Watch(lines, journal, [collector], settings), collector))
+            settings = WatchSettings(tmp_path / "pictures", "line 4", LoopLimits())
+            stations.append(Station(Watch(cameras, journal, [collector], settings), collector))
             return stations[-1]
 
         try:

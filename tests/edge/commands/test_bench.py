@@ -17,7 +17,7 @@ from frame_bundles import frame_bundle
 
 from semedge.commands.bench import simulated_frames
 from semedge.core.errors import SemedgeError
-from semedge.inference.benchmark import Load, Pace, Percentiles, choose, measure, workers_to_try
+from semedge.inference.benchmark import Pace, Percentiles, Workload, choose, measure, workers_to_try
 from semedge.inference.bundle import read_bundle, read_demo_bundle
 from semedge.station.config.edit import detector_tables, write_workers
 from semedge.station.config.station import load_station
@@ -89,7 +89,7 @@ def test_which_numbers_of_workers_are_tried(cores: int, tried: list[int]) -> Non
 
 def test_what_a_process_cannot_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(SemedgeError, match=r"absent\.semedge cannot be read"):
-        measure(Load(tmp_path / "absent.semedge", None, simulated_frames((64, 64))), 0.1, [1])
+        measure(Workload(tmp_path / "absent.semedge", None, simulated_frames((64, 64))), 0.1, [1])
 
 
 def test_a_process_that_is_killed_is_an_error(tiny_file: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_process_that_is_killed_is_an_error(tiny_file: Path) -> None:
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(SemedgeError, match=r"The process with 1 workers? ended \(exit status -9\)"):
-        measure(Load(tiny_file, None, simulated_frames((64, 64))), 60.0, [1])
+        measure(Workload(tiny_file, None, simulated_frames((64, 64))), 60.0, [1])
     killer.join(10)
 
 

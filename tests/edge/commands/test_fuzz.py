@@ -159,7 +159,7 @@ def test_journals(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
         for number in range(20):
             journal.add_event(EVENT, ["mqtt"], run)
             journal.add_scores([ScoreRow(run, float(number), number, 0.5, None)])
-        journal.keep_setting("left", "armed", {"alarm": 3.0})
+        journal.save_setting("left", "armed", {"alarm": 3.0})
     content = path.read_bytes()
 
     def use() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fully_convolutional_bundles import MEMBERS, fully_convolutional_manifest, tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from over_frame_bundles import MEMBERS, over_frame_manifest, tiles
 from pydantic import ValidationError
 
 from semedge.cameras.simulation import SimulatedLine
@@ -31,14 +31,14 @@ def load(path: Path, manifest: dict[str, Any], **settings: int) -> Detector:
 @pytest.fixture(scope="module")
 def over_frame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Detector]:
     path = tmp_path_factory.mktemp("over_frame") / "tiny.semedge"
-    with load(path, over_frame_manifest(tiles()), workers=2) as detector:
+    with load(path, fully_convolutional_manifest(tiles()), workers=2) as detector:
         yield detector
 
 
 @pytest.fixture(scope="module")
 def patchwise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Detector]:
     path = tmp_path_factory.mktemp("patchwise") / "tiny.semedge"
-    with load(path, over_frame_manifest(None), workers=2) as detector:
+    with load(path, fully_convolutional_manifest(None), workers=2) as detector:
         yield detector
 
 
@@ -67,7 +67,7 @@ def test_the_network_runs_over_the_frame_and_on_patches_at_the_border(
 
 def test_at_another_stride_it_runs_on_patches(tmp_path: Path) -> None:
     image = SimulatedLine(seed=3, shape=(96, 120)).frame(0).image
-    manifest = over_frame_manifest(tiles())
+    manifest = fully_convolutional_manifest(tiles())
     with load(tmp_path / "tiny.semedge", manifest, stride_px=16) as detector:
         stages = set(score(detector, image).stage_ms)
     assert stages == {"cut", "scale", "embedding", "score"}
@@ -76,12 +76,18 @@ def test_at_another_stride_it_runs_on_patches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        (over_frame_manifest(tiles(), format_version=1), "not those of the format version"),
-        (over_frame_manifest(None, format_version=3), "not those of the format version"),
-        (over_frame_manifest(tiles() | {"graph": "none"}), "a graph that is not in the bundle"),
-        (over_frame_manifest(tiles(height=31)), "tiles that are smaller than a patch"),
         (
-            over_frame_manifest(tiles(), input={"patch_px": 32, "scaling": "patch"}),
+            fully_convolutional_manifest(tiles(), format_version=1),
+            "not those of the format version",
+        ),
+        (fully_convolutional_manifest(None, format_version=3), "not those of the format version"),
+        (
+            fully_convolutional_manifest(tiles() | {"graph": "none"}),
+            "a graph that is not in the bundle",
+        ),
+        (fully_convolutional_manifest(tiles(height=31)), "tiles that are smaller than a patch"),
+        (
+            fully_convolutional_manifest(tiles(), input={"patch_px": 32, "scaling": "patch"}),
             "each patch is scaled by itself",
         ),
     ],
@@ -94,7 +100,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(
 
 
 def test_a_network_of_latents_does_not_run_over_the_frame() -> None:
-    manifest = over_frame_manifest(None)
+    manifest = fully_convolutional_manifest(None)
     second = manifest["nodes"][0] | {"output": "h_y", "inputs": ["h_x"], "over_frame": tiles()}
     manifest |= {"nodes": [*manifest["nodes"], second], "format_version": 3}
     with pytest.raises(ValidationError, match="'h_y' runs over the frame, but not on patches"):
@@ -104,5 +110,5 @@ def test_a_network_of_latents_does_not_run_over_the_frame() -> None:
 def test_a_graph_of_another_tile_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.semedge"
     with pytest.raises(SemedgeError, match="do not fit together"):
-        load(path, over_frame_manifest(tiles(width=80)))
+        load(path, fully_convolutional_manifest(tiles(width=80)))
     assert read_bundle(path).manifest.nodes[0].over_frame is not None

@@ -25,7 +25,7 @@ def tilings(draw: st.DrawFn) -> Tiling:
 def test_every_pixel_is_kept_once(tiling: Tiling) -> None:
     kept = np.zeros(tiling.frame_shape, int)
     for rows, columns in tiling:
-        kept[rows.kept_start : rows.kept_stop, columns.kept_start : columns.kept_stop] += 1
+        kept[rows.used_start : rows.used_stop, columns.used_start : columns.used_stop] += 1
     np.testing.assert_array_equal(kept, 1)
 
 
@@ -36,12 +36,12 @@ def test_a_tile_shows_what_it_keeps_and_its_surroundings(tiling: Tiling) -> None
             spans, tiling.frame_shape, tiling.tile_shape, strict=True
         ):
             padded_px = -(-length_px // tiling.step_px) * tiling.step_px
-            assert span.start % tiling.step_px == span.kept_start % tiling.step_px == 0
-            assert 0 <= span.start <= span.kept_start < span.kept_stop <= span.stop <= length_px
-            assert span.start == 0 or span.kept_start - span.start >= tiling.overlap_px
+            assert span.start % tiling.step_px == span.used_start % tiling.step_px == 0
+            assert 0 <= span.start <= span.used_start < span.used_stop <= span.stop <= length_px
+            assert span.start == 0 or span.used_start - span.start >= tiling.overlap_px
             assert span.start == 0 or span.start + side_px <= padded_px
             end = span.start + side_px
-            assert span.kept_stop == length_px or end - span.kept_stop >= tiling.overlap_px
+            assert span.used_stop == length_px or end - span.used_stop >= tiling.overlap_px
 
 
 @given(tilings())

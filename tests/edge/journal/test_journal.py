@@ -24,7 +24,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event, event_schema
 from semedge.journal.database import UnwritableError
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
+from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
 from semedge.journal.schema import APPLICATION_ID, MIGRATIONS
 from semedge.journal.write_buffer import RESERVE_BYTES
 
@@ -33,7 +33,7 @@ def event(sequence: int = 0) -> Event:
     return replace(EVENT, event_id=uuid.uuid4().hex, sequence=sequence)
 
 
-def start_run(journal: Journal) -> Run:
+def start_run(journal: Journal) -> WatchRun:
     return journal.start_run("left", "sim:1", "ab" * 32, 2.0)
 
 
@@ -297,10 +297,10 @@ def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path)
         filler = fill(small_disk)
         for number in range(1, 1000):
             stored.append(journal.add_event(event(number), ["console"]))
-        assert journal.holds
+        assert journal.has_buffered
         assert [each.number for each in stored] == list(range(1, 1001))
         with pytest.raises(UnwritableError, match=r"written .*full.*; free some space"):
-            journal.store_held()
+            journal.flush_buffer()
         fill(small_disk)
         for expected in stored[:950]:
             (taken,) = journal.pending("console", 1)
@@ -309,8 +309,8 @@ def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path)
         assert journal.pending("console", 100) == stored[950:]
         assert journal.pending_counts() == {"console": 50}
         filler.unlink()
-        journal.store_held()
-        assert not journal.holds
+        journal.flush_buffer()
+        assert not journal.has_buffered
         stored.append(journal.add_event(event(1000), ["console"]))
     with Journal(path) as journal:
         assert journal.pending("console", 100) == stored[950:]
@@ -335,7 +335,7 @@ def test_room_is_reserved_for_events_and_taken_again(small_disk: Path) -> None:
             run_id = journal.add_event(event(number), [])
         assert run_id is not None
         assert not reserve.exists()
-        assert not journal.holds, "the reserve took the event"
+        assert not journal.has_buffered, "the reserve took the event"
         filler.unlink()
     Journal(path).close()
     assert reserve.exists()
@@ -346,13 +346,13 @@ def test_what_another_process_stored_meanwhile_is_no_hindrance(small_disk: Path)
     with Journal(path) as journal, Journal(path) as other:
         first = journal.add_event(event(1), ["console"])
         filler = fill(small_disk)
-        while not journal.holds:
+        while not journal.has_buffered:
             journal.add_event(event(2), [])
         held = journal.add_event(event(3), ["console"])
         filler.unlink()
         for _ in range(5):
             other.add_event(event(4), [])
-        journal.store_held()
+        journal.flush_buffer()
         assert [each.sequence for each in journal.pending("console", 9)] == [1, 3]
         assert first.number < held.number
     assert rows(path, "SELECT count(*), count(DISTINCT number) FROM events")[0][0] > 7
@@ -367,12 +367,12 @@ def test_scores_settings_and_audit_are_kept(tmp_path: Path) -> None:
         )
         journal.add_audit("page", "left", "levels", {"alarm": 2.0}, {"alarm": 3.0})
         assert journal.setting("left", "levels") is None
-        journal.keep_setting("left", "levels", {"alarm": 3.0})
-        journal.keep_setting("left", "levels", {"alarm": 3.5})
-        journal.keep_setting("right", "levels", [1])
+        journal.save_setting("left", "levels", {"alarm": 3.0})
+        journal.save_setting("left", "levels", {"alarm": 3.5})
+        journal.save_setting("right", "levels", [1])
     with Journal(path) as journal:
         assert journal.setting("left", "levels") == {"alarm": 3.5}
-        journal.keep_setting("left", "levels", None)
+        journal.save_setting("left", "levels", None)
         assert journal.setting("left", "levels") is None
         assert journal.setting("right", "levels") == [1]
     assert rows(path, "SELECT captured_at, sequence, frames, score, level FROM scores") == [

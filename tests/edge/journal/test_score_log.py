@@ -11,7 +11,7 @@ import pytest
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run
+from semedge.journal.records import WatchRun
 from semedge.journal.score_log import ScoreLog
 
 
@@ -77,7 +77,7 @@ def test_scores_wait_for_a_journal_that_takes_nothing(
     with Journal(path) as journal:
         log = ScoreLog(journal)
         for number in range(5):
-            log.add(Run(99, "unknown"), frame(number), 0.5, None)
+            log.add(WatchRun(99, "unknown"), frame(number), 0.5, None)
         with pytest.raises(SemedgeError, match="could not be written"):
             log.store()
         run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)

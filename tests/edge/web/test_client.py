@@ -12,7 +12,7 @@ from sinks_support import certificates
 
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Secret
-from semedge.web.client import ask_station
+from semedge.web.client import send_request
 from semedge.web.section import WebSection
 
 REQUEST = {"action": "recipe", "recipe": "tile", "who": "R. Weiss"}
@@ -30,10 +30,10 @@ def section(port: int, **settings: object) -> WebSection:
 def test_a_station_that_listens_everywhere_is_asked_on_this_machine(tmp_path: Path) -> None:
     with page_station(tmp_path, host="0.0.0.0") as station:
         web = section(int(urlsplit(station.address).port or 0), host="0.0.0.0")
-        assert ask_station(web, REQUEST) == "Camera top inspects by recipe tile."
+        assert send_request(web, REQUEST) == "Camera top inspects by recipe tile."
         assert station.control.asked == [("recipe", "top", "tile", "page: R. Weiss")]
         with pytest.raises(SemedgeError, match="damaged; the old one goes on"):
-            ask_station(web, {**REQUEST, "recipe": "broken"})
+            send_request(web, {**REQUEST, "recipe": "broken"})
 
 
 def test_over_https_no_other_station_is_told_the_token(tmp_path: Path) -> None:
@@ -43,19 +43,19 @@ def test_over_https_no_other_station_is_told_the_token(tmp_path: Path) -> None:
     (_, key, own), (_, _, other) = (certificates(folder) for folder in folders)
     with page_station(tmp_path, certificate=own, private_key=key) as station:
         port = int(urlsplit(station.address).port or 0)
-        said = ask_station(section(port, certificate=own), REQUEST)
+        said = send_request(section(port, certificate=own), REQUEST)
         assert said == "Camera top inspects by recipe tile."
         with pytest.raises(SemedgeError, match=r"https://127\.0\.0\.1:\d+ \(.*CERTIFICATE_VERIFY"):
-            ask_station(section(port, certificate=other), REQUEST)
+            send_request(section(port, certificate=other), REQUEST)
         assert len(station.control.asked) == 1
 
 
 def test_what_is_no_station_is_said(tmp_path: Path) -> None:
     port = free_port()
     with pytest.raises(SemedgeError, match=r"No station answers at http://127\.0\.0\.1:"):
-        ask_station(section(port), REQUEST)
+        send_request(section(port), REQUEST)
     with pytest.raises(SemedgeError, match=r"no web\.token"):
-        ask_station(section(port, token=None), REQUEST)
+        send_request(section(port, token=None), REQUEST)
     for status, said in ((200, "No station answers"), (500, "The station answered 500")):
         port = free_port()
         argv = python("webhook_server.py", port, tmp_path / "requests", status)
@@ -63,4 +63,4 @@ def test_what_is_no_station_is_said(tmp_path: Path) -> None:
             process(argv, tmp_path / "log", port),
             pytest.raises(SemedgeError, match=said),
         ):
-            ask_station(section(port), REQUEST)
+            send_request(section(port), REQUEST)

@@ -28,7 +28,7 @@ from semedge.inference.bundle import Bundle, parse_bundle
 
 FILES_A_BATCH = 8
 ROWS_IN_MEMORY = 1024
-LONGEST_SILENCE_S = 900.0
+LONGEST_WAIT_S = 900.0
 """How long the cluster may give no result, while its workers start or are at a batch."""
 
 Rows = dict[str, list[Any]]
@@ -103,7 +103,7 @@ def score_on_cluster(
             )
             .iter_rows()
         )
-        for row in _timed(rows, LONGEST_SILENCE_S):
+        for row in _timed(rows, LONGEST_WAIT_S):
             path = os.fsdecode(row["path"])
             if row["reason"]:
                 yield SkippedFile(path, row["reason"])

@@ -59,7 +59,7 @@ class ScoreStore(Closing):
             raise
 
     def add(self, results: Iterable[ScoredFile]) -> None:
-        """Keep the results, all or none; one of a file that is there already replaces it."""
+        """Keep the results, all or none; one of a file that is stored already replaces it."""
         rows = [
             (os.fsencode(each.path), each.frame_score, each.peak_x_px, each.peak_y_px)
             for each in results
@@ -118,7 +118,7 @@ class ScoreStore(Closing):
 
     def _prepare(self, settings: ScoreSettings) -> None:
         connection = self._connection
-        asked = asdict(settings) | {"format": FORMAT}
+        expected = asdict(settings) | {"format": FORMAT}
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -128,19 +128,19 @@ class ScoreStore(Closing):
                 with self._transaction():
                     for statement in SCHEMA:
                         connection.execute(statement)
-                    connection.execute("INSERT INTO settings VALUES (?)", [json.dumps(asked)])
+                    connection.execute("INSERT INTO settings VALUES (?)", [json.dumps(expected)])
                 return
             if application_id != APPLICATION_ID:
                 raise self._failure("read", "it is of another program")
             (document,) = connection.execute("SELECT document FROM settings").fetchone()
-            there = json.loads(document)
+            stored = json.loads(document)
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise self._failure("opened", str(error)) from error
-        for name, value in asked.items():
-            if there.get(name) != value:
+        for name, value in expected.items():
+            if stored.get(name) != value:
                 raise SemedgeError(
                     f"{self._name} holds scores of an interrupted run with {name} "
-                    f"{there.get(name)!r}, and this one has {value!r}; finish that run, delete "
+                    f"{stored.get(name)!r}, and this one has {value!r}; finish that run, delete "
                     "the file, or choose another --out."
                 )
 

@@ -12,6 +12,7 @@ from semedge.decision.defect import DecisionSettings
 from semedge.decision.health import HealthSettings
 from semedge.journal.records import DEFAULT_JOURNAL
 from semedge.station.challenge import ChallengeSettings
+from semedge.station.inspection.limits import LoopLimits
 
 DEFAULT_PICTURES = Path("semedge-pictures")
 """The folder of pictures, in the working directory, where none is named."""
@@ -127,17 +128,9 @@ class JournalSection(Section):
     )
 
 
-class WatchSection(Section):
+class WatchSection(LoopLimits):
     """`[watch]`: when to stop, and when to judge."""
 
-    max_frames: int | None = Field(
-        default=None, ge=1, description="Stop after so many inspected frames."
-    )
-    stop_after_stalled_s: float | None = Field(
-        default=None,
-        gt=0,
-        description="Give up on a camera that is silent so long; never where absent.",
-    )
     require_check: bool = Field(
         default=False,
         description="Judge only once `semedge check` was passed with the active setup.",

@@ -102,9 +102,9 @@ def _resolved(value: Any, folder: Path) -> Any:
         return {name: _resolved(each, folder) for name, each in value.items()}
     if isinstance(value, Section):
         # Only what the file says: a camera of several takes the rest from the station.
-        said = value.model_fields_set
+        written = value.model_fields_set
         return value.model_copy(
-            update={name: _resolved(each, folder) for name, each in value if name in said}
+            update={name: _resolved(each, folder) for name, each in value if name in written}
         )
     return value
 

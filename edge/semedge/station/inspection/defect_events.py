@@ -9,8 +9,8 @@ from semedge.core.event import Event, Phase
 from semedge.core.frame import Frame
 from semedge.decision.defect import Defect, Judgement
 from semedge.inference.score_map import ScoreMap
-from semedge.journal.records import Run
-from semedge.station.camera_setup import Setup
+from semedge.journal.records import WatchRun
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.event_pictures import EventPictures
 from semedge.station.recorder import EventRecorder, new_event
 
@@ -55,8 +55,8 @@ class DefectReporter:
         judgement: Judgement,
         frame: Frame,
         score_map: ScoreMap,
-        setup: Setup,
-        run: Run,
+        setup: CameraSetup,
+        run: WatchRun,
         at_s: float,
     ) -> None:
         """Report what a judgement says of the frame, judged `at_s` by the monotonic clock."""
@@ -68,11 +68,11 @@ class DefectReporter:
                 self._event = self._first_event(setup)
             self._record(phase, judgement.defect, setup, run, at_s)
 
-    def end(self, defect: Defect, setup: Setup, run: Run, reason: str) -> None:
+    def end(self, defect: Defect, setup: CameraSetup, run: WatchRun, reason: str) -> None:
         """Report that a defect is over because no frame of it can follow."""
         self._record("end", defect, setup, run, time.monotonic(), reason)
 
-    def _first_event(self, setup: Setup) -> Event:
+    def _first_event(self, setup: CameraSetup) -> Event:
         active = setup.active_setup
         return replace(
             new_event(
@@ -89,7 +89,13 @@ class DefectReporter:
         )
 
     def _record(
-        self, phase: Phase, defect: Defect, setup: Setup, run: Run, at_s: float, reason: str = ""
+        self,
+        phase: Phase,
+        defect: Defect,
+        setup: CameraSetup,
+        run: WatchRun,
+        at_s: float,
+        reason: str = "",
     ) -> None:
         before = self._event
         assert before is not None
@@ -116,7 +122,7 @@ class DefectReporter:
         if defect.level == "alarm" and before.level != "alarm":
             self.alerts += 1
 
-    def _with_peak(self, event: Event, peak: _Peak, setup: Setup) -> Event:
+    def _with_peak(self, event: Event, peak: _Peak, setup: CameraSetup) -> Event:
         """The event about the frame with the largest score, with its pictures written."""
         frame, score_map = peak.frame, peak.score_map
         pictures = self._pictures.write(frame, score_map, setup.levels.lowest, event.event_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
 from semedge.state.state import StationState
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.recorder import EventRecorder, OngoingEvent
 
 
@@ -22,7 +22,7 @@ class DriftReporter:
     """
 
     def __init__(
-        self, recorder: EventRecorder, state: StationState, camera: str, setup: Setup
+        self, recorder: EventRecorder, state: StationState, camera: str, setup: CameraSetup
     ) -> None:
         self._state = state
         self._camera = camera
@@ -34,11 +34,11 @@ class DriftReporter:
         self._monitor: DriftMonitor
         self.restart(setup)
 
-    def restart(self, setup: Setup) -> None:
+    def restart(self, setup: CameraSetup) -> None:
         """Begin a new window, because frames are judged by another setup."""
         self._settings = setup.drift
         self._monitor = DriftMonitor(
-            setup.calibration, setup.active_setup.promised_rate, setup.drift
+            setup.calibration, setup.active_setup.guaranteed_rate, setup.drift
         )
 
     def add(self, score: float, *, is_alarm: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from semedge.core.frame import Frame
 from semedge.decision.health import CameraHealth, HealthChange, HealthSettings, Problem
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge_calibration import Appearance
 
@@ -39,7 +39,7 @@ class HealthReporter:
         self._reference: tuple[HealthSettings, Appearance, bool] | None = None
         self._ongoing: dict[Problem, OngoingEvent] = {}
 
-    def begin(self, setup: Setup, *, live: bool) -> None:
+    def begin(self, setup: CameraSetup, *, live: bool) -> None:
         """Compare the pictures from now on with those that this setup is for."""
         reference = (setup.health, setup.calibration.appearance, live)
         if self._health is not None and reference == self._reference:

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
-from semedge.journal.records import Counters, Run
+from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
@@ -32,7 +32,7 @@ class FrameJudge:
         Take events and scores.
     """
 
-    def __init__(self, camera: str, setup: Setup, outputs: LoopOutputs) -> None:
+    def __init__(self, camera: str, setup: CameraSetup, outputs: LoopOutputs) -> None:
         self._setup = setup
         self._active_setup = setup.active_setup
         self._scores = outputs.scores
@@ -57,7 +57,7 @@ class FrameJudge:
         """Inspected frames and alerts so far."""
         return replace(self._counters, alerts=self._defects.alerts)
 
-    def inspect(self, frame: Frame, run: Run, *, qualified: bool) -> Inspected:
+    def inspect(self, frame: Frame, run: WatchRun, *, qualified: bool) -> Inspected:
         """Score a frame, judge it, and record that; a defect only where the camera is qualified."""
         arrived_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
@@ -84,7 +84,7 @@ class FrameJudge:
         }
         return Inspected(frame, score_map, judgement.level, latency_ms)
 
-    def switch(self, setup: Setup, run: Run) -> None:
+    def switch(self, setup: CameraSetup, run: WatchRun) -> None:
         """Judge by another setup from the next frame on."""
         before = self._setup
         if before.detector is setup.detector and before.decision == setup.decision:
@@ -96,7 +96,7 @@ class FrameJudge:
         self._active_setup = setup.active_setup
         self._drift.restart(setup)
 
-    def end_defect(self, reason: str, run: Run) -> None:
+    def end_defect(self, reason: str, run: WatchRun) -> None:
         """End the defect in progress, because no frame of it can follow."""
         defect = self._tracker.end()
         if defect is not None and self._defects.is_ongoing:

@@ -11,11 +11,11 @@ from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.journal.records import Counters
-from semedge.station.camera_setup import Setup, StationCamera
+from semedge.station.camera_setup import CameraSetup, StationCamera
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.judge import FrameJudge
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge.station.inspection.run_log import RunLog
 from semedge.station.inspection.setup_switch import SetupSwitch
@@ -32,8 +32,8 @@ class CameraLoop:
 
     Parameters
     ----------
-    line
-        The camera and its setup.
+    camera
+        The camera, its name and its setup.
     outputs
         Where everything goes.
     limits
@@ -46,27 +46,27 @@ class CameraLoop:
 
     def __init__(
         self,
-        line: StationCamera,
+        camera: StationCamera,
         outputs: LoopOutputs,
-        limits: RunLimits,
+        limits: LoopLimits,
         qualification: Qualification,
         *,
         keep_trying: bool = False,
     ) -> None:
-        self.name = line.name
+        self.name = camera.name
         self._outputs = outputs
         self._limits = limits
         self._qualification = qualification
         self._keep_trying = keep_trying
-        self._setups = SetupSwitch(line.setup)
+        self._setups = SetupSwitch(camera.setup)
         self._source = FrameSource(limits.stop_after_stalled_s, self._on_stall)
-        self._health = HealthReporter(outputs.recorder, line.name)
-        self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", line.name)
-        self._judge = FrameJudge(line.name, line.setup, outputs)
-        self._runs = RunLog(outputs.journal, line.name)
+        self._health = HealthReporter(outputs.recorder, camera.name)
+        self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", camera.name)
+        self._judge = FrameJudge(camera.name, camera.setup, outputs)
+        self._runs = RunLog(outputs.journal, camera.name)
 
     @property
-    def setup(self) -> Setup:
+    def setup(self) -> CameraSetup:
         """What frames are judged by, or will be from the next one on."""
         return self._setups.newest
 
@@ -121,7 +121,7 @@ class CameraLoop:
         """Finish the current frame and end `run`; callable from any thread."""
         self._source.stop()
 
-    def switch(self, setup: Setup) -> None:
+    def switch(self, setup: CameraSetup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
 
         Where its camera is another one, the current camera is closed first.
@@ -171,7 +171,7 @@ class CameraLoop:
         self._take_setup()
         return self._setups.current.camera.open()
 
-    def _refuse(self, setup: Setup, error: SemedgeError) -> None:
+    def _refuse(self, setup: CameraSetup, error: SemedgeError) -> None:
         """Keep the current setup, because the camera of the requested one cannot be used."""
         self._setups.refuse(setup)
         message = f"{self.name} keeps its setup: {error}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters, Run
-from semedge.station.camera_setup import Setup
+from semedge.journal.records import Counters, WatchRun
+from semedge.station.camera_setup import CameraSetup
 
 
 class RunLog:
@@ -21,15 +21,15 @@ class RunLog:
     def __init__(self, journal: Journal, camera: str) -> None:
         self._journal = journal
         self._camera = camera
-        self._run: Run | None = None
+        self._run: WatchRun | None = None
 
     @property
-    def current(self) -> Run:
+    def current(self) -> WatchRun:
         """The run that was begun last."""
         assert self._run is not None
         return self._run
 
-    def begin(self, setup: Setup) -> None:
+    def begin(self, setup: CameraSetup) -> None:
         """Begin a run by this setup; where the journal takes none, the one before goes on."""
         active = setup.active_setup
         self._run = self._journal.start_run(
