@@ -64,7 +64,7 @@ def test_frames_needed_is_where_a_rank_first_exists(method, rate, confidence) ->
 
 
 @given(n=COUNTS, rate=RATES, confidence=CONFIDENCES)
-def test_tolerance_rank_is_the_largest_that_keeps_the_promise(n, rate, confidence) -> None:
+def test_tolerance_rank_is_the_largest_that_proves_the_rate(n, rate, confidence) -> None:
     rank = tolerance_rank(n, rate, confidence)
     assert 0 <= rank <= n
     doubt = 1 - confidence
