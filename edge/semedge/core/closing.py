@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with`."""
+"""Objects that are closed at the end of a `with`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Resource = TypeVar("Resource", bound="Closing")
 
 
 class Closing(ABC):
-    """Something with a `close()`, which a `with` calls at its end, whatever that is."""
+    """An object with a `close()`, which a `with` calls at its end, also after an error."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held."""
+        """Release what the object uses."""
 
     def __enter__(self: Resource) -> Resource:
         return self

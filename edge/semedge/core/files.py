@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and files that one process has for itself."""
+"""Files that are written atomically, and files that one process has locked."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ USUAL_MODE = 0o644
 def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
     """Write `content` beside `path`, then rename it there.
 
-    A reader sees the old file or the new one, never a part of it, whatever moment the process
-    is killed at; `mode` is who may read and write it. Raises `SemedgeError` where the disk is
+    A reader sees the old file or the new one, never a part of it, whenever the process is
+    killed; `mode` has the permissions. Raises `SemedgeError` where the disk is
     full or the folder cannot be written.
     """
     with written_atomically(path, mode=mode) as temporary:
@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> N
 
 @contextlib.contextmanager
 def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
-    """A file beside `path` to write to, which is renamed there at the end of the `with`.
+    """A file beside `path` to write to, which replaces `path` at the end of the `with`.
 
     Raises `SemedgeError` where the disk is full or the folder cannot be written.
     """
@@ -62,7 +62,8 @@ def read_bounded(
 ) -> bytes:
     """Content of a file of at most `most_bytes`.
 
-    Raises `SemedgeError` with what `unreadable` says of the reason, or `too_large` of the size.
+    Raises `SemedgeError` with the message that `unreadable` makes of the reason, or `too_large` of
+    the size.
     """
     try:
         size_bytes = path.stat().st_size
@@ -77,9 +78,9 @@ def read_bounded(
 
 @contextlib.contextmanager
 def locked(path: Path, refusal: str) -> Iterator[None]:
-    """Hold `path` by a lock file beside it; `SemedgeError` with `refusal` where it is held already.
+    """Lock `path` by a lock file beside it; `SemedgeError` with `refusal` where it is locked.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:

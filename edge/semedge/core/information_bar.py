@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 SAME_GRAY = 6 / 255
 """Gray values nearer than this share of the range to a row's median belong to its background."""
 FLAT_ROW = 0.55
-"""Share of background from which on a row may be one of a bar, whatever is written on it."""
+"""Least share of background in a row that may belong to a bar, whatever is written on it."""
 PLAIN_ROW = 0.9
 """Share of background in the rows that a bar begins and ends with."""
 FLAT_ROWS_SHARE = 0.7
@@ -73,7 +73,7 @@ def _background(rows: GrayImage) -> tuple[NDArray[np.floating], NDArray[np.float
 
 @dataclass
 class LowerEdge:
-    """Cuts rows off at the lower edge of frames, and says once where a bar is left.
+    """Cuts rows off at the lower edge of frames, and warns once where a bar is left.
 
     Several threads may share one.
 
@@ -91,7 +91,7 @@ class LowerEdge:
             raise SemedgeError(f"crop_bottom_px must not be below 0. Received: {self.crop_px}")
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:
-        """The rest of the image; `source` is what a person calls it.
+        """The rest of the image; `source` is its name in messages.
 
         Raises `SemedgeError` where nothing would be left.
         """
@@ -110,7 +110,7 @@ class LowerEdge:
         return cropped
 
     def cut(self, picture: NDArray) -> NDArray:
-        """The rest of a picture or of its mask, without a look at it."""
+        """The rest of a picture or of its mask, without a search for a bar."""
         if not self.crop_px:
             return picture
         height, width = picture.shape

@@ -1,4 +1,4 @@
-"""Rows as files that other programs read: CSV and Parquet."""
+"""Tables as files that other programs read: CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import written_atomically
 from semedge.core.optional import import_extra
 
-LOT_ROWS = 10_000
+BATCH_ROWS = 10_000
 
-WHOLE_NUMBERS = frozenset(
+INTEGERS = frozenset(
     {
         *("number", "sequence", "frames", "attempts", "run_id", "alerts", "frames_seen"),
         *("frames_inspected", "frames_skipped", "frames_lost", "frames_warned", "frames_alarmed"),
         *("peak_x_px", "peak_y_px"),
     }
 )
-NUMBERS = frozenset({"score", "frame_score", "threshold", "duration_s"})
-TRUTHS = frozenset({"above_threshold"})
+FLOATS = frozenset({"score", "frame_score", "threshold", "duration_s"})
+BOOLEANS = frozenset({"above_threshold"})
 SUFFIXES = (".csv", ".parquet")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows to `path`, whose ending says how; the number of rows.
+    """Write rows to `path`, in the format of its extension; the number of rows.
 
-    `.csv` has a line of names, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
+    `.csv` has a header line, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
     needs the extra `parquet`.
     """
     check_table(path)
@@ -38,7 +38,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def check_table(path: Path) -> None:
-    """`SemedgeError` where a table could not be written to `path`, before there is one."""
+    """Raise `SemedgeError` where no table can be written in the format of `path`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise SemedgeError(
@@ -65,21 +65,21 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[st
     schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
     count = 0
     with written_atomically(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for lot in _lots(rows):
+        for lot in _batches(rows):
             writer.write_table(arrow.Table.from_pylist(lot, schema=schema))
             count += len(lot)
     return count
 
 
 def _arrow_type(arrow: Any, name: str) -> Any:
-    if name in WHOLE_NUMBERS:
+    if name in INTEGERS:
         return arrow.int64()
-    if name in TRUTHS:
+    if name in BOOLEANS:
         return arrow.bool_()
-    return arrow.float64() if name in NUMBERS else arrow.string()
+    return arrow.float64() if name in FLOATS else arrow.string()
 
 
-def _lots(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     remaining = iter(rows)
-    while lot := list(islice(remaining, LOT_ROWS)):
+    while lot := list(islice(remaining, BATCH_ROWS)):
         yield lot

@@ -113,14 +113,22 @@ class Own(Camera):
 @pytest.mark.parametrize(
     ("entry", "source", "sentence"),
     [
-        ({"sim": "brought:Own"}, BROUGHT.format("pass"), "other brings a camera sim, as semedge"),
-        ({"own": "brought:Own"}, "import nothing_such", "camera own of the package other cannot"),
-        ({"own": "brought:Missing"}, BROUGHT.format("pass"), "cannot be imported .AttributeError"),
-        ({"own": "brought:Path"}, "from pathlib import Path", "package other is no Camera"),
+        ({"sim": "brought:Own"}, BROUGHT.format("pass"), r"package other .*\bsim\b.* semedge "),
+        ({"own": "brought:Own"}, "import nothing_such", r"own of the package other .*nothing_such"),
+        (
+            {"own": "brought:Missing"},
+            BROUGHT.format("pass"),
+            r"own of the package other .*AttributeError",
+        ),
+        (
+            {"own": "brought:Path"},
+            "from pathlib import Path",
+            r"brought:Path of the package other .* Camera",
+        ),
         (
             {"own": "brought:Own"},
             BROUGHT.format("raise OSError('no such device')"),
-            r"own of the package other failed to open own:1 \(OSError: no such device\)",
+            r"package other .* own:1 \(OSError: no such device\)",
         ),
     ],
 )
@@ -137,9 +145,7 @@ def test_two_packages_that_bring_the_same_name_are_named(site: Path) -> None:
     for name in ("one", "other"):
         entry = {"semedge.cameras": {"own": f"{name}_camera:Own"}}
         install(site, {"name": name, "version": "1", "entry-points": entry}, {})
-    with pytest.raises(
-        SemedgeError, match=r"package (one|other) brings a camera own, as (one|other) does"
-    ):
+    with pytest.raises(SemedgeError, match=r"package (one|other) .*\bown\b.* (one|other) "):
         open_camera("own:1")
 
 

@@ -77,9 +77,9 @@ def test_real_frames(real_data_dir: Path) -> None:
 
 
 def test_the_crop_must_leave_something() -> None:
-    with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 leaves nothing of .* 256x192 px"):
+    with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 .* 256x192 px"):
         LowerEdge(192).crop(normal_frames()[0], "frame")
-    with pytest.raises(SemedgeError, match=r"must not be below 0\. Received: -1"):
+    with pytest.raises(SemedgeError, match=r"crop_bottom_px .*0\. Received: -1"):
         LowerEdge(-1)
     with pytest.raises(ValidationError, match=r"crop_bottom_px\n.*input_value=-1"):
         CameraSettings(crop_bottom_px=-1)

@@ -98,12 +98,12 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "not a whole zip archive"),
-    "text": (lambda: b"I am a text file\n" * 99, "not a whole zip archive"),
-    "first half": (lambda: packed_with()[: len(packed_with()) // 2], "not a whole zip archive"),
+    "nothing": (lambda: b"", "not a complete zip archive"),
+    "text": (lambda: b"I am a text file\n" * 99, "not a complete zip archive"),
+    "first half": (lambda: packed_with()[: len(packed_with()) // 2], "not a complete zip archive"),
     "flipped byte in a graph": (
         lambda: flipped(lambda content: content.index(b"TFL3") + 500),
-        "not a whole zip archive",
+        "not a complete zip archive",
     ),
     "foreign archive": (
         lambda: packed(None, {}, more=(("word/document.xml", b"<xml/>"),)),
@@ -167,8 +167,8 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "the digest of h_mean.npy differs",
     ),
-    "member twice": (lambda: with_member("h_mean.npy"), "h_mean.npy is there twice"),
-    "manifest twice": (lambda: with_member("manifest.json"), "manifest.json is there twice"),
+    "member twice": (lambda: with_member("h_mean.npy"), "h_mean.npy is contained twice"),
+    "manifest twice": (lambda: with_member("manifest.json"), "manifest.json is contained twice"),
     "parent folder": (lambda: with_member("../h_mean.npy"), r"named '../h_mean.npy'"),
     "absolute path": (lambda: with_member("/etc/h_mean.npy"), "named '/etc/h_mean.npy'"),
     "backslashes": (lambda: with_member("..\\h_mean.npy"), "a file is named"),

@@ -94,18 +94,22 @@ class Own(SinkSection):
 @pytest.mark.parametrize(
     ("entry", "source", "sentence"),
     [
-        ({"mqtt": "brought:Own"}, SECTION.format("mqtt"), "other brings a sink mqtt, as semedge"),
-        ({"own": "brought:Own"}, "import nothing_such", "sink own of the package other cannot be"),
-        ({"own": "brought:Path"}, "from pathlib import Path", "package other is no SinkSection"),
+        ({"mqtt": "brought:Own"}, SECTION.format("mqtt"), r"package other .*\bmqtt\b.* semedge "),
+        ({"own": "brought:Own"}, "import nothing_such", r"own of the package other .*nothing_such"),
+        (
+            {"own": "brought:Path"},
+            "from pathlib import Path",
+            r"brought:Path of the package other .* SinkSection",
+        ),
         (
             {"own": "brought:Own"},
             SECTION.format("else"),
-            "sink own of the package other has no field",
+            r"own of the package other .*\bkind\b.*own",
         ),
         (
             {"own": "brought:Own"},
             SECTION.format("own"),
-            r"own of the package other failed to open as x \(OSError: no such port\)",
+            r"package other .* x \(OSError: no such port\)",
         ),
     ],
 )
@@ -131,6 +135,6 @@ def test_a_sink_that_is_brought_is_imported_only_when_a_file_names_it(
     load_station(path)
     assert "brought" not in sys.modules
     path.write_text('[sinks.x]\nkind = "owm"\n')
-    with pytest.raises(SemedgeError, match="'owm' found using 'kind' does not match"):
+    with pytest.raises(SemedgeError, match=r"'owm'.*'kind'"):
         load_station(path)
     assert "brought" not in sys.modules

@@ -172,7 +172,7 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     gone = station.folder / "gone.recipe"
 
     def switch() -> NDArray:
-        for path, reason in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
+        for path, reason in ((bad, "not a complete zip archive"), (gone, "cannot be read")):
             with pytest.raises(SemedgeError, match=reason):
                 watch.control.switch_recipe("left", path, "page")
         with pytest.raises(SemedgeError, match=r"'right'.* left"):

@@ -84,8 +84,8 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda content: b"no archive", "not a whole zip archive"),
-        (lambda content: content[: len(content) // 2], "not a whole zip archive"),
+        (lambda content: b"no archive", "not a complete zip archive"),
+        (lambda content: content[: len(content) // 2], "not a complete zip archive"),
         (with_member(MANIFEST, lambda raw: None), "it has no recipe.json"),
         (with_member(DETECTOR, lambda raw: None), "it has no detector.semedge"),
         (with_member(CALIBRATION, lambda raw: raw + b" "), "digest of calibration.json differs"),

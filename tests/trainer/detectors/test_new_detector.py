@@ -77,11 +77,11 @@ BROUGHT = "from semedge_trainer.detectors.pca import Pca\nclass Own(Pca):\n    n
 @pytest.mark.parametrize(
     ("entry", "source", "sentence"),
     [
-        ({"pca": "brought:Own"}, BROUGHT, "other brings a detector pca, as semedge does; rename"),
+        ({"pca": "brought:Own"}, BROUGHT, "other provides a detector pca, as semedge does; rename"),
         ({"own": "brought:Own"}, "import nothing_such", "own of the package other cannot be imp"),
         ({"own": "brought:Missing"}, BROUGHT, "cannot be imported .AttributeError"),
         ({"own": "brought:Pca"}, BROUGHT, "The detector pca of the package other has the entry"),
-        ({"own": "brought:Other"}, "class Other: name = 'own'", "is no TrainableDetector"),
+        ({"own": "brought:Other"}, "class Other: name = 'own'", "not a subclass of TrainableDetector"),
     ],
 )
 def test_a_package_that_brings_no_detector_is_named(
