@@ -63,7 +63,7 @@ class GenicamCamera(DeviceCamera):
     """The newest frame of a camera behind a GenTL producer.
 
     `PRODUCER.cti` is a path, or the name of a file in a folder of `GENICAM_GENTL64_PATH`; without
-    `#SERIAL` the producer's only camera is meant.
+    `#SERIAL`, the producer's only camera is used.
     """
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
@@ -97,7 +97,7 @@ class GenicamCapture(DeviceCapture):
             raise
 
     def fetch(self, timeout_s: float) -> Shot | None:
-        """The next buffer, copied, so that the producer can have it back."""
+        """The next buffer, copied, so that the producer can reuse its memory."""
         buffer = self.device.try_fetch(timeout=timeout_s)
         if buffer is None:
             return None
@@ -107,7 +107,7 @@ class GenicamCapture(DeviceCapture):
             buffer.queue()
 
     def check_link(self) -> None:
-        """Read the width afresh, not from the library's memory of it."""
+        """Read the width from the camera, not from the library's cache."""
         nodes = self.device.remote_device.node_map
         try:
             nodes.Width.get_value(verify=False, ignore_cache=True)
@@ -115,7 +115,7 @@ class GenicamCapture(DeviceCapture):
             raise CaptureLostError(str(error)) from error
 
     def close(self) -> None:
-        """Give the camera back, and the producer where nobody else uses it."""
+        """Release the camera, and the producer where no other camera uses it."""
         try:
             self.device.stop()
             self.device.destroy()
@@ -131,7 +131,7 @@ class GenicamCapture(DeviceCapture):
         return Shot(image, number, time_ns)
 
     def _time_ns(self, buffer: Any) -> int | None:
-        """The camera's time, where the producer gives it and the length of its ticks."""
+        """The camera's time; None where the producer does not report it and the ticks' length."""
         try:
             ticks_hz = self.device.device.timestamp_frequency
             return int(buffer.timestamp * 10**9 // ticks_hz) if buffer.timestamp else None
@@ -146,7 +146,7 @@ class HarvestersFeatures:
         self._nodes = nodes
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
         from genicam.genapi import EAccessMode
 
         if not self._nodes.has_node(name):
@@ -181,19 +181,19 @@ class HarvestersFeatures:
         self._nodes.get_node(name).from_string(value)
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
         self._nodes.get_node(name).execute()
 
 
 def _step(node: Any) -> float:
-    """The step of an integer; 0 of a float."""
+    """The step of an integer; 0 for a float."""
     from genicam.genapi import IInteger
 
     return node.inc if isinstance(node, IInteger) else 0
 
 
 class _Producer:
-    """A loaded producer, shared by the cameras of this process: a second load sees no camera."""
+    """A loaded producer, shared by the cameras of this process: loaded twice, it sees none."""
 
     _lock = threading.RLock()
     _loaded: ClassVar[dict[Path, tuple[Harvester, int]]] = {}
@@ -211,7 +211,7 @@ class _Producer:
                     harvester.add_file(str(path), check_existence=True, check_validity=True)
                 except OSError as error:
                     raise CameraSettingsError(
-                        f"{path} is no GenTL producer that can be loaded ({error}); give the .cti "
+                        f"{path} cannot be loaded as a GenTL producer ({error}); give the .cti "
                         "file of the camera's vendor."
                     ) from error
             self._harvester = harvester
@@ -247,7 +247,7 @@ class _Producer:
                 harvester.reset()
 
     def _refresh(self) -> None:
-        """Look again; `Harvester.update` would cut off the cameras that are open."""
+        """Search again; `Harvester.update` would disconnect the cameras that are open."""
         from harvesters.core import DeviceInfo
 
         devices = self._harvester.device_info_list
@@ -275,8 +275,8 @@ def _path_of(producer: str) -> Path:
 
 
 def load_library() -> None:
-    """Import what is needed; `SemedgeError` says what to install."""
+    """Import what is needed; the message of a `SemedgeError` names what to install."""
     for module in ("genicam", "harvesters.core"):
         import_extra(module, "genicam", "A genicam: camera")
-    # Whatever it logs, it raises too, and that becomes one sentence.
+    # It raises whatever it logs, and that becomes one sentence.
     logging.getLogger("harvesters.core").setLevel(logging.CRITICAL)

@@ -16,13 +16,13 @@ FRAME_TRIGGERS = ("FrameStart", "AcquisitionStart")
 
 
 class Features(Protocol):
-    """A camera's features, by whatever library reaches them."""
+    """A camera's features, independent of the library that accesses them."""
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
 
     def bounds(self, name: str) -> tuple[float, float, float]:
-        """Smallest and largest value of a number, and its step; 0 where any value does."""
+        """Smallest and largest value of a number, and its step; 0 where it has no step."""
 
     def choices(self, name: str) -> Sequence[str]:
         """Values that an enumeration can take now."""
@@ -40,11 +40,14 @@ class Features(Protocol):
         """Set a feature of any kind from text, as GenICam reads it."""
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
 
 
 def apply_settings(settings: CameraSettings, features: Features, source: str) -> None:
-    """Set a camera's features; `CameraSettingsError` says which it refuses and what it allows."""
+    """Set a camera's features.
+
+    The message of a `CameraSettingsError` names the feature that is refused and what is allowed.
+    """
     writer = _Writer(features, source)
     for name, value in settings.features:
         writer.set_text(name, value)
@@ -68,14 +71,14 @@ def apply_settings(settings: CameraSettings, features: Features, source: str) ->
 
 
 class _Writer:
-    """Sets features of one camera, and says in the user's words what it refuses."""
+    """Sets features of one camera, and reports refusals by the names of the settings."""
 
     def __init__(self, features: Features, source: str) -> None:
         self._features = features
         self._source = source
 
     def set_text(self, name: str, value: str) -> None:
-        """Set any feature; libraries differ in what they raise where it is refused."""
+        """Set any feature; libraries raise different errors where it is refused."""
         if not self._features.is_writable(name):
             raise CameraSettingsError(self._absent(f"features.{name}", value, (name,)))
         try:
@@ -100,7 +103,7 @@ class _Writer:
         self._features.set_number(name, value)
 
     def choose(self, setting: str, names: Sequence[str], value: str) -> None:
-        """Set the first of `names` that the camera has, where it knows `value`."""
+        """Set the first of `names` that the camera has, where it accepts `value`."""
         name = self._first(setting, names, value)
         choices = self._features.choices(name)
         if value not in choices:
@@ -111,12 +114,12 @@ class _Writer:
         self._features.set_choice(name, value)
 
     def switch_off(self, name: str) -> None:
-        """End an automatic that would overrule a value, where the camera has it."""
+        """Switch off an automatic mode that would override a value, where the camera has it."""
         if self._features.is_writable(name) and "Off" in self._features.choices(name):
             self._features.set_choice(name, "Off")
 
     def set_region(self, region_px: tuple[int, int, int, int]) -> None:
-        """Set offsets to their least first: they bound the size, and the size bounds them."""
+        """Set the region, offsets to their minimum first: offsets and size bound each other."""
         left, top, width, height = region_px
         for offset in ("OffsetX", "OffsetY"):
             if self._features.is_writable(offset):
@@ -131,7 +134,7 @@ class _Writer:
                 self.set_number(setting, (name,), value)
 
     def set_trigger(self, trigger: str) -> None:
-        """Let frames run free, or start each by software or by a signal."""
+        """Let the camera run freely, or trigger each frame by software or by an input."""
         features = self._features
         selects = features.is_writable("TriggerSelector")
         known = features.choices("TriggerSelector") if selects else ()

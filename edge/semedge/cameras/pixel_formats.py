@@ -38,9 +38,9 @@ MOSAICS = {
 def gray_from(
     data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
 ) -> GrayImage:
-    """A camera's pixels as a gray image of its own memory, shape `(height, width)`.
+    """A camera's pixels as a gray image with its own memory, shape `(height, width)`.
 
-    Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white is white in each.
+    Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white has one value.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def gray_from(
     shape
         Height and width in pixels.
     row_padding_bytes
-        Bytes without a meaning after each row.
+        Unused bytes after each row.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _converted(pixels: NDArray, conversion: int) -> GrayImage:
 
 def _rows(raw: NDArray, height: int, row_bytes: int, padding_bytes: int) -> NDArray:
     stride_bytes = row_bytes + padding_bytes
-    # The last row's padding need not be there.
+    # The padding of the last row may be absent.
     _refuse_short(raw, height * stride_bytes - padding_bytes)
     return np.lib.stride_tricks.as_strided(
         raw, (height, row_bytes), (stride_bytes, 1), writeable=False

@@ -50,7 +50,7 @@ class SourceChoice:
 
     def set_by(self, settings: CameraSettings) -> SourceChoice:
         """The camera with these settings where they say something, and its own elsewhere."""
-        return replace(self, settings=self.settings.overruled_by(settings))
+        return replace(self, settings=self.settings.overridden_by(settings))
 
 
 DEFAULT_HEALTH = HealthSettings()

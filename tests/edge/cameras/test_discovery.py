@@ -75,12 +75,12 @@ def test_a_library_that_hangs_crashes_or_raises_spoils_no_other(
         gi="raise RuntimeError('no bus')",
     )
     began_s = time.monotonic()
-    told = {each.way: each for each in list_cameras(HANG_S)}
+    found = {each.way: each for each in list_cameras(HANG_S)}
     assert time.monotonic() - began_s < HANG_S + 3.0
-    assert told["genicam"].problem == "Its library broke down (exit status -11)."
-    assert told["pylon"].problem == "It gave no list within 7 s."
-    assert told["aravis"].problem == "Its library fails: no bus."
-    assert told["v4l2"].problem == ""
+    assert "exit status -11" in found["genicam"].problem
+    assert " 7 s" in found["pylon"].problem
+    assert "no bus" in found["aravis"].problem
+    assert found["v4l2"].problem == ""
 
 
 def test_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

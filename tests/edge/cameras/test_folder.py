@@ -85,7 +85,7 @@ def test_none_left_is_an_error(tmp_path: Path, loop: bool) -> None:
         (tmp_path / name).write_bytes(b"no picture")
     camera = open_camera(str(tmp_path), loop=loop)
     for _ in range(2):
-        with pytest.raises(SemedgeError, match=r"None of the 2 files of .* can be decoded"):
+        with pytest.raises(SemedgeError, match=rf" 2 files of {tmp_path} "):
             next(camera)
 
 

@@ -80,7 +80,9 @@ def test_its_frames_are_the_newest_and_a_broken_file_counts_as_lost(incoming: Pa
     ) as camera:
         assert camera.live
         np.testing.assert_array_equal(next(camera).image, image_of(1)[:-6])
-        with pytest.raises(CameraStalledError, match="check the program that writes the pictures"):
+        with pytest.raises(
+            CameraStalledError, match=r"inbox:incoming .* 0\.5 s\b.*program that writes"
+        ):
             next(camera)
         (incoming / "2.png").write_bytes(b"half a picture")
         put(incoming / "3.png", image_of(3))
@@ -89,14 +91,14 @@ def test_its_frames_are_the_newest_and_a_broken_file_counts_as_lost(incoming: Pa
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "values"),
     [
-        (CameraSettings(), "gave no frame within 0.2 s"),
-        (CameraSettings(exposure_us=100.0), "exposure_us = 100.0 cannot be set on inbox:incoming"),
+        (CameraSettings(), r"inbox:incoming .* 0\.2 s\b"),
+        (CameraSettings(exposure_us=100.0), r"exposure_us = 100\.0 .*inbox:incoming"),
     ],
 )
-def test_what_cannot_be_had_of_it(incoming: Path, settings: CameraSettings, sentence: str) -> None:
-    with pytest.raises(SemedgeError, match=sentence):
+def test_what_it_refuses(incoming: Path, settings: CameraSettings, values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         open_camera("inbox:incoming", timeout_s=0.2, settings=settings)
 
 
@@ -111,7 +113,7 @@ class Own(Camera):
 
 
 @pytest.mark.parametrize(
-    ("entry", "source", "sentence"),
+    ("entry", "source", "values"),
     [
         ({"sim": "brought:Own"}, BROUGHT.format("pass"), r"package other .*\bsim\b.* semedge "),
         ({"own": "brought:Own"}, "import nothing_such", r"own of the package other .*nothing_such"),
@@ -133,11 +135,11 @@ class Own(Camera):
     ],
 )
 def test_a_package_that_brings_no_camera_is_named(
-    site: Path, entry: dict[str, str], source: str, sentence: str
+    site: Path, entry: dict[str, str], source: str, values: str
 ) -> None:
     project = {"name": "other", "version": "1", "entry-points": {"semedge.cameras": entry}}
     install(site, project, {"brought": source})
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         open_camera("own:1")
 
 

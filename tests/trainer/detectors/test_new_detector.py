@@ -81,7 +81,11 @@ BROUGHT = "from semedge_trainer.detectors.pca import Pca\nclass Own(Pca):\n    n
         ({"own": "brought:Own"}, "import nothing_such", "own of the package other cannot be imp"),
         ({"own": "brought:Missing"}, BROUGHT, "cannot be imported .AttributeError"),
         ({"own": "brought:Pca"}, BROUGHT, "The detector pca of the package other has the entry"),
-        ({"own": "brought:Other"}, "class Other: name = 'own'", "not a subclass of TrainableDetector"),
+        (
+            {"own": "brought:Other"},
+            "class Other: name = 'own'",
+            "not a subclass of TrainableDetector",
+        ),
     ],
 )
 def test_a_package_that_brings_no_detector_is_named(
