@@ -103,7 +103,7 @@ def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
         shown = ("" if row[name] is None else _short(row[name]) for name in columns)
         click.echo("  ".join(shown).rstrip())
     if is_empty:
-        logger.info("Nothing of that is in the journal.")
+        logger.info("The journal has no such rows.")
 
 
 def _short(value: Any) -> str:

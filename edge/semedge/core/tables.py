@@ -65,9 +65,9 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[st
     schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
     count = 0
     with written_atomically(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for lot in _batches(rows):
-            writer.write_table(arrow.Table.from_pylist(lot, schema=schema))
-            count += len(lot)
+        for batch in _batches(rows):
+            writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
     return count
 
 
@@ -81,5 +81,5 @@ def _arrow_type(arrow: Any, name: str) -> Any:
 
 def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     remaining = iter(rows)
-    while lot := list(islice(remaining, BATCH_ROWS)):
-        yield lot
+    while batch := list(islice(remaining, BATCH_ROWS)):
+        yield batch

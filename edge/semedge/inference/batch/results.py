@@ -17,8 +17,8 @@ from semedge.inference.batch.score_file import ScoredFile, ScoreSettings
 
 APPLICATION_ID = 0x5E3D5C0E
 FORMAT = 1
-LOT = 500
-"""Rows a query."""
+BATCH_ROWS = 500
+"""Rows of one query."""
 SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "CREATE TABLE settings (document TEXT NOT NULL)",
@@ -78,15 +78,15 @@ class ScoreStore(Closing):
     def rows(self, files: Iterable[str]) -> Iterator[ScoredFile]:
         """The rows of these files, in their order."""
         remaining = iter(files)
-        while lot := list(islice(remaining, LOT)):
-            marks = ",".join("?" * len(lot))
+        while batch := list(islice(remaining, BATCH_ROWS)):
+            marks = ",".join("?" * len(batch))
             query = f"SELECT * FROM scored WHERE path IN ({marks})"
-            keys = [os.fsencode(path) for path in lot]
+            keys = [os.fsencode(path) for path in batch]
             try:
                 found = {row[0]: row[1:] for row in self._connection.execute(query, keys)}
             except sqlite3.Error as error:
                 raise self._failure("read", str(error)) from error
-            for key, path in zip(keys, lot, strict=True):
+            for key, path in zip(keys, batch, strict=True):
                 if key in found:
                     yield ScoredFile(path, *found[key])
 
