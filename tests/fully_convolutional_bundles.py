@@ -1,4 +1,4 @@
-"""A real bundle of a few kilobytes whose network runs over the frame, for tests."""
+"""A real bundle of a few kilobytes with a fully convolutional network, for tests."""
 
 from __future__ import annotations
 

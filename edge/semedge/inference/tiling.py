@@ -1,4 +1,4 @@
-"""Where the tiles of a frame lie that is larger than what a graph takes, without a seam."""
+"""Seamless tiles of a frame that is larger than the input of a graph."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Span:
     Attributes
     ----------
     start, stop
-        What the tile shows of the frame; up to `tile_px` pixels. What is left of the tile lies
-        beyond the frame.
+        Part of the frame in the tile, up to `tile_px` pixels. The rest of the tile lies beyond the
+        frame.
     used_start, used_stop
-        The part whose values are used; the spans of an axis keep each pixel once.
+        The part whose values are used; the spans of an axis use each pixel once.
     """
 
     start: int
@@ -31,17 +31,17 @@ class Span:
 class Tiling:
     """Tiles of one size that cover a frame, neighbours overlapping.
 
-    What a tile shows within `overlap_px` of an inner border is computed, because a network looks
-    around itself, and thrown away. Tiles start at multiples of `step_px`, the network's stride, so
-    that every tile sees the frame with the same phase, and the last one snaps to the border, so
-    that the border looks the same as in one large tile.
+    Values within `overlap_px` of an inner border are computed but discarded, because the network
+    lacks part of their surroundings there. Tiles start at multiples of `step_px`, the network's
+    stride, so that all tiles sample the frame with the same phase, and the last one snaps to the
+    border, so that the border is the same as in one large tile.
 
     Attributes
     ----------
     frame_shape, tile_shape
         Height and width in pixels.
     overlap_px
-        What is thrown away at each inner border.
+        Width that is discarded at each inner border.
     step_px
         The network's stride; sides of tiles are multiples of it.
 

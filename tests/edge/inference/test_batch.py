@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,8 +114,8 @@ def test_an_interrupted_run_goes_on(call: Call, archive: Path, tiny_file: Path) 
     assert result.err.splitlines()[0] == "2 of 12 files are scored already."
     rows = read_csv(Path("s.csv"))
     assert [Path(row["path"]).stem for row in rows] == ["empty", *(f"f{n}" for n in range(9))]
-    kept = [row["path"] for row in rows if float(row["frame_score"]) == SENTINEL]
-    assert [Path(path).stem for path in kept] == ["f2", "f6"]
+    stored = [row["path"] for row in rows if float(row["frame_score"]) == SENTINEL]
+    assert [Path(path).stem for path in stored] == ["f2", "f6"]
     assert not list(Path.cwd().glob("s.csv.*"))
 
 
@@ -129,7 +130,7 @@ def test_an_interrupted_run_of_other_settings_is_left_alone(
         store.add([ScoredFile("a", SENTINEL, 1, 2)])
     result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 1
-    assert f"s.csv.partial holds scores of an interrupted run with {name} {value!r}" in result.err
+    assert re.search(rf"s\.csv\.partial .*{name} {re.escape(repr(value))}.* --out", result.err)
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file, **{name: value})) as store:
         assert [row.frame_score for row in store.rows(["a", "b"])] == [SENTINEL]
 
@@ -138,7 +139,7 @@ def test_two_runs_do_not_write_one_table(call: Call, archive: Path, tiny_file: P
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file)):
         result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 1
-    assert "Error: Another `semedge score` writes to s.csv.partial; wait for its end" in result.err
+    assert "Another `semedge score` writes to s.csv.partial;" in result.err
 
 
 @pytest.mark.parametrize("content", [b"no database", b"", None])
@@ -156,28 +157,28 @@ def test_a_strange_file_in_the_stores_place_is_refused(
         assert result.status == 0, result.err
         return
     assert result.status == 1
-    assert "Error: s.csv.partial could not be opened (" in result.err
+    assert "Error: s.csv.partial " in result.err
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_what_is_there(
+def test_a_full_disk_is_reported_and_loses_no_stored_result(
     small_disk: Path, tiny_file: Path
 ) -> None:
     settings = settings_for(tiny_file)
     path = small_disk / "s.csv.partial"
-    kept: list[str] = []
+    stored: list[str] = []
 
     def fill(store: ScoreStore) -> None:
         while True:
-            names = [f"{len(kept) + n}{'x' * 200}" for n in range(100)]
+            names = [f"{len(stored) + n}{'x' * 200}" for n in range(100)]
             store.add([ScoredFile(name, 1.0, 2, 3) for name in names])
-            kept.extend(names)
+            stored.extend(names)
 
     with ScoreStore(path, settings) as store, pytest.raises(SemedgeError) as caught:
         fill(store)
-    assert "s.csv.partial could not be written (" in str(caught.value)
-    assert len(kept) > 1000
+    assert "s.csv.partial " in str(caught.value)
+    assert len(stored) > 1000
     with ScoreStore(path, settings) as store:
-        assert store.missing(kept) == []
+        assert store.missing(stored) == []
 
 
 @pytest.mark.parametrize("out", ["scores.txt", "scores"])

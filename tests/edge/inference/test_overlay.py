@@ -51,7 +51,7 @@ def test_a_frame_is_kept_bit_for_bit(dtype: type) -> None:
     np.testing.assert_array_equal(again, image)
 
 
-def test_an_image_that_is_no_picture_is_said() -> None:
+def test_an_image_that_is_no_picture_is_refused() -> None:
     with pytest.raises(SemedgeError, match=r"shape \(0, 5\) and type uint8"):
         encode_png(np.zeros((0, 5), np.uint8))
 

@@ -53,15 +53,15 @@ def test_a_frame_that_fits_is_one_tile(tiling: Tiling) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame_shape", "tile_shape", "overlap_px", "sentence"),
+    ("frame_shape", "tile_shape", "overlap_px", "values"),
     [
-        ((64, 64), (30, 32), 0, "multiples of 16 px. Received: 32x30 px, 0 px"),
-        ((64, 64), (32, 32), 8, "multiples of 16 px. Received: 32x32 px, 8 px"),
-        ((64, 64), (32, 32), 16, "does not fit into tiles of 32x32 px with an overlap of 16 px"),
+        ((64, 64), (30, 32), 0, r"16 px\. Received: 32x30 px, 0 px"),
+        ((64, 64), (32, 32), 8, r"16 px\. Received: 32x32 px, 8 px"),
+        ((64, 64), (32, 32), 16, "64x64 px .* 32x32 px .* 16 px"),
     ],
 )
 def test_tiles_that_cannot_work_are_refused(
-    frame_shape: tuple[int, int], tile_shape: tuple[int, int], overlap_px: int, sentence: str
+    frame_shape: tuple[int, int], tile_shape: tuple[int, int], overlap_px: int, values: str
 ) -> None:
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         Tiling(frame_shape, tile_shape, overlap_px, 16)

@@ -390,7 +390,7 @@ def test_an_event_is_acknowledged_once_and_only_where_it_is_known(tmp_path: Path
         stored = journal.add_event(event(), [])
         journal.acknowledge(stored.event_id, "first")
         journal.acknowledge(stored.event_id, "second")
-        with pytest.raises(SemedgeError, match="'nothing'.*`semedge history`"):
+        with pytest.raises(SemedgeError, match=r"'nothing'.*`semedge history`"):
             journal.acknowledge("nothing", "first")
     assert rows(path, "SELECT event_id, who FROM acknowledgements") == [(stored.event_id, "first")]
 
