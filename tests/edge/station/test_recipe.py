@@ -235,7 +235,7 @@ def test_a_recipe_that_cannot_be_run_is_not_made(
     out = tmp_path / "new.recipe"
     given = ["recipe", "make", "--calibration", calibration_file, "--out", out]
     for more, said in (
-        (["--name", "fibre"], "belongs to another detector"),
+        (["--name", "fibre"], "run `semedge calibrate`"),
         (["--name", "a b", "--detector", tiny_file], "The recipe's name = 'a b' is not allowed"),
         (["--name", "fibre", "--detector", tiny_file, "--warn", 1e9], "warn level must be below"),
         (["--name", "fibre", "--detector", tmp_path / "gone"], "gone cannot be read"),
