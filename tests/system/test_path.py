@@ -144,7 +144,7 @@ def test_a_calibration_of_another_detector_is_refused(station: Station, tmp_path
         *("--calibration", station.folder / "fibre.json"),
     )
     assert result.status == 1
-    assert "run `semedge calibrate`" in result.error
+    assert "the demo detector" in result.error
     assert "run `semedge calibrate`" in result.error
     assert list(tmp_path.iterdir()) == []
 

@@ -102,5 +102,5 @@ def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Delivery
     until_s = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(0.0, until_s - time.monotonic()))
-    late = f"it did not take the event within {timeout_s:g} s"
+    late = f"it did not accept the event within {timeout_s:g} s"
     return [outcomes.get(sink.name, DeliveryResult(sink.name, late, timeout_s)) for sink in sinks]

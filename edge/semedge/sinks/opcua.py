@@ -51,8 +51,8 @@ class OpcUaSection(ServerSection):
     password: Secret | None = Field(default=None, description="The password of that user.")
     handshake: bool = Field(
         default=False,
-        description="An event is delivered when a client has called `TakeEvent` with its number;"
-        " without, as soon as the server has told those that listen.",
+        description="Whether an event is delivered when a client has called `TakeEvent` with its "
+        "number; without, as soon as the server has notified its subscribers.",
     )
 
     def open(self, name: str) -> Sink:
@@ -61,7 +61,7 @@ class OpcUaSection(ServerSection):
 
 
 class OpcUaSink(ServerSink):
-    """Shows the state in nodes, and notifies those that subscribe of each event."""
+    """Shows the state in nodes, and notifies subscribers of each event."""
 
     def __init__(self, name: str, section: OpcUaSection) -> None:
         super().__init__(name, "OPC UA", (section.host, section.port))
@@ -77,14 +77,14 @@ class OpcUaSink(ServerSink):
         self._taken = 0
 
     def deliver(self, event: Event) -> None:
-        """Notify those that subscribe, and with the handshake wait for the receipt."""
+        """Notify the subscribers, and with the handshake wait for the confirmation."""
         loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
             loop.run(self._notify(event), WRITE_TIMEOUT_S)
         if self._section.handshake:
-            self._await_receipt(
-                event.number, lambda: self._taken, self._section.timeout_s, "no client took"
+            self._await_confirmation(
+                event.number, lambda: self._taken, self._section.timeout_s, "no client confirmed"
             )
 
     def get_user(
@@ -94,7 +94,7 @@ class OpcUaSink(ServerSink):
         password: str | None = None,
         certificate: Any = None,
     ) -> Any:
-        """asyncua's question whom a client is; None turns it away."""
+        """The user of a client, for asyncua; None refuses the client."""
         rules = import_extra("asyncua.crypto.permission_rules", "opcua", "An OPC UA sink")
         if self._section.username is not None:
             known = hmac.compare_digest((password or "").encode(), (self._password or "").encode())
@@ -109,7 +109,7 @@ class OpcUaSink(ServerSink):
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
         if section.certificate is not None and section.private_key is not None:
-            # Named, since asyncua goes by the ending alone, and takes any but .pem for DER.
+            # Named, since asyncua goes by the extension alone, and reads any but .pem as DER.
             await server.load_certificate(str(section.certificate), "pem")
             await server.load_private_key(str(section.private_key), format="pem")
             server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
@@ -204,9 +204,12 @@ class OpcUaSink(ServerSink):
             await root.add_method(self._index, name, uamethod(method), inputs, outputs)
 
     async def _carry_out(self, request: dict[str, Any]) -> tuple[bool, str]:
-        """Carry a request out in another thread: it may load a detector."""
+        """Carry out a request in another thread, since it may load a detector."""
         if not self._section.accept_settings or self._handler is None:
-            return False, "This server accepts no settings; the station file decides that."
+            return (
+                False,
+                "This server accepts no settings; set accept_settings in the station file.",
+            )
         try:
             message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
@@ -244,7 +247,7 @@ class OpcUaSink(ServerSink):
                 continue
 
     async def _refresh(self) -> None:
-        """Bring the nodes up to the state."""
+        """Update the nodes from the state."""
         assert self._state is not None
         assert self._handler is not None
         snapshot, recipes = await asyncio.to_thread(self._look)
@@ -281,5 +284,5 @@ def _check(name: str, section: OpcUaSection) -> None:
         )
     if section.password is not None and section.certificate is None:
         raise SemedgeError(
-            f"The OPC UA sink {name} would be sent its password unencrypted; give a certificate."
+            f"The OPC UA sink {name} would receive its password unencrypted; give a certificate."
         )
