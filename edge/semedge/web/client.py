@@ -13,14 +13,14 @@ from semedge.core.errors import SemedgeError
 from semedge.web.section import WebSection
 
 TIMEOUT_S = 60.0
-"""Longest wait for an answer: a recipe's detector is loaded meanwhile."""
+"""Longest wait for a response: a recipe's detector is loaded meanwhile."""
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 LONGEST_ANSWER_BYTES = 65_536
 
 
 def send_request(section: WebSection, request: Mapping[str, str]) -> str:
-    """Ask for a change; the station's sentence about what was done.
+    """Request a change; the station's sentence about the result.
 
     Raises `SemedgeError` where the station cannot be reached or refuses.
     """
@@ -48,13 +48,13 @@ def send_request(section: WebSection, request: Mapping[str, str]) -> str:
     except (OSError, HTTPException, ValueError, KeyError) as error:
         reason = getattr(error, "reason", None) or error
         raise SemedgeError(
-            f"No station answers at {address} ({reason}); start it, or correct the table [web]."
+            f"No station responds at {address} ({reason}); start it, or correct the table [web]."
         ) from None
     return str(message)
 
 
 def _tls_context(section: WebSection) -> ssl.SSLContext:
-    """Trust the station's own certificate alone, whatever name or address it is for."""
+    """A TLS context that accepts only the station's certificate, for any host name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -63,9 +63,9 @@ def _tls_context(section: WebSection) -> ssl.SSLContext:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """Why the station refuses, in its own words."""
+    """The reason of a refusal, as the station gives it."""
     try:
         detail = str(json.loads(error.read(LONGEST_ANSWER_BYTES))["detail"])
     except (ValueError, KeyError, TypeError, OSError):
-        detail = f"The station answered {error.code}."
+        detail = f"The station responded with status {error.code}."
     return detail

@@ -84,18 +84,18 @@ def test_a_library_that_hangs_crashes_or_raises_spoils_no_other(
 
 
 def test_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[subprocess.Popen[bytes]] = []
+    started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
 
     def record(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-        asked.append(popen(*arguments, **options))
-        return asked[-1]
+        started.append(popen(*arguments, **options))
+        return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", record)
     put_first(tmp_path, monkeypatch, pypylon="import time\ntime.sleep(600)")
     list_cameras(0.5)
-    assert len(asked) == len(WAYS)
-    for process in asked:
+    assert len(started) == len(WAYS)
+    for process in started:
         with pytest.raises(ProcessLookupError):
             os.kill(process.pid, 0)
 

@@ -179,7 +179,7 @@ def test_a_plc_changes_settings() -> None:
         assert plc.ask(2, camera=1, recipe=3) == 2, "the third recipe is broken"
         assert plc.ask(1, camera=1, alarm_level=math.nan) == 2
         who = "modbus plc"
-        assert control.asked == [
+        assert control.requests == [
             ("levels", "top", 12.5, None, who),
             ("recipe", "top", "tile", who),
             ("acknowledge", EVENT.event_id, who),
@@ -193,7 +193,7 @@ def test_what_must_not_be_written_is_refused() -> None:
         assert not plc.write(replace(BY_NAME["verdict"], address=60_000), 1)
         assert plc.client.write_coil(60 * 16, True).isError()
         assert plc.write(BY_NAME["event_taken"], 3)
-        assert control.asked == []
+        assert control.requests == []
         assert plc.read(BY_NAME["verdict"]) == 1
 
 

@@ -234,7 +234,7 @@ def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listen
         assert (levels.levels.alarm, levels.levels.warn) == (12.5, 8.0)
         assert listener.ask("recipe", '{"recipe": "tile"}')["done"]
         assert listener.ask("acknowledge", json.dumps({"event_id": EVENT.event_id}))["done"]
-        assert control.asked == [
+        assert control.requests == [
             ("levels", "top", 12.5, 8.0, "mqtt"),
             ("recipe", "top", "tile", "mqtt"),
             ("acknowledge", EVENT.event_id, "mqtt"),
@@ -267,7 +267,7 @@ def test_what_cannot_be_done_is_refused(
             answer = listener.ask(action, payload)
             assert not answer["done"]
             assert re.search(reason, answer["message"])
-            assert control.asked == []
+            assert control.requests == []
     finally:
         listener.close()
 
@@ -284,7 +284,7 @@ def test_without_leave_nothing_is_accepted(broker: Broker, listener: Listener) -
         listener.client.publish(f"{PREFIX}/set/levels", '{"alarm": 99}', qos=1).wait_for_publish(5)
         sink.deliver(numbered(1)[0])
         time.sleep(0.3)
-        assert control.asked == []
+        assert control.requests == []
         assert listener.of("answer") == []
 
 

@@ -139,7 +139,7 @@ def test_the_handshake_and_settings() -> None:
         assert not done
         assert "damaged" in message
         who = "opcua plant"
-        assert control.asked == [
+        assert control.requests == [
             ("levels", "top", 12.5, None, who),
             ("recipe", "top", "tile", who),
             ("acknowledge", EVENT.event_id, who),
