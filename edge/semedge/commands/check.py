@@ -17,7 +17,7 @@ from semedge.station.camera_setup import CameraSetup
 from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
 from semedge.station.config.station import Station, load_station
 from semedge.station.overrides import load_with_overrides
-from semedge.station.qualification import note_challenge
+from semedge.station.qualification import record_challenge
 from semedge.station.recorder import new_event
 
 
@@ -95,7 +95,7 @@ def _note(
         },
     )
     journal.add_event(event, ["console", *station.sinks])
-    note_challenge(journal, camera, setup.active_setup, passed=result.passed)
+    record_challenge(journal, camera, setup.active_setup, passed=result.passed)
 
 
 def _challenge(station: Station, camera: str) -> ChallengeSettings:

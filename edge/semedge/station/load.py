@@ -1,4 +1,4 @@
-"""From a camera's plan to its setup: detector, calibration and recipe are read and checked."""
+"""Loading of setups: reads and checks the detector, calibration and recipe of a plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from semedge.station.recipe import read_recipe
 
 
 def load_cameras(plans: Sequence[CameraPlan]) -> list[StationCamera]:
-    """Load them all, or none; `SemedgeError` says what does not fit."""
+    """Load all setups, or none; `SemedgeError` where the files of one do not match."""
     cameras: list[StationCamera] = []
     try:
         for plan in plans:
@@ -26,12 +26,12 @@ def load_cameras(plans: Sequence[CameraPlan]) -> list[StationCamera]:
 
 
 def load_setup(plan: CameraPlan) -> CameraSetup:
-    """The setup that is planned; its detector is the caller's to close."""
+    """The setup of a plan; the caller closes its detector."""
     return _load_files(plan) if plan.recipe is None else load_recipe(plan, plan.recipe)
 
 
 def load_recipe(plan: CameraPlan, path: Path) -> CameraSetup:
-    """The setup of this camera by a recipe; its detector is the caller's to close."""
+    """The setup of this camera by a recipe; the caller closes its detector."""
     recipe = read_recipe(path)
     detector, calibration = recipe.load(plan.detector.workers)
     decision = recipe.manifest.decision

@@ -163,7 +163,7 @@ def test_old_scores_and_settled_events_go(tmp_path: Path, make_bench: Callable[.
 def test_a_journal_that_is_too_large_loses_scores_before_events(
     tmp_path: Path, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semedge.journal.pruning.LOT_ROWS", 50)
+    monkeypatch.setattr("semedge.journal.pruning.BATCH_ROWS", 50)
     bench = make_bench(tmp_path)
     journal = bench.journal
     run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)

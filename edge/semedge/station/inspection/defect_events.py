@@ -17,7 +17,7 @@ from semedge.station.recorder import EventRecorder, new_event
 
 @dataclass(frozen=True)
 class _Peak:
-    """The frame with the largest score so far, of which pictures may still be due."""
+    """The frame with the largest score so far, whose pictures may not be written yet."""
 
     frame: Frame
     score_map: ScoreMap
@@ -26,13 +26,13 @@ class _Peak:
 class DefectReporter:
     """Reports the defects of one camera.
 
-    An event names the frame with the largest score so far; pictures are written of the frame that
-    starts the defect, and of a later one when an update or the end names it.
+    An event is about the frame with the largest score so far. Pictures are written of the frame
+    that starts the defect, and of a later one when an update or the end is about it.
 
     Parameters
     ----------
     recorder, pictures
-        Take the events, and their pictures.
+        Record the events, and write their pictures.
     camera
         Name of the camera.
     """
@@ -47,7 +47,7 @@ class DefectReporter:
 
     @property
     def is_ongoing(self) -> bool:
-        """Whether a defect was reported that is not over."""
+        """Whether a defect was reported that has not ended."""
         return self._event is not None
 
     def report(
@@ -59,7 +59,7 @@ class DefectReporter:
         run: WatchRun,
         at_s: float,
     ) -> None:
-        """Report what a judgement says of the frame, judged `at_s` by the monotonic clock."""
+        """Report the judgement of a frame; `at_s` is the monotonic time of the judgement."""
         if judgement.is_peak:
             self._peak = _Peak(frame, score_map)
         for phase in judgement.phases:

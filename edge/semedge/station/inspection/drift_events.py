@@ -14,11 +14,11 @@ class DriftReporter:
     Parameters
     ----------
     recorder, state
-        Take the events, and the p-values.
+        Record the events, and show the p-values.
     camera
         Name of the camera.
     setup
-        What its frames are judged by, and when a difference is called drift.
+        The setup of the camera, with its calibration and drift settings.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class DriftReporter:
         self.restart(setup)
 
     def restart(self, setup: CameraSetup) -> None:
-        """Begin a new window, because frames are judged by another setup."""
+        """Start a new window, because frames are judged by another setup."""
         self._settings = setup.drift
         self._monitor = DriftMonitor(
             setup.calibration, setup.active_setup.guaranteed_rate, setup.drift
         )
 
     def add(self, score: float, *, is_alarm: bool) -> None:
-        """Take a frame, and report what the window that it completes shows."""
+        """Add a frame, and report the result of the window that it completes."""
         findings = self._monitor.add(score, is_alarm)
         if findings:
             self._state.change(self._camera, drift={each.test: each.p_value for each in findings})

@@ -1,4 +1,4 @@
-"""From a frame to its score, its judgement, and what is recorded of them."""
+"""The judge of a camera: scores a frame, judges it, and records the result."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class FrameJudge:
     camera
         Name of the camera.
     setup
-        What its frames are judged by.
+        The setup that its frames are judged by.
     outputs
-        Take events and scores.
+        Record events and scores.
     """
 
     def __init__(self, camera: str, setup: CameraSetup, outputs: LoopOutputs) -> None:
@@ -44,21 +44,21 @@ class FrameJudge:
 
     @property
     def active_setup(self) -> ActiveSetup:
-        """What frames are judged by."""
+        """The setup that frames are judged by."""
         return self._active_setup
 
     @property
     def frames_inspected(self) -> int:
-        """Frames judged so far."""
+        """Number of frames judged so far."""
         return self._counters.frames_inspected
 
     @property
     def counters(self) -> Counters:
-        """Inspected frames and alerts so far."""
+        """Counters of inspected frames and alerts so far."""
         return replace(self._counters, alerts=self._defects.alerts)
 
     def inspect(self, frame: Frame, run: WatchRun, *, qualified: bool) -> Inspected:
-        """Score a frame, judge it, and record that; a defect only where the camera is qualified."""
+        """Score and judge a frame, and record it; a defect only where the camera is qualified."""
         arrived_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
         score_map = self._setup.detector.score(frame)
@@ -104,7 +104,7 @@ class FrameJudge:
 
 
 class _FrameSizes:
-    """Warns, once for each size, that the guarantee was made for frames of another one."""
+    """Warns, once for each size, that the guarantee is for frames of another size."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[int, int]] = set()
@@ -116,7 +116,7 @@ class _FrameSizes:
         self._warned.add(frame.shape)
         (height, width), (made_height, made_width) = frame.shape, calibrated
         logger.warning(
-            f"frames have {width}x{height} px, and the calibration's promise counts areas "
+            f"frames have {width}x{height} px, and the calibration's guarantee counts areas "
             f"of {made_width}x{made_height} px; a frame is "
             f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
             "alarms differs accordingly.",

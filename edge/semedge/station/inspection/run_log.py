@@ -13,7 +13,7 @@ class RunLog:
     Parameters
     ----------
     journal
-        Where they are stored.
+        The journal that stores them.
     camera
         Name of the camera.
     """
@@ -25,12 +25,12 @@ class RunLog:
 
     @property
     def current(self) -> WatchRun:
-        """The run that was begun last."""
+        """The newest run."""
         assert self._run is not None
         return self._run
 
     def begin(self, setup: CameraSetup) -> None:
-        """Begin a run by this setup; where the journal takes none, the one before goes on."""
+        """Begin a run by this setup; where the journal cannot be written, the last one goes on."""
         active = setup.active_setup
         self._run = self._journal.start_run(
             self._camera,

@@ -1,4 +1,4 @@
-"""The setup that a camera's frames are judged by, and the one to switch to."""
+"""The switch between the setups of a camera."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from semedge.station.camera_setup import CameraSetup
 
 
 class SetupSwitch:
-    """Passes setups from whoever requests one to the camera's loop; usable from every thread.
+    """Passes requested setups to the camera's loop; usable from every thread.
 
-    A detector that is no longer used is closed, except the one of the first setup, which is its
-    owner's to close.
+    A detector that is no longer used is closed, except that of the first setup, which its owner
+    closes.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class SetupSwitch:
 
     @property
     def current(self) -> CameraSetup:
-        """The setup in use; it changes with `take` alone."""
+        """The setup in use, which only `take` changes."""
         return self._current
 
     @property
@@ -46,7 +46,7 @@ class SetupSwitch:
             return following
 
     def request(self, setup: CameraSetup) -> bool:
-        """Switch to a setup as soon as the loop takes it; whether its camera is another one."""
+        """Request a setup, which the loop takes later; whether its camera is another one."""
         with self._lock:
             dropped, self._next = self._next, setup
             in_use = (setup.detector, self._current.detector)
@@ -55,9 +55,9 @@ class SetupSwitch:
             return setup.camera != self._current.camera
 
     def take(self, *, camera_stays: bool = False) -> CameraSetup | None:
-        """Switch to the setup that was requested; the one before, or None without a request.
+        """Switch to the requested setup; the one before, or None where there is no request.
 
-        Where the camera stays, only to a setup with this camera.
+        With `camera_stays`, only a setup with the same camera is taken.
         """
         with self._lock:
             before, setup = self._current, self._next
