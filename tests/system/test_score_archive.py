@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(
     kill_midway(tmp_path, tmp_path / "killed.csv.partial-wal", *arguments, "killed.csv")
     assert not (tmp_path / "killed.csv").exists()
     resumed = succeed(tmp_path, *arguments, "killed.csv")
-    (line,) = [line for line in resumed.err.splitlines() if "are scored already" in line]
+    (line,) = [line for line in resumed.err.splitlines() if "already scored" in line]
     already = int(line.split(" of ")[0])
     assert 0 < already < FILES - 2
     assert resumed.err.count("Skipped: ") == 2

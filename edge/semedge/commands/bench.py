@@ -30,8 +30,8 @@ SMALLEST_PX = 32
 LARGEST_PX = 16384
 FEW_FRAMES = 100
 FRAMES = 3
-"""Simulated frames that are scored again and again."""
-"""Of fewer, the 99th percentile is little more than the slowest frame."""
+"""Number of simulated frames, which are scored repeatedly."""
+"""With fewer, the 99th percentile is little more than the slowest frame."""
 
 
 def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[i
     default=40.0,
     show_default=True,
     metavar="S",
-    help="How long to score, over all numbers of workers.",
+    help="Time to score, for all numbers of workers together.",
 )
 @click.option(
     "--write",
@@ -85,8 +85,8 @@ def bench(
 ) -> None:
     """Measure how fast a detector is on this machine, and with how many workers.
 
-    Scores simulated frames, with each number of workers in turn; the demo detector where no
-    DETECTOR is given. Stop what else the machine does, or measure beside it what it will do.
+    Scores simulated frames with each number of workers in turn; the default DETECTOR is the demo
+    detector. Stop other programs first, or start those that will run beside the station.
     """
     bundle = read_demo_bundle() if detector is None else read_bundle(detector)
     tables = [] if station is None else detector_tables(station, bundle)
@@ -118,7 +118,7 @@ def simulated_frames(size_px: tuple[int, int]) -> tuple[Frame, ...]:
 
 
 def _facts(bundle: Bundle, load: Workload) -> dict[str, Any]:
-    """What is measured, and on what."""
+    """The conditions of the measurement."""
     with Detector(bundle, stride_px=load.stride_px, workers=1) as loaded:
         height, width = load.frames[0].shape
         grid = PatchGrid((height, width), loaded.patch_px, loaded.stride_px)
@@ -180,8 +180,8 @@ def _print(paces: list[Pace], best: Pace) -> None:
     console.print(stages)
     if any(pace.frames < FEW_FRAMES for pace in paces):
         logger.info(
-            f"Of fewer than {FEW_FRAMES} frames the 99th percentile is little more than the "
-            "slowest; give more --seconds."
+            f"With fewer than {FEW_FRAMES} frames, the 99th percentile is little more than the "
+            "slowest frame; give more --seconds."
         )
 
 

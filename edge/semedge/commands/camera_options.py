@@ -53,7 +53,7 @@ def _crop(make: OptionMaker) -> Decorator:
 
 
 crop_option = _crop(field_option)
-"""The option of a camera that image files have, too."""
+"""The option of cameras that also applies to image files."""
 
 OPTIONS = (
     setting_option(
@@ -93,7 +93,7 @@ OPTIONS = (
 
 
 def camera_options(command: Command) -> Command:
-    """Give a command the settings of a camera as options, for its `GivenSettings`."""
+    """Add the settings of a camera as options to a command, for its `GivenSettings`."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

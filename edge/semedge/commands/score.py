@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
 STORED_AT_ONCE = 32
-"""Results that an interruption may cost."""
+"""Most results that an interruption loses."""
 
 
 @click.command()
@@ -43,7 +43,7 @@ STORED_AT_ONCE = 32
     "calibration_path",
     type=FILE,
     metavar="FILE",
-    help="A calibration of the detector, to mark what is above its threshold.",
+    help="A calibration of the detector, to mark frames above its threshold.",
 )
 @stride_option()
 @workers_option()
@@ -51,14 +51,14 @@ STORED_AT_ONCE = 32
     "--ray",
     "cluster",
     metavar="ADDRESS",
-    help="Score on this Ray cluster, whose machines see the files, too (extra: cluster).",
+    help="Score on this Ray cluster, whose machines can read the files (extra: cluster).",
 )
 @crop_option
 @click.option(
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Write the scores to FILE.csv or FILE.parquet; an interrupted run goes on.",
+    help="Write the scores to FILE.csv or FILE.parquet; an interrupted run can be resumed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the scores to stdout as JSON.")
 def score(
@@ -75,13 +75,13 @@ def score(
     """Score image files: files, folders or globs.
 
     The score of a frame is the largest of its patches; x and y are that patch's centre. A file
-    that cannot be decoded or scored is named and left out.
+    that cannot be decoded or scored is reported and left out.
 
-    With --out, results are kept in FILE.partial until all are there: the same command goes on
-    where one was interrupted.
+    With --out, results are stored in FILE.partial until all are complete: the same command
+    resumes an interrupted run.
     """
     if cluster is not None and workers is not None:
-        raise click.UsageError("--workers is for this machine; leave it out with --ray.")
+        raise click.UsageError("Give --workers or --ray, not both: --workers is for this machine.")
     if out is not None:
         check_table(out)
     if detector_path is None:
@@ -101,7 +101,7 @@ def score(
         missing = store.missing(files)
         if len(missing) < len(files):
             logger.info(
-                f"{len(files) - len(missing):,} of {len(files):,} files are scored already."
+                f"{len(files) - len(missing):,} of {len(files):,} files are already scored."
             )
         if cluster is None:
             edge = LowerEdge(crop_bottom_px)
@@ -120,7 +120,7 @@ def score(
 
 
 def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:
-    """The detector's bytes, which a cluster is sent, and what they hold."""
+    """The detector's bytes, which are sent to a cluster, and the bundle in them."""
     content = demo_content() if path is None else read_content(path)
     return content, parse_bundle(content, "the demo detector" if path is None else str(path))
 
@@ -128,7 +128,7 @@ def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:
 def _on_cluster(
     files: list[str], bundle: Bundle, content: bytes, settings: ScoreSettings, address: str
 ) -> Iterator[FileResult]:
-    """Results by the paths as they were given; the cluster's machines need whole ones."""
+    """Results by the paths as they were given; the cluster's machines need absolute ones."""
     from semedge.inference.batch.cluster import score_on_cluster
 
     given = {os.path.abspath(path): path for path in files}  # noqa: PTH100 - links stay as they are
@@ -141,7 +141,7 @@ def _on_cluster(
 
 
 def _store(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
-    """Store the results as they come; what is wrong with a file is said and added to `skipped`."""
+    """Store the results as they come; faults of files are logged and added to `skipped`."""
     waiting: list[ScoredFile] = []
     try:
         for result in results:
@@ -155,9 +155,7 @@ def _store(store: ScoreStore, results: Iterable[FileResult], skipped: list[str])
                 waiting.clear()
     except KeyboardInterrupt as error:
         if store.path is not None:
-            logger.info(
-                f"What is scored is in {store.path}, and the same command goes on from there."
-            )
+            logger.info(f"The scores so far are in {store.path}; the same command resumes the run.")
         raise click.Abort from error
     finally:
         store.add(waiting)

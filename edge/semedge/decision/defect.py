@@ -64,10 +64,10 @@ class DecisionSettings(Section):
 
     alarm: float | None = Field(
         default=None,
-        description="Score above which a frame alarms; the calibration's threshold where absent.",
+        description="Score above which a frame alarms; by default the calibration's threshold.",
     )
     warn: float | None = Field(
-        default=None, description="Score above which a frame warns; no frame does where absent."
+        default=None, description="Score above which a frame warns; by default no frame does."
     )
     frames_above: int = Field(
         default=1,

@@ -31,14 +31,14 @@ class EmailSection(SinkSection):
         default=None,
         ge=1,
         le=65535,
-        description="Its port; 587 with starttls, 465 with tls, 25 with none where absent.",
+        description="Its port; by default 587 with starttls, 465 with tls, 25 with none.",
     )
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="How the connection is encrypted."
     )
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates to check the server's with; the system's where absent.",
+        description="Certificates to check the server's with; by default the system's.",
     )
     username: str | None = Field(default=None, description="The user to log in as.")
     password: Secret | None = Field(default=None, description="The password of that user.")

@@ -49,12 +49,12 @@ class MqttSection(SinkSection):
         default=None,
         ge=1,
         le=65535,
-        description="Its port; where absent, 8883 with tls, else 1883.",
+        description="Its port; by default 8883 with tls, else 1883.",
     )
     tls: bool = Field(default=False, description="Encrypt the connection.")
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates to check the broker's with; the system's where absent.",
+        description="Certificates to check the broker's with; by default the system's.",
     )
     certificate: Path | None = Field(
         default=None, description="The station's certificate, where the broker requires one."
@@ -64,10 +64,10 @@ class MqttSection(SinkSection):
     password: Secret | None = Field(default=None, description="The password of that user.")
     prefix: str | None = Field(
         default=None,
-        description="Prefix of every topic; `semedge/` and the station's name where absent.",
+        description="Prefix of every topic; by default `semedge/` and the station's name.",
     )
     client_id: str | None = Field(
-        default=None, description="The client's identifier; made from the prefix where absent."
+        default=None, description="The client's identifier; by default made from the prefix."
     )
     keepalive_s: int = Field(
         default=15,

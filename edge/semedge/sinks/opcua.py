@@ -46,7 +46,7 @@ class OpcUaSection(ServerSection):
     )
     private_key: Path | None = Field(default=None, description="The key of that certificate.")
     username: str | None = Field(
-        default=None, description="The only user; anyone may connect where absent."
+        default=None, description="The only user; by default anyone can connect."
     )
     password: Secret | None = Field(default=None, description="The password of that user.")
     handshake: bool = Field(

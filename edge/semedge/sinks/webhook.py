@@ -42,7 +42,7 @@ class WebhookSection(SinkSection):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates to check the receiver's with; the system's where absent.",
+        description="Certificates to check the receiver's with; by default the system's.",
     )
     proxy: str | None = Field(default=None, description="Address of an HTTP proxy.")
     timeout_s: float = Field(

@@ -46,7 +46,7 @@ def parse() -> Callable[..., CameraSettings]:
     return run
 
 
-def test_nothing_said_leaves_the_camera_as_it_is(parse: Callable[..., CameraSettings]) -> None:
+def test_without_options_the_camera_stays_as_it_is(parse: Callable[..., CameraSettings]) -> None:
     assert parse() == CameraSettings()
 
 

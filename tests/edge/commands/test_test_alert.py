@@ -44,9 +44,9 @@ def station(tmp_path: Path) -> Path:
 def test_every_sink_gets_the_event(call: Call, station: Path, tmp_path: Path) -> None:
     result = call("test-alert", "--station", station)
     assert result.status == 0, result.err
-    assert result.out.splitlines()[0].startswith("console took it")
-    assert result.out.splitlines()[1].startswith("lamp took it")
-    assert "This is a test of the alerts" in result.err
+    assert result.out.splitlines()[0].startswith("console accepted it")
+    assert result.out.splitlines()[1].startswith("lamp accepted it")
+    assert "test of the alerts" in result.err
     given = json.loads((tmp_path / "given.json").read_text())
     assert (given["kind"], given["station"], given["number"]) == ("test", "line 4", 1)
     assert not (tmp_path / "journal.sqlite").exists()

@@ -45,7 +45,7 @@ def test_the_example_goes_from_the_station_file_to_a_line(
         assert program == "semedge"
         result = call(*arguments)
         assert result.status == 0, result.err
-    assert "shift took it" in result.out
+    assert "shift accepted it" in result.out
     (line,) = (tmp_path / "logbook.txt").read_text().splitlines()
     assert "test" in line.lower()
 

@@ -172,7 +172,7 @@ def test_the_command_makes_shows_and_checks(
     checked = call("recipe", "check", out, "--json")
     assert checked.status == 0
     assert "at most 10 % of normal frames" in json.loads(checked.out)["guarantee"]
-    assert "can be run here" in checked.err
+    assert f"{out} can be used" in checked.err
 
 
 def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(

@@ -72,16 +72,16 @@ class DetectorSection(Section):
 
     file: Path | None = Field(
         default=None,
-        description="The detector bundle, as `semedge export` wrote it; the demo detector where "
-        "absent.",
+        description="The detector bundle, as `semedge export` wrote it; by default the demo "
+        "detector.",
     )
     stride_px: int | None = Field(
-        default=None, ge=1, description="Distance between patches; the bundle's own where absent."
+        default=None, ge=1, description="Distance between patches; by default the bundle's own."
     )
     workers: int | None = Field(
         default=None,
         ge=1,
-        description="Number of threads that score; the usable cores where absent.",
+        description="Number of threads that score; by default the usable cores.",
     )
 
 
@@ -120,13 +120,13 @@ class JournalSection(Section):
 
     file: Path | None = Field(
         default=None,
-        description="The SQLite file of events and their deliveries; `semedge watch` makes "
-        f"./{DEFAULT_JOURNAL} where absent.",
+        description="The SQLite file of events and their deliveries; by default `semedge watch` "
+        f"creates ./{DEFAULT_JOURNAL}.",
     )
     pictures: Path | None = Field(
         default=None,
-        description="The folder of the frames that raised alerts, and of their heat maps; "
-        f"`semedge watch` makes ./{DEFAULT_PICTURES} where absent.",
+        description="The folder of the frames that raised alerts, and of their heat maps; by "
+        f"default `semedge watch` creates ./{DEFAULT_PICTURES}.",
     )
 
 
