@@ -40,7 +40,7 @@ def test_log_tail_is_scipys(trials: int, rate: float) -> None:
     np.testing.assert_allclose(ours[tail > -200], tail[tail > -200], rtol=1e-9, atol=1e-9)
 
 
-def test_log_tail_stops_where_told() -> None:
+def test_the_log_cdf_stops_at_its_limit() -> None:
     np.testing.assert_array_equal(log_binomial_cdf(40, 0.2, 3), log_binomial_cdf(40, 0.2)[:4])
 
 

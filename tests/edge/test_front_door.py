@@ -1,4 +1,4 @@
-"""`import semedge`: the names that it promises, and that it loads nothing until they are used."""
+"""`import semedge`: its public names, none of which is loaded before it is used."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_station_file_sets_what_it_set() -> None:
     assert set(station.sinks) == {"log", "office"}
 
 
-def test_journal_tells_the_same_history(station_dir: Path, call: Call) -> None:
+def test_journal_has_the_same_history(station_dir: Path, call: Call) -> None:
     shown = call("history", "--journal", station_dir / "journal.sqlite", "--json")
     assert shown.status == 0, shown.err
     assert (

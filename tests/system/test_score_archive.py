@@ -126,9 +126,7 @@ def test_a_cluster_gives_the_same_table(
     assert "few/small.png cannot be scored: The frame of 256x20 px is smaller" in there.err
 
 
-def test_where_there_is_no_cluster_it_is_said_at_once(
-    tmp_path: Path, few: Path, bundle: Path
-) -> None:
+def test_an_absent_cluster_is_reported_at_once(tmp_path: Path, few: Path, bundle: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed; pip install -e '.[cluster]'")
     address = "127.0.0.1:1"
     result = call(

@@ -97,7 +97,7 @@ class AravisCapture(DeviceCapture):
             self._stream.push_buffer(buffer)
 
     def check_link(self) -> None:
-        """Ask Aravis, which keeps a heartbeat with the camera and misses it after 5 s."""
+        """Query Aravis, which monitors the camera by a heartbeat, with a limit of 5 s."""
         if self._lost.is_set():
             raise CaptureLostError("it no longer answers")
 

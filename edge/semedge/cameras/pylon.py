@@ -91,7 +91,7 @@ class PylonCapture(DeviceCapture):
         super().start_frame()
 
     def check_link(self) -> None:
-        """Ask pylon, which monitors the camera by a heartbeat."""
+        """Query pylon, which monitors the camera by a heartbeat."""
         if self.device.IsCameraDeviceRemoved():
             raise CaptureLostError("it was unplugged")
 

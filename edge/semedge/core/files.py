@@ -70,7 +70,7 @@ def read_bounded(
         if size_bytes > most_bytes:
             raise SemedgeError(too_large(size_bytes))
         with path.open("rb") as file:
-            # A file that grows meanwhile, or has no size of its own, is cut off and so damaged.
+            # A file that grows meanwhile, or that has no size, is cut off and so damaged.
             return file.read(most_bytes)
     except OSError as error:
         raise SemedgeError(unreadable(error.strerror or type(error).__name__)) from error

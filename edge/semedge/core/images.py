@@ -31,7 +31,7 @@ def silence_opencv() -> None:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        # OpenCV 4 has the function at its top, OpenCV 5 in a module of its own.
+        # OpenCV 4 has the function at its top, OpenCV 5 in a submodule.
         owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
         owner.setLogLevel(SILENT)
 

@@ -64,7 +64,7 @@ def plan_cameras(station: Station) -> list[CameraPlan]:
 
 
 def recipe_of(station: Station, section: NamedCameraSection) -> Path | None:
-    """The recipe of one of several cameras: the station's, unless it has files of its own."""
+    """The recipe of one of several cameras: the station's, unless the camera names other files."""
     if section.recipe is not None or any(_own_files(section)):
         return section.recipe
     return station.recipe.file

@@ -1,4 +1,4 @@
-"""The live page's server, in a thread of its own beside the inspection."""
+"""The live page's server, in a thread beside the inspection."""
 
 from __future__ import annotations
 

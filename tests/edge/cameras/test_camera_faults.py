@@ -167,7 +167,7 @@ def memory_mb() -> float:
 
 @pytest.mark.fault(Fault.CAMERA)
 @pytest.mark.parametrize("away_s", [4.0, pytest.param(60.0, marks=pytest.mark.slow)])
-def test_a_camera_that_stalls_and_dies_is_told_and_inspected_again(
+def test_a_camera_that_stalls_and_dies_is_reported_and_inspected_again(
     away_s: float,
     serve: Callable[..., Server],
     start: Callable[..., Station],
@@ -244,7 +244,7 @@ def with_room(image: NDArray) -> NDArray:
         (lambda image: cv2.GaussianBlur(image, (0, 0), 4.0), "out-of-focus"),
     ],
 )
-def test_bad_pictures_are_told_as_health_and_never_as_defects(
+def test_bad_pictures_are_reported_as_health_and_never_as_defects(
     change: Callable[[NDArray], NDArray],
     code: str,
     serve: Callable[..., Server],
@@ -268,7 +268,7 @@ def test_bad_pictures_are_told_as_health_and_never_as_defects(
         assert station.reported("defect") == []
 
 
-def test_a_stream_that_freezes_is_told(
+def test_a_stream_that_freezes_is_reported(
     serve: Callable[..., Server], start: Callable[..., Station], material: Path
 ) -> None:
     station = start(
@@ -280,7 +280,7 @@ def test_a_stream_that_freezes_is_told(
     assert "the same picture" in station.camera().reason
 
 
-def test_a_defect_is_still_told_beside_all_that(
+def test_a_defect_is_still_reported_beside_all_that(
     serve: Callable[..., Server], start: Callable[..., Station], material: Path
 ) -> None:
     station = start(left=serve("mjpeg", folder=material).address)

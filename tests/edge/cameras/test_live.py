@@ -80,7 +80,9 @@ def capture(*script: Shot | Exception) -> ScriptedCapture:
         ([5_000, 1, 2], 0),
     ],
 )
-def test_numbers_tell_what_is_missing(numbers: list[int | None], missed: int) -> None:
+def test_missing_frames_are_counted_by_their_numbers(
+    numbers: list[int | None], missed: int
+) -> None:
     counter = FrameNumbers()
     assert sum(counter.missed(number) for number in numbers) == missed
 

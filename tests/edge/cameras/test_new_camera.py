@@ -1,4 +1,4 @@
-"""docs/new-camera.md: its example is installed as a package and inspects as told there."""
+"""docs/new-camera.md: its example is installed as a package and inspects as the page shows."""
 
 from __future__ import annotations
 

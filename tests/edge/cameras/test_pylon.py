@@ -49,8 +49,8 @@ def as_sent(image: GrayImage, pixel_format: str) -> GrayImage:
     """What is left of 16 bits in a format: the upper 8, or the upper 10 or 12 in their place."""
     if pixel_format == "Mono8":
         return (image >> 8).astype(np.uint8)
-    kept = int(pixel_format.removeprefix("Mono"))
-    return image >> (16 - kept) << (16 - kept)
+    bits = int(pixel_format.removeprefix("Mono"))
+    return image >> (16 - bits) << (16 - bits)
 
 
 @pytest.mark.parametrize("pixel_format", ["Mono16", "Mono12", "Mono8"])

@@ -102,12 +102,12 @@ def test_a_closed_camera_gives_nothing(tmp_path: Path) -> None:
     assert list(camera) == []
 
 
-@pytest.mark.parametrize("kept", [0, 500, 3000])
+@pytest.mark.parametrize("size_bytes", [0, 500, 3000])
 def test_a_file_without_a_frame_is_refused_in_one_message(
-    tmp_path: Path, kept: int, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, size_bytes: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "line.mkv", noise(np.uint8))
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:size_bytes])
     with pytest.raises(SemedgeError, match=rf" {path} .*(check the path|record it again)"):
         list(open_camera(str(path)))
     assert capfd.readouterr() == ("", "")

@@ -60,7 +60,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "calibration.json"
 
 
-def test_writes_a_calibration_and_says_what_it_promises(
+def test_writes_a_calibration_and_reports_its_guarantee(
     run: Run, detector: Path, images: Path, out: Path
 ) -> None:
     outcome = run(

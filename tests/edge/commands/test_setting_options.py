@@ -112,12 +112,12 @@ def test_what_wins(
     assert (read.camera.loop, read.watch) == (station.camera.loop, station.watch)
 
 
-def test_a_variable_can_take_back_what_the_file_says() -> None:
+def test_a_variable_can_unset_a_key_of_the_file() -> None:
     station = Station.model_validate(FILE)
     assert taken(station, SEMEDGE_LOOP="0").camera.loop is False
 
 
-def test_a_given_value_says_nothing_of_the_other_keys() -> None:
+def test_a_given_value_leaves_the_other_keys() -> None:
     """One of several cameras takes what the station's table says, but only what it does say."""
     read = taken(Station(), "--timeout-s", "5")
     assert read.camera.model_fields_set == {"timeout_s"}

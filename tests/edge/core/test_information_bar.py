@@ -1,4 +1,4 @@
-"""An information bar below the picture is found, told of once, and cut off where frames go in."""
+"""An information bar below the picture is found, reported once, and cut off."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def barred(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_camera_says_it_once_and_crops(barred: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_camera_warns_once_and_crops(barred: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open_camera(str(barred)) as camera:
         frames = list(camera)
     assert {frame.shape for frame in frames} == {(192 + BAR_PX, 256)}

@@ -44,7 +44,7 @@ def has_colour(picture: NDArray, colour: tuple[int, int, int]) -> NDArray[np.boo
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_frame_is_kept_bit_for_bit(dtype: type) -> None:
+def test_a_frame_is_stored_bit_for_bit(dtype: type) -> None:
     image = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (50, 70), dtype)
     again = decoded(encode_png(image))
     assert again.dtype == dtype

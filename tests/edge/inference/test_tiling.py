@@ -22,11 +22,11 @@ def tilings(draw: st.DrawFn) -> Tiling:
 
 
 @given(tilings())
-def test_every_pixel_is_kept_once(tiling: Tiling) -> None:
-    kept = np.zeros(tiling.frame_shape, int)
+def test_every_pixel_is_used_once(tiling: Tiling) -> None:
+    used = np.zeros(tiling.frame_shape, int)
     for rows, columns in tiling:
-        kept[rows.used_start : rows.used_stop, columns.used_start : columns.used_stop] += 1
-    np.testing.assert_array_equal(kept, 1)
+        used[rows.used_start : rows.used_stop, columns.used_start : columns.used_stop] += 1
+    np.testing.assert_array_equal(used, 1)
 
 
 @given(tilings())

@@ -358,7 +358,7 @@ def test_what_another_process_stored_meanwhile_is_no_hindrance(small_disk: Path)
     assert rows(path, "SELECT count(*), count(DISTINCT number) FROM events")[0][0] > 7
 
 
-def test_scores_settings_and_audit_are_kept(tmp_path: Path) -> None:
+def test_scores_settings_and_audit_are_stored(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         run = start_run(journal)
@@ -405,7 +405,7 @@ def test_what_a_kill_left_without_its_end_is_known(tmp_path: Path) -> None:
         assert journal.unended_events() == [update]
 
 
-def test_a_file_name_that_is_not_utf_8_is_kept(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_is_stored(tmp_path: Path) -> None:
     source = os.fsdecode(b"line/fr\xe4me.png")
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.start_run("left", source, "ab" * 32, 2.0)

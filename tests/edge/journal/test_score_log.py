@@ -45,7 +45,7 @@ def test_every_score_is_stored(path: Path) -> None:
         assert stored(path) == [(1, 0, 1, 0.5, None), (1, 1, 1, 2.5, "alarm")]
 
 
-def test_the_largest_of_each_while_is_kept_for_each_run(
+def test_the_largest_of_each_interval_is_stored_for_each_run(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 0.0

@@ -44,7 +44,7 @@ def test_the_program_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
     assert environment["LAMP"] == "red"
 
 
-def test_a_program_that_fails_says_why() -> None:
+def test_a_program_that_fails_gives_the_reason() -> None:
     script = "import sys; print('no lamp', file=sys.stderr); sys.exit(3)"
     with pytest.raises(DeliveryError, match=r"\b3: no lamp"):
         running(script).deliver(EVENT)

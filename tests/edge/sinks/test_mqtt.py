@@ -219,7 +219,7 @@ def test_the_last_will_of_a_station_that_is_killed(
         station.wait(10)
 
 
-def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listener) -> None:
+def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listener) -> None:
     with sink_of(broker.port, accept_settings=True) as (sink, state, control):
         sink.deliver(EVENT)
         done = listener.ask("levels", '{"id": 7, "alarm": 12.5}')

@@ -109,7 +109,7 @@ def test_down_then_killed_twice_and_back_everything_arrives_in_order(
     assert twice <= 2, "at most one a crash"
 
 
-def test_a_server_that_says_nothing_is_left_in_time() -> None:
+def test_a_server_that_does_not_answer_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sink = webhook(server.getsockname()[1], timeout_s=0.3)
         started_s = time.monotonic()

@@ -116,7 +116,7 @@ def test_who_waits_is_woken_by_a_change() -> None:
     timer.join()
 
 
-def test_deliveries_are_asked_for_and_a_journal_that_fails_hides_nothing_else() -> None:
+def test_a_journal_that_fails_hides_only_the_deliveries() -> None:
     state = StationState("line 4", [])
     assert state.snapshot().sinks == ()
     state.connect(lambda: (SinkState("mqtt", failures=2),), lambda: {"mqtt": 7})

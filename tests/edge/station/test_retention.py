@@ -103,7 +103,7 @@ def test_old_pictures_go_and_nothing_else_in_their_folder(
     bench = make_bench(tmp_path, pictures_days=10)
     old, young = bench.picture("old", age_days=11), bench.picture("young", age_days=9)
     other = bench.pictures / "notes.txt"
-    other.write_text("kept")
+    other.write_text("other")
     bench.retention.clean()
     assert [old.exists(), young.exists(), other.exists()] == [False, True, True]
 

@@ -49,16 +49,16 @@ def test_systemd_accepts_the_unit(call: Call, station: Path, tmp_path: Path) -> 
     assert "(checked)" in result.err
     unit = (tmp_path / "line-1.service").read_text()
     assert verify_unit("line-1", unit) == ""
-    said = directives(unit)
+    found = directives(unit)
     folder = f'"{tmp_path}/the \\"line\\" 100%% $$HOME'
-    assert said["ExecStart"].endswith(
+    assert found["ExecStart"].endswith(
         f' -m semedge --log json watch --station {folder}/semedge.toml"'
     )
-    assert said["EnvironmentFile"] == str(secrets)
-    assert said["StateDirectory"] == "line-1"
-    assert said["Type"] == "notify"
-    assert said["CapabilityBoundingSet"] == ""
-    assert said["ReadWritePaths"] == f'{folder}" {folder}/pictures"'
+    assert found["EnvironmentFile"] == str(secrets)
+    assert found["StateDirectory"] == "line-1"
+    assert found["Type"] == "notify"
+    assert found["CapabilityBoundingSet"] == ""
+    assert found["ReadWritePaths"] == f'{folder}" {folder}/pictures"'
 
 
 @needs_systemd

@@ -239,7 +239,7 @@ def test_without_the_token_nothing_is_changed(
     assert client.post("/api/token", headers=headers).status_code == 401
 
 
-def test_with_the_token_it_is_done_and_kept_who_did_it(
+def test_with_the_token_a_change_is_made_and_audited(
     client: httpx.Client, station: PageStation
 ) -> None:
     event = station.raise_event(station.inspect(13.0))
@@ -387,7 +387,7 @@ def open_streams(
 
 
 @pytest.mark.fault(Fault.PAGE)
-def test_many_pages_are_served_and_the_many_more_are_told(station: PageStation) -> None:
+def test_many_pages_are_served_and_more_are_refused(station: PageStation) -> None:
     over, threads, read = open_streams(station, 260)
     try:
         ends_s = time.monotonic() + 30
