@@ -56,7 +56,7 @@ class Event:
     event_id
         Identifier of the occurrence, 32 hexadecimal digits: the same from its start to its end.
     kind, phase
-        What happens, and whether it starts, goes on or ends. A `check`, `recipe` or `test` is over
+        What happens, and whether it starts, continues or ends. A `check`, `recipe` or `test` is over
         when it is published: its only phase is `end`.
     code
         The exact cause, as a word for machines, such as `score`, `frozen` or `alarm-rate`.
