@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 import subprocess
 import time
@@ -123,7 +124,7 @@ def test_a_cluster_gives_the_same_table(
         skipped = [line for line in result.err.splitlines() if line.startswith("Skipped: few/")]
         assert len(skipped) == 2
         assert "20 scored, 2 skipped; the scores are in " in result.err
-    assert "few/small.png cannot be scored: The frame of 256x20 px is smaller" in there.err
+    assert re.search(r"few/small\.png .*256x20 px", there.err)
 
 
 def test_an_absent_cluster_is_reported_at_once(tmp_path: Path, few: Path, bundle: Path) -> None:
@@ -134,7 +135,5 @@ def test_an_absent_cluster_is_reported_at_once(tmp_path: Path, few: Path, bundle
         timeout_s=60,
     )
     assert result.status == 1
-    assert result.error == (
-        "Error: There is no Ray cluster at 127.0.0.1:1 ([Errno 111] Connection refused); start one "
-        "with `ray start --head`, or leave --ray out."
-    )
+    assert re.search(r"127\.0\.0\.1:1 .*Connection refused.*`ray start --head`", result.error)
+    assert len(result.error.splitlines()) == 1

@@ -56,8 +56,8 @@ class Event:
     event_id
         Identifier of the occurrence, 32 hexadecimal digits: the same from its start to its end.
     kind, phase
-        What happens, and whether it starts, continues or ends. A `check`, `recipe` or `test` is over
-        when it is published: its only phase is `end`.
+        What happens, and whether it starts, continues or ends. A `check`, `recipe` or `test` has
+        only the phase `end`.
     code
         The exact cause, as a word for machines, such as `score`, `frozen` or `alarm-rate`.
     message

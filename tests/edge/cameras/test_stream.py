@@ -121,7 +121,8 @@ def test_a_stall_is_reported_in_time_and_ends_with_fresh_frames(server: Server) 
         server.freeze()
         error, waited_s = read_until_stalled(camera)
         assert abs(waited_s - STALL_TIMEOUT_S) < 0.7
-        assert str(error).startswith(f"The camera {server.address} gave no frame for 4 s; it is")
+        assert f" {server.address} " in str(error)
+        assert " 4 s;" in str(error)
         server.thaw()
         again = wait_for_frame(camera, 20)
         assert again.sequence > last.sequence

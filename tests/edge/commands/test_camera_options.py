@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,4 +93,4 @@ def test_a_stations_settings_reach_its_camera(
         ],
     )
     assert isinstance(result.exception, SemedgeError)
-    assert "exposure_us = 5000.0 cannot be set on sim:1; only genicam:" in str(result.exception)
+    assert re.search("exposure_us = 5000.0 .* sim:1; .* genicam:", str(result.exception))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,11 +101,7 @@ def test_a_camera_warns_once_and_crops(barred: Path, capsys: pytest.CaptureFixtu
         frames = list(camera)
     assert {frame.shape for frame in frames} == {(192 + BAR_PX, 256)}
     (warning,) = capsys.readouterr().err.splitlines()
-    assert warning == (
-        f"Warning: {barred / '0.png'} seems to have an information bar of 40 px at its lower edge, "
-        "which would be inspected as material; cut it off with --crop-bottom-px 40, wherever these "
-        "frames are used."
-    )
+    assert re.match(f"Warning: {barred / '0.png'} .* 40 px .*--crop-bottom-px 40", warning)
     with open_camera(str(barred), settings=CameraSettings(crop_bottom_px=BAR_PX)) as camera:
         for frame, image in zip(camera, normal_frames(), strict=True):
             np.testing.assert_array_equal(frame.image, image)
@@ -142,5 +139,5 @@ def test_score_sees_no_bar_that_is_cropped(
     ]
     assert scores[2][0] == scores[0][0]
     assert scores[1][0] > 2 * scores[2][0]
-    assert with_it.err.count("seems to have an information bar of 40 px") == 1
+    assert with_it.err.count("information bar of 40 px") == 1
     assert "information bar" not in without.err

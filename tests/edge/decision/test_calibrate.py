@@ -59,9 +59,8 @@ def test_threshold_is_a_normal_score_of_the_deployed_detector(fresh: Detector) -
     assert (calibration.grid.patch_px, calibration.grid.stride_px) == (PATCH_PX, 4)
     assert calibration.grid.frame_shape == (SIZE_PX, SIZE_PX)
     assert (calibration.quantiles["0"], calibration.quantiles["1"]) == (scores[-1], scores[0])
-    assert calibration.guarantee == (
-        "With 95 % confidence, at most 10 % of normal frames raise an alarm, proved from 80 "
-        "independent frames."
+    assert re.search(
+        "95 % .* 10 % of normal frames .* 80 independent frames", calibration.guarantee
     )
     assert calibration.warnings == ()
     assert Calibration.from_json(calibration.to_json()) == calibration
@@ -109,10 +108,8 @@ def test_copies_count_once(fresh: Detector) -> None:
     frames.extend(replace(frame, source=f"copy of {frame.source}") for frame in shown(5))
     calibration = calibrate_detector(fresh, frames, LOOSE)
     assert calibration.groups == 40
-    assert calibration.warnings == (
-        "left out: 5 copies of earlier frames, copy of line/f000.png, copy of line/f001.png, "
-        "copy of line/f002.png and 2 more",
-    )
+    (warning,) = calibration.warnings
+    assert re.search(r"\b5 copies .*line/f000\.png, .*line/f002\.png and 2 more", warning)
 
 
 @pytest.mark.parametrize(
