@@ -202,7 +202,7 @@ class _Producer:
         from harvesters.core import Harvester
 
         self._path = path.resolve()
-        self._held = True
+        self._is_open = True
         with self._lock:
             harvester, users = self._loaded.get(self._path, (None, 0))
             if harvester is None:
@@ -237,9 +237,9 @@ class _Producer:
     def close(self) -> None:
         """Unload the producer with its last user."""
         with self._lock:
-            if not self._held:
+            if not self._is_open:
                 return
-            self._held = False
+            self._is_open = False
             harvester, users = self._loaded.pop(self._path)
             if users > 1:
                 self._loaded[self._path] = harvester, users - 1

@@ -72,8 +72,8 @@ class PatchScorer(Closing):
         tiles_ms: dict[str, float] = {}
         for node in self._nodes:
             if node.over_frame is not None and grid.stride_px == self.bundle.manifest.stride_px:
-                over_frame = FrameNode(node, node.over_frame, self._constants, grid)
-                values, spent_ms = over_frame.run(self._workers, image, patches)
+                tiled = FrameNode(node, node.over_frame, self._constants, grid)
+                values, spent_ms = tiled.run(self._workers, image, patches)
                 given[node.output] = values
                 tiles_ms[node.over_frame.graph] = spent_ms
         scores, stage_ms = self.run(patches, given)

@@ -113,7 +113,7 @@ def test_what_is_left_of_a_bar_counts_on_from_the_crop(capsys: pytest.CaptureFix
     assert "--crop-bottom-px 40," in capsys.readouterr().err
 
 
-def test_threads_that_share_an_edge_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_threads_that_share_an_edge_warn_once(capsys: pytest.CaptureFixture[str]) -> None:
     image = with_bar(normal_frames()[0], BAR_PX)
     edge = LowerEdge()
     with ThreadPoolExecutor(16) as pool:

@@ -65,7 +65,7 @@ def test_a_thousand_events_wait_for_a_sink_that_is_down(journal: Journal) -> Non
     assert journal.counts().pending == 0
 
 
-def test_a_sink_that_hangs_holds_up_no_other_and_is_seen(journal: Journal) -> None:
+def test_a_sink_that_hangs_delays_no_other_and_is_shown(journal: Journal) -> None:
     release = threading.Event()
     hung = Collector("hung", on_deliver=lambda event: release.wait(30) and None)
     fine = Collector("fine")

@@ -109,9 +109,7 @@ def test_a_mail(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert attached.get_content() == PICTURE
 
 
-def test_a_picture_that_is_gone_holds_up_no_mail(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_picture_delays_no_mail(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
     mail_sink(server).deliver(replace(EVENT, overlay_picture="/nowhere/overlay.png"))
     assert len(server.mailbox.mails) == 1

@@ -155,9 +155,9 @@ def test_https_needs_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     with in_thread(server.serve_forever, server.shutdown):
-        trusting = webhook(server.server_port, "https", ca_file=authority)
-        trusting.deliver(EVENT)
-        trusting.close()
+        trusted = webhook(server.server_port, "https", ca_file=authority)
+        trusted.deliver(EVENT)
+        trusted.close()
         doubting = webhook(server.server_port, "https")
         with pytest.raises(DeliveryError):
             doubting.deliver(EVENT)

@@ -46,7 +46,7 @@ def test_the_only_camera() -> None:
     )
 
 
-def test_several_cameras_take_what_they_do_not_say_from_the_stations_tables() -> None:
+def test_several_cameras_inherit_from_the_tables_of_the_station() -> None:
     station = {
         "camera": {"timeout_s": 7},
         "calibration": {"file": "c.json"},
