@@ -9,6 +9,7 @@ import cv2
 
 from semedge.cameras.live import Capture, CaptureLostError, LiveCamera, Shot
 from semedge.core.images import silence_opencv, to_gray
+from semedge.core.jpeg import JpegError, decode_jpeg
 
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""
@@ -91,8 +92,10 @@ class OpenCvCapture(Capture):
             raise CaptureLostError
         if not self._is_jpeg:
             return Shot(to_gray(image))
-        picture = cv2.imdecode(image.reshape(-1), cv2.IMREAD_UNCHANGED)
-        return Shot(None if picture is None else to_gray(picture))
+        try:
+            return Shot(to_gray(decode_jpeg(image.tobytes())))
+        except JpegError:
+            return Shot(None)
 
     def close(self) -> None:
         """Release the device or the stream."""

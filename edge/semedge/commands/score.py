@@ -16,7 +16,7 @@ from semedge.commands.scoring_options import detector_option, stride_option, wor
 from semedge.commands.setting_options import FILE
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.images import list_images
+from semedge.core.images import list_frames
 from semedge.core.information_bar import LowerEdge
 from semedge.core.tables import check_table, write_table
 from semedge.decision.calibration_file import load_calibration
@@ -88,7 +88,7 @@ def score(
         logger.info(
             "Using the demo detector that ships with semedge; choose another with --detector."
         )
-    files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
+    files = list(dict.fromkeys(name for path in paths for name in list_frames(path)))
     content, bundle = _read_bundle(detector_path)
     with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
         calibration = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.core.images import list_images, read_image, read_mask
+from semedge.core.images import list_frames, read_image, read_mask, split_page
 from semedge.core.information_bar import LowerEdge
 from semedge.inference.bundle import frame_sha256
 
@@ -78,8 +78,8 @@ def match_masks(
             raise SemedgeError(
                 f"{folder} is not a folder; give the folder that holds the {content}."
             )
-    masks = _by_stem(list_images(masks_dir))
-    frames = _by_stem(list_images(images_dir))
+    masks = _by_stem(list_frames(masks_dir))
+    frames = _by_stem(list_frames(images_dir))
     for paths in frames.values():
         if len(paths) > 1:
             raise SemedgeError(
@@ -103,7 +103,7 @@ def unseen_normal_frames(
         raise SemedgeError(
             f"{images_dir} is not a folder; give the folder that holds the normal frames."
         )
-    paths = list_images(images_dir)
+    paths = [Path(name) for name in list_frames(images_dir)]
     seen = [
         path.name
         for path in paths
@@ -117,15 +117,22 @@ def unseen_normal_frames(
     return [MaskedFrame(path, None, lower_edge) for path in paths]
 
 
-def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+def _by_stem(names: Iterable[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(path.stem, []).append(path)
+    for name in names:
+        found.setdefault(_named("", Path(name)), []).append(Path(name))
     return found
 
 
+def _named(ending: str, path: Path) -> str:
+    """The name of a file without its suffix, with an ending, and with the page that is meant."""
+    file, _ = split_page(path)
+    page = path.name.removeprefix(file.name)
+    return f"{file.stem}{ending}{page}"
+
+
 def _mask_of(image_path: Path, masks: dict[str, list[Path]], masks_dir: Path) -> Path:
-    names = [image_path.stem + ending for ending in MASK_ENDINGS]
+    names = [_named(ending, image_path) for ending in MASK_ENDINGS]
     found = [path for name in names for path in masks.get(name, [])]
     if not found:
         raise SemedgeError(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_image
+from semedge.core.images import read_image, split_page
 from semedge.core.information_bar import LowerEdge
 from semedge.core.version import __version__
 from semedge.inference.bundle import Bundle
@@ -94,7 +93,7 @@ class FileScorer(Closing):
         """The file's result; a file that cannot be scored raises nothing."""
         try:
             image = self._lower_edge.crop(read_image(path), path)
-            captured_at_s = Path(path).stat().st_mtime
+            captured_at_s = split_page(path)[0].stat().st_mtime
             score_map = self.detector.score(Frame(image, 0, captured_at_s, path))
         except OSError as error:
             return SkippedFile(path, f"{path} cannot be read ({error.strerror}).")
