@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from semedge.cameras import CameraSettings
-from semedge.commands.setting_options import Decorator, OptionMaker, field_option, setting_option
+from semedge.commands.setting_options import (
+    FILE,
+    Decorator,
+    OptionMaker,
+    field_option,
+    setting_option,
+)
+from semedge.core.view import ViewSettings
 
 Command = Callable[..., Any]
 
@@ -44,16 +51,33 @@ class Feature(click.ParamType):
         return name, text
 
 
-def _crop(make: OptionMaker) -> Decorator:
+def _crop(make: OptionMaker, edge: str) -> Decorator:
     return make(
-        *(CameraSettings, "crop_bottom_px", "--crop-bottom-px"),
-        envvar="SEMEDGE_CROP_BOTTOM_PX",
+        *(ViewSettings, f"crop_{edge}_px", f"--crop-{edge}-px"),
+        envvar=f"SEMEDGE_CROP_{edge.upper()}_PX",
         metavar="PX",
     )
 
 
-crop_option = _crop(field_option)
-"""The option of cameras that also applies to image files."""
+crop_option = _crop(field_option, "bottom")
+"""The crop as a value that is passed to the command."""
+
+VIEW_OPTIONS = (
+    setting_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
+    *(_crop(setting_option, edge) for edge in ("top", "bottom", "left", "right")),
+    setting_option(
+        *(ViewSettings, "leave_out_px", "--leave-out-px"),
+        type=SensorRegion(),
+        multiple=True,
+        envvar="SEMEDGE_LEAVE_OUT_PX",
+    ),
+    setting_option(
+        *(ViewSettings, "leave_out_mask", "--leave-out-mask"),
+        type=FILE,
+        envvar="SEMEDGE_LEAVE_OUT_MASK",
+        metavar="FILE",
+    ),
+)
 
 OPTIONS = (
     setting_option(
@@ -88,8 +112,16 @@ OPTIONS = (
         multiple=True,
         envvar="SEMEDGE_FEATURES",
     ),
-    _crop(setting_option),
+    setting_option(CameraSettings, "recursive", "--recursive", envvar="SEMEDGE_RECURSIVE"),
+    *VIEW_OPTIONS,
 )
+
+
+def view_options(command: Command) -> Command:
+    """Add what of a frame is inspected as options to a command, for its `GivenSettings`."""
+    for option in reversed(VIEW_OPTIONS):
+        command = option(command)
+    return command
 
 
 def camera_options(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -130,6 +131,11 @@ class FrameInput(Record):
     def patch_px(self) -> int:
         """Side of a cell, which has one score."""
         return self.cell_px
+
+    @property
+    def reach_px(self) -> int:
+        """Pixels of the frame beyond a cell that its score may depend on."""
+        return math.ceil(self.overlap_px / self.magnification + 2 * self.smoothing_px)
 
     @property
     def tile_shape(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from bundles import normal_frames
 from information_bars import with_bar
 
 from semedge.core.errors import RefusedError
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.ablation.cell import compute_cell
@@ -55,7 +55,7 @@ def test_a_mask_fits_with_the_bar_or_without(
     mask = np.pad(truth, ((0, BAR_PX if mask_has_bar else 0), (0, 0)))
     for path in barred.iterdir():
         cv2.imwrite(str(tmp_path / "masks" / path.name), mask.astype(np.uint8))
-    frames = match_masks(barred, tmp_path / "masks", LowerEdge(BAR_PX))
+    frames = match_masks(barred, tmp_path / "masks", FrameView(ViewSettings(crop_bottom_px=BAR_PX)))
     for frame, normal in zip(frames, normal_frames(), strict=True):
         image, cropped = frame.read(32)
         np.testing.assert_array_equal(image, normal)
@@ -64,8 +64,8 @@ def test_a_mask_fits_with_the_bar_or_without(
 
 def test_frames_of_the_training_are_known_without_their_bar(barred: Path) -> None:
     with pytest.raises(RefusedError, match="6 of the 6"):
-        unseen_normal_frames(barred, DIGESTS, LowerEdge(BAR_PX))
-    assert len(unseen_normal_frames(barred, DIGESTS, LowerEdge())) == 6
+        unseen_normal_frames(barred, DIGESTS, FrameView(ViewSettings(crop_bottom_px=BAR_PX)))
+    assert len(unseen_normal_frames(barred, DIGESTS, FrameView())) == 6
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from semedge.core.errors import SemedgeError
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView, ViewSettings
 from semedge.decision.calibration_file import load_calibration
 from semedge.inference.bundle import read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
@@ -40,12 +40,12 @@ def evaluate(
     show_progress
         Gives the frames one by one, and can show how many are scored.
     """
-    lower_edge = LowerEdge(request.crop_bottom_px)
-    frames = match_masks(request.images, request.masks, lower_edge)
+    view = FrameView(ViewSettings(crop_bottom_px=request.crop_bottom_px))
+    frames = match_masks(request.images, request.masks, view)
     subset = PatchSubset.about(request.patches_measured, len(frames), request.seed)
     with _open_scorer(request) as scorer:
         if request.normal_images is not None:
-            frames += unseen_normal_frames(request.normal_images, scorer.trained_on, lower_edge)
+            frames += unseen_normal_frames(request.normal_images, scorer.trained_on, view)
         calibration = _calibration(request, scorer)
         results = evaluate_frames(
             scorer,
