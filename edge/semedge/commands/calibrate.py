@@ -13,18 +13,27 @@ import click
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.scoring_options import detector_option, stride_option, workers_option
-from semedge.commands.setting_options import GivenSettings, pass_given
+from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, check_request
+from semedge.core.files import write_atomically
+from semedge.decision.calibrate import (
+    CalibrationRequest,
+    NormalScores,
+    calibrate_detector,
+    check_request,
+)
 from semedge.decision.calibration_file import save_calibration
+from semedge.decision.contact_sheet import draw_contact_sheet
 from semedge.decision.fields import parse_fields
 from semedge.inference.detector import Detector
+from semedge.inference.overlay import encode_png
 from semedge_calibration import METHODS, Calibration, Method
 
 logger = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 86_400
+HIGHEST_NAMED = 3
 
 
 def _pattern(
@@ -138,6 +147,12 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     metavar="FILE",
     help="The calibration to write.",
 )
+@click.option(
+    "--contact-sheet",
+    type=FILE,
+    metavar="FILE",
+    help="Write a PNG that shows the frames with the highest scores, which set the threshold.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration to stdout too.")
 @camera_options
 @pass_given
@@ -159,6 +174,7 @@ def calibrate(
     workers: int | None,
     allow_training_frames: bool,
     out: Path,
+    contact_sheet: Path | None,
     as_json: bool,
 ) -> None:
     """Set the threshold from normal frames, with a provable false-alarm rate.
@@ -197,9 +213,14 @@ def calibrate(
     ):
         _check_camera(opened, frames, group_every_s)
         shown = progress(islice(opened, frames), "Scoring normal frames", total=frames)
-        calibration = calibrate_detector(detector, shown, request, opened.skipped)
+        normal = NormalScores()
+        calibration = calibrate_detector(detector, shown, request, opened.skipped, normal)
     save_calibration(out, calibration)
-    _report(calibration, line_rate_hz, out)
+    _report(calibration, normal, line_rate_hz, out)
+    if contact_sheet is not None:
+        picture = draw_contact_sheet(normal.highest, calibration.threshold)
+        write_atomically(contact_sheet, encode_png(picture))
+        logger.info(f"The frames with the highest scores are in {contact_sheet}.")
     if as_json:
         print_json({"path": str(out), **json.loads(calibration.to_json())})
 
@@ -248,7 +269,9 @@ def _rate(
     return rate
 
 
-def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> None:
+def _report(
+    calibration: Calibration, normal: NormalScores, line_rate_hz: float | None, out: Path
+) -> None:
     for warning in calibration.warnings:
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
     logger.info(calibration.guarantee)
@@ -260,6 +283,9 @@ def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> 
         f"At {rate_hz:g} {unit}{plural} a second that is at most {_amount(hourly)} false alarms "
         f"an hour, {_amount(24 * hourly)} a day."
     )
+    highest = normal.highest[:HIGHEST_NAMED]
+    named = ", ".join(f"{each.score:.5g} ({each.source})" for each in highest)
+    logger.info(f"The highest scores, which set the threshold, are {named}.")
     logger.info(
         f"Threshold {calibration.threshold:.6g}; an alarm is a score above it. Wrote {out}."
     )
