@@ -7,6 +7,7 @@ from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
+from semedge.cameras.hot_folder import HotFolderCamera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S, CameraSettings
 from semedge.cameras.simulated import SimulatedCamera
 from semedge.cameras.stream import StreamCamera, redact
@@ -90,6 +91,13 @@ def _open_other(source: str, timeout_s: float, loop: bool, settings: CameraSetti
     if ":" in source and re.fullmatch(r"[A-Za-z][\w.-]*", name) and name in PLUGINS.names():
         return _open_plugin(name, source, timeout_s)
     path = Path(source)
+    if settings.follow:
+        return HotFolderCamera(
+            source,
+            timeout_s=timeout_s,
+            recursive=settings.recursive,
+            move_to=settings.move_to,
+        )
     if "://" in source or (re.match(r"[A-Za-z]+:", source) and not path.exists()):
         *forms, last = (*FORMS, *(f"{name}:ADDRESS" for name in PLUGINS.names()))
         raise SemedgeError(f"A camera is {', '.join(forms)} or {last}. Received: {redact(source)}")

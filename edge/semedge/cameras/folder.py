@@ -8,7 +8,7 @@ import time
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import list_frames, read_image
+from semedge.core.images import list_frames, read_image, split_page
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +24,16 @@ class FolderCamera(Camera):
     source
         Folder, glob or file.
     loop
-        Whether to start again at the end.
+        Whether to start again at the end, with the files that are there then.
     recursive
         Whether to read the folder's subfolders too.
     """
 
     def __init__(self, source: str, *, loop: bool = False, recursive: bool = False) -> None:
         super().__init__(source)
+        self._folder, self._recursive = source, recursive
         self._names = list_frames(source, recursive=recursive)
+        self._damaged: set[str] = set()
         self._loop = loop
         self._at = 0
         self._read = 0
@@ -51,6 +53,9 @@ class FolderCamera(Camera):
                 image = read_image(name)
             except SemedgeError as error:
                 del self._names[self._at]
+                # A file that is away may come back, such as one that a sync client renames.
+                if split_page(name)[0].exists():
+                    self._damaged.add(name)
                 self.skipped.append(str(error))
                 logger.info(f"Skipped: {error}", extra={"event": "file-skipped"})
                 continue
@@ -64,6 +69,13 @@ class FolderCamera(Camera):
                 f"None of the {len(self.skipped)} files of {self.source} can be decoded; give "
                 "8- or 16-bit gray images."
             )
-        if not self._loop or not self._names:
+        if not self._loop:
+            raise StopIteration
+        try:
+            found = list_frames(self._folder, recursive=self._recursive)
+        except SemedgeError as error:
+            raise StopIteration from error
+        self._names = [name for name in found if name not in self._damaged]
+        if not self._names:
             raise StopIteration
         self._at = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
@@ -64,6 +65,16 @@ class CameraSettings(ViewSettings):
     recursive: bool = Field(
         default=False, description="Whether the subfolders of a folder of images are read too."
     )
+    follow: bool = Field(
+        default=False,
+        description="Whether a folder is watched for new images; each is taken once, when it is "
+        "whole, and listed in .semedge-taken there.",
+    )
+    move_to: Path | None = Field(
+        default=None,
+        description="With follow, the folder on the same disk that images which are done are "
+        "moved to, in place of the list.",
+    )
     features: Annotated[
         tuple[tuple[str, str], ...], BeforeValidator(feature_texts), WrittenAs("table")
     ] = Field(
@@ -94,6 +105,6 @@ class CameraSettings(ViewSettings):
         return self.trigger is not None and self.trigger not in (FREE_RUN, SOFTWARE)
 
 
-OF_EVERY_SOURCE = frozenset({*ViewSettings.model_fields, "recursive"})
+OF_EVERY_SOURCE = frozenset({*ViewSettings.model_fields, "recursive", "follow", "move_to"})
 """Settings that are not the camera's own."""
 AS_IT_IS = CameraSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -113,6 +114,13 @@ OPTIONS = (
         envvar="SEMEDGE_FEATURES",
     ),
     setting_option(CameraSettings, "recursive", "--recursive", envvar="SEMEDGE_RECURSIVE"),
+    setting_option(CameraSettings, "follow", "--follow", envvar="SEMEDGE_FOLLOW"),
+    setting_option(
+        *(CameraSettings, "move_to", "--move-to"),
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="SEMEDGE_MOVE_TO",
+        metavar="DIR",
+    ),
     *VIEW_OPTIONS,
 )
 

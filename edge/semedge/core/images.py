@@ -24,6 +24,7 @@ from semedge.core.white import (
     fill_container,
     png_bits,
     png_chunks,
+    png_size,
     scale_pnm,
 )
 
@@ -39,6 +40,8 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PAGE = re.compile(r"(.+)#([1-9]\d*)", re.DOTALL)
 """Name of a page: the file's path and the page's number, from 1."""
+LONGEST_SIDE_PX, MOST_PIXELS = 1 << 20, 1 << 30
+"""Limits of OpenCV."""
 FEW_VALUES = 16
 """Most gray values of a mask that was drawn; more come from compression or scaling."""
 
@@ -157,7 +160,7 @@ def list_images(source: Path | str, *, recursive: bool = False) -> list[Path]:
         raise SemedgeError(
             f"There is no file, folder or match for {source or 'the empty path'}; check the path."
         )
-    return sorted(found, key=_natural)
+    return sorted(found, key=natural_key)
 
 
 def _find(source: str, recursive: bool) -> list[Path]:
@@ -221,7 +224,7 @@ def _decode(content: bytes, name: str, number: int) -> NDArray | None:
         if is_jpeg(content):
             return decode_jpeg(content)
         if content.startswith(PNG):
-            png_chunks(content)
+            _check_size(png_size(png_chunks(content)), name)
         image = _decode_by_opencv(content)
         if image is None:
             return None
@@ -249,6 +252,15 @@ def _damaged(name: str, error: Exception) -> SemedgeError:
     return SemedgeError(f"{name} is damaged ({error}); copy it again or record it again.")
 
 
+def _check_size(size_px: tuple[int, int], name: str) -> None:
+    width, height = size_px
+    if max(width, height) > LONGEST_SIDE_PX or width * height > MOST_PIXELS:
+        raise SemedgeError(
+            f"{name} has {width:,}x{height:,} px, and at most {LONGEST_SIDE_PX:,} px a side and "
+            f"{MOST_PIXELS:,} px in all can be read; cut it into several frames."
+        )
+
+
 def _decode_by_opencv(content: bytes) -> NDArray | None:
     if not content:
         return None
@@ -259,6 +271,7 @@ def _decode_by_opencv(content: bytes) -> NDArray | None:
         return None
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """A key that sorts 2 before 10."""
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

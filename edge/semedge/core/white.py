@@ -80,6 +80,14 @@ def png_chunks(content: bytes) -> list[tuple[bytes, bytes]]:
         at += 12 + size
 
 
+def png_size(chunks: list[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """Width and height of a PNG; `PngError` where it does not begin with them."""
+    kind, data = chunks[0]
+    if kind != b"IHDR" or len(data) != 13:
+        raise PngError("it has no header")
+    return int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
+
+
 def scale_pnm(content: bytes, image: NDArray) -> NDArray:
     """A PGM or PPM with its largest value as white; OpenCV scales only 8-bit text."""
     header = PNM_HEADER.match(content)

@@ -106,6 +106,14 @@ def test_what_is_no_image_is_named_in_one_sentence_and_nothing_beside_it(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_line_scan_picture_that_is_too_long_is_refused_by_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    path.write_bytes(png_of_size(2048, 2_000_000) + end)
+    with pytest.raises(SemedgeError, match=r"2,048x2,000,000 px, and at most 1,048,576 px a side"):
+        read_image(path)
+
+
 HEADS = [
     cv2.imencode(suffix, noise(np.uint8, 4, 4))[1].tobytes()[:40] for suffix in (".png", ".tif")
 ]
