@@ -74,6 +74,7 @@ class FolderCamera(Camera):
         try:
             found = list_frames(self._folder, recursive=self._recursive)
         except SemedgeError as error:
+            self.skipped.append(str(error))
             raise StopIteration from error
         self._names = [name for name in found if name not in self._damaged]
         if not self._names:
