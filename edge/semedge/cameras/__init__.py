@@ -10,10 +10,11 @@ from semedge.cameras.folder import FolderCamera
 from semedge.cameras.hot_folder import HotFolderCamera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S, CameraSettings
 from semedge.cameras.simulated import SimulatedCamera
-from semedge.cameras.stream import StreamCamera, redact
+from semedge.cameras.stream import StreamCamera
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.core.errors import SemedgeError
 from semedge.core.plugins import Plugins
+from semedge.core.redact import redact
 from semedge.core.view import FrameView
 
 __all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
-from semedge.cameras.stream import redact
+from semedge.core.redact import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
