@@ -57,7 +57,7 @@ def settings_for(detector: Path, **changes: Any) -> ScoreSettings:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 

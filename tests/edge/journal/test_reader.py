@@ -122,7 +122,7 @@ def test_the_command_prints_and_exports(call: Call, path: Path, tmp_path: Path) 
     assert document["audit"][0]["before"] == {"alarm": 2.0}
     table, columns = tmp_path / "e.csv", tmp_path / "s.parquet"
     assert call("history", "events", "--journal", path, "--out", table).status == 0
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["message"] == "event 0, with a comma"
     assert [row["level"] for row in rows] == ["warn", "alarm", ""]
