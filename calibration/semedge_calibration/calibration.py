@@ -73,6 +73,9 @@ class Calibration:
         Date and time with its offset, ISO 8601.
     warnings
         What a reader of the guarantee must know.
+    bits
+        Bits of a pixel that the frames were read with; None where they filled their type. It is
+        written only where there are any.
     """
 
     threshold: float
@@ -95,6 +98,7 @@ class Calibration:
     appearance: Appearance
     created_at: str
     warnings: tuple[str, ...] = ()
+    bits: int | None = None
 
     def exceeds(self, score: float) -> bool:
         """Whether a frame of this score raises an alarm.
@@ -111,6 +115,8 @@ class Calibration:
     def to_json(self) -> str:
         """The document; `from_json` gives back an equal calibration, to the last bit."""
         document = {"format_version": FORMAT_VERSION, **asdict(self)}
+        if self.bits is None:
+            del document["bits"]
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -143,6 +149,7 @@ class Calibration:
             appearance=read_appearance(reader),
             created_at=_created_at(reader),
             warnings=reader.texts("warnings"),
+            bits=reader.count("bits") if reader.has("bits") else None,
         )
         reader.finish()
         _check_agreement(calibration)

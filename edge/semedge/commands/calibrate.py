@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -207,10 +209,13 @@ def calibrate(
     logger.info(
         f"Scoring normal frames; the guarantee needs {needed:,} independent {request.unit}."
     )
-    with (
-        Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
-        open_camera(source, settings=given.over(CameraSettings())) as opened,
-    ):
+    with ExitStack() as stack:
+        detector = stack.enter_context(
+            Detector.load(detector_path, stride_px=stride_px, workers=workers)
+        )
+        settings = given.over(CameraSettings()).with_bits(detector.bits)
+        request = replace(request, bits=settings.bits)
+        opened = stack.enter_context(open_camera(source, settings=settings))
         _check_camera(opened, frames, group_every_s)
         shown = progress(islice(opened, frames), "Scoring normal frames", total=frames)
         normal = NormalScores()

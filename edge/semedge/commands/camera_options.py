@@ -63,6 +63,25 @@ def _crop(make: OptionMaker, edge: str) -> Decorator:
 crop_option = _crop(field_option, "bottom")
 """The crop as a value that is passed to the command."""
 
+FRAME_OPTIONS = (
+    field_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
+    *(_crop(field_option, edge) for edge in ("top", "bottom", "left", "right")),
+)
+FRAME_SETTINGS = ("bits", *(f"crop_{edge}_px" for edge in ("top", "bottom", "left", "right")))
+
+
+def frame_options(command: Command) -> Command:
+    """Add how whole frames are read, without regions, as options that are passed to a command."""
+    for option in reversed(FRAME_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_view(values: dict[str, Any]) -> ViewSettings:
+    """The settings of `frame_options`, which are taken out of the command's values."""
+    return ViewSettings(**{name: values.pop(name) for name in FRAME_SETTINGS})
+
+
 VIEW_OPTIONS = (
     setting_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
     *(_crop(setting_option, edge) for edge in ("top", "bottom", "left", "right")),

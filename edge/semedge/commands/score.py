@@ -99,7 +99,12 @@ def score(
         calibration = (
             None if calibration_path is None else load_calibration(calibration_path, loaded)
         )
-        settings = ScoreSettings.of(loaded, given.over(ViewSettings()))
+        settings = ScoreSettings.of(
+            loaded,
+            given.over(ViewSettings()).with_bits(
+                None if calibration is None else calibration.bits, loaded.bits
+            ),
+        )
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:

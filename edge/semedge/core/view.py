@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from semedge.core.white import ContainerError, fill_container, unfilled_bits
 
 logger = logging.getLogger(__name__)
 
+AnyView = TypeVar("AnyView", bound="ViewSettings")
 Rectangle = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
 BITS_AFTER_FRAMES = 3
 """16-bit frames that all have a white of fewer bits, before that is reported."""
@@ -52,6 +54,11 @@ class ViewSettings(Section):
         default=None,
         description="A picture of the whole frame's size, white where nothing is inspected.",
     )
+
+    def with_bits(self: AnyView, *known: int | None) -> AnyView:
+        """These settings; where the bits are not given, those of the first that knows them."""
+        bits = next((each for each in (self.bits, *known) if each is not None), None)
+        return self if bits == self.bits else self.model_copy(update={"bits": bits})
 
 
 WHOLE = ViewSettings()
@@ -166,7 +173,9 @@ class FrameView:
     def _warn_of_bar(self, cropped: GrayImage, source: str) -> None:
         if self._bar_warned.locked():
             return
-        for edge, rows in (("lower", cropped), ("upper", cropped[::-1])):
+        # Otherwise all of a nearly black picture would look like the background of a bar.
+        seen = fill_container(cropped, unfilled_bits(cropped))
+        for edge, rows in (("lower", seen), ("upper", seen[::-1])):
             bar_px = find_information_bar(rows)
             if bar_px and self._bar_warned.acquire(blocking=False):
                 option = "bottom" if edge == "lower" else "top"

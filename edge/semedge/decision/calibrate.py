@@ -55,6 +55,8 @@ class CalibrationRequest:
         Width and height in pixels of the fields that frames are split into.
     allow_training_frames
         Whether to use frames that the detector was trained on, with a warning in the file.
+    bits
+        Bits of a pixel that the frames are read with, for whoever uses the calibration.
     """
 
     false_alarm_rate: float = 0.01
@@ -64,6 +66,7 @@ class CalibrationRequest:
     group_every_s: float | None = None
     fields: tuple[int, int] | None = None
     allow_training_frames: bool = False
+    bits: int | None = None
 
     @property
     def unit(self) -> str:
@@ -191,6 +194,7 @@ def calibrate_detector(
         appearance=common_appearance(_usual(normal.appearances)),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=tuple(_warnings(normal, request, left_out)),
+        bits=request.bits,
     )
 
 

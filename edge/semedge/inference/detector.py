@@ -101,6 +101,11 @@ class Detector(Closing):
         }
 
     @property
+    def bits(self) -> int | None:
+        """Bits of a pixel of the training frames; None where they filled their type."""
+        return self.bundle.manifest.training.bits
+
+    @property
     def trained_on(self) -> tuple[str, ...]:
         """Digests of the training frames, see `semedge.inference.bundle.frame_sha256`."""
         return self.bundle.manifest.training.frame_sha256

@@ -52,6 +52,10 @@ class SourceChoice:
         """The camera, with its settings overridden by these."""
         return replace(self, settings=self.settings.overridden_by(settings))
 
+    def with_bits(self, *known: int | None) -> SourceChoice:
+        """The camera; where the bits of its pixels are not set, those of the first that knows."""
+        return replace(self, settings=self.settings.with_bits(*known))
+
 
 DEFAULT_HEALTH = HealthSettings()
 DEFAULT_DRIFT = DriftSettings()

@@ -179,3 +179,36 @@ def test_a_bar_at_the_upper_edge_is_reported(capsys: pytest.CaptureFixture[str])
     assert "40 px at its upper edge" in (warning := capsys.readouterr().err)
     assert "--crop-top-px 40" in warning
     assert replace(frame).left_out is None
+
+
+def test_the_bits_of_a_calibration_are_those_of_its_users(
+    call: Call, tmp_path: Path, tiny_file: Path
+) -> None:
+    """Given once, to `calibrate`: `score` and `watch` take them from its file."""
+    folder, eight = tmp_path / "few", tmp_path / "eight"
+    for each in (folder, eight):
+        each.mkdir()
+    for number, image in enumerate(normal_frames()):
+        cv2.imwrite(str(folder / f"{number}.png"), image.astype(np.uint16) << 4)
+        cv2.imwrite(str(eight / f"{number}.png"), image)
+    rate = ("--method", "conformal", "--false-alarm-rate", 0.4)
+    detector = ("--detector", tiny_file)
+    made = call("calibrate", "--images", folder, *detector, *rate, "--bits", 12, "--out", "c.json")
+    assert made.status == 0, made.err
+    assert json.loads(Path("c.json").read_text())["bits"] == 12
+    plain = call("score", eight, *detector, "--json")
+    scored = call("score", folder, *detector, "--calibration", "c.json", "--json")
+    expected, given = (
+        [file["frame_score"] for file in json.loads(result.out)["files"]]
+        for result in (plain, scored)
+    )
+    np.testing.assert_allclose(given, expected, rtol=0.02, atol=0.02)
+    watched = call(
+        *("watch", "--camera", folder, *detector, "--calibration", "c.json"),
+        *("--journal", "j.sqlite", "--pictures", "p"),
+    )
+    assert watched.status == 0, watched.err
+    assert "dark" not in watched.err
+    trained_on = ("--images", eight, "--allow-training-frames")
+    assert call("calibrate", *trained_on, *detector, *rate, "--out", "d.json").status == 0
+    assert "bits" not in json.loads(Path("d.json").read_text())

@@ -37,7 +37,9 @@ def barred(tmp_path: Path) -> Path:
 
 
 def test_a_training_keeps_to_its_crop(barred: Path, tmp_path: Path) -> None:
-    request = TrainingRequest("patch-statistics", str(barred), {}, crop_bottom_px=BAR_PX)
+    request = TrainingRequest(
+        "patch-statistics", str(barred), {}, view=ViewSettings(crop_bottom_px=BAR_PX)
+    )
     _, frames = start_run(tmp_path / "run", request)
     assert list(frames.sha256) == DIGESTS
     resumed, again = resume_run(tmp_path / "run", None)
@@ -89,3 +91,18 @@ def test_a_cell_of_an_ablation_sees_no_bar(tmp_path: Path) -> None:
     record = Run.open(tmp_path / "run").record
     assert record.frame_sha256 == tuple(frame_sha256(image) for image in bare)
     assert result.patches == 2 * len(PatchGrid(bare[0].shape, 32, 16))
+
+
+def test_the_bits_of_a_training_are_in_its_record_and_its_bundle(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number, image in enumerate(normal_frames()):
+        cv2.imwrite(str(folder / f"{number}.png"), image.astype(np.uint16) << 4)
+    request = TrainingRequest("patch-statistics", str(folder), {}, view=ViewSettings(bits=12))
+    run, frames = start_run(tmp_path / "run", request)
+    assert run.record.view == ViewSettings(bits=12)
+    assert max(int(image.max()) for image in frames.images) > 4095
+    training = run.record.provenance("4.2")
+    assert training.bits == 12
+    assert training.model_dump()["bits"] == 12
+    assert "bits" not in run.record.model_copy(update={"bits": None}).provenance("4.2").model_dump()

@@ -76,7 +76,7 @@ def compute_cell(job: CellJob) -> Cell:
             settings.schedule,
             settings.steps,
             settings.seed,
-            crop_bottom_px=settings.crop_bottom_px,
+            view=ViewSettings(crop_bottom_px=settings.crop_bottom_px),
         )
         run, frames = start_run(folder, request)
     figures: dict[str, object] = {}
