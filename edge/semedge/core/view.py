@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 AnyView = TypeVar("AnyView", bound="ViewSettings")
 Rectangle = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
-BITS_AFTER_FRAMES = 3
-"""16-bit frames that all have a white of fewer bits, before that is reported."""
+BLACK = 256
+"""Largest value of a 16-bit frame below which it is simply black."""
 
 
 class ViewSettings(Section):
@@ -82,7 +82,6 @@ class FrameView:
     )
     _bar_warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _bits_warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
-    _few_bits: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def show(self, frame: Frame) -> Frame:
         """The frame as it is inspected.
@@ -153,22 +152,22 @@ class FrameView:
         return mask
 
     def _warn_of_bits(self, image: GrayImage, source: str) -> None:
-        """Report once that all frames so far have a white of fewer bits than their type."""
+        """Report once that a frame has a white of fewer bits than its type."""
         if self.settings.bits is not None or self._bits_warned.locked():
             return
         bits = unfilled_bits(image)
-        if bits is None:
-            self._bits_warned.acquire(blocking=False)
+        if (
+            bits is None
+            or int(image.max()) < BLACK
+            or not self._bits_warned.acquire(blocking=False)
+        ):
             return
-        self._few_bits.append(bits)
-        if len(self._few_bits) >= BITS_AFTER_FRAMES and self._bits_warned.acquire(blocking=False):
-            bits = max(self._few_bits)
-            logger.warning(
-                f"{source} and the {len(self._few_bits) - 1} frames before it have 16 bits and no "
-                f"value above {(1 << bits) - 1}, so that they are nearly black; if these are "
-                f"{bits}-bit values, give --bits {bits} wherever these frames are used.",
-                extra={"event": "few-bits"},
-            )
+        logger.warning(
+            f"{source} has 16 bits and no value above {(1 << bits) - 1}, so that it is nearly "
+            f"black; if these are {bits}-bit values, give --bits {bits} wherever these frames are "
+            "used.",
+            extra={"event": "few-bits"},
+        )
 
     def _warn_of_bar(self, cropped: GrayImage, source: str) -> None:
         if self._bar_warned.locked():

@@ -163,12 +163,16 @@ def test_values_of_fewer_bits_fill_their_type_or_are_reported(
         list(camera)
 
 
-def test_frames_that_fill_their_type_are_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_frames_that_fill_their_type_or_are_black_are_not_reported(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     view = FrameView()
     bright = normal_frames()[0].astype(np.uint16) << 8
-    for image in (bright >> 4, bright, *(bright >> 4,) * 4):
+    for image in (bright, bright >> 8, bright >> 8, bright, normal_frames()[0]):
         view.show(Frame(image))
     assert capsys.readouterr().err == ""
+    view.show(Frame(bright >> 4, source="few"))
+    assert "few has 16 bits and no value above 4095" in capsys.readouterr().err
 
 
 def test_a_bar_at_the_upper_edge_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
