@@ -8,7 +8,7 @@ import time
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import list_frames, read_image, split_page
+from semedge.core.images import list_frames, read_picture, split_page
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class FolderCamera(Camera):
                 self._end_of_round()
             name = self._names[self._at]
             try:
-                image = read_image(name)
+                picture = read_picture(name)
             except SemedgeError as error:
                 del self._names[self._at]
                 # A file that is away may come back, such as one that a sync client renames.
@@ -61,7 +61,13 @@ class FolderCamera(Camera):
                 continue
             self._at += 1
             self._read += 1
-            return Frame(image, self._read - 1, time.time(), name)
+            return Frame(
+                picture.image,
+                self._read - 1,
+                time.time(),
+                name,
+                pixel_size_um=picture.pixel_size_um,
+            )
 
     def _end_of_round(self) -> None:
         if not self._read:

@@ -13,7 +13,7 @@ from pathlib import Path
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import SUFFIXES, frames_of, natural_key, read_image
+from semedge.core.images import SUFFIXES, frames_of, natural_key, read_image, read_picture
 
 logger = logging.getLogger(__name__)
 
@@ -143,10 +143,17 @@ class HotFolderCamera(Camera):
         yield from sorted(found, key=lambda each: (each[1][1], natural_key(Path(each[0]))))
 
     def _frame(self, name: str) -> Frame:
-        image = read_image(name)
+        picture = read_picture(name)
         assert self._current is not None
         self._read += 1
-        return Frame(image, self._read - 1, self._current[1][1] / 1e9, name)
+        captured_at_s = self._current[1][1] / 1e9
+        return Frame(
+            picture.image,
+            self._read - 1,
+            captured_at_s,
+            name,
+            pixel_size_um=picture.pixel_size_um,
+        )
 
     def _skip(self, error: SemedgeError) -> None:
         self.skipped.append(str(error))

@@ -84,6 +84,11 @@ def take_view(values: dict[str, Any]) -> ViewSettings:
 
 VIEW_OPTIONS = (
     setting_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
+    setting_option(
+        *(ViewSettings, "pixel_size_um", "--pixel-size-um"),
+        envvar="SEMEDGE_PIXEL_SIZE_UM",
+        metavar="UM",
+    ),
     *(_crop(setting_option, edge) for edge in ("top", "bottom", "left", "right")),
     setting_option(
         *(ViewSettings, "leave_out_px", "--leave-out-px"),

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import stat
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.core.jpeg import UPRIGHT, JpegError, decode_jpeg, is_jpeg
+from semedge.core.pixel_size import pixel_size_beside
 from semedge.core.tiff_segments import DamagedTiffError, TiffError
 from semedge.core.white import (
     PNG,
@@ -63,6 +65,14 @@ def silence_opencv() -> None:
         owner.setLogLevel(SILENT)
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A gray image of a file, `(height, width)`, and its pixels' size where the file says it."""
+
+    image: GrayImage
+    pixel_size_um: float | None = None
+
+
 def read_image(path: Path | str) -> GrayImage:
     """Read an image as gray, shape `(height, width)`, uint8 or uint16 as in the file.
 
@@ -73,6 +83,11 @@ def read_image(path: Path | str) -> GrayImage:
     Raises `SemedgeError` where the file is not an image, is damaged, or has values that are not 8-
     or 16-bit integers.
     """
+    return read_picture(path).image
+
+
+def read_picture(path: Path | str) -> Picture:
+    """Like `read_image`, with the size of a pixel."""
     file, number = split_page(path)
     try:
         mode = file.stat().st_mode
@@ -84,19 +99,27 @@ def read_image(path: Path | str) -> GrayImage:
         raise SemedgeError(
             f"{path} cannot be read ({error.strerror}); check the path and its permissions."
         ) from error
-    return decode_image(content, str(path), number)
+    picture = decode_picture(content, str(path), number)
+    if picture.pixel_size_um is None:
+        return replace(picture, pixel_size_um=pixel_size_beside(file))
+    return picture
 
 
 def decode_image(content: bytes, name: str, number: int = 1) -> GrayImage:
     """The image in the content of a file, as `read_image`; `name` identifies it in messages."""
-    image = _decode(content, name, number)
+    return decode_picture(content, name, number).image
+
+
+def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
+    """Like `decode_image`, with the size of a pixel."""
+    image, pixel_size_um = _decode(content, name, number)
     if image is None:
         raise SemedgeError(f"{name} cannot be decoded as an image; save it as PNG or TIFF.")
     if image.dtype not in (np.uint8, np.uint16):
         raise SemedgeError(
             f"{name} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    return to_gray(image)
+    return Picture(to_gray(image), pixel_size_um)
 
 
 def split_page(path: Path | str) -> tuple[Path, int]:
@@ -214,28 +237,28 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _decode(content: bytes, name: str, number: int) -> NDArray | None:
-    """What the file has, upright; None where it is not an image."""
+def _decode(content: bytes, name: str, number: int) -> tuple[NDArray | None, float | None]:
+    """What the file has, upright, or None where it is not an image; and its pixels' size."""
     if content[:4] in TIFF_SIGNATURES:
         return _decode_tiff(content, name, number)
     if number != 1:
         raise SemedgeError(f"{name} is not a TIFF, and only these have pages; leave #{number} out.")
     try:
         if is_jpeg(content):
-            return decode_jpeg(content)
+            return decode_jpeg(content), None
         if content.startswith(PNG):
             _check_size(png_size(png_chunks(content)), name)
         image = _decode_by_opencv(content)
         if image is None:
-            return None
+            return None, None
         if content.startswith(PNG):
             image = fill_container(image, png_bits(content, image))
-        return scale_pnm(content, image)
+        return scale_pnm(content, image), None
     except (JpegError, PngError) as error:
         raise _damaged(name, error) from error
 
 
-def _decode_tiff(content: bytes, name: str, number: int) -> NDArray:
+def _decode_tiff(content: bytes, name: str, number: int) -> tuple[NDArray, float | None]:
     from semedge.core.tiff import read_page  # with tifffile, which other files need not
 
     try:

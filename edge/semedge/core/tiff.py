@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semedge.core.pixel_size import pixel_size_of_tiff
 from semedge.core.tiff_segments import JPEG, DamagedTiffError, TiffError, page_samples
 from semedge.core.white import ContainerError, fill_container
 
@@ -41,8 +42,8 @@ def count_pages(path: Path) -> int:
         return 1
 
 
-def read_page(content: bytes, number: int) -> NDArray:
-    """A page upright, black 0, with white as the file states it: uint8 or uint16.
+def read_page(content: bytes, number: int) -> tuple[NDArray, float | None]:
+    """A page upright, black 0, with white as the file states it, and its pixels' size.
 
     Parameters
     ----------
@@ -54,7 +55,9 @@ def read_page(content: bytes, number: int) -> NDArray:
     Returns
     -------
     NDArray
-        Shape `(height, width)`, or `(height, width, 3)` in OpenCV's order.
+        Shape `(height, width)`, or `(height, width, 3)` in OpenCV's order; uint8 or uint16.
+    float or None
+        Size of a pixel in micrometres, where the file says it.
 
     Raises `TiffError` where the page is damaged or of a kind that cannot be read.
     """
@@ -66,7 +69,8 @@ def read_page(content: bytes, number: int) -> NDArray:
             raise TiffError(f"has {len(pages)} pages")
         page = pages[number - 1]
         _check(page)
-        return _upright(_colours(page, page_samples(page, tiff), _white_bits(tiff, page)), page)
+        image = _colours(page, page_samples(page, tiff), _white_bits(tiff, page))
+        return _upright(image, page), pixel_size_of_tiff(tiff, page)
 
 
 @contextmanager

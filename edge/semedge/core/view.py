@@ -37,6 +37,11 @@ class ViewSettings(Section):
         description="Bits of a pixel, where 16-bit frames have fewer and do not say so: 12 for "
         "values up to 4095.",
     )
+    pixel_size_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Size of a pixel on the specimen, where the files do not say it.",
+    )
     crop_top_px: int = Field(default=0, ge=0, description="Rows cut off at the upper edge.")
     crop_bottom_px: int = Field(
         default=0,
@@ -92,6 +97,7 @@ class FrameView:
             frame,
             image=self.crop(frame.image, frame.source),
             left_out=self.left_out(frame.image.shape),
+            pixel_size_um=self.settings.pixel_size_um or frame.pixel_size_um,
         )
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:

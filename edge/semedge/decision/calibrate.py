@@ -16,6 +16,7 @@ from semedge.core.frame import Frame
 from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
 from semedge.decision.contact_sheet import Thumbnail, make_thumbnail
 from semedge.decision.fields import split_frame
+from semedge.decision.health import SAME_MAGNIFICATION
 from semedge.decision.outliers import high_scores, unlike_others
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
@@ -113,6 +114,8 @@ class NormalScores:
         Name of each frame that was scored, and the highest score in it.
     highest
         The frames with the highest scores, the highest first.
+    pixel_sizes_um
+        Size of a pixel of each frame that has one.
     """
 
     scores: list[float] = field(default_factory=list)
@@ -125,6 +128,7 @@ class NormalScores:
     sources: list[str] = field(default_factory=list)
     frame_scores: list[float] = field(default_factory=list)
     highest: list[Thumbnail] = field(default_factory=list)
+    pixel_sizes_um: list[float] = field(default_factory=list)
 
 
 def calibrate_detector(
@@ -195,6 +199,7 @@ def calibrate_detector(
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=tuple(_warnings(normal, request, left_out)),
         bits=request.bits,
+        pixel_size_um=_common_pixel_size(normal),
     )
 
 
@@ -286,6 +291,8 @@ def _score_frame(
 
 def _note_score(normal: NormalScores, frame: Frame, part: Frame, score_map: ScoreMap) -> None:
     normal.sources.append(frame.source)
+    if frame.pixel_size_um is not None:
+        normal.pixel_sizes_um.append(frame.pixel_size_um)
     normal.frame_scores.append(score_map.frame_score)
     highest = normal.highest
     if len(highest) < MOST_SHOWN or score_map.frame_score > highest[-1].score:
@@ -339,8 +346,22 @@ def _warnings(
             f"the guarantee is for one field, and a frame of {fields_a_frame} fields may raise an "
             f"alarm about {fields_a_frame} times as often"
         )
+    sizes = normal.pixel_sizes_um
+    if sizes and max(sizes) > (1 + SAME_MAGNIFICATION) * min(sizes):
+        yield (
+            f"the frames have pixels of {min(sizes):.4g} to {max(sizes):.4g} um; calibrate on "
+            "frames of one magnification"
+        )
     yield from _suspicious(normal)
     yield from _left_out(normal, skipped)
+
+
+def _common_pixel_size(normal: NormalScores) -> float | None:
+    """The size of a pixel, where every frame has the same."""
+    sizes = normal.pixel_sizes_um
+    if len(sizes) < normal.frames or max(sizes) > (1 + SAME_MAGNIFICATION) * min(sizes):
+        return None
+    return float(np.median(sizes))
 
 
 def _suspicious(normal: NormalScores) -> Iterator[str]:
