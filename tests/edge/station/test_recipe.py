@@ -212,6 +212,8 @@ def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
         "leave_out_px": [],
         "leave_out_mask": None,
         "recursive": False,
+        "follow": False,
+        "move_to": None,
     }
     everything |= {f"crop_{edge}_px": 0 for edge in ("top", "left", "right")}
     assert json.loads(made.out)["camera"] == everything
