@@ -98,7 +98,7 @@ class FrameJudge:
             for region in score_map.regions(lowest, most=ALL_REGIONS)
             if max(region.width_px, region.height_px) * frame.pixel_size_um >= smallest_um
         ]
-        return max(large, default=lowest)
+        return min(score, max(large, default=lowest))
 
     def switch(self, setup: CameraSetup, run: WatchRun) -> None:
         """Judge by another setup from the next frame on."""
