@@ -1,6 +1,6 @@
 """A camera that streams H.264 over RTSP, by the system's Python.
 
-`rtsp_server.py PORT [USER:PASSWORD]`
+`rtsp_server.py PORT [USER:PASSWORD [udp]]`; with `udp` it refuses to send over TCP (461)
 
 `rtsp_server.py` alone exits with 0 where everything it needs is installed.
 """
@@ -43,6 +43,8 @@ def main() -> None:
     server.set_address("127.0.0.1")
     factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
     factory.connect("media-configure", configure)
+    if len(sys.argv) > 3:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     if len(sys.argv) > 2 and sys.argv[2]:
         protect(server, factory, *sys.argv[2].split(":"))
     server.get_mount_points().add_factory("/line", factory)

@@ -28,13 +28,16 @@ class PngError(ValueError):
 def fill_container(image: NDArray, bits: int | None) -> NDArray:
     """The image with its values shifted, so that white of `bits` bits is white of the type.
 
-    No bit is lost. Raises `ContainerError` where a value has more bits.
+    No bit is lost. Values that fill their type already, with zeros in the bits below, stay. Raises
+    `ContainerError` where a value has more bits.
     """
     full = np.iinfo(image.dtype).bits
     if bits is None or bits >= full:
         return image
     highest = int(image.max())
     if highest >> bits:
+        if not (image & ((1 << (full - bits)) - 1)).any():
+            return image
         raise ContainerError(f"has values up to {highest}, which {bits} bits cannot have")
     return image << (full - bits)
 

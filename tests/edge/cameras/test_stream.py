@@ -276,3 +276,11 @@ def test_an_rtsp_camera_says_why_it_gives_no_stream(serve: Callable[..., Server]
             open_camera(address, timeout_s=OPEN_TIMEOUT_S)
         assert time.monotonic() - began_s < 2.0
         assert "guess" not in str(caught.value)
+
+
+def test_a_camera_that_sends_over_udp_alone_is_read(serve: Callable[..., Server]) -> None:
+    server = serve("rtsp", folder="udp")
+    began_s = time.monotonic()
+    with open_camera(server.address, timeout_s=OPEN_TIMEOUT_S) as camera:
+        assert next(camera).image.any()
+        assert time.monotonic() - began_s < 5

@@ -156,6 +156,11 @@ def test_values_of_fewer_bits_fill_their_type_or_are_reported(
         for frame, image in zip(camera, wide, strict=True):
             np.testing.assert_array_equal(frame.image, image << 4)
     assert capsys.readouterr().err == ""
+    # As a camera sends them, or a file that states its white.
+    filled = FrameView(ViewSettings(bits=12)).show(Frame(wide[0] << 4))
+    np.testing.assert_array_equal(filled.image, wide[0] << 4)
+    wide[0][0, 0] |= 1
+    cv2.imwrite(str(tmp_path / "0.png"), wide[0])
     with (
         pytest.raises(SemedgeError, match=r"0\.png has values up to \d+, which 10 bits cannot"),
         open_camera(str(tmp_path), settings=CameraSettings(bits=10)) as camera,
