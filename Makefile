@@ -101,7 +101,7 @@ $(TFLITE)/ready: pyproject.toml
 	if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
 	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable . && \
 	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check \
-	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" click rich pydantic; \
+	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" simplejpeg tifffile click rich pydantic; \
 	fi
 	touch $@
 

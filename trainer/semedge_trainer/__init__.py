@@ -34,6 +34,7 @@ def train(
     scaling: Scaling = "range",
     mixed_precision: bool = False,
     crop_bottom_px: int = 0,
+    bits: int | None = None,
     devices: Sequence[str] | None = None,
     resume: bool = False,
 ) -> Path:
@@ -61,6 +62,8 @@ def train(
         Compute in bfloat16 where it is safe.
     crop_bottom_px
         Rows that are cut off at the lower edge of each frame.
+    bits
+        Bits of a pixel, where 16-bit frames have fewer and do not say so.
     devices
         Such as `gpu:0`; all GPUs where None, else the CPU.
     resume
@@ -74,6 +77,7 @@ def train(
     from semedge_trainer.extra import need_tensorflow
 
     need_tensorflow()
+    from semedge.core.view import ViewSettings
     from semedge_trainer.training.train import (
         TrainingRequest,
         choose_strategy,
@@ -97,7 +101,7 @@ def train(
             seed=seed,
             scaling=scaling,
             mixed_precision=mixed_precision,
-            crop_bottom_px=crop_bottom_px,
+            view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
         )
         started, frames = start_run(folder, request)
     if not started.finished:
@@ -164,6 +168,7 @@ def evaluate(
     stride_px: int | None = None,
     fields: tuple[int, int] | None = None,
     crop_bottom_px: int = 0,
+    bits: int | None = None,
     workers: int | None = None,
 ) -> Evaluation:
     """Measure a bundle on frames with defect masks, as `semedge evaluate` does.
@@ -189,6 +194,8 @@ def evaluate(
         Width and height in pixels of the fields that are judged in place of whole frames.
     crop_bottom_px
         Rows that are cut off at the lower edge of each frame.
+    bits
+        Bits of a pixel, where 16-bit frames have fewer and do not say so.
     workers
         Threads that score; the usable cores where None.
 
@@ -206,6 +213,7 @@ def evaluate(
     from semedge_trainer.extra import need_package
 
     need_package("sklearn", "scikit-learn")
+    from semedge.core.view import ViewSettings
     from semedge_trainer.evaluation.evaluate import evaluate as evaluate_request
     from semedge_trainer.evaluation.request import EvaluationRequest
 
@@ -214,7 +222,7 @@ def evaluate(
         masks=Path(masks),
         detector=Path(bundle),
         normal_images=None if normal_images is None else Path(normal_images),
-        crop_bottom_px=crop_bottom_px,
+        view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
         fields_px=fields,
         protocol=protocol,
         scores=tuple(score_names),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -45,12 +46,19 @@ def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise SemedgeError(
-            f"{path} could not be written ({error.strerror}); free some space or choose "
-            "another folder."
+            f"{path} could not be written ({error.strerror}); {_remedy(error)}."
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files and connections are open, so disconnect clients or raise the limit"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make it writable or choose another folder"
+    return "free some space or choose another folder"
 
 
 def read_bounded(

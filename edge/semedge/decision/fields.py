@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 
@@ -48,8 +50,10 @@ def split_frame(frame: Frame, size_px: tuple[int, int], patch_px: int) -> Iterat
         )
     for top in range(0, height - field_height + 1, field_height):
         for left in range(0, width - field_width + 1, field_width):
+            field = np.s_[top : top + field_height, left : left + field_width]
             yield replace(
                 frame,
-                image=frame.image[top : top + field_height, left : left + field_width],
+                image=frame.image[field],
+                left_out=None if frame.left_out is None else frame.left_out[field],
                 source=f"{frame.source} (field at {left},{top})",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -86,6 +87,10 @@ class Database(Closing):
     def _open(self, read_only: bool) -> sqlite3.Connection:
         if read_only:
             target = f"{self.path.absolute().as_uri()}?mode=ro"
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if not log.exists() and not os.access(self.path.parent, os.W_OK):
+                # On a read-only medium nobody writes, and SQLite cannot lock what it reads.
+                target += "&immutable=1"
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             target = str(self.path)

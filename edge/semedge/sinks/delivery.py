@@ -11,7 +11,7 @@ from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.journal.journal import Journal
-from semedge.sinks.base import RejectedError, Sink
+from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.state.snapshot import SinkState
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class _Outlet:
         self._delivered = self._rejected = self._failures = 0
         self._last_error: str | None = None
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self._wished_s = 0.0
         self._journal_reported = False
 
     def state(self) -> SinkState:
@@ -127,7 +128,7 @@ class _Outlet:
                     if self._closing.is_set() and time.monotonic() > self._stop_at_s:
                         return 0.0
                     if not self._deliver(event):
-                        return self._backoff.next_s()
+                        return max(self._backoff.next_s(), self._wished_s)
         except SemedgeError as error:
             if not (self._journal_reported or self._closing.is_set()):
                 logger.warning(
@@ -161,6 +162,7 @@ class _Outlet:
                 )
             self._failures += 1
             self._last_error = reason
+            self._wished_s = error.retry_after_s if isinstance(error, DeliveryError) else 0.0
             self._journal.mark_failed(event, self.sink.name, reason)
             return False
         finally:

@@ -49,6 +49,9 @@ class ModbusSection(ServerSection):
     word_order: WordOrder = Field(
         default="big", description="Which word of a value of 32 bits comes first."
     )
+    byte_order: WordOrder = Field(
+        default="big", description="Which byte of each word of a value of 32 bits comes first."
+    )
     handshake: bool = Field(
         default=True,
         description="Whether an event is delivered when the PLC has written its number to "
@@ -68,10 +71,10 @@ class ModbusSink(ServerSink):
     def __init__(self, name: str, section: ModbusSection) -> None:
         super().__init__(name, "Modbus", (section.host, section.port))
         self._section = section
-        self._server_module = import_extra("pymodbus.server", "modbus", "A Modbus sink")
+        self._server_module = import_extra("semedge.sinks.modbus_server", "modbus", "A Modbus sink")
         self._simulator = import_extra("pymodbus.simulator", "modbus", "A Modbus sink")
         self._refusals = import_extra("pymodbus.constants", "modbus", "A Modbus sink").ExcCodes
-        self._image = Image(section.word_order)
+        self._image = Image(section.word_order, section.byte_order)
         self._lock = threading.Lock()
         self._event_id: str | None = None
         self._requests: queue.Queue[str] = queue.Queue(1)
@@ -98,7 +101,7 @@ class ModbusSink(ServerSink):
             0, count=REGISTERS, values=0, datatype=self._simulator.DataType.REGISTERS
         )
         device = self._simulator.SimDevice(id=0, simdata=[data], action=self._on_access)
-        server = self._server_module.ModbusTcpServer(device, address=self._address)
+        server = self._server_module.LimitedServer(self.name, device, self._address)
         await server.serve_forever(background=True)
         return server
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import queue
 import re
+import socket
 import ssl
 import threading
 import time
@@ -37,6 +39,10 @@ UNSURE_S = 2.0
 LEVELS = r"[+#/\0$]"
 """Characters with a special meaning in a topic."""
 
+TAKEN_OVER = "Session taken over"
+SHORT_SESSION_S, SHORT_SESSIONS = 5.0, 3
+"""So many connections in a row that break so early are taken over; not every broker says so."""
+ID_DIGITS = 8
 NEVER_TAKEN = ("Packet too large", "Payload format invalid", "Topic name invalid")
 
 
@@ -67,7 +73,9 @@ class MqttSection(SinkSection):
         description="Prefix of every topic; by default `semedge/` and the station's name.",
     )
     client_id: str | None = Field(
-        default=None, description="The client's identifier; by default made from the prefix."
+        default=None,
+        description="The client's identifier, which no other client of the broker may have; by "
+        "default made from the prefix, this machine and the working directory.",
     )
     keepalive_s: int = Field(
         default=15,
@@ -121,6 +129,9 @@ class MqttSink:
         self._handler: RequestHandler | None = None
         self._connected = threading.Event()
         self._trouble = "no connection yet"
+        self._connected_s = 0.0
+        self._short_sessions = 0
+        self._takeover_reported = False
         self._waiting: tuple[str, str, int] | None = None
         self._confirmed: dict[int, str | None] = {}
         self._last: tuple[float, str] | None = None
@@ -194,7 +205,7 @@ class MqttSink:
         self._client.loop_start()
 
     def _new_client(self) -> Any:
-        client_id = self._section.client_id or re.sub(r"[^A-Za-z0-9]", "-", self._prefix)
+        client_id = self._section.client_id or _own_id(self._prefix, self.name)
         client = self._paho.Client(
             self._paho.CallbackAPIVersion.VERSION2,
             # A client with the identifier of a running station would disconnect that one.
@@ -238,6 +249,7 @@ class MqttSink:
             self._suspect = None
         if self._handler is not None and self._section.accept_settings:
             client.subscribe(self._topic("set/+"), qos=1)
+        self._connected_s = time.monotonic()
         self._connected.set()
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
@@ -248,9 +260,23 @@ class MqttSink:
     ) -> None:
         if self._connected.is_set():
             self._trouble = f"the connection broke ({reason})"
+            is_short = time.monotonic() - self._connected_s < SHORT_SESSION_S
+            self._short_sessions = self._short_sessions + 1 if is_short else 0
+            if str(reason) == TAKEN_OVER or self._short_sessions >= SHORT_SESSIONS:
+                self._report_takeover()
             if self._last is not None and time.monotonic() - self._last[0] < UNSURE_S:
                 self._suspect = self._last[1]
         self._connected.clear()
+
+    def _report_takeover(self) -> None:
+        self._trouble = "another client seems to have this identifier; set another client_id"
+        if not self._takeover_reported:
+            self._takeover_reported = True
+            logger.warning(
+                f"Another client of {self._section.host} seems to have the identifier of the "
+                f"sink {self.name}, and they disconnect each other; set another client_id.",
+                extra={"event": "mqtt-takeover"},
+            )
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _more: Any) -> None:
         self._confirmed[mid] = str(reason) if reason.is_failure else None
@@ -304,6 +330,17 @@ class MqttSink:
             message, done = str(error), False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def _own_id(prefix: str, sink: str) -> str:
+    """An identifier that stays after a restart, and that no other station has."""
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        machine = ""
+    place = "\0".join((machine, socket.gethostname(), str(Path.cwd()), prefix, sink))
+    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
+    return f"{re.sub(r'[^A-Za-z0-9]', '-', prefix)}-{digest}"
 
 
 def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:

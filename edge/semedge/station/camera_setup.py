@@ -7,7 +7,7 @@ from typing import Protocol
 
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
-from semedge.cameras.stream import redact
+from semedge.core.redact import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
@@ -51,6 +51,10 @@ class SourceChoice:
     def set_by(self, settings: CameraSettings) -> SourceChoice:
         """The camera, with its settings overridden by these."""
         return replace(self, settings=self.settings.overridden_by(settings))
+
+    def with_bits(self, *known: int | None) -> SourceChoice:
+        """The camera; where the bits of its pixels are not set, those of the first that knows."""
+        return replace(self, settings=self.settings.with_bits(*known))
 
 
 DEFAULT_HEALTH = HealthSettings()

@@ -53,7 +53,8 @@ class EventPictures:
         return PicturePaths(
             _write_picture(folder / f"{stem}-frame.png", frame.image),
             _write_picture(
-                folder / f"{stem}-overlay.png", draw_overlay(frame.image, score_map, level)
+                folder / f"{stem}-overlay.png",
+                draw_overlay(frame.image, score_map, level, frame.left_out),
             ),
         )
 

@@ -36,7 +36,7 @@ def load_recipe(plan: CameraPlan, path: Path) -> CameraSetup:
     detector, calibration = recipe.load(plan.detector.workers)
     decision = recipe.manifest.decision
     return CameraSetup(
-        plan.camera.set_by(recipe.manifest.camera),
+        plan.camera.set_by(recipe.manifest.camera).with_bits(calibration.bits, detector.bits),
         detector,
         calibration,
         decision.levels(calibration.threshold),
@@ -55,7 +55,7 @@ def _load_files(plan: CameraPlan) -> CameraSetup:
     try:
         calibration = load_calibration(plan.calibration, detector)
         return CameraSetup(
-            plan.camera,
+            plan.camera.with_bits(calibration.bits, detector.bits),
             detector,
             calibration,
             plan.decision.levels(calibration.threshold),

@@ -424,6 +424,37 @@ def test_a_test_beside_a_running_station_does_not_throw_it_out(
         assert listener.of("available") == ["online"]
 
 
+def test_stations_of_one_name_do_not_throw_each_other_out(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sink_of(broker.port) as (first, _, _):
+        first.deliver(EVENT)
+        (tmp_path / "second").mkdir()
+        monkeypatch.chdir(tmp_path / "second")
+        with sink_of(broker.port) as (second, _, _):
+            for event in numbered(3):
+                second.deliver(event)
+                first.deliver(event)
+
+
+def test_a_client_with_the_same_identifier_is_reported_once(
+    broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sink_of(broker.port, client_id="line") as (sink, _, _):
+        sink.deliver(EVENT)
+        for _ in range(5):
+            other = paho.Client(
+                paho.CallbackAPIVersion.VERSION2, client_id="line", protocol=paho.MQTTv5
+            )
+            other.connect("127.0.0.1", broker.port)
+            other.loop_start()
+            wait_for(lambda: not sink._connected.is_set())
+            other.disconnect()
+            other.loop_stop()
+            wait_for(sink._connected.is_set, 20)
+    assert capsys.readouterr().err.count("set another client_id") == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "error"),
     [

@@ -22,6 +22,7 @@ from station_support import RecordingControl, request_handler_of, running_statio
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.section import Secret
+from semedge.core.version import __version__
 from semedge.sinks.base import DeliveryError
 from semedge.sinks.opcua import OpcUaSection, OpcUaSink
 from semedge.sinks.opcua_nodes import CAMERA_NODES, NAMESPACE, STATION_NODES
@@ -116,6 +117,48 @@ def test_a_client_reads_hears_and_catches_up() -> None:
         assert "accept_settings" in message
         with pytest.raises(ua.UaError):
             plant.root.get_child([f"{plant.index}:Armed"]).write_value(False)
+
+
+def ids_below(node: Any) -> dict[str, str]:
+    """Ids by path of everything below a node that the server added."""
+    found = {}
+    for child in node.get_children():
+        if child.nodeid.NamespaceIndex != 0:
+            name = child.read_browse_name().Name
+            found[name] = child.nodeid.to_string()
+            found |= {f"{name}/{below}": each for below, each in ids_below(child).items()}
+    return found
+
+
+def test_every_node_has_its_path_as_its_id() -> None:
+    with sink_of() as (_, port, _, _), plant_at(port) as plant:
+        ids = ids_below(plant.root)
+        kind = plant.client.nodes.base_event_type.get_child([f"{plant.index}:StationEventType"])
+        assert kind.nodeid.to_string() == f"ns={plant.index};s=StationEventType"
+        assert plant.client.get_namespace_array()[1].endswith(":semedge:line%201")
+        build = plant.client.get_node(ua.ObjectIds.Server_ServerStatus_BuildInfo).read_value()
+        assert (build.ProductName, build.SoftwareVersion) == ("semedge", __version__)
+    assert ids == {path: f"ns=2;s=Station/{path}" for path in ids}
+    assert {"SetLevels/InputArguments", "VisionSystems/top/FramesLost", "Verdict"} <= set(ids)
+
+
+def test_arguments_have_names_and_wrong_ones_a_status(caplog: pytest.LogCaptureFixture) -> None:
+    with sink_of(accept_settings=True) as (_, port, _, _), plant_at(port) as plant:
+        method = plant.root.get_child([f"{plant.index}:EventsAfter"])
+        (argument,) = method.get_child(["0:OutputArguments"]).read_value()
+        assert (argument.Name, argument.ValueRank) == ("Documents", 1)
+        assert plant.call("EventsAfter", number(0)) == []
+        for values, status in (
+            ((), ua.uaerrors.BadArgumentsMissing),
+            ((number(1), number(2)), ua.uaerrors.BadTooManyArguments),
+            (("one",), ua.uaerrors.BadInvalidArgument),
+            ((ua.Variant([1, 2], ua.VariantType.UInt32),), ua.uaerrors.BadInvalidArgument),
+        ):
+            with pytest.raises(status):
+                plant.call("EventsAfter", *values)
+        assert not plant.call("SetLevels", "top", math.nan, math.nan)[0]
+        assert not plant.call("SetLevels", "no camera", 1.0, math.nan)[0]
+    assert "Traceback" not in caplog.text
 
 
 def test_the_handshake_and_settings() -> None:

@@ -109,6 +109,7 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
             "end_after_frames": 1,
             "cool_down_s": 0.0,
             "update_every_s": 5.0,
+            "smallest_um": None,
         }
         # Who asks for the file's own levels again deletes the override.
         again.control.set_levels("left", Levels(threshold), "page")

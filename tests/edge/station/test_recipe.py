@@ -206,6 +206,16 @@ def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
     station.write_text(f"[camera]\n{settings}")
     made = call(*given)
     assert made.status == 0, made.err
+    everything |= {
+        "bits": None,
+        "pixel_size_um": None,
+        "leave_out_px": [],
+        "leave_out_mask": None,
+        "recursive": False,
+        "follow": False,
+        "move_to": None,
+    }
+    everything |= {f"crop_{edge}_px": 0 for edge in ("top", "left", "right")}
     assert json.loads(made.out)["camera"] == everything
     assert read_recipe(out).manifest.camera.region_px == (0, 16, 640, 480)
     shown = call("recipe", "show", out).out

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.detector import Detector
 from semedge_trainer.ablation.plan import Cell, CellJob, CellResult, chosen_frames
 from semedge_trainer.evaluation.masks import match_masks
@@ -76,7 +76,7 @@ def compute_cell(job: CellJob) -> Cell:
             settings.schedule,
             settings.steps,
             settings.seed,
-            crop_bottom_px=settings.crop_bottom_px,
+            view=ViewSettings(crop_bottom_px=settings.crop_bottom_px),
         )
         run, frames = start_run(folder, request)
     figures: dict[str, object] = {}
@@ -105,8 +105,8 @@ def compute_cell(job: CellJob) -> Cell:
 def _figures(run: Run, job: CellJob) -> dict[str, object]:
     """Figures of the default score; every cell is measured on the same patches."""
     settings = job.settings
-    lower_edge = LowerEdge(settings.crop_bottom_px)
-    masked = match_masks(Path(job.test_images), Path(job.masks), lower_edge)
+    view = FrameView(ViewSettings(crop_bottom_px=settings.crop_bottom_px))
+    masked = match_masks(Path(job.test_images), Path(job.masks), view)
     frames = chosen_frames(masked, settings.test_frames)
     subset = PatchSubset.about(settings.patches, len(frames), SAMPLE_SEED)
     with _scorer(run, job) as scorer:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from semedge.commands.camera_options import crop_option
+from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
 from semedge_trainer.extra import need_tensorflow
@@ -29,7 +29,7 @@ def _settings(
 @click.command()
 @click.option("--detector", default="sencebgan", show_default=True, help="Name of the detector.")
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
-@crop_option
+@frame_options
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder."
 )
@@ -67,7 +67,6 @@ def _settings(
 def train(
     detector: str,
     images: str | None,
-    crop_bottom_px: int,
     out: Path,
     schedule: str,
     steps: int | None,
@@ -78,6 +77,7 @@ def train(
     devices: str | None,
     resume: bool,
     as_json: bool,
+    **view: Any,
 ) -> None:
     """Train a detector on normal frames.
 
@@ -108,7 +108,7 @@ def train(
             seed=seed,
             scaling=scaling,
             mixed_precision=mixed_precision,
-            crop_bottom_px=crop_bottom_px,
+            view=take_view(view),
         )
         run, frames = start_run(out, request)
     record = run.record

@@ -57,6 +57,7 @@ class SearchingScorer:
         self.whole_frames = False
         self.patch_px = self.stride_px = detector.patch_px
         self.trained_on = run.record.frame_sha256
+        self.bits = run.record.bits
         self.score_names = tuple(score_names) or detector.searched_scores[:1]
         self._scaling = run.record.scaling
         self._steps = steps

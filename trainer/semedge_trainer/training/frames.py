@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.manifest import Intensity
 
@@ -75,17 +76,17 @@ class TrainingFrames:
 
 
 def read_training_frames(
-    source: str, patch_px: int, max_frames: int | None = None, crop_bottom_px: int = 0
+    source: str, patch_px: int, max_frames: int | None = None, view: ViewSettings = WHOLE
 ) -> TrainingFrames:
     """Read the frames of a folder, glob, file or `sim:SEED?frames=N`.
 
-    `crop_bottom_px` rows are cut off at the lower edge of each.
+    Each is read and cropped as `view` says.
 
     Raises `SemedgeError` where a frame is smaller than a patch or pixel types are mixed.
     """
     images: list[GrayImage] = []
     names: list[str] = []
-    settings = CameraSettings(crop_bottom_px=crop_bottom_px)
+    settings = CameraSettings(**dict(view))
     with open_camera(source, settings=settings) as camera:
         for frame in camera:
             if min(frame.shape) < patch_px:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from semedge.core.errors import SemedgeError
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
 from semedge_trainer.detectors.base import Arrays, FittedDetector, Networks
@@ -40,15 +41,13 @@ class TrainingRequest:
     seed: int = 0
     scaling: Scaling = "range"
     mixed_precision: bool = False
-    crop_bottom_px: int = 0
+    view: ViewSettings = WHOLE
 
 
 def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
     """Read the frames and start the run folder."""
     detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
-    frames = read_training_frames(
-        request.source, detector.patch_px, crop_bottom_px=request.crop_bottom_px
-    )
+    frames = read_training_frames(request.source, detector.patch_px, view=request.view)
     record = RunRecord(
         detector=request.detector,
         options=dataclasses.asdict(detector.options),
@@ -60,7 +59,11 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         scaling=request.scaling,
         mixed_precision=request.mixed_precision,
         source=request.source,
-        crop_bottom_px=request.crop_bottom_px,
+        bits=request.view.bits,
+        crop_top_px=request.view.crop_top_px,
+        crop_bottom_px=request.view.crop_bottom_px,
+        crop_left_px=request.view.crop_left_px,
+        crop_right_px=request.view.crop_right_px,
         frame_names=frames.names,
         frame_sha256=frames.sha256,
         frame_shape=frames.shape,
@@ -84,7 +87,7 @@ def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
     frames = read_training_frames(
         source or run.record.source,
         run.detector().patch_px,
-        crop_bottom_px=run.record.crop_bottom_px,
+        view=run.record.view,
     )
     if frames.sha256 != run.record.frame_sha256:
         raise SemedgeError(
