@@ -43,6 +43,11 @@ class Fault(Enum):
         "page: no token, wrong token, path traversal, huge body, 200 clients",
         "refused or served, inspection rate within 5 %",
     )
+    PART = (
+        "any exception in a camera's, a sink's or the page's thread; a recipes folder that cannot "
+        "be read",
+        "seen at once (state, event, `/readyz` 503) and repeated; `good` only of judged frames",
+    )
     RECIPE = (
         "a recipe switched by command while frames come, and a bad one",
         "no frame lost; the bad one refused, and the old one stays active",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from pydantic import Field, field_validator
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
+from semedge.core.parts import reason_of
 from semedge.core.section import Secret
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
@@ -31,6 +33,9 @@ FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 REQUESTS_QUEUED = 16
+LONGEST_STEP_S = 180.0
+"""A request may load a detector."""
+
 UNSURE_S = 2.0
 """An event that was confirmed this shortly before the connection broke is sent once more."""
 
@@ -127,8 +132,10 @@ class MqttSink:
         self._suspect: str | None = None
         self._news = threading.Event()
         self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_QUEUED)
+        self._published: str | None = None
+        self._published_s = 0.0
         self._closing = threading.Event()
-        self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
+        self._worker = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Connect, and start to publish the state."""
@@ -202,6 +209,8 @@ class MqttSink:
             protocol=self._paho.MQTTv5,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
+        # An exception of a callback would end the client's thread.
+        client.suppress_exceptions = True
         client.reconnect_delay_set(FIRST_RECONNECT_S, LONGEST_RECONNECT_S)
         if self._state is not None:
             client.will_set(self._topic("available"), "offline", qos=1, retain=True)
@@ -265,27 +274,29 @@ class MqttSink:
                 extra={"event": "request-dropped"},
             )
 
-    def _work(self) -> None:
-        """Carry out requests, and publish the state where it changed."""
-        published: str | None = None
-        published_s = 0.0
-        while not self._closing.is_set():
-            try:
-                topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
-                self._answer(topic.rpartition("/")[2], payload)
-            except queue.Empty:
-                pass
-            if not self._connected.is_set():
-                published = None
-            elif time.monotonic() - published_s >= self._section.state_every_s:
-                published_s, published = time.monotonic(), self._publish_state(published)
+    def _run(self) -> None:
+        assert self._state is not None
+        self._state.parts.repeat(
+            f"MQTT sink {self.name}", self._step, self._closing, hang_after_s=LONGEST_STEP_S
+        )
 
-    def _publish_state(self, published: str | None) -> str:
+    def _step(self) -> None:
+        """Carry out a request, and publish the state where it changed."""
+        with contextlib.suppress(queue.Empty):
+            topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
+            self._answer(topic.rpartition("/")[2], payload)
+        if not self._connected.is_set():
+            self._published = None
+        elif time.monotonic() - self._published_s >= self._section.state_every_s:
+            self._published_s = time.monotonic()
+            self._publish_state()
+
+    def _publish_state(self) -> None:
         assert self._state is not None
         text = json.dumps(state_document(self._state.snapshot()), allow_nan=False)
-        if text != published:
+        if text != self._published:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
-        return text
+        self._published = text
 
     def _answer(self, action: str, payload: bytes) -> None:
         """Carry out the request in a message below `set`, and publish the result."""
@@ -302,6 +313,12 @@ class MqttSink:
             message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
             message, done = str(error), False
+        except Exception as error:
+            logger.exception(
+                f"{self.name}: a request failed: {action}.", extra={"event": "request-failed"}
+            )
+            message = f"The request failed ({reason_of(error)}); see the station's log."
+            done = False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
 

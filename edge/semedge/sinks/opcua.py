@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
 import ssl
 from collections import deque
@@ -15,6 +16,7 @@ from pydantic import Field
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
+from semedge.core.parts import reason_of
 from semedge.core.section import Secret
 from semedge.sinks.base import Sink
 from semedge.sinks.opcua_nodes import (
@@ -28,6 +30,8 @@ from semedge.sinks.opcua_nodes import (
     station_values,
 )
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
+
+logger = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 5.0
 EVENTS_BUFFERED = 1_000
@@ -214,6 +218,12 @@ class OpcUaSink(ServerSink):
             message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
+        except Exception as error:
+            logger.exception(
+                f"{self.name}: a request failed: {request['action']}.",
+                extra={"event": "request-failed"},
+            )
+            return False, f"The request failed ({reason_of(error)}); see the station's log."
         return True, message
 
     async def _notify(self, event: Event) -> None:
@@ -237,14 +247,9 @@ class OpcUaSink(ServerSink):
                 await self._nodes[key].write_value(value, self._variant(row))
 
     def _work(self) -> None:
-        while not self._closing.wait(REFRESH_EVERY_S):
-            loop = self._loop
-            if loop is None:
-                return
-            try:
-                loop.run(self._refresh(), WRITE_TIMEOUT_S)
-            except (TimeoutError, RuntimeError, asyncio.CancelledError):
-                continue
+        loop = self._loop
+        if not self._closing.wait(REFRESH_EVERY_S) and loop is not None:
+            loop.run(self._refresh(), WRITE_TIMEOUT_S)
 
     async def _refresh(self) -> None:
         """Update the nodes from the state."""

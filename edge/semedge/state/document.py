@@ -33,6 +33,7 @@ def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
             "pictures_stopped": snapshot.disk.pictures_stopped,
             "scores_stopped": snapshot.disk.scores_stopped,
         },
+        "faults": dict(snapshot.faults),
     }
 
 

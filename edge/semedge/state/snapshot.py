@@ -225,6 +225,8 @@ class StationSnapshot:
         Number of pending events, by sink.
     disk
         Space for pictures and scores.
+    faults
+        The reason of each part of the station that failed, ended or hangs, by its name.
     """
 
     version: int
@@ -237,6 +239,7 @@ class StationSnapshot:
     sinks: tuple[SinkState, ...]
     pending: Mapping[str, int]
     disk: DiskState
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inspecting(self) -> bool:

@@ -14,8 +14,10 @@ import numpy as np
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
+from semedge.core.parts import Parts
 from semedge.journal.records import Counters
 from semedge.state.snapshot import (
+    Activity,
     AlarmRate,
     CameraState,
     DiskState,
@@ -40,10 +42,16 @@ class StationState:
         The station's name.
     cameras
         Names of the cameras.
+
+    Attributes
+    ----------
+    parts
+        The parts of the station that run in threads, and their faults.
     """
 
     def __init__(self, name: str, cameras: Iterable[str]) -> None:
         self.name = name
+        self.parts = Parts()
         self._changed = threading.Condition()
         self._version = 0
         self._started_at_s = time.time()
@@ -65,6 +73,11 @@ class StationState:
         """Replace fields of a camera's state by name; a new activity begins now."""
         with self._changing():
             self._cameras[camera].change(changes)
+
+    def activity(self, camera: str) -> Activity:
+        """What a camera does now."""
+        with self._changed:
+            return self._cameras[camera].activity
 
     def add_event(self, event: Event) -> None:
         """Store an event, and call the listeners."""
@@ -111,6 +124,7 @@ class StationState:
                 sinks=sinks,
                 pending=pending,
                 disk=self._disk,
+                faults=self.parts.faults(),
             )
 
     def wait(self, version: int, timeout_s: float) -> int:
@@ -144,6 +158,10 @@ class _LiveCamera:
         self._latencies_ms: dict[str, deque[float]] = {}
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MAX_MINUTES)
         self._first_s: float | None = None
+
+    @property
+    def activity(self) -> Activity:
+        return self._state.activity
 
     def change(self, changes: Mapping[str, Any]) -> None:
         since_s = self._state.since_s

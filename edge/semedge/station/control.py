@@ -73,6 +73,7 @@ class StationControl:
         self._journal = journal
         self._plan = plan
         self._lock = threading.Lock()
+        self._recipes_unreadable = False
         self._file_setups = {name: fingerprint(each.setup) for name, each in self._loops.items()}
 
     def restore(self) -> None:
@@ -121,7 +122,21 @@ class StationControl:
 
     def recipes(self) -> list[Path]:
         """Recipe files in the station's folder of recipes, by name."""
-        return [] if self._plan.recipes is None else recipes_in(self._plan.recipes)
+        if self._plan.recipes is None:
+            return []
+        try:
+            found = recipes_in(self._plan.recipes)
+        except OSError as error:
+            if not self._recipes_unreadable:
+                logger.warning(
+                    f"The folder of recipes {self._plan.recipes} cannot be read "
+                    f"({error.strerror}); no recipe can be switched to until it can.",
+                    extra={"event": "recipes-unreadable"},
+                )
+            self._recipes_unreadable = True
+            return []
+        self._recipes_unreadable = False
+        return found
 
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen the event."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,8 +137,10 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipes_in(folder: Path) -> list[Path]:
-    """The recipe files of a folder, by name."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
+    """The recipe files of a folder, by name; `OSError` where it cannot be read."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX))
+    return [path for name in names if (path := folder / name).is_file()]
 
 
 def _parse_manifest(raw: Mapping[str, bytes], path: Path) -> RecipeManifest:

@@ -220,8 +220,13 @@ def _add_health(app: FastAPI, page: Page) -> None:
             for name, camera in snapshot.cameras.items()
             if camera.activity != "inspecting"
         }
-        ready = snapshot.qualified and not missing
-        document = {"ready": ready, "armed": snapshot.qualified, "not_inspecting": missing}
+        ready = snapshot.qualified and not missing and not snapshot.faults
+        document = {
+            "ready": ready,
+            "armed": snapshot.qualified,
+            "not_inspecting": missing,
+            "faults": dict(snapshot.faults),
+        }
         return JSONResponse(document, 200 if ready else 503)
 
     @app.get("/metrics")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.sync import Client
+from faults import Fault
 from processes import answers, free_port, wait_for
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, request_handler_of, running_station
@@ -76,6 +77,20 @@ def sink_of(**settings: Any) -> Iterator[tuple[OpcUaSink, int, StationState, Rec
 def plant_at(port: int) -> Iterator[Plant]:
     with Client(f"opc.tcp://127.0.0.1:{port}/semedge/", timeout=10) as client:
         yield Plant(client)
+
+
+@pytest.mark.fault(Fault.PART)
+def test_the_heartbeat_pauses_with_a_fault_and_rises_again_after_it() -> None:
+    with sink_of() as (_, port, state, control), plant_at(port) as plant:
+        wait_for(lambda: plant.read("Heartbeat") > 0)
+        control.fault = OSError(5, "Input/output error")
+        wait_for(
+            lambda: "Input/output error" in state.snapshot().faults.get("OPC UA sink plant", "")
+        )
+        paused = plant.read("Heartbeat")
+        control.fault = None
+        wait_for(lambda: plant.read("Heartbeat") > paused + 1)
+        assert state.snapshot().faults == {}
 
 
 def number(value: int) -> ua.Variant:

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from faults import Fault
 from page_support import TOKEN, PageStation, page_station
+from scripted import wait_until
 from sinks_support import EVENT
 from station_support import request_handler_of, running_station
 
@@ -442,3 +443,36 @@ def test_a_journal_that_cannot_be_read_leaves_the_page_without_events(tmp_path: 
             assert next(messages)[0] == "state"
             assert next(messages) == ("events", [])
             messages.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.fault(Fault.PART)
+def test_a_fault_ends_neither_the_stream_nor_stays_unseen(
+    client: httpx.Client, station: PageStation
+) -> None:
+    messages = stream(client)
+    assert next(messages)[0] == "state"
+    station.control.fault = OSError(116, "Stale file handle")
+    wait_until(lambda: client.get("/readyz").status_code == 503)
+    assert client.get("/readyz").json()["faults"] == {
+        "stream of the page": "[Errno 116] Stale file handle"
+    }
+    station.control.fault = None
+    wait_until(lambda: client.get("/readyz").status_code == 200)
+    kinds = [next(messages)[0] for _ in range(3)]
+    assert "state" in kinds
+
+
+@pytest.mark.fault(Fault.PART)
+def test_a_server_that_ends_by_itself_is_started_again(
+    client: httpx.Client, station: PageStation
+) -> None:
+    station.server._server.should_exit = True
+    wait_until(lambda: "page" in station.state.snapshot().faults)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{station.address}healthz", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    wait_until(answers)

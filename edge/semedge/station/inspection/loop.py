@@ -10,6 +10,7 @@ from semedge.cameras import Camera
 from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
+from semedge.core.parts import reason_of
 from semedge.journal.records import Counters
 from semedge.station.camera_setup import CameraSetup, StationCamera
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
@@ -84,8 +85,7 @@ class CameraLoop:
     def run(self) -> None:
         """Inspect until the camera ends, a limit is reached, or `stop` is called.
 
-        Raises `SemedgeError` where the camera cannot be used or a frame cannot be scored, unless
-        the loop keeps trying.
+        Raises what the camera, its driver or the detector raises, unless the loop keeps trying.
         """
         backoff = Backoff(SHORTEST_RETRY_S, LONGEST_RETRY_S)
         while not self._is_over():
@@ -94,21 +94,30 @@ class CameraLoop:
             try:
                 if self._inspect_camera():
                     break
-            except SemedgeError as error:
+            except Exception as error:
                 if not self._keep_trying:
                     raise
                 if self._judge.frames_inspected > inspected_before:
                     backoff.reset()
-                self._not_inspecting(str(error))
-                self._failure.start(str(error))
+                self._report_failure(error)
                 self._source.wait(backoff.next_s())
+
+    def show_stopped(self, reason: str) -> None:
+        """Show that no further frame will be inspected, and why."""
+        self._outputs.state.change(self.name, activity="stopped", reason=reason)
+
+    def show_hang(self, reason: str) -> None:
+        """Show that the loop hangs; the next frame that it inspects shows that it goes on."""
+        if self._outputs.state.activity(self.name) == "inspecting":
+            self._not_inspecting(reason)
+            self._failure.start(reason)
 
     def finish(self) -> None:
         """End all events, and close a detector that was switched to; after `run`."""
         self._judge.end_defect(" because the watch ended", self._runs.current)
         self._health.close("The watch ended")
         self._setups.close()
-        self._outputs.state.change(self.name, activity="stopped", reason="the watch ended")
+        self.show_stopped("the watch ended")
         # The error that ended the watch matters more than one of the counters, which may follow it.
         with contextlib.suppress(SemedgeError):
             self.count(ended=True)
@@ -178,6 +187,21 @@ class CameraLoop:
         logger.warning(message, extra={"event": "recipe-refused"})
         recorder = self._outputs.recorder
         recorder.record(new_event(recorder.station, "recipe", "refused", message, camera=self.name))
+
+    def _report_failure(self, error: Exception) -> None:
+        """Show, log and record why the camera is not inspected; never fails itself."""
+        reason = reason_of(error)
+        if not isinstance(error, SemedgeError):
+            logger.error(
+                f"{self.name} failed: {reason}", extra={"event": "camera-fault"}, exc_info=error
+            )
+        self._not_inspecting(reason)
+        try:
+            self._failure.start(reason)
+        except Exception:
+            logger.exception(
+                f"The failure of {self.name} was not recorded.", extra={"event": "not-recorded"}
+            )
 
     def _log_start(self, camera: Camera) -> None:
         setup = self._setups.current
