@@ -52,6 +52,16 @@ class Fault(Enum):
         "a recipe switched by command while frames come, and a bad one",
         "no frame lost; the bad one refused, and the old one stays active",
     )
+    BRICK = (
+        "a recipe that passes `recipe check` and fails on the camera's frames, or kills the "
+        "process; one without the required signature",
+        "refused before it is used, or given up at its first fault; no restart takes it up again; "
+        "the page says why",
+    )
+    GRAPH = (
+        "a graph that ends the process that loads it; a recipe of 256 MB",
+        "refused in one sentence by a child process; memory at most twice the file",
+    )
     WHOLE = (
         "none: GenICam camera, watch, mosquitto, webhook, OPC UA client, page in Chromium",
         "a defect is in all four within one second",

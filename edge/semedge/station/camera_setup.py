@@ -53,6 +53,11 @@ class SourceChoice:
         return replace(self, settings=self.settings.overridden_by(settings))
 
 
+def crop_of(camera: CameraChoice) -> int:
+    """Rows that are cut off at the lower edge of the camera's frames."""
+    return camera.settings.crop_bottom_px if isinstance(camera, SourceChoice) else 0
+
+
 DEFAULT_HEALTH = HealthSettings()
 DEFAULT_DRIFT = DriftSettings()
 

@@ -87,8 +87,8 @@ class Watch:
     Parameters
     ----------
     cameras
-        The cameras, their names and their setups. Where there are several, one that fails is tried
-        again while the others are inspected.
+        The cameras, their names and their setups. Where there are several, or a page, one that
+        fails is tried again while the others are inspected.
     journal
         The journal, which stores every event before it is delivered.
     sinks
@@ -128,6 +128,12 @@ class Watch:
         )
         self._signals = SignalPipe()
         self._qualification = Qualification(journal, self.state, required=settings.require_check)
+        # With a page, a station whose only camera fails says why, in place of ending.
+        stays = (
+            connections is not None
+            and connections.has_page
+            and settings.limits.stop_after_stalled_s is None
+        )
         outputs = LoopOutputs(recorder, self._pictures, self._scores, journal, self.state)
         self._workers = [
             _Worker(
@@ -136,7 +142,7 @@ class Watch:
                     outputs,
                     settings.limits,
                     self._qualification,
-                    keep_trying=len(cameras) > 1,
+                    keep_trying=len(cameras) > 1 or stays,
                 ),
                 self._signals,
             )

@@ -27,6 +27,11 @@ class StationSection(Section):
     recipes: Path | None = Field(
         default=None, description="The folder of the recipes to switch to."
     )
+    public_key: Path | None = Field(
+        default=None,
+        description="An Ed25519 public key, a PEM file; recipes and detectors must then be signed "
+        "by its private key, see `semedge recipe sign`.",
+    )
 
 
 class CameraSection(CameraSettings):

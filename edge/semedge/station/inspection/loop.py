@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from semedge.cameras import Camera
 from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame
+from semedge.core.frame import Frame, GrayImage
+from semedge.core.information_bar import LowerEdge
 from semedge.core.parts import reason_of
 from semedge.journal.records import Counters
-from semedge.station.camera_setup import CameraSetup, StationCamera
+from semedge.station.camera_setup import CameraChoice, CameraSetup, StationCamera, crop_of
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.judge import FrameJudge
@@ -26,6 +30,10 @@ from semedge.station.recorder import OngoingEvent, new_event
 logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_S = 30.0
+
+
+class _FellBackError(Exception):
+    """The camera must be opened again, because the setup before needs it otherwise."""
 
 
 class CameraLoop:
@@ -60,6 +68,9 @@ class CameraLoop:
         self._qualification = qualification
         self._keep_trying = keep_trying
         self._setups = SetupSwitch(camera.setup)
+        self._settled: Callable[[CameraSetup, str], None] = lambda setup, fault: None
+        self._restored = False
+        self._last_frame: tuple[Frame, int] | None = None
         self._source = FrameSource(limits.stop_after_stalled_s, self._on_stall)
         self._health = HealthReporter(outputs.recorder, camera.name)
         self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", camera.name)
@@ -94,7 +105,11 @@ class CameraLoop:
             try:
                 if self._inspect_camera():
                     break
+            except _FellBackError:
+                continue
             except Exception as error:
+                if not self._restored and self._fall_back(error):
+                    continue
                 if not self._keep_trying:
                     raise
                 if self._judge.frames_inspected > inspected_before:
@@ -130,13 +145,53 @@ class CameraLoop:
         """Finish the current frame, and end `run`; callable from any thread."""
         self._source.stop()
 
+    def on_settled(self, settled: Callable[[CameraSetup, str], None]) -> None:
+        """Call `settled` with each setup whose trial has ended, and its fault or an empty text."""
+        self._settled = settled
+
+    def restore(self, setup: CameraSetup) -> None:
+        """Judge by a setup from before a restart; called before `run`."""
+        self._restored = True
+        self._setups.request(setup)
+
     def switch(self, setup: CameraSetup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
 
-        Where its camera is another one, the current camera is closed first.
+        Where its camera is another one, the current camera is closed first. Until some frames were
+        judged without a fault, the setup is on trial: the first fault takes the camera back to the
+        setup before.
         """
         if self._setups.request(setup):
             self._source.close()
+
+    def try_out(self, setup: CameraSetup) -> None:
+        """Score the camera's last frame by a setup; callable from any thread.
+
+        Raises `SemedgeError` where that fails.
+        """
+        image = self.last_image(setup.camera)
+        if image is None:
+            return
+        try:
+            setup.detector.score(image)
+        except Exception as error:
+            height, width = image.shape
+            raise SemedgeError(
+                f"The last frame of {self.name}, {width}x{height} px, cannot be judged by this "
+                f"setup ({reason_of(error)}); {self.name} keeps its own. Correct the recipe."
+            ) from error
+
+    def last_image(self, camera: CameraChoice) -> GrayImage | None:
+        """The last frame with the crop of another setup's camera; None before the first frame."""
+        last = self._last_frame
+        if last is None:
+            return None
+        frame, cropped_px = last
+        missing_px = cropped_px - crop_of(camera)
+        if missing_px > 0:
+            rows = np.minimum(np.arange(len(frame.image) + missing_px), len(frame.image) - 1)
+            return frame.image[rows]
+        return LowerEdge(-missing_px).cut(frame.image)
 
     def counters(self) -> Counters:
         """Frames and alerts so far."""
@@ -160,6 +215,7 @@ class CameraLoop:
                 while not self._is_over() and (frame := self._source.frame()) is not None:
                     if self._take_setup(camera_stays=True):
                         self._health.begin(self._setups.current, live=camera.live)
+                    self._last_frame = frame, crop_of(self._setups.current.camera)
                     if self._is_fit(frame):
                         self._inspect(frame)
             finally:
@@ -172,21 +228,32 @@ class CameraLoop:
         if following is not None:
             try:
                 camera = following.camera.open()
-            except SemedgeError as error:
-                self._refuse(following, error)
+            except Exception as error:
+                self._setups.refuse(following)
+                self._report_refusal(following, error)
             else:
                 self._take_setup()
                 return camera
         self._take_setup()
         return self._setups.current.camera.open()
 
-    def _refuse(self, setup: CameraSetup, error: SemedgeError) -> None:
-        """Keep the current setup, because the requested camera cannot be used."""
-        self._setups.refuse(setup)
-        message = f"{self.name} keeps its setup: {error}"
+    def _report_refusal(self, setup: CameraSetup, error: Exception) -> None:
+        """Report that a setup cannot be used, and that the one before it stays active."""
+        fault = reason_of(error)
+        message = f"{self.name} keeps its setup: {fault}"
         logger.warning(message, extra={"event": "recipe-refused"})
         recorder = self._outputs.recorder
         recorder.record(new_event(recorder.station, "recipe", "refused", message, camera=self.name))
+        self._settled(setup, fault)
+
+    def _fall_back(self, error: Exception) -> bool:
+        """Return to the setup before the current one, if that is on trial; whether it was."""
+        failed = self._setups.fall_back()
+        if failed is None:
+            return False
+        self._show_setup(failed)
+        self._report_refusal(failed, error)
+        return True
 
     def _report_failure(self, error: Exception) -> None:
         """Show, log and record why the camera is not inspected; never fails itself."""
@@ -226,7 +293,19 @@ class CameraLoop:
 
     def _inspect(self, frame: Frame) -> None:
         qualified = self._qualification.covers(self.name, self._judge.active_setup)
-        inspected = self._judge.inspect(frame, self._runs.current, qualified=qualified)
+        try:
+            inspected = self._judge.inspect(frame, self._runs.current, qualified=qualified)
+        except Exception as error:
+            tried = self._setups.current
+            if not self._fall_back(error):
+                raise
+            if self._setups.current.camera != tried.camera:
+                raise _FellBackError from error
+            self._inspect(frame)
+            return
+        if self._setups.judged():
+            self._restored = False
+            self._settled(self._setups.current, "")
         self._failure.end("The camera gives frames again.")
         if qualified:
             self._outputs.state.change(self.name, activity="inspecting", reason="")
@@ -240,23 +319,27 @@ class CameraLoop:
         before = self._setups.take(camera_stays=camera_stays)
         if before is None:
             return False
+        self._show_setup(before)
+        return True
+
+    def _show_setup(self, before: CameraSetup) -> None:
+        """Judge by the current setup, show it, and begin a run of its own."""
         setup = self._setups.current
         self._judge.switch(setup, self._runs.current)
-        if before.detector is not setup.detector:
-            before.detector.close()
         self._outputs.state.change(self.name, active_setup=setup.active_setup)
         if before.active_setup != setup.active_setup:
             # Where the journal cannot be written, the run before goes on.
             with contextlib.suppress(SemedgeError):
                 self.count(ended=True)
                 self._runs.begin(setup)
-        return True
 
     def _is_over(self) -> bool:
         limit = self._limits.max_frames
         return self._source.stopped or (limit is not None and self._judge.frames_inspected >= limit)
 
     def _on_stall(self, reason: str, log: bool) -> None:
+        if not self._restored and self._fall_back(SemedgeError(reason)):
+            raise _FellBackError
         self._health.no_frame(reason)
         self._not_inspecting(reason, log=log)
 
