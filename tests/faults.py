@@ -43,6 +43,11 @@ class Fault(Enum):
         "page: no token, wrong token, path traversal, huge body, 200 clients",
         "refused or served, inspection rate within 5 %",
     )
+    FLOOD = (
+        "page: 1,100 half-sent requests with 1,024 file descriptors; guesses of the token",
+        "the page answers again within 15 s, descriptors stay free, the log stays small; guesses "
+        "are throttled, counted and audited",
+    )
     PART = (
         "any exception in a camera's, a sink's or the page's thread; a recipes folder that cannot "
         "be read",

@@ -54,6 +54,9 @@ class RecordingControl:
     def reload(self, who: str) -> None:
         self.requests.append(("reload", who))
 
+    def audit_refusal(self, who: str) -> None:
+        self.requests.append(("token-refused", who))
+
 
 def active_setup_of(levels: Levels, recipe: str | None = "fibre") -> ActiveSetup:
     return ActiveSetup(

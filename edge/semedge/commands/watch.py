@@ -24,6 +24,7 @@ from semedge.station.config.sections import DEFAULT_PICTURES
 from semedge.station.config.station import Station, load_station
 from semedge.station.connections import Connections, PagePlan
 from semedge.station.control import StationPlan
+from semedge.station.exposure import warn_of_exposure
 from semedge.station.load import load_cameras
 from semedge.station.safe_mode import SafeMode
 from semedge.station.systemd import SHORTEST_HANG_S
@@ -69,6 +70,7 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
             "Using the demo detector, which is trained on simulated fibres.",
             extra={"event": "demo-detector"},
         )
+    warn_of_exposure(read)
     journal = read.journal.file or DEFAULT_JOURNAL
     ready: _Ready | None = None
     fault: SemedgeError | None = None

@@ -72,6 +72,9 @@ class Control(Protocol):
     def reload(self, who: str) -> None:
         """Read the station file again, and apply its changes."""
 
+    def audit_refusal(self, who: str) -> None:
+        """Record a request that was refused for its wrong token."""
+
 
 class RequestHandler:
     """Checks a request, carries it out, and returns a sentence about the result.
@@ -91,6 +94,10 @@ class RequestHandler:
     def recipes(self) -> list[str]:
         """Names of the recipes in the folder of recipes."""
         return [path.stem for path in self._control.recipes()]
+
+    def audit_refusal(self, address: str) -> None:
+        """Record that a request from this address had a wrong token."""
+        self._control.audit_refusal(f"page: {address}")
 
     def handle(self, document: Any, who: str) -> str:
         """Carry out the request in a JSON document; `SemedgeError` where it is refused."""

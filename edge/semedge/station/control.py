@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -169,6 +170,10 @@ class StationControl:
         """Record that somebody has seen the event."""
         self._journal.acknowledge(event_id, who)
 
+    def audit_refusal(self, who: str) -> None:
+        """Record a request that was refused for its wrong token."""
+        audit_refusal(self._journal, who)
+
     def reload(self, who: str) -> None:
         """Read the station file again, and apply its changes."""
         with self._lock:
@@ -250,6 +255,13 @@ class StationControl:
                 f"There is no camera {camera!r}; this station has {', '.join(self._loops)}."
             )
         return self._loops[camera]
+
+
+def audit_refusal(journal: Journal, who: str) -> None:
+    """Record in a journal that a request was refused for its wrong token."""
+    # Where the journal cannot be written, which is reported, the log has the refusal alone.
+    with contextlib.suppress(SemedgeError):
+        journal.add_audit(who, "", "token-refused", None, None)
 
 
 def _difference(before: ActiveSetup, after: ActiveSetup) -> str:

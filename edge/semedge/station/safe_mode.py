@@ -18,6 +18,7 @@ from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 from semedge.station.connections import Connections
+from semedge.station.control import audit_refusal
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.signals import SignalPipe
 from semedge.station.systemd import Heartbeat
@@ -143,6 +144,10 @@ class _Refusal:
     def reload(self, who: str) -> None:
         """Refuse."""
         raise _refused()
+
+    def audit_refusal(self, who: str) -> None:
+        """Record a request that was refused for its wrong token."""
+        audit_refusal(self._journal, who)
 
 
 def _refused() -> SemedgeError:

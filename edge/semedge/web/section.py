@@ -21,10 +21,13 @@ class WebSection(Section):
         default=None,
         description="Token that a change requires; without one, nothing can be changed.",
     )
+    operator_token: Secret | None = Field(
+        default=None, description="Token of an operator, who may acknowledge events and no more."
+    )
     names: tuple[str, ...] = Field(
         default=(),
         description="Further host names of the page, such as that of a proxy; a page that listens "
-        "on the machine itself refuses all others.",
+        "on the machine itself, or that has names here, refuses all others.",
     )
     certificate: Path | None = Field(
         default=None, description="Certificate of the page, for https; a PEM file."

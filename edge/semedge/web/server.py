@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
@@ -16,6 +16,9 @@ from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
+
+if TYPE_CHECKING:
+    from semedge.web.access import Role
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +64,9 @@ class PageServer:
             handler,
             journal,
             pictures,
-            token=section.token.read() if section.token else None,
-            names=frozenset(section.names) if loopback else None,
+            tokens=_tokens(section),
+            names=frozenset(section.names) if loopback or section.names else None,
+            any_address=not loopback,
         )
         self._build_app = lambda: build_app(self._page)
         self._section = section
@@ -123,9 +127,12 @@ class PageServer:
     def _new_server(self) -> Any:
         import uvicorn
 
+        from semedge.web.connections import limited_protocol
+
         return uvicorn.Server(
             uvicorn.Config(
                 self._build_app(),
+                http=limited_protocol(self._page.limits),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -135,6 +142,15 @@ class PageServer:
                 timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
+
+
+def _tokens(section: WebSection) -> dict[Role, str]:
+    tokens: dict[Role, str] = {}
+    if section.token is not None:
+        tokens["engineer"] = section.token.read()
+    if section.operator_token is not None:
+        tokens["operator"] = section.operator_token.read()
+    return tokens
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -69,7 +69,8 @@ def test_the_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
     page = client.get("/")
     assert page.status_code == 200
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert set(named) == {"/icon.svg", "/page.css", "/page.js", "/chart.js"}
+    # Relative, so that the page works below any path of a proxy.
+    assert set(named) == {"icon.svg", "page.css", "page.js", "chart.js"}
     for path in named:
         answer = client.get(path)
         assert answer.status_code == 200
@@ -233,11 +234,12 @@ ALARM_13 = {"action": "levels", "camera": "top", "alarm": 13.0}
 def test_without_the_token_nothing_is_changed(
     client: httpx.Client, station: PageStation, headers: dict[str, str]
 ) -> None:
-    before = list(station.control.requests)
+    before = [each for each in station.control.requests if each[0] != "token-refused"]
     answer = client.post("/api/ask", json=ALARM_13, headers=headers)
     assert answer.status_code == 401
-    assert station.control.requests == before
     assert client.post("/api/token", headers=headers).status_code == 401
+    after = [each for each in station.control.requests if each[0] != "token-refused"]
+    assert after == before
 
 
 def test_with_the_token_a_change_is_made_and_audited(

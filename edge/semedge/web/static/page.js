@@ -23,7 +23,7 @@ function make(tag, text, className) {
 }
 
 function connect() {
-  const stream = new EventSource("/api/stream");
+  const stream = new EventSource("api/stream");
   stream.addEventListener("state", (message) => takeState(JSON.parse(message.data)));
   stream.addEventListener("events", (message) => { events = JSON.parse(message.data); showEvents(); });
   stream.addEventListener("full", () => { stream.close(); setTimeout(connect, 10000); });
@@ -193,7 +193,7 @@ function showPicture(mine) {
     $("frame-caption").textContent = `Frame ${mine.sequence} · ${localTime(mine.captured_at)} · ${mine.source}`;
   };
   next.onerror = () => { pictureBusy = false; };
-  next.src = `/live/${encodeURIComponent(camera)}/${view}.jpg?frame=${mine.sequence}`;
+  next.src = `live/${encodeURIComponent(camera)}/${view}.jpg?frame=${mine.sequence}`;
 }
 
 function showEvents() {
@@ -231,7 +231,7 @@ function eventPicture(event) {
   const image = make("img");
   image.loading = "lazy";
   image.alt = `Heat map of the event at ${localTime(event.started_at)}`;
-  image.src = `/pictures/${event.event_id}/overlay.png?message=${event.number}`;
+  image.src = `pictures/${event.event_id}/overlay.png?message=${event.number}`;
   button.onclick = () => {
     $("big").src = image.src;
     $("big").alt = image.alt;
@@ -252,7 +252,7 @@ async function send(path, document_, secret) {
 
 async function requestChange(request) {
   try {
-    const answer = await send("/api/ask", {...request, who}, token);
+    const answer = await send("api/ask", {...request, who}, token);
     const document_ = await answer.json();
     if (answer.status === 401) lock();
     notify(document_.message || document_.detail, !answer.ok);
@@ -296,7 +296,7 @@ $("token-form").onsubmit = async (event) => {
   event.preventDefault();
   let problem = "The station did not answer.";
   try {
-    const answer = await send("/api/token", {}, $("token").value);
+    const answer = await send("api/token", {}, $("token").value);
     if (answer.ok) problem = null;
     else problem = (await answer.json()).detail;
   } catch { /* reported below */ }
