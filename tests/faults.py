@@ -33,6 +33,15 @@ class Fault(Enum):
         "damaged bundle, calibration, recipe, journal, station file (10,000 mutations)",
         "one sentence, no traceback, no hang, no code run",
     )
+    SMALL_DISK = (
+        "a disk of 6 MB that pictures fill; a clock that steps by a year at the start",
+        "the oldest pictures make room for new ones, by size also after the step",
+    )
+    LONG_RUN = (
+        "a journal of millions of scores and 100,000 pending events, after a kill",
+        "ready within 3 s, no alert held up by more than 50 ms by housekeeping, a count within "
+        "1 ms",
+    )
     CLOCK = ("clock jumps; time zone change", "order and durations right")
     GROWTH = (
         "100,000 frames from the simulated camera",
@@ -47,6 +56,10 @@ class Fault(Enum):
         "page: 1,100 half-sent requests with 1,024 file descriptors; guesses of the token",
         "the page answers again within 15 s, descriptors stay free, the log stays small; guesses "
         "are throttled, counted and audited",
+    )
+    RETAINED = (
+        "a request that the MQTT broker retains",
+        "never carried out, at no connection; answered with a refusal",
     )
     PART = (
         "any exception in a camera's, a sink's or the page's thread; a recipes folder that cannot "

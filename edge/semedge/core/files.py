@@ -82,6 +82,8 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
 
     The system releases the lock when the process ends, however it ends.
     """
+    # A symbolic link to the file must not give it another lock.
+    path = path.resolve()
     lock = path.with_name(f"{path.name}.lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from semedge.core.event import Event
 from semedge.core.optional import import_extra
 from semedge.core.parts import reason_of
 from semedge.core.section import Secret
+from semedge.core.timing import utc_seconds
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
 from semedge.state.document import state_document
@@ -33,6 +34,7 @@ FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 REQUESTS_QUEUED = 16
+REPORT_DROPPED_EVERY_S = 60.0
 LONGEST_STEP_S = 180.0
 """A request may load a detector."""
 
@@ -131,7 +133,9 @@ class MqttSink:
         self._last: tuple[float, str] | None = None
         self._suspect: str | None = None
         self._news = threading.Event()
-        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_QUEUED)
+        self._requests: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(REQUESTS_QUEUED)
+        self._dropped = 0
+        self._report_dropped_at_s = 0.0
         self._published: str | None = None
         self._published_s = 0.0
         self._closing = threading.Event()
@@ -246,7 +250,7 @@ class MqttSink:
             client.publish(self._topic("event"), self._suspect, qos=1)
             self._suspect = None
         if self._handler is not None and self._section.accept_settings:
-            client.subscribe(self._topic("set/+"), qos=1)
+            client.subscribe(self._topic("set/+"), options=self._subscription())
         self._connected.set()
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
@@ -266,13 +270,29 @@ class MqttSink:
         self._news.set()
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.retain and not message.payload:
+            # Deletes a retained message.
+            return
         try:
-            self._requests.put_nowait((message.topic, message.payload))
+            self._requests.put_nowait((message.topic, message.payload, bool(message.retain)))
         except queue.Full:
+            self._dropped += 1
+            if time.monotonic() < self._report_dropped_at_s:
+                return
+            self._report_dropped_at_s = time.monotonic() + REPORT_DROPPED_EVERY_S
             logger.warning(
-                f"{self.name}: too many requests at once; one was dropped.",
+                f"{self.name}: too many requests at once; {self._dropped:,} were dropped so far.",
                 extra={"event": "request-dropped"},
             )
+
+    def _subscription(self) -> Any:
+        """Options that ask for no retained request, and show which ones are to be retained."""
+        options = import_extra("paho.mqtt.subscribeoptions", "mqtt", "An MQTT sink")
+        return options.SubscribeOptions(
+            qos=1,
+            retainAsPublished=True,
+            retainHandling=options.SubscribeOptions.RETAIN_DO_NOT_SEND,
+        )
 
     def _run(self) -> None:
         assert self._state is not None
@@ -283,8 +303,8 @@ class MqttSink:
     def _step(self) -> None:
         """Carry out a request, and publish the state where it changed."""
         with contextlib.suppress(queue.Empty):
-            topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
-            self._answer(topic.rpartition("/")[2], payload)
+            topic, payload, retained = self._requests.get(timeout=self._section.state_every_s / 4)
+            self._answer(topic.rpartition("/")[2], payload, retained)
         if not self._connected.is_set():
             self._published = None
         elif time.monotonic() - self._published_s >= self._section.state_every_s:
@@ -298,7 +318,7 @@ class MqttSink:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
         self._published = text
 
-    def _answer(self, action: str, payload: bytes) -> None:
+    def _answer(self, action: str, payload: bytes, retained: bool) -> None:
         """Carry out the request in a message below `set`, and publish the result."""
         assert self._handler is not None
         request_id: Any = None
@@ -310,6 +330,12 @@ class MqttSink:
             if not isinstance(document, dict):
                 raise SemedgeError("The request is not a JSON object; send one.")
             request_id = document.pop("id", None)
+            if retained:
+                raise SemedgeError(
+                    "The request is retained, and would be carried out again at each start; "
+                    "publish it without the retain flag, and delete the retained message."
+                )
+            _check_valid(document.pop("valid_until", None))
             message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
             message, done = str(error), False
@@ -321,6 +347,21 @@ class MqttSink:
             done = False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def _check_valid(until: Any) -> None:
+    """Refuse a request whose time, ISO-8601 with an offset, is over; None is always valid."""
+    if until is None:
+        return
+    try:
+        until_s = utc_seconds(until)
+    except (ValueError, TypeError, AttributeError):
+        raise SemedgeError(
+            "valid_until must be a time such as 2026-11-24T16:30:00Z. "
+            f"Received: {str(until)[:40]!r}"
+        ) from None
+    if time.time() > until_s:
+        raise SemedgeError(f"The request was valid until {until}; send a new one.")
 
 
 def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:

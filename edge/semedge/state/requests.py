@@ -25,8 +25,10 @@ class LevelsRequest(Section):
 
     action: Literal["levels"]
     camera: Camera
-    alarm: float | None = Field(default=None, description="The new alarm level.")
-    warn: float | None = Field(default=None, description="The new warn level; null for none.")
+    alarm: float | None = Field(default=None, strict=True, description="The new alarm level.")
+    warn: float | None = Field(
+        default=None, strict=True, description="The new warn level; null for none."
+    )
 
 
 class RecipeRequest(Section):

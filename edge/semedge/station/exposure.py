@@ -44,7 +44,8 @@ def _faults(station: Station) -> Iterator[str]:
 def _of_key(table: str, key: Path | None) -> Iterator[str]:
     if key is not None and _mode(key) & stat.S_IROTH:
         yield (
-            f"Every user of this machine can read {table}.private_key, {key}; run `chmod o-r {key}`."
+            f"Every user of this machine can read {table}.private_key, {key}; run "
+            f"`chmod o-r {key}`."
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
+from semedge.journal.database import CHECKED_BYTES, DamageCheck
 from semedge.journal.journal import Journal
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
@@ -125,7 +126,10 @@ class Watch:
             journal,
             self._pictures.folder,
             OngoingEvent(recorder, "health", "disk-full"),
+            self._delivery.sink_names,
         )
+        self._journal_damaged = OngoingEvent(recorder, "health", "journal-damaged")
+        self._damage_check: DamageCheck | None = None
         self._signals = SignalPipe()
         self._qualification = Qualification(journal, self.state, required=settings.require_check)
         # With a page, a station whose only camera fails says why, in place of ending.
@@ -175,7 +179,9 @@ class Watch:
         started_s = time.monotonic()
         for worker in self._workers:
             worker.loop.begin()
-        self._end_interrupted_events()
+        if not self._journal.begin_watch():
+            self._end_interrupted_events()
+            self._check_for_damage()
         self._check_disk()
         self.control.restore()
         self._refresh_qualification()
@@ -196,6 +202,8 @@ class Watch:
         finally:
             self._connections.close()
             self._heartbeat.close()
+        with contextlib.suppress(SemedgeError):
+            self._journal.end_watch()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
@@ -222,6 +230,19 @@ class Watch:
                     details={**event.details, "interrupted": True},
                 )
             )
+
+    def _check_for_damage(self) -> None:
+        """Read the whole journal in the background, because the last watch was killed."""
+        if self._journal.path.stat().st_size <= CHECKED_BYTES:
+            return
+        check = self._damage_check = DamageCheck(self._journal.path)
+
+        def run() -> None:
+            if fault := check.run():
+                logger.error(fault, extra={"event": "journal-damaged"})
+                self._journal_damaged.start(fault)
+
+        threading.Thread(target=run, name="journal-check", daemon=True).start()
 
     def _supervise(self) -> None:
         """Look after the threads, until all cameras have ended or one has died."""
@@ -282,7 +303,13 @@ class Watch:
             return
         self._check_disk()
         try:
+            if not self._journal.is_in_place:
+                raise SemedgeError(
+                    f"The journal {self._journal.path} was deleted or replaced while the station "
+                    "runs, so that nothing written since can be found there; restart the station."
+                )
             self._journal.flush_buffer()
+            self._journal.recount_pending()
             self._scores.store()
             self._refresh_qualification()
             for worker in self._workers:
@@ -295,7 +322,7 @@ class Watch:
     def _clean(self) -> None:
         """Wait, and delete what is too old or too large."""
         if not self._closing.wait(COUNT_EVERY_S):
-            self._retention.clean()
+            self._retention.clean(lambda: not self._closing.is_set())
 
     def _stop_workers(self) -> None:
         self.stop()
@@ -306,6 +333,8 @@ class Watch:
         for worker in self._workers:
             if not worker.is_alive():
                 worker.loop.finish()
+        if self._damage_check is not None:
+            self._damage_check.stop()
         with contextlib.suppress(SemedgeError):
             self._scores.store(ended=True)
 
