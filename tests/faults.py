@@ -61,6 +61,10 @@ class Fault(Enum):
         "a request that the MQTT broker retains",
         "never carried out, at no connection; answered with a refusal",
     )
+    DRIFT = (
+        "none: healthy stations with few calibration frames, for a month",
+        "at most one false drift event a year",
+    )
     PART = (
         "any exception in a camera's, a sink's or the page's thread; a recipes folder that cannot "
         "be read",

@@ -63,6 +63,8 @@ class ActiveSetup:
         Guarantee of the calibration, as a sentence.
     false_alarm_rate
         Largest share of normal frames that alarm, by the guarantee.
+    calibrated_patches
+        Patches of the areas that the guarantee counts, which a larger frame has several of.
     recipe, recipe_version, recipe_sha256
         Name, version and digest of the recipe; None where none is in use.
     """
@@ -76,6 +78,7 @@ class ActiveSetup:
     recipe: str | None = None
     recipe_version: int | None = None
     recipe_sha256: str | None = None
+    calibrated_patches: int | None = None
 
     @property
     def guaranteed_rate(self) -> float | None:

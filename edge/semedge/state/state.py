@@ -215,11 +215,18 @@ class _LiveCamera:
         frames = sum(frames for _, frames, _ in self._recent(5))
         return frames / max(now_s - from_s, 1.0)
 
+    def _areas(self) -> float:
+        """Areas that the guarantee counts in the last frame: one, or several fields."""
+        last, active_setup = self._state.last, self._state.active_setup
+        if last is None or active_setup is None or active_setup.calibrated_patches is None:
+            return 1.0
+        return max(1.0, len(last.score_map.grid) / active_setup.calibrated_patches)
+
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MAX_MINUTES)
         active_setup = self._state.active_setup
         rate = None if active_setup is None else active_setup.guaranteed_rate
-        expected = None if rate is None else rate * frame_rate_hz * 3600
+        expected = None if rate is None else rate * self._areas() * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 
 

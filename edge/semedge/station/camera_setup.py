@@ -11,6 +11,7 @@ from semedge.cameras.stream import redact
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
+from semedge.decision.fields import patches_calibrated
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
 from semedge.state.snapshot import ActiveSetup
@@ -112,6 +113,7 @@ class CameraSetup:
             threshold=self.calibration.threshold,
             guarantee=self.calibration.guarantee,
             false_alarm_rate=self.calibration.false_alarm_rate,
+            calibrated_patches=patches_calibrated(self.calibration.grid),
             recipe=None if self.recipe is None else self.recipe.name,
             recipe_version=None if self.recipe is None else self.recipe.version,
             recipe_sha256=None if self.recipe is None else self.recipe.sha256,

@@ -67,7 +67,8 @@ class FrameJudge:
         judgement = self._tracker.judge(score_map.frame_score, at_s)
         if not qualified:
             judgement = replace(judgement, phases=())
-        self._drift.add(score_map.frame_score, is_alarm=judgement.level == "alarm")
+        is_alarm = judgement.level == "alarm"
+        self._drift.add(score_map.frame_score, frame.shape, is_alarm=is_alarm)
         self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
         self._scores.add(run, frame, score_map.frame_score, judgement.level)
         self._counters = replace(
