@@ -45,10 +45,12 @@ def fill_scores(path: Path, rows: int) -> float:
 
 
 @pytest.mark.alone
-@pytest.mark.fault(Fault.LONG_RUN)
 @pytest.mark.parametrize(
     "rows",
-    [5_000_000, pytest.param(50_000_000, marks=(pytest.mark.slow, pytest.mark.timeout(3600)))],
+    [
+        pytest.param(5_000_000, marks=pytest.mark.fault(Fault.LONG_RUN)),
+        pytest.param(50_000_000, marks=(pytest.mark.slow, pytest.mark.timeout(3600))),
+    ],
 )
 def test_millions_of_scores_hold_up_neither_a_start_nor_an_alert(
     tmp_path: Path, rows: int, record_property: Record
