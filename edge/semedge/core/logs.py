@@ -30,7 +30,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        message = super().format(record)
+        message = printable(super().format(record))
         level = _level_of(record)
         return message if level == "info" else f"{level.title()}: {message}"
 
@@ -95,6 +95,16 @@ _handler.addFilter(_limit)
 if logging.lastResort is not None:
     # Writes what libraries log where nothing else is set up for them.
     logging.lastResort.addFilter(_limit)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters escaped, but for line breaks and tabs.
+
+    The name of a file or a station may hold some that a terminal would carry out.
+    """
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
+    )
 
 
 def write_text() -> None:

@@ -34,6 +34,9 @@ from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 logger = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 5.0
+CONNECTION_LIMITS = {"max_connections": 50, "max_pending_activation_seconds": 10}
+"""Clients at the same time, and how long one may take to open a session."""
+
 EVENTS_BUFFERED = 1_000
 DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
 
@@ -109,6 +112,10 @@ class OpcUaSink(ServerSink):
     async def _start(self, station: str) -> Any:
         ua, section = self._asyncua.ua, self._section
         server = self._asyncua.Server(user_manager=self)
+        # Releases of asyncua before 2.1 have no such limits.
+        for name, limit in CONNECTION_LIMITS.items():
+            if hasattr(server.iserver, name):
+                setattr(server.iserver, name, limit)
         await server.init()
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
@@ -188,7 +195,8 @@ class OpcUaSink(ServerSink):
             return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
         async def take_event(_node: Any, number: int) -> None:
-            self._taken = number
+            if self._section.handshake:
+                self._taken = number
 
         async def events_after(_node: Any, number: int) -> list[str]:
             return [

@@ -10,9 +10,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
 from semedge.decision.defect import Levels
+from semedge.state.snapshot import is_out_of_reach
 from semedge.state.state import StationState
 
 LARGEST_REQUEST_BYTES = 16_384
+OUT_OF_REACH = (
+    "It is so far above the calibration's threshold that hardly any defect can reach it, and the "
+    "verdict is not inspecting; move it back."
+)
 
 Camera = Annotated[
     str | None,
@@ -131,7 +136,8 @@ class RequestHandler:
         warn = request.warn if "warn" in request.model_fields_set else before.warn
         self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)
         warned = "no warn level" if warn is None else f"warn level {warn:g}"
-        return f"Camera {camera} has alarm level {alarm:g} and {warned}."
+        far = f" {OUT_OF_REACH}" if is_out_of_reach(alarm, active_setup.threshold) else ""
+        return f"Camera {camera} has alarm level {alarm:g} and {warned}.{far}"
 
     def _switch_recipe(self, request: RecipeRequest, who: str) -> str:
         camera = self._camera(request.camera)

@@ -16,6 +16,14 @@ Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
 
 NOTHING_COUNTED = Counters()
 
+OUT_OF_REACH = 100.0
+"""Multiples of the threshold's size by which an alarm level above it is out of reach."""
+
+
+def is_out_of_reach(alarm: float, threshold: float) -> bool:
+    """Whether an alarm level lies so far above a threshold that hardly a defect can reach it."""
+    return alarm > threshold + OUT_OF_REACH * max(abs(threshold), 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ScorePoint:
@@ -79,6 +87,11 @@ class ActiveSetup:
     recipe_version: int | None = None
     recipe_sha256: str | None = None
     calibrated_patches: int | None = None
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether hardly any defect can reach the alarm level."""
+        return is_out_of_reach(self.levels.alarm, self.threshold)
 
     @property
     def guaranteed_rate(self) -> float | None:

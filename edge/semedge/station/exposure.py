@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from semedge.sinks.section import SinkSection
 from semedge.station.config.station import Station
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,28 @@ def _faults(station: Station) -> Iterator[str]:
         yield from _of_key("web", web.private_key)
     for name, sink in station.sinks.items():
         yield from _of_key(f"sinks.{name}", getattr(sink, "private_key", None))
+        if getattr(sink, "accept_settings", False):
+            yield from _of_requests(name, sink)
     recipes = station.station.recipes
     if recipes is not None and _mode(recipes) & stat.S_IWOTH:
         yield (
             f"Every user of this machine can write to the folder of recipes {recipes}; run "
             f"`chmod o-w {recipes}`."
+        )
+
+
+def _of_requests(name: str, sink: SinkSection) -> Iterator[str]:
+    """A sink that takes requests from anyone who can reach it."""
+    kind = getattr(sink, "kind", "")
+    if kind == "opcua" and getattr(sink, "username", None) is None:
+        yield (
+            f"sinks.{name} accepts settings from anyone who can reach it, unencrypted or without a "
+            "user; give it certificate, private_key, username and password."
+        )
+    if kind == "mqtt" and getattr(sink, "username", None) is None:
+        yield (
+            f"sinks.{name} accepts settings from everyone whom the broker lets publish; give the "
+            "broker users and an access list, and the sink a username."
         )
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from semedge.core.logs import LibraryLimit
+from semedge.core.logs import LibraryLimit, TextFormatter
 from semedge.core.timing import utc_seconds
 
 
@@ -84,3 +84,10 @@ def test_a_library_that_floods_the_log_is_cut_short() -> None:
     assert "left out" in passed[-1].getMessage()
     assert limit.filter(record("paho", 0)), "each library has its own limit"
     assert all(limit.filter(record("semedge.station", number)) for number in range(1000))
+
+
+def test_control_characters_are_escaped() -> None:
+    record = logging.LogRecord(
+        "semedge.x", logging.INFO, "", 0, "file \x1b[2J\r\x9b.png\nsecond é line", (), None
+    )
+    assert TextFormatter().format(record) == "file \\x1b[2J\\r\\x9b.png\nsecond é line"

@@ -184,3 +184,14 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(tmp_path: Path) -
     with pytest.raises(SemedgeError, match=r"\b1 of the sink chat\b") as raised:
         apprise_sink(tmp_path, "nosuch://s3cret")
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_line_break_in_a_name_does_not_block_the_mail(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
+    mail_sink(server).deliver(replace(EVENT, station="line 1\r\nBcc: x@example.test"))
+    ((envelope, _),) = server.mailbox.mails
+    mail = email.message_from_bytes(envelope.content or b"", policy=email.policy.default)
+    assert mail["Subject"] == "[line 1 Bcc: x@example.test top] ALARM: defect score"
+    assert mail["Bcc"] is None

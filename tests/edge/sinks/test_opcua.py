@@ -24,7 +24,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.section import Secret
 from semedge.sinks.base import DeliveryError
-from semedge.sinks.opcua import OpcUaSection, OpcUaSink
+from semedge.sinks.opcua import CONNECTION_LIMITS, OpcUaSection, OpcUaSink
 from semedge.sinks.opcua_nodes import CAMERA_NODES, NAMESPACE, STATION_NODES
 from semedge.state.state import StationState
 
@@ -253,3 +253,27 @@ def test_a_port_in_use_is_refused() -> None:
             sink_of(port=port),
         ):
             pass
+
+
+@pytest.mark.fault(Fault.FLOOD)
+def test_connections_that_open_no_session_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_connections", 5)
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_pending_activation_seconds", 2)
+    with sink_of() as (_, port, _, _):
+        wait_for(lambda: answers(port))
+        crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(20)]
+        try:
+            for each in crowd:
+                each.settimeout(10)
+                assert each.recv(1) == b""
+        finally:
+            for each in crowd:
+                each.close()
+        with plant_at(port) as plant:
+            assert plant.read("Verdict") == "good"
+
+
+def test_without_the_handshake_nobody_takes_an_event() -> None:
+    with sink_of() as (sink, port, _, _), plant_at(port) as plant:
+        plant.call("TakeEvent", number(7))
+        assert sink._taken == 0

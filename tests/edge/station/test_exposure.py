@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from semedge.core.errors import SemedgeError
 from semedge.station.config.station import load_station
 from semedge.station.exposure import warn_of_exposure
 
@@ -38,3 +39,25 @@ def test_what_others_can_read_guess_or_change_is_named(
     assert len(warnings.splitlines()) == 3
     for part in ("web.private_key", "sinks.plc.private_key", f"chmod o-w {recipes}"):
         assert part in warnings
+
+
+def test_sinks_that_take_requests_from_anyone_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "semedge.toml"
+    file.write_text(
+        '[sinks.plant]\nkind = "opcua"\naccept_settings = true\n'
+        '[sinks.broker]\nkind = "mqtt"\nhost = "broker"\naccept_settings = true\n'
+        '[sinks.quiet]\nkind = "opcua"\nport = 4841\n'
+    )
+    warn_of_exposure(load_station(file))
+    plant, broker = capsys.readouterr().err.splitlines()
+    assert "sinks.plant" in plant
+    assert "sinks.broker" in broker
+
+
+def test_a_name_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "semedge.toml"
+    file.write_text('[station]\nname = "line\\r\\n4"\n')
+    with pytest.raises(SemedgeError, match=r"station\.name.*control characters"):
+        load_station(file)

@@ -142,6 +142,10 @@ def test_a_driver_that_hangs_is_not_called_good(bench: WatchBench) -> None:
         returns.wait(20)
         return NORMAL
 
+    def slow() -> NDArray:
+        time.sleep(0.05)
+        return NORMAL
+
     def paced() -> NDArray:
         time.sleep(0.02)
         verdicts.append(camera_verdict(watch.state.snapshot().cameras["left"]))
@@ -152,7 +156,7 @@ def test_a_driver_that_hangs_is_not_called_good(bench: WatchBench) -> None:
     collector = Collector()
     with Journal(bench.journal_file) as journal:
         cameras = {
-            "left": ScriptedCamera(NORMAL, hangs),
+            "left": ScriptedCamera(NORMAL, hangs, *[slow] * 10),
             "right": ScriptedCamera(*[paced] * 150),
         }
         watch = bench.prepare_cameras(cameras, journal, [collector], hang_after_s=1.5)
