@@ -84,6 +84,10 @@ class Fault(Enum):
         "a graph that ends the process that loads it; a recipe of 256 MB",
         "refused in one sentence by a child process; memory at most twice the file",
     )
+    SOAK = (
+        "four cameras, one dying; receivers that fail at random; viewers; a disk that fills",
+        "memory, threads and descriptors flat, no event lost",
+    )
     WHOLE = (
         "none: GenICam camera, watch, mosquitto, webhook, OPC UA client, page in Chromium",
         "a defect is in all four within one second",

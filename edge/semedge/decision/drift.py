@@ -107,7 +107,8 @@ class DriftMonitor:
     above the k-th largest of n scores is distributed as Beta(k, n + 1 - k), so that a calibration
     of few scores is given more room. A calibration of fields counts fields: a frame alarms where
     one of its fields does. Neighbouring frames are similar, so both tests use the effective number
-    of independent frames; where that is small, windows are joined.
+    of independent frames; where that is small, windows are joined. Each event halves the
+    significance of the next one, until the setup changes.
 
     Parameters
     ----------
@@ -138,6 +139,8 @@ class DriftMonitor:
             for name in CUTS
             if name in calibration.quantiles
         }
+        self._events = dict.fromkeys(DRIFT_TESTS, 0)
+        self._ongoing: set[DriftTest] = set()
         self._scores: list[float] = []
         self._alarms = 0
         self._began_s: float | None = None
@@ -162,8 +165,22 @@ class DriftMonitor:
             return ()
         significance = self._settings.significance_of(at_s - self._began_s)
         findings = tuple(self._test(scores, self._alarms, trials, significance))
+        for finding in findings:
+            self._spend(finding)
         self._restart(at_s)
         return findings
+
+    def _spend(self, finding: Finding) -> None:
+        """Halve the significance after each event, so that one unlucky calibration has few."""
+        if finding.p_value > self._settings.end_above:
+            self._ongoing.discard(finding.test)
+        elif finding.is_drift and finding.test not in self._ongoing:
+            self._ongoing.add(finding.test)
+            self._events[finding.test] += 1
+
+    def _significance(self, test: DriftTest, of_window: float) -> float:
+        events = self._events[test] - (test in self._ongoing)
+        return of_window / 2.0**events
 
     def _restart(self, at_s: float) -> None:
         self._scores.clear()
@@ -176,12 +193,18 @@ class DriftMonitor:
         if self._guaranteed:
             p_value = self._rate_p_value(alarms, len(scores), trials)
             yield Finding(
-                "alarm-rate", p_value, significance, self._rate_message(alarms, len(scores))
+                "alarm-rate",
+                p_value,
+                self._significance("alarm-rate", significance),
+                self._rate_message(alarms, len(scores)),
             )
         if len(self._cuts) == len(CUTS):
             p_value = self._distribution_p_value(scores, trials)
             yield Finding(
-                "score-distribution", p_value, significance, self._distribution_message(scores)
+                "score-distribution",
+                p_value,
+                self._significance("score-distribution", significance),
+                self._distribution_message(scores),
             )
 
     def _rate_p_value(self, alarms: int, count: int, trials: int) -> float:

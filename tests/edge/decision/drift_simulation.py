@@ -116,14 +116,16 @@ def _p_values(
 
 
 def _starts(p_values: NDArray[np.float64], limit: float) -> int:
-    """How often drift starts, and with it an event: not again before it has ended."""
+    """How often drift starts, and with it an event, which halves the limit of the next one."""
     end_above = DriftSettings().end_above
     starts = 0
     ongoing = False
     for p_value in p_values[(p_values < limit) | (p_values > end_above)]:
-        if not ongoing and p_value < limit:
+        if p_value > end_above:
+            ongoing = False
+        elif not ongoing and p_value < limit / 2.0**starts:
+            ongoing = True
             starts += 1
-        ongoing = p_value < limit
     return starts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -213,11 +214,12 @@ class CameraLoop:
             self._health.begin(self._setups.current, live=camera.live)
             try:
                 while not self._is_over() and (frame := self._source.frame()) is not None:
+                    arrived_s = time.perf_counter()
                     if self._take_setup(camera_stays=True):
                         self._health.begin(self._setups.current, live=camera.live)
                     self._last_frame = frame, crop_of(self._setups.current.camera)
                     if self._is_fit(frame):
-                        self._inspect(frame)
+                        self._inspect(frame, arrived_s)
             finally:
                 self._health.close("The camera was closed")
         return self._setups.next_with_other_camera is None
@@ -291,17 +293,19 @@ class CameraLoop:
             logger.info("Inspecting again.", extra={"event": "inspecting-again"})
         return True
 
-    def _inspect(self, frame: Frame) -> None:
+    def _inspect(self, frame: Frame, arrived_s: float) -> None:
         qualified = self._qualification.covers(self.name, self._judge.active_setup)
         try:
-            inspected = self._judge.inspect(frame, self._runs.current, qualified=qualified)
+            inspected = self._judge.inspect(
+                frame, self._runs.current, qualified=qualified, arrived_s=arrived_s
+            )
         except Exception as error:
             tried = self._setups.current
             if not self._fall_back(error):
                 raise
             if self._setups.current.camera != tried.camera:
                 raise _FellBackError from error
-            self._inspect(frame)
+            self._inspect(frame, arrived_s)
             return
         if self._setups.judged():
             self._restored = False
