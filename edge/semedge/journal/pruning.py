@@ -8,7 +8,7 @@ from collections.abc import Callable
 from semedge.core.timing import utc_text
 from semedge.journal.database import Database
 
-BATCH_ROWS = 500
+BATCH_ROWS = 200
 """Rows that are deleted in one transaction."""
 
 PAUSE_S = 0.02
