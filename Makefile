@@ -28,7 +28,7 @@ test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
 
-# Every fault of docs/reliability.md, and the page of their figures; in under ten minutes.
+# Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
 reliability: $(DEV)/ready $(DEV)/aravis apt
 	@mkdir -p runs
 	$(DEV)/bin/python -m pytest tests/edge tests/system -m fault -o junit_family=xunit1 \

@@ -28,6 +28,9 @@ LEAST_EFFECTIVE = 20
 LONGEST_WINDOWS = 32
 """Windows that are joined at most, where frames resemble their neighbours."""
 
+SPENT = 10.0
+"""Each event divides the significance of the next one by this: one unlucky calibration has few."""
+
 YEAR_S = 365.25 * 86_400.0
 
 
@@ -107,7 +110,7 @@ class DriftMonitor:
     above the k-th largest of n scores is distributed as Beta(k, n + 1 - k), so that a calibration
     of few scores is given more room. A calibration of fields counts fields: a frame alarms where
     one of its fields does. Neighbouring frames are similar, so both tests use the effective number
-    of independent frames; where that is small, windows are joined. Each event halves the
+    of independent frames; where that is small, windows are joined. Each event lowers the
     significance of the next one, until the setup changes.
 
     Parameters
@@ -171,7 +174,7 @@ class DriftMonitor:
         return findings
 
     def _spend(self, finding: Finding) -> None:
-        """Halve the significance after each event, so that one unlucky calibration has few."""
+        """Count events, each of which lowers the significance of the next one."""
         if finding.p_value > self._settings.end_above:
             self._ongoing.discard(finding.test)
         elif finding.is_drift and finding.test not in self._ongoing:
@@ -180,7 +183,7 @@ class DriftMonitor:
 
     def _significance(self, test: DriftTest, of_window: float) -> float:
         events = self._events[test] - (test in self._ongoing)
-        return of_window / 2.0**events
+        return of_window / SPENT**events
 
     def _restart(self, at_s: float) -> None:
         self._scores.clear()

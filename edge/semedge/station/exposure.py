@@ -24,7 +24,7 @@ def warn_of_exposure(station: Station) -> None:
 def _faults(station: Station) -> Iterator[str]:
     web = station.web
     if web is not None:
-        for name in ("token", "operator_token"):
+        for name in ("token", "operator_token", "viewer_token"):
             secret = getattr(web, name)
             if secret is not None and len(secret.read()) < SHORTEST_TOKEN:
                 yield (

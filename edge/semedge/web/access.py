@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from fastapi import HTTPException, Request
 
 logger = logging.getLogger(__name__)
 
-Role = Literal["operator", "engineer"]
-"""A viewer needs no token; an operator acknowledges; an engineer does everything."""
+Role = Literal["viewer", "operator", "engineer"]
+"""A viewer reads, which needs no token unless there is one; an operator acknowledges; an engineer
+does everything."""
 
 NEEDED: Mapping[str, Role] = {"acknowledge": "operator"}
 """The least role for an action; for every other one it is `engineer`."""
@@ -23,6 +25,9 @@ MOST_WRONG = 20
 """Wrong tokens of one address in a minute, after which its requests are refused unread."""
 
 WINDOW_S = 60.0
+COOKIE = "semedge"
+SESSION_S = 12 * 3600.0
+MOST_SESSIONS = 1_000
 MOST_ADDRESSES = 1_000
 
 
@@ -44,6 +49,8 @@ class Access:
     audit
         Called with an address, for the first wrong token of a minute.
 
+    A browser that has sent a right token gets a cookie, by which it may read, and nothing else.
+
     Attributes
     ----------
     refused
@@ -54,7 +61,24 @@ class Access:
         self._tokens = dict(tokens)
         self._audit = audit
         self._wrong: dict[str, _Wrong] = {}
+        self._sessions: dict[str, float] = {}
         self.refused = 0
+
+    def check_reading(self, request: Request) -> None:
+        """Refuse a request that may not read; raises `HTTPException`."""
+        if "viewer" not in self._tokens:
+            return
+        expires_s = self._sessions.get(request.cookies.get(COOKIE, ""), 0.0)
+        if time.monotonic() >= expires_s:
+            self.role(request)
+
+    def begin_session(self) -> str:
+        """The value of a new cookie."""
+        if len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = time.monotonic() + SESSION_S
+        return session
 
     def role(self, request: Request) -> Role:
         """The role of a request's token; raises `HTTPException` where it has none."""
@@ -85,9 +109,7 @@ class Access:
         """Refuse an action that the role may not carry out."""
         needed = NEEDED.get(str(action), "engineer")
         if role != needed and role != "engineer":
-            raise _refusal(
-                403, f"This token is an operator's, and {action} needs that of an engineer."
-            )
+            raise _refusal(403, f"This token is that of the {role}, and {action} needs another.")
 
     def _is_throttled(self, address: str) -> bool:
         wrong = self._wrong.get(address)

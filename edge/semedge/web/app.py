@@ -21,7 +21,7 @@ from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
 from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
-from semedge.web.access import Access, Role
+from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
 from semedge.web.metrics import CONTENT_TYPE, Metrics
@@ -45,6 +45,8 @@ HEADERS = {
 }
 LONGEST_NAME = 40
 READING = ["GET", "HEAD"]
+FOR_ALL = {*STATIC, "/healthz", "/readyz"}
+"""Paths that need no viewer's token: the page without its content, and what a watchdog reads."""
 
 EventId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Which = Literal["frame", "overlay"]
@@ -126,7 +128,7 @@ class Page:
 
 
 class Guard:
-    """Refuses host names that are not the page's, and adds security headers."""
+    """Refuses host names that are not the page's and unknown readers, and adds headers."""
 
     def __init__(self, app: ASGIApp, page: Page) -> None:
         self._app = app
@@ -143,10 +145,15 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        request = Request(scope)
         try:
-            self._page.check_name(Request(scope))
+            self._page.check_name(request)
+            if request.method in READING and request.url.path not in FOR_ALL:
+                self._page.access.check_reading(request)
         except HTTPException as refusal:
-            refused = JSONResponse({"detail": refusal.detail}, refusal.status_code)
+            refused = JSONResponse(
+                {"detail": refusal.detail}, refusal.status_code, dict(refusal.headers or {})
+            )
             await refused(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
@@ -261,7 +268,15 @@ def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/token")
     async def token(request: Request) -> Response:
         role = page.access.role(request)
-        return JSONResponse({"message": "The token is right.", "role": role})
+        answer = JSONResponse({"message": "The token is right.", "role": role})
+        answer.set_cookie(
+            COOKIE,
+            page.access.begin_session(),
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
 
 
 async def _limited_body(request: Request) -> bytes:

@@ -21,6 +21,11 @@ class WebSection(Section):
         default=None,
         description="Token that a change requires; without one, nothing can be changed.",
     )
+    viewer_token: Secret | None = Field(
+        default=None,
+        description="Token that reading requires too; by default anyone who can reach the page "
+        "reads it. The other tokens may read as well.",
+    )
     operator_token: Secret | None = Field(
         default=None, description="Token of an operator, who may acknowledge events and no more."
     )

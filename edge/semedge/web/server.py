@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
+from semedge.core.section import Secret
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
@@ -145,12 +146,12 @@ class PageServer:
 
 
 def _tokens(section: WebSection) -> dict[Role, str]:
-    tokens: dict[Role, str] = {}
-    if section.token is not None:
-        tokens["engineer"] = section.token.read()
-    if section.operator_token is not None:
-        tokens["operator"] = section.operator_token.read()
-    return tokens
+    secrets: dict[Role, Secret | None] = {
+        "viewer": section.viewer_token,
+        "operator": section.operator_token,
+        "engineer": section.token,
+    }
+    return {role: secret.read() for role, secret in secrets.items() if secret is not None}
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from semedge.decision.drift import CUTS, YEAR_S, DriftSettings
+from semedge.decision.drift import CUTS, SPENT, YEAR_S, DriftSettings
 from semedge.decision.drift_statistics import count_tail
 from semedge_calibration.order_statistics import Method, threshold_rank
 
@@ -116,14 +116,14 @@ def _p_values(
 
 
 def _starts(p_values: NDArray[np.float64], limit: float) -> int:
-    """How often drift starts, and with it an event, which halves the limit of the next one."""
+    """How often drift starts, and with it an event, which lowers the limit of the next one."""
     end_above = DriftSettings().end_above
     starts = 0
     ongoing = False
     for p_value in p_values[(p_values < limit) | (p_values > end_above)]:
         if p_value > end_above:
             ongoing = False
-        elif not ongoing and p_value < limit / 2.0**starts:
+        elif not ongoing and p_value < limit / SPENT**starts:
             ongoing = True
             starts += 1
     return starts

@@ -145,9 +145,38 @@ def test_an_operator_acknowledges_and_no_more(tmp_path: Path) -> None:
         ):
             answer = httpx.post(ask, json=request, headers=headers)
             assert answer.status_code == 403
-            assert "engineer" in answer.json()["detail"]
+            assert "operator" in answer.json()["detail"]
         answer = httpx.post(f"{started.address}api/token", headers=headers)
         assert answer.json()["role"] == "operator"
+
+
+def test_with_a_viewers_token_nobody_reads_without_one(tmp_path: Path) -> None:
+    with page_station(tmp_path, viewer="the viewer's word") as started:
+        for path in ("", "page.js", "healthz", "readyz"):
+            assert httpx.get(f"{started.address}{path}").status_code == 200, path
+        closed = (
+            "api/state",
+            "api/stream",
+            "metrics",
+            "live/top/frame.jpg",
+            "pictures/0/frame.png",
+        )
+        for path in closed:
+            assert httpx.get(f"{started.address}{path}").status_code == 401, path
+        for word in ("the viewer's word", TOKEN):
+            headers = {"Authorization": f"Bearer {word}"}
+            assert httpx.get(f"{started.address}metrics", headers=headers).status_code == 200
+        with httpx.Client(base_url=started.address) as browser:
+            headers = {"Authorization": "Bearer the viewer's word"}
+            answer = browser.post("api/token", headers=headers)
+            assert answer.json()["role"] == "viewer"
+            assert "HttpOnly" in answer.headers["set-cookie"]
+            assert browser.get("api/state").status_code == 200
+            ask = {"action": "levels", "alarm": 13.0}
+            assert browser.post("api/ask", json=ask).status_code == 401, "a cookie changes nothing"
+            assert browser.post("api/ask", json=ask, headers=headers).status_code == 403
+        cookie = {"Cookie": "semedge=guessed"}
+        assert httpx.get(f"{started.address}api/state", headers=cookie).status_code == 401
 
 
 @pytest.mark.fault(Fault.FLOOD)

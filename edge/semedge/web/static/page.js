@@ -13,6 +13,7 @@ let view = "heat";
 let points = {};              // scores by camera
 let events = [];
 let pictureAt = 0, pictureBusy = false, pictureSequence = null;
+let unread = false;           // whether the page may not be read without a token
 let token = sessionStorage.getItem("token"), who = sessionStorage.getItem("who") || "";
 
 function make(tag, text, className) {
@@ -30,8 +31,15 @@ function connect() {
   stream.onerror = () => {
     broken = true;
     // A browser does not retry where the response is not a stream; a restarted station is back soon.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+    if (stream.readyState === EventSource.CLOSED) reconnect();
   };
+}
+
+async function reconnect() {
+  try {
+    if ((await fetch("api/state")).status === 401) { askForToken(); return; }
+  } catch { /* the station is gone; it is tried again */ }
+  setTimeout(connect, 2000);
 }
 
 function takeState(message) {
@@ -284,13 +292,15 @@ function number(text) {
   return value === "" ? null : Number(value);
 }
 
-$("unlock").onclick = () => {
-  if (token !== null) { lock(); return; }
+function askForToken() {
+  unread = latest === null;
+  if ($("token-dialog").open) return;
   $("token-problem").hidden = true;
   $("who").value = who;
   $("token").value = "";
   $("token-dialog").showModal();
-};
+}
+$("unlock").onclick = () => { if (token !== null) lock(); else askForToken(); };
 $("token-cancel").onclick = () => $("token-dialog").close();
 $("token-form").onsubmit = async (event) => {
   event.preventDefault();
@@ -308,6 +318,7 @@ $("token-form").onsubmit = async (event) => {
   sessionStorage.setItem("token", token);
   sessionStorage.setItem("who", who);
   $("token-dialog").close();
+  if (unread) { unread = false; connect(); }
   show();
   showEvents();
 };
