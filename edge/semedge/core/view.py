@@ -69,6 +69,20 @@ class ViewSettings(Section):
 WHOLE = ViewSettings()
 
 
+def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> GrayImage:
+    """A frame that was cropped by some settings, as others crop it.
+
+    What was cut off is gone; the nearest rows and columns stand in for it. Raises `SemedgeError`
+    where the other settings do not suit the whole frame.
+    """
+    rows = (before.crop_top_px, before.crop_bottom_px)
+    columns = (before.crop_left_px, before.crop_right_px)
+    whole = np.pad(image, (rows, columns), mode="edge")
+    view = FrameView(after)
+    view.left_out(whole.shape)
+    return view.cut(whole)
+
+
 @dataclass
 class FrameView:
     """Shows of each frame what is inspected, and warns once of what it may have overlooked.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import queue
 import threading
@@ -23,6 +25,7 @@ from semedge.sinks.modbus_registers import (
     REQUESTS,
     SETTINGS,
     STATION,
+    VERDICTS,
     Image,
     WordOrder,
     camera_values,
@@ -30,6 +33,8 @@ from semedge.sinks.modbus_registers import (
     station_values,
 )
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
+
+logger = logging.getLogger(__name__)
 
 SETTING = {register.name: register for register in SETTINGS}
 READING = (1, 2, 3, 4)
@@ -160,22 +165,33 @@ class ModbusSink(ServerSink):
             return self._image.get(SETTING[name])
 
     def _work(self) -> None:
-        while not self._closing.is_set():
-            try:
-                action = self._requests.get(timeout=REFRESH_EVERY_S)
-            except queue.Empty:
-                self._refresh()
-                continue
-            answer = self._do(action)
+        answer = None
+        try:
+            with contextlib.suppress(queue.Empty):
+                answer = self._do(self._requests.get(timeout=REFRESH_EVERY_S))
             self._refresh()
+        except Exception:
             with self._lock:
-                self._image.put(STATION, {"answer": ANSWERS.index(answer)})
+                self._image.put(STATION, {"verdict": VERDICTS.index("not inspecting")})
+                for number in range(len(self._cameras)):
+                    base = CAMERAS_FROM + number * CAMERA_EVERY
+                    self._image.put(CAMERA, {"verdict": VERDICTS.index("not inspecting")}, base)
+            raise
+        finally:
+            if answer is not None:
+                with self._lock:
+                    self._image.put(STATION, {"answer": ANSWERS.index(answer)})
 
     def _do(self, action: str) -> str:
         assert self._handler is not None
         try:
             self._handler.handle(self._request(action), f"modbus {self.name}")
         except SemedgeError:
+            return "refused"
+        except Exception:
+            logger.exception(
+                f"{self.name}: a request failed: {action}.", extra={"event": "request-failed"}
+            )
             return "refused"
         return "done"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
 import socket
 import ssl
@@ -19,6 +20,7 @@ from pydantic import Field
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
+from semedge.core.parts import reason_of
 from semedge.core.section import Secret
 from semedge.core.version import __version__
 from semedge.sinks.base import Sink
@@ -37,9 +39,14 @@ from semedge.sinks.opcua_nodes import (
 from semedge.sinks.opcua_tree import Tree
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
+logger = logging.getLogger(__name__)
+
 WRITE_TIMEOUT_S = 5.0
 BUILT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """OPC UA's date of the build, which semedge has none of."""
+CONNECTION_LIMITS = {"max_connections": 50, "max_pending_activation_seconds": 10}
+"""Clients at the same time, and how long one may take to open a session."""
+
 EVENTS_BUFFERED = 1_000
 STATION = "Station"
 """Name of the object of the station, and the first part of every node's id."""
@@ -117,6 +124,10 @@ class OpcUaSink(ServerSink):
     async def _start(self, station: str) -> Any:
         ua, section = self._asyncua.ua, self._section
         server = self._asyncua.Server(user_manager=self)
+        # Releases of asyncua before 2.1 have no such limits.
+        for name, limit in CONNECTION_LIMITS.items():
+            if hasattr(server.iserver, name):
+                setattr(server.iserver, name, limit)
         await server.init()
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
@@ -194,7 +205,8 @@ class OpcUaSink(ServerSink):
             return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
         async def take_event(number: int) -> tuple[()]:
-            self._taken = number
+            if self._section.handshake:
+                self._taken = number
             return ()
 
         async def events_after(number: int) -> tuple[list[str]]:
@@ -224,6 +236,12 @@ class OpcUaSink(ServerSink):
             message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
+        except Exception as error:
+            logger.exception(
+                f"{self.name}: a request failed: {request['action']}.",
+                extra={"event": "request-failed"},
+            )
+            return False, f"The request failed ({reason_of(error)}); see the station's log."
         return True, message
 
     async def _notify(self, event: Event) -> None:
@@ -247,14 +265,9 @@ class OpcUaSink(ServerSink):
                 await self._nodes[key].write_value(value, self._variant(row))
 
     def _work(self) -> None:
-        while not self._closing.wait(REFRESH_EVERY_S):
-            loop = self._loop
-            if loop is None:
-                return
-            try:
-                loop.run(self._refresh(), WRITE_TIMEOUT_S)
-            except (TimeoutError, RuntimeError, asyncio.CancelledError):
-                continue
+        loop = self._loop
+        if not self._closing.wait(REFRESH_EVERY_S) and loop is not None:
+            loop.run(self._refresh(), WRITE_TIMEOUT_S)
 
     async def _refresh(self) -> None:
         """Update the nodes from the state."""

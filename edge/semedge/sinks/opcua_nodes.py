@@ -41,6 +41,7 @@ class NodeRow:
 
 STATION_NODES = (
     NodeRow("Verdict", "String", "the worst of the cameras: good, warn, alarm, not inspecting"),
+    NodeRow("Heartbeat", "UInt32", "rises each second while the station runs"),
     NodeRow("Armed", "Boolean", "whether every camera is qualified, if it must be"),
     NodeRow("Pending", "UInt32", "events that are pending for this sink"),
     NodeRow("LatestEvent/Number", "UInt32", "the newest event's place in the journal"),
@@ -137,6 +138,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
     """Values of the nodes of the station, except those of the latest event."""
     return {
         "Verdict": station_verdict(snapshot),
+        "Heartbeat": int(snapshot.uptime_s) & 0xFFFFFFFF,
         "Armed": snapshot.qualified,
         "Pending": snapshot.pending.get(sink, 0),
     }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import Fault
 from processes import answers, free_port, wait_for
 from pymodbus.client import ModbusTcpClient
 from sinks_support import EVENT, numbered
@@ -139,6 +140,19 @@ def test_the_heartbeat_stops_with_the_station() -> None:
         wait_for(lambda: plc.read(BY_NAME["heartbeat"]) > before, 3)
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
         pass
+
+
+@pytest.mark.fault(Fault.PART)
+def test_an_exception_stops_neither_the_registers_nor_their_verdict_for_good() -> None:
+    with sink_of() as (_, port, state, control), plc_at(port) as plc:
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 1)
+        control.fault = OSError(116, "Stale file handle")
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 0)
+        wait_for(lambda: plc.read(OF_CAMERA["verdict"]) == 0)
+        assert "Stale file handle" in state.snapshot().faults["Modbus sink plc"]
+        control.fault = None
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 1)
+        assert state.snapshot().faults == {}
 
 
 def test_the_plc_takes_every_event_in_order() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.sync import Client
+from faults import Fault
 from processes import answers, free_port, wait_for
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, request_handler_of, running_station
@@ -24,7 +25,7 @@ from semedge.core.event import Event
 from semedge.core.section import Secret
 from semedge.core.version import __version__
 from semedge.sinks.base import DeliveryError
-from semedge.sinks.opcua import OpcUaSection, OpcUaSink
+from semedge.sinks.opcua import CONNECTION_LIMITS, OpcUaSection, OpcUaSink
 from semedge.sinks.opcua_nodes import CAMERA_NODES, NAMESPACE, STATION_NODES
 from semedge.state.state import StationState
 
@@ -77,6 +78,20 @@ def sink_of(**settings: Any) -> Iterator[tuple[OpcUaSink, int, StationState, Rec
 def plant_at(port: int) -> Iterator[Plant]:
     with Client(f"opc.tcp://127.0.0.1:{port}/semedge/", timeout=10) as client:
         yield Plant(client)
+
+
+@pytest.mark.fault(Fault.PART)
+def test_the_heartbeat_pauses_with_a_fault_and_rises_again_after_it() -> None:
+    with sink_of() as (_, port, state, control), plant_at(port) as plant:
+        wait_for(lambda: plant.read("Heartbeat") > 0)
+        control.fault = OSError(5, "Input/output error")
+        wait_for(
+            lambda: "Input/output error" in state.snapshot().faults.get("OPC UA sink plant", "")
+        )
+        paused = plant.read("Heartbeat")
+        control.fault = None
+        wait_for(lambda: plant.read("Heartbeat") > paused + 1)
+        assert state.snapshot().faults == {}
 
 
 def number(value: int) -> ua.Variant:
@@ -281,3 +296,27 @@ def test_a_port_in_use_is_refused() -> None:
             sink_of(port=port),
         ):
             pass
+
+
+@pytest.mark.fault(Fault.FLOOD)
+def test_connections_that_open_no_session_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_connections", 5)
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_pending_activation_seconds", 2)
+    with sink_of() as (_, port, _, _):
+        wait_for(lambda: answers(port))
+        crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(20)]
+        try:
+            for each in crowd:
+                each.settimeout(10)
+                assert each.recv(1) == b""
+        finally:
+            for each in crowd:
+                each.close()
+        with plant_at(port) as plant:
+            assert plant.read("Verdict") == "good"
+
+
+def test_without_the_handshake_nobody_takes_an_event() -> None:
+    with sink_of() as (sink, port, _, _), plant_at(port) as plant:
+        plant.call("TakeEvent", number(7))
+        assert sink._taken == 0

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from bundles import tiny_manifest, tiny_members
 from commandcall import Call
-from recipes import manifest_of
+from faults import Fault
+from recipes import manifest_of, recipe_parts
 
 from semedge.core.errors import SemedgeError
 from semedge.core.zip_file import pack, unpack
 from semedge.decision.defect import Levels
+from semedge.inference.bundle import array_content, write_bundle
+from semedge.inference.manifest import Manifest
 from semedge.station.recipe import (
     ARCHIVE,
     CALIBRATION,
@@ -273,3 +280,33 @@ def test_watch_runs_a_recipe(
     )
     assert both.status == 2
     assert "give one or the other" in both.err
+
+
+PEAK = """
+import resource, sys
+from semedge.station.recipe import read_recipe
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+read_recipe(sys.argv[1])
+print(peak() - before)
+"""
+
+
+@pytest.mark.fault(Fault.GRAPH)
+def test_a_large_recipe_is_read_member_by_member(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    big = {f"big{number}.npy": array_content(np.zeros(2**20, np.float32)) for number in range(24)}
+    members = {**tiny_members(), **big}
+    bundle = tmp_path / "big.semedge"
+    write_bundle(bundle, Manifest.model_validate(tiny_manifest(members)), members)
+    _, calibration = recipe_parts()
+    manifest = RecipeManifest.model_validate(manifest_of(bundle.read_bytes(), calibration))
+    path = tmp_path / "big.recipe"
+    write_recipe(path, manifest, bundle.read_bytes(), calibration)
+    result = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, timeout=60
+    )
+    share = int(result.stdout) / path.stat().st_size
+    record_property("memory to read a recipe, of its size", f"{share:.2f}")
+    assert share < 1.5

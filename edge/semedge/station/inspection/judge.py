@@ -60,9 +60,14 @@ class FrameJudge:
         """Counters of inspected frames and alerts so far."""
         return replace(self._counters, alerts=self._defects.alerts)
 
-    def inspect(self, frame: Frame, run: WatchRun, *, qualified: bool) -> Inspected:
-        """Score and judge a frame, and record it; a defect only where the camera is qualified."""
-        arrived_s = time.perf_counter()
+    def inspect(
+        self, frame: Frame, run: WatchRun, *, qualified: bool, arrived_s: float
+    ) -> Inspected:
+        """Score and judge a frame, and record it; a defect only where the camera is qualified.
+
+        `arrived_s` is when the frame arrived, by `time.perf_counter`.
+        """
+        began_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
@@ -70,7 +75,8 @@ class FrameJudge:
         judgement = self._tracker.judge(self._judged_score(frame, score_map), at_s)
         if not qualified:
             judgement = replace(judgement, phases=())
-        self._drift.add(score_map.frame_score, is_alarm=judgement.level == "alarm")
+        is_alarm = judgement.level == "alarm"
+        self._drift.add(score_map.frame_score, frame.shape, is_alarm=is_alarm)
         self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
         self._scores.add(run, frame, score_map.frame_score, judgement.level)
         self._counters = replace(
@@ -81,6 +87,7 @@ class FrameJudge:
         )
         ended_s = time.perf_counter()
         latency_ms = {
+            "health": (began_s - arrived_s) * 1e3,
             **score_map.stage_ms,
             "record": (ended_s - scored_s) * 1e3,
             "total": (ended_s - arrived_s) * 1e3,
