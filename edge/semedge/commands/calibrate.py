@@ -19,7 +19,12 @@ from semedge.commands.scoring_options import detector_option, stride_option, wor
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
 from semedge.core.files import write_atomically
-from semedge.decision.calibrate import NormalScores, calibrate_detector, check_request
+from semedge.decision.calibrate import (
+    NormalScores,
+    calibrate_detector,
+    check_request,
+    note_on_high_scores,
+)
 from semedge.decision.calibration_file import save_calibration
 from semedge.decision.contact_sheet import draw_contact_sheet
 from semedge.inference.detector import Detector
@@ -151,6 +156,8 @@ def _report(
         f"an hour, {_amount(24 * hourly)} a day."
     )
     highest = normal.highest[:HIGHEST_NAMED]
+    if note := note_on_high_scores(normal):
+        logger.info(note)
     named = ", ".join(f"{each.score:.5g} ({each.source})" for each in highest)
     logger.info(f"The highest scores, which set the threshold, are {named}.")
     logger.info(

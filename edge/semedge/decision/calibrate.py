@@ -376,14 +376,19 @@ def _suspicious(normal: NormalScores) -> Iterator[str]:
         )
     if len(unlike) > NAMES_SHOWN:
         yield f"{len(unlike) - NAMES_SHOWN:,} more frames look unlike the others"
-    high = [index for index in high_scores(normal.frame_scores) if index not in unlike]
-    if high:
-        named = [f"{normal.sources[index]} ({normal.frame_scores[index]:.5g})" for index in high]
-        median = float(np.median(normal.frame_scores))
-        yield (
-            f"{_counted(high, 'frame scores', 'frames score')} far above the median of "
-            f"{median:.5g}, {_named(named)}; leave out what is not normal"
-        )
+
+
+def note_on_high_scores(normal: NormalScores) -> str:
+    """The sentence on frames whose scores are far above the others; empty where there are none."""
+    high = high_scores(normal.frame_scores)
+    if not high:
+        return ""
+    named = [f"{normal.sources[index]} ({normal.frame_scores[index]:.5g})" for index in high]
+    return (
+        f"{_counted(high, 'frame scores', 'frames score')} far above the median of "
+        f"{float(np.median(normal.frame_scores)):.5g}: {_named(named)}; leave out what is not "
+        "normal."
+    )
 
 
 def _left_out(normal: NormalScores, skipped: Sequence[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ NORMAL_SIGMA = 1.4826
 APPEARANCE_SIGMAS = 8.0
 """Distance from the median, in robust standard deviations, beyond which a frame looks different."""
 SCORE_SIGMAS = 8.0
-LEAST_SIGMA = {"mean_gray": 0.02, "bright_gray": 0.02, "saturated": 0.02, "sharpness": 0.01}
+LEAST_SIGMA = {"mean_gray": 0.03, "bright_gray": 0.05, "saturated": 0.05, "sharpness": 0.02}
 """Least standard deviation, because frames of a simulation or of one scene hardly differ."""
 LARGEST_SHARE = 0.1
 """Share of the frames above which those that look different are another kind of normal ones."""

@@ -55,6 +55,7 @@ def test_an_anomalous_frame_among_the_normal_ones_is_named_and_shown(
     _, told = calibrated(
         *(call, tmp_path / "in", tiny_file, images, "--contact-sheet", "sheet.png")
     )
+    assert "1 frame scores far above the median" in told
     (line,) = (line for line in told.splitlines() if line.startswith("The highest scores"))
     assert "n020.png" in line.partition(" are ")[2].split(",")[0]
     sheet = cv2.imread("sheet.png")
