@@ -28,7 +28,7 @@ from semedge.station.watch import Watch, WatchSettings
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
 STALL = CameraStalledError("The camera script gave no frame for 0.01 s.")
-ALWAYS_ROOM = RetentionSettings(least_free_bytes=0)
+ALWAYS_ROOM = RetentionSettings(least_free_bytes=0, most_bytes=20_000_000_000)
 
 
 @dataclass(frozen=True)
