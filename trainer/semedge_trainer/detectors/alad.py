@@ -109,7 +109,7 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
             node("f_xy", "features_xx", "x", "y"),
             node("l_xy", "logit_xx", "f_xy"),
         )
-        flipped = "_flipped" if self.options.label_flipping else ""
+        flipped = "_flipped" if self.options.labels_swapped else ""
         scores = {
             "residual_l1": {"residual_l1": 1.0},
             "im1": {"im1": 1.0},

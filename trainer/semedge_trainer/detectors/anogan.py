@@ -106,7 +106,7 @@ def cross_entropy_term(
 ) -> tf.Tensor:
     """-log D(y) of each patch, shape `(n,)`."""
     logits = networks["logit"](networks["features"](y, training=False), training=False)[:, 0]
-    return tf.nn.softplus(logits if switches.label_flipping else -logits)
+    return tf.nn.softplus(logits if switches.labels_swapped else -logits)
 
 
 def inversion_loss(

@@ -39,14 +39,14 @@ class StepContext:
         One for each network that the stage trains.
     random
         Random numbers of this step.
-    epoch
-        Step divided by the thesis's 800 steps an epoch, a float scalar.
+    progress
+        Share of the stage's steps that are done, a float scalar in [0, 1).
     """
 
     networks: Networks
     optimizers: Mapping[str, keras.optimizers.Optimizer]
     random: Randomness
-    epoch: tf.Tensor
+    progress: tf.Tensor
 
     def descend(self, names: tuple[str, ...], loss: Callable[[], tf.Tensor]) -> tf.Tensor:
         """One step of the optimizers of `names` down the gradient of `loss`; gives the loss.

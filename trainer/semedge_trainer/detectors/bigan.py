@@ -131,7 +131,7 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             node("f_yz", "features_xz", "f_y", "f_z"),
             node("l_xz", "logit_xz", "f_xz"),
         )
-        flipped = "_flipped" if self.options.label_flipping else ""
+        flipped = "_flipped" if self.options.labels_swapped else ""
         cross_entropy = f"cross_entropy_xz{flipped}"
         scores = {
             "residual_features": _mixed("residual_l1", "features_xz"),

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.core.console import progress
+from semedge.core.console import progress as shown
 from semedge.core.frame import GrayImage
 from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
 from semedge_trainer.components.efficientnet import group_of
@@ -39,7 +39,6 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    EPOCH_STEPS,
     FEATURE_WEIGHT,
     ebgan_stage,
     encoder_terms,
@@ -252,11 +251,11 @@ def _train(stage: Stage, networks: Networks, items: Array, schedule: Schedule) -
 
     @tf.function(autograph=False)
     def take_step(step: tf.Tensor, batch: tf.Tensor) -> Losses:
-        epoch = tf.cast(step, tf.float32) / EPOCH_STEPS
-        context = StepContext(networks, optimizers, Randomness(SEED, step), epoch)
+        progress = tf.cast(step, tf.float32) / schedule.steps[stage.name]
+        context = StepContext(networks, optimizers, Randomness(SEED, step), progress)
         return stage.step(context, batch)
 
     random = np.random.default_rng(SEED)
-    for step in progress(range(schedule.steps[stage.name]), stage.name):
+    for step in shown(range(schedule.steps[stage.name]), stage.name):
         chosen = random.integers(len(items), size=schedule.batch)
         take_step(tf.constant(step), tf.constant(items[chosen]))
