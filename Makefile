@@ -1,4 +1,4 @@
-# make demo | test | bench | bench-peers | lint: each sets up what it needs in a virtual environment of its own.
+# make demo | test | bench | bench-peers | lint: each sets up a virtual environment with what it needs.
 
 PYTHON ?= python3
 EDGE := .venv-edge
@@ -16,7 +16,7 @@ APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
 
-# A whole station of real parts: simulated GenICam camera, broker, webhook, OPC UA, Chromium.
+# A complete station with real parts: simulated GenICam camera, broker, webhook, OPC UA, Chromium.
 station: $(DEV)/ready apt
 	$(DEV)/bin/python tests/system/whole_station.py
 
@@ -44,7 +44,7 @@ bench-full: $(DEV)/ready
 	$(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/last.json
 	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --readme benchmarks/README.md
 
-# The same graphs by other runtimes, which need packages that nothing else does.
+# The same graphs by other runtimes, which need packages of their own.
 bench-peers: $(PEERS)/ready
 	$(PEERS)/bin/python -m pytest benchmarks/test_bench_peers.py -q --benchmark-json=benchmarks/peers.json
 	$(PEERS)/bin/python benchmarks/table.py benchmarks/peers.json --readme benchmarks/README.md --marker peers
@@ -90,7 +90,7 @@ $(DEV)/aravis: $(DEV)/ready | apt
 	  echo "PyGObject could not be built; the tests of Aravis are skipped."
 	touch $@
 
-# Ray, for archives and ablations on a cluster.
+# Ray, for scoring many files and ablations on a cluster.
 $(DEV)/cluster: $(DEV)/ready
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	touch $@

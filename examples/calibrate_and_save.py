@@ -1,4 +1,4 @@
-"""A threshold from normal frames, with what it promises.
+"""A threshold from normal frames, with its guarantee.
 
 python calibrate_and_save.py NORMAL line.json [--detector fibre.semedge] [--rate 0.1]
 """
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("normal", help="normal frames: a folder, a glob, or sim:3001?frames=40")
     parser.add_argument("calibration", help="the file to write")
-    parser.add_argument("--detector", help="the bundle; the demo detector where absent")
+    parser.add_argument("--detector", help="the bundle; by default the demo detector")
     parser.add_argument("--rate", type=float, default=0.1, help="share of normal frames that alarm")
     arguments = parser.parse_args()
     with Detector.load(arguments.detector) as detector:

@@ -1,4 +1,4 @@
-"""A camera followed, with something done about each alarm: here a picture is written.
+"""Frames of a camera, with an action for each alarm: here a picture is written.
 
 python follow_camera.py CAMERA line.json PICTURES [--detector fibre.semedge] [--frames 100]
 """
@@ -16,7 +16,7 @@ from semedge import Detector, Frame, ScoreMap, SemedgeError, load_calibration, o
 
 
 def act(frame: Frame, result: ScoreMap, threshold: float, folder: Path) -> None:
-    """Write the frame with a box around each place that is not normal."""
+    """Write the frame with a box around each anomalous place."""
     gray = cv2.convertScaleAbs(frame.image, alpha=255 / frame.full_scale)
     picture = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
     for region in result.regions(threshold):
@@ -30,10 +30,10 @@ def main() -> None:
     """Score frame after frame."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("camera", help="anything that --camera takes, such as sim:7?defects=0.3")
-    parser.add_argument("calibration", help="what calibrate_and_save.py wrote")
+    parser.add_argument("calibration", help="the file that calibrate_and_save.py wrote")
     parser.add_argument("pictures", type=Path, help="the folder of the alarms' pictures")
-    parser.add_argument("--detector", help="the bundle; the demo detector where absent")
-    parser.add_argument("--frames", type=int, help="stop after this many; never where absent")
+    parser.add_argument("--detector", help="the bundle; by default the demo detector")
+    parser.add_argument("--frames", type=int, help="frames after which to stop; by default never")
     arguments = parser.parse_args()
     arguments.pictures.mkdir(parents=True, exist_ok=True)
     with Detector.load(arguments.detector) as detector:

@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", help="a folder, a glob, or sim:7?frames=20 for simulated frames")
     parser.add_argument("table", type=Path, help="the CSV file to write")
-    parser.add_argument("--detector", help="the bundle; the demo detector where absent")
+    parser.add_argument("--detector", help="the bundle; by default the demo detector")
     arguments = parser.parse_args()
     with (
         Detector.load(arguments.detector) as detector,

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """A fault, and what must hold in it; `docs/reliability.md` has a row for each."""
+    """A fault, and the requirement for it; `docs/reliability.md` has a row for each."""
 
     def __init__(self, what: str, must_hold: str) -> None:
         self.what = what
@@ -45,7 +45,7 @@ class Fault(Enum):
     )
     RECIPE = (
         "a recipe switched by command while frames come, and a bad one",
-        "no frame lost; the bad one refused, and the old one goes on",
+        "no frame lost; the bad one refused, and the old one stays active",
     )
     WHOLE = (
         "none: GenICam camera, watch, mosquitto, webhook, OPC UA client, page in Chromium",

@@ -18,21 +18,21 @@ from semedge.core.version import __version__
 HEAD = """\
 # Reliability
 
-What a station lives through. `make reliability` runs the tests of every fault below, each with the
-real part (camera servers, brokers, kills, a disk of its own, a browser), and writes this page from
-their report.
+Faults that a station must survive. `make reliability` runs the tests of every fault below, each
+with the real part (camera servers, brokers, kills, a separate disk, a browser), and writes this
+page from their report.
 
 semedge {version}, {when} UTC, Python {python}, {machine}, load {load} at the end. {tests} tests in
 {minutes:.0f} min: {outcome}.
 
-| fault | must hold | tests | measured |
+| fault | requirement | tests | measured |
 |---|---|---|---|
 """
 
 TAIL = """
-Times hold for this machine; where others use it too, they are longer. A test's figures are those
-of its long variant. An event that a receiver took, and whose receipt was lost when it was killed,
-comes twice, with the same key.
+Times are those of this machine; they are longer while others use it. A test's figures are those
+of its long variant. An event whose confirmation was lost when its receiver was killed is
+delivered twice, with the same key.
 """
 
 

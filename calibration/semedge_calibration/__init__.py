@@ -1,4 +1,4 @@
-"""Thresholds from normal scores, with what they promise proved; NumPy only."""
+"""Thresholds from normal scores, with a proved guarantee; needs NumPy only."""
 
 from semedge_calibration.appearance import Appearance
 from semedge_calibration.binomial import binomial_tail

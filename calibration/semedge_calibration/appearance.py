@@ -1,4 +1,4 @@
-"""How the normal frames looked, so that a camera's health can be held against them."""
+"""How the normal frames looked, which a camera's health is compared with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Appearance:
     Attributes
     ----------
     lowest_mean_gray, highest_mean_gray
-        Of the frames' mean gray values.
+        Range of the frames' mean gray values.
     lowest_bright_gray
-        Of the frames' 99th percentiles.
+        Lowest of the frames' 99th percentiles.
     highest_saturated
-        Of the frames' shares of white pixels.
+        Highest of the frames' shares of white pixels.
     lowest_sharpness
-        Of the frames' sharpness.
+        Lowest of the frames' sharpness values.
     """
 
     lowest_mean_gray: float

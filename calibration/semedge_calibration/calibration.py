@@ -1,4 +1,4 @@
-"""A calibration: the threshold of one detector at one station, and what it promises."""
+"""A calibration: the threshold of one detector at one station, with its guarantee."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ScoredGrid:
-    """How the normal frames were cut; `frame_shape` is the shape that was scored as one frame."""
+    """How the normal frames were cut; `frame_shape` is what was scored as one frame."""
 
     patch_px: int
     stride_px: int
@@ -38,19 +38,19 @@ class Calibration:
     method
         `tolerance` or `conformal`.
     false_alarm_rate
-        The rate that was asked for.
+        The rate that was requested.
     confidence
-        Of the tolerance limit; None for `conformal`, which holds on average.
+        Confidence of the tolerance limit; None for `conformal`, which holds on average.
     proved_rate
         The rate that was proved, at most `false_alarm_rate`.
     rank
-        k: the threshold is the k-th largest of the groups' scores.
+        Rank k: the threshold is the k-th largest of the groups' scores.
     groups
-        n: the number of independent scores.
+        Number n of independent scores.
     frames
         Number of normal frames that were scored.
     guarantee
-        The promise as a sentence.
+        The guarantee as a sentence.
     group_by
         Regular expression that named a frame's group, or None.
     group_every_s
@@ -58,13 +58,13 @@ class Calibration:
     fields
         Height and width of the fields that frames were split into, or None.
     detector_sha256
-        The bundle that gave the scores.
+        Digest of the bundle that gave the scores.
     grid
         Patch, stride and shape that were scored.
     score_name
-        The detector's score.
+        Name of the score that the detector judges frames by.
     runtime
-        What ran the graphs: int8 scores differ between runtimes.
+        The runtime that ran the graphs: int8 scores differ between runtimes.
     quantiles
         Quantiles of the normal scores, by probability as text: `{"0.5": ...}`.
     appearance
@@ -99,13 +99,13 @@ class Calibration:
     def exceeds(self, score: float) -> bool:
         """Whether a frame of this score raises an alarm.
 
-        Equality does not, so that the guarantee holds with ties. A score that is not a number
-        does: a detector that broke down must not pass for a quiet line.
+        A score equal to the threshold does not, so that the guarantee holds with ties. NaN does:
+        a detector that broke down must not pass for a line without defects.
         """
         return not score <= self.threshold
 
     def false_alarms_per_hour(self, frame_rate_hz: float) -> float:
-        """Most false alarms an hour that the asked rate allows, at so many scores a second."""
+        """Most false alarms an hour that the requested rate allows at `frame_rate_hz`."""
         return self.false_alarm_rate * frame_rate_hz * 3600
 
     def to_json(self) -> str:
@@ -115,7 +115,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
-        """Read a document; `CalibrationError` says in a few words what is wrong with it."""
+        """Read a document; raises `CalibrationError` where something is wrong with it."""
         reader = Reader(parse_object(text))
         version = reader.take("format_version")
         if isinstance(version, bool) or version != FORMAT_VERSION:
@@ -203,14 +203,17 @@ def _created_at(reader: Reader) -> str:
     except ValueError as error:
         raise CalibrationError(f"created_at must be an ISO date, and is {value!r:.60}") from error
     if moment.tzinfo is None:
-        raise CalibrationError(f"created_at must hold its offset, and is {value!r:.60}")
+        raise CalibrationError(f"created_at must include its UTC offset, and is {value!r:.60}")
     return value
 
 
 def _check_agreement(calibration: Calibration) -> None:
     """Fields that cannot be true together mean a document changed by hand or by accident."""
     if (calibration.method == "tolerance") != (calibration.confidence is not None):
-        raise CalibrationError("confidence belongs to the method tolerance, and to no other")
+        raise CalibrationError(
+            f"confidence is {calibration.confidence} with the method {calibration.method}, and "
+            "only tolerance has one"
+        )
     if calibration.proved_rate > calibration.false_alarm_rate:
         raise CalibrationError(
             f"proved_rate {calibration.proved_rate} is above the false_alarm_rate "

@@ -1,4 +1,4 @@
-"""What goes wrong in a calibration, in one sentence each."""
+"""Errors of a calibration; each message is one sentence."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class CalibrationError(Exception):
 
 
 class CalibrationRefused(CalibrationError):  # noqa: N818
-    """There are too few independent normal scores for the promise that was asked for."""
+    """There are too few independent normal scores to prove the requested rate."""

@@ -1,4 +1,4 @@
-"""Scores that belong together count once."""
+"""Groups of dependent scores, each of which counts once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def lag_1_correlation(scores: ArrayLike) -> float:
 def correlation_warning(scores: ArrayLike) -> str | None:
     """A sentence where consecutive scores are too alike to be independent, else None.
 
-    Above 2 / sqrt(n), two standard errors of independent scores; silent below ten scores.
+    The limit is 2 / sqrt(n), two standard errors of independent scores; fewer than ten scores
+    are not tested.
     """
     n = np.asarray(scores).size
     if n < MIN_SCORES_TO_CORRELATE:

@@ -11,7 +11,7 @@ from semedge_calibration.errors import CalibrationError
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object in `text`; NaN and Infinity are no JSON."""
+    """The JSON object in `text`; NaN and Infinity are refused."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -27,9 +27,9 @@ def _refuse_constant(name: str) -> float:
 
 
 class Reader:
-    """Takes fields out of an object, each of the type it must have.
+    """Takes fields out of an object, and checks their types.
 
-    Every method raises `CalibrationError`, which names the field, what it must be and its value.
+    Every method raises `CalibrationError` with the field, what it must be, and its value.
     """
 
     def __init__(self, fields: Mapping[str, Any], within: str = "") -> None:
@@ -37,12 +37,12 @@ class Reader:
         self._within = within
 
     def finish(self) -> None:
-        """Raise where a field is left that nobody asked for."""
+        """Raise where fields are left, which are unknown."""
         if self._fields:
             raise CalibrationError(f"unknown fields {sorted(self._fields)}")
 
     def take(self, name: str) -> Any:
-        """Any value, which must be there."""
+        """The value of a required field."""
         if name not in self._fields:
             raise CalibrationError(f"{self._within}{name} is missing")
         return self._fields.pop(name)
@@ -68,7 +68,7 @@ class Reader:
         return number
 
     def count(self, name: str) -> int:
-        """A whole number, at least 1."""
+        """A positive whole number."""
         value = self.take(name)
         if not _is_count(value):
             raise self._wrong(name, "a whole number of at least 1", value)
@@ -78,14 +78,14 @@ class Reader:
         """A string that is not empty."""
         value = self.take(name)
         if not isinstance(value, str) or not value:
-            raise self._wrong(name, "a text", value)
+            raise self._wrong(name, "a string", value)
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
         value = self.take(name)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(name, "a list of texts", value)
+            raise self._wrong(name, "a list of strings", value)
         return tuple(value)
 
     def height_width(self, name: str) -> tuple[int, int]:
@@ -107,7 +107,7 @@ class Reader:
         return list(self._fields)
 
     def is_null(self, name: str) -> bool:
-        """Whether the field is there and null; if so it is taken."""
+        """Whether the field is present and null; if so it is taken."""
         if name in self._fields and self._fields[name] is None:
             del self._fields[name]
             return True

@@ -1,4 +1,4 @@
-"""Which of n normal scores is the threshold, and what that proves.
+"""Which of n normal scores becomes the threshold, and what rate that proves.
 
 The k-th largest of n exchangeable normal scores is exceeded by a share of normal frames that is
 distributed Beta(k, n + 1 - k) where scores are continuous, and by no more where they have ties.
@@ -41,8 +41,8 @@ def check_settings(false_alarm_rate: float, confidence: float, method: str) -> N
 def tolerance_rank(n: int, false_alarm_rate: float, confidence: float) -> int:
     """Largest k with P(Bin(n, rate) <= k - 1) <= 1 - confidence; 0 where there is none.
 
-    With the k-th largest score as threshold, the true false-alarm rate is at most the one asked
-    for, with this confidence over calibration sets.
+    With the k-th largest score as threshold, the true false-alarm rate is at most the
+    requested one, with this confidence over calibration sets.
     """
     tails = log_binomial_cdf(n, false_alarm_rate)
     return int(np.searchsorted(tails, math.log1p(-confidence), side="right"))
@@ -52,7 +52,8 @@ def conformal_rank(n: int, false_alarm_rate: float) -> int:
     """Largest k with k / (n + 1) <= rate; 0 where there is none.
 
     The k-th largest score is the ceil((n + 1)(1 - rate))-th smallest. The rate is read as the
-    decimal that was asked for: 100 frames at 0.01 need no luck in rounding.
+    decimal that was requested, so that the result for 100 frames at 0.01 does not depend on
+    rounding.
     """
     return math.floor((n + 1) * Fraction(str(float(false_alarm_rate))))
 
@@ -65,7 +66,7 @@ def threshold_rank(n: int, false_alarm_rate: float, confidence: float, method: M
 
 
 def frames_needed(false_alarm_rate: float, confidence: float, method: Method) -> int:
-    """Independent normal frames from which on this rate can be promised.
+    """Fewest independent normal frames that can prove this rate.
 
     Examples
     --------
@@ -98,10 +99,10 @@ def best_provable_rate(n: int, confidence: float, method: Method) -> float:
 def proved_rate(
     n: int, rank: int, false_alarm_rate: float, confidence: float, method: Method
 ) -> float:
-    """What the k-th largest of n scores proves; at most the rate that led to this rank.
+    """The rate that the k-th largest of n scores proves; at most the rate that led to this rank.
 
     For the tolerance limit this is the `confidence` quantile of Beta(k, n + 1 - k), found by
-    bisection from above, so that rounding never promises more than is proved.
+    bisection from above, so that rounding never overstates what is proved.
     """
     if method == "conformal":
         return min(rank / (n + 1), false_alarm_rate)

@@ -23,22 +23,23 @@ from semedge_calibration.order_statistics import (
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """A threshold, and what it promises of normal frames.
+    """A threshold, and what it guarantees for normal frames.
 
     Attributes
     ----------
     threshold
         The `rank`-th largest normal score; an alarm is a score strictly above it.
     method
-        `tolerance`: the rate holds with `confidence`; `conformal`: on average over calibrations.
+        `tolerance`: the rate holds with `confidence`; `conformal`: it holds on average over
+        calibrations.
     false_alarm_rate
-        The rate that was asked for.
+        The rate that was requested.
     confidence
         None for `conformal`.
     rank
-        k, counted from the largest score.
+        Rank k of the threshold, counted from the largest score.
     groups
-        n, the number of independent scores.
+        Number n of independent scores.
     proved_rate
         The rate that this rank proves, at most `false_alarm_rate`.
     """
@@ -53,11 +54,11 @@ class ThresholdResult:
 
     def sentence(self, unit: str = "frames", assumption: str | None = None) -> str:
         """The guarantee as a sentence; `unit` names in the plural what was counted."""
-        promise = f"at most {percent(self.false_alarm_rate)} of normal {unit} raise an alarm"
+        guarantee = f"at most {percent(self.false_alarm_rate)} of normal {unit} raise an alarm"
         if self.confidence is None:
-            start = f"On average over calibrations, {promise}"
+            start = f"On average over calibrations, {guarantee}"
         else:
-            start = f"With {percent(self.confidence)} confidence, {promise}"
+            start = f"With {percent(self.confidence)} confidence, {guarantee}"
         ground = f"proved from {self.groups:,} independent {unit}"
         return f"{start}, {ground}{f', assuming that {assumption}' if assumption else ''}."
 
@@ -78,22 +79,22 @@ def calibrate_threshold(
     scores
         Scores of normal frames, shape `(n,)`, finite.
     groups
-        Which scores belong together, one key a score; each group counts once, by its maximum.
+        One key a score; scores with the same key are a group, which counts once, by its maximum.
     false_alarm_rate
         Share of normal frames that may raise an alarm, in (0, 1).
     confidence
-        Of the tolerance limit, in (0, 1); `conformal` does not use it.
+        Confidence of the tolerance limit, in (0, 1); `conformal` does not use it.
     method
         `tolerance` or `conformal`.
     unit
-        What the scores are scores of, in the plural, for sentences.
+        What has a score, in the plural, as messages name it.
 
     Raises
     ------
     CalibrationError
-        Where a score is not finite, there is none, or a setting is out of range.
+        Where there is no score, a score is not finite, or a setting is out of range.
     CalibrationRefused
-        Where the scores are too few; the sentence holds the best that they prove.
+        Where there are too few scores; the message names the best rate that they prove.
     """
     check_settings(false_alarm_rate, confidence, method)
     values = np.asarray(scores, dtype=np.float64)
@@ -125,7 +126,7 @@ def calibrate_threshold(
 
 
 def percent(share: float) -> str:
-    """A share in per cent to four digits, or to as many as tell it from 100 %."""
+    """A share in per cent, to four digits or to as many as distinguish it from 100 %."""
     short = f"{share * 100:.4g}"
     return f"{short if short != '100' else format(share * 100, '.12g')} %"
 
@@ -135,8 +136,8 @@ def _refusal(n: int, rate: float, confidence: float, method: Method, unit: str) 
     best = best_provable_rate(n, confidence, method)
     how = "on average" if method == "conformal" else f"at {percent(confidence)} confidence"
     shown = f"{best * 100:.2g}" if best < 0.1 else f"{best * 100:.3g}"
-    askable = _rounded_up(best)
-    remedy = f", or ask for a false-alarm rate of {askable:g} or more" if askable < 1 else ""
+    provable = _rounded_up(best)
+    remedy = f", or request a false-alarm rate of {provable:g} or more" if provable < 1 else ""
     return (
         f"The calibration needs {needed:,} independent {unit} for {percent(rate)} {how}; "
         f"got {n:,}; the best these prove is {shown} %; calibrate on more {unit}{remedy}."

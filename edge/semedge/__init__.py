@@ -1,7 +1,7 @@
 """semedge: anomaly detection for microscope cameras, learnt from normal frames only.
 
-`docs/python.md` shows what Python programs do with it. The names of `__all__` are the package's
-face, each imported when it is first asked for; everything else is private.
+`docs/python.md` shows how Python programs use it. The names of `__all__` are public, each imported
+when it is first used; everything else is private.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ EDGE_COMMANDS = {
     "bench": "Measure how fast a detector is on this machine, and with how many workers.",
     "calibrate": "Set the threshold from normal frames, with a provable false-alarm rate.",
     "cameras": "List the cameras that are connected, and what to install for more.",
-    "check": "Judge samples of known quality, and arm the station if that is done rightly.",
-    "demo": "Show the whole path on a simulated line, in a minute or two.",
+    "check": "Judge samples of known quality, and qualify the cameras that judge them rightly.",
+    "demo": "Calibrate and inspect on a simulated line, in a minute or two.",
     "history": "Show events, scores and the audit trail of a journal, or export them.",
-    "inspect": "Show what a detector bundle holds.",
+    "inspect": "Show what a detector bundle contains.",
     "install-service": "Write a systemd unit that keeps a station running.",
-    "recipe": "Keep detector, calibration and decision in one file to switch to.",
+    "recipe": "Pack detector, calibration and decision into one file to switch to.",
     "score": "Score image files with a detector.",
-    "test-alert": "Send a test event through every sink, and say how each fares.",
+    "test-alert": "Send a test event through every sink, and report which accept it.",
     "watch": "Watch a camera and raise alerts.",
 }
 TRAINER_COMMANDS = {
@@ -89,13 +89,13 @@ class LazyGroup(click.Group):
     help="How stderr is written: sentences, or one JSON document a line.",
 )
 def cli(log: str) -> None:
-    """Find what is not normal in a microscope camera's picture.
+    """Find anomalies in the frames of a microscope camera.
 
     semedge learns normal material from normal frames only, and raises an alert where a frame
-    is not normal.
+    is anomalous.
 
-    Exit status: 0 done; 1 could not do it; 2 wrong usage; 3 refused, because the data cannot
-    support the request.
+    Exit status: 0 success; 1 failure; 2 wrong usage; 3 refused, because the data cannot support
+    the request.
     """
     # Not imported for `--help`.
     from semedge.core.logs import write_json_lines, write_text

@@ -64,7 +64,7 @@ def test_conformal_has_no_confidence() -> None:
     assert Calibration.from_json(conformal.to_json()) == conformal
 
 
-def test_a_calibration_with_a_score_that_is_no_number_is_not_written() -> None:
+def test_a_calibration_whose_threshold_is_nan_is_not_written() -> None:
     with pytest.raises(ValueError, match="JSON"):
         replace(CALIBRATION, threshold=float("nan")).to_json()
 
@@ -89,65 +89,70 @@ def test_false_alarms_per_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "word"),
+    ("changes", "field", "received"),
     [
-        ({"format_version": 1}, "format version is 1"),
-        ({"format_version": "2"}, "format version is '2'"),
-        ({"format_version": True}, "format version is True"),
-        ({"threshold": None}, "threshold must be a number"),
-        ({"threshold": "0.3"}, "threshold must be a number"),
-        ({"threshold": True}, "threshold must be a number"),
-        ({"threshold": 10**400}, "threshold must be a finite number"),
-        ({"method": "pot"}, "method must be one of tolerance, conformal"),
-        ({"method": ["tolerance"]}, "method must be a text"),
-        ({"false_alarm_rate": 0}, "false_alarm_rate must be a number between 0 and 1"),
-        ({"false_alarm_rate": 1.0}, "false_alarm_rate must be a number between 0 and 1"),
-        ({"confidence": 1.5}, "confidence must be a number between 0 and 1"),
-        ({"confidence": None}, "confidence belongs to the method tolerance"),
-        ({"method": "conformal"}, "confidence belongs to the method tolerance"),
-        ({"proved_rate": 0.02}, "proved_rate 0.02 is above the false_alarm_rate 0.01"),
-        ({"rank": 0}, "rank must be a whole number of at least 1"),
-        ({"rank": 501}, "rank 501 is above groups 500"),
-        ({"groups": 2.0}, "groups must be a whole number"),
-        ({"groups": 1001}, "groups 1001 are more than frames 1000"),
-        ({"frames": True}, "frames must be a whole number"),
-        ({"frames": 10**30}, "frames must be a whole number"),
-        ({"guarantee": ""}, "guarantee must be a text"),
-        ({"group_by": 3}, "group_by must be a text"),
-        ({"group_every_s": -1}, "group_every_s must be above 0"),
-        ({"fields": [256]}, "fields must be a height and a width"),
-        ({"fields": [256, 0]}, "fields must be a height and a width"),
-        ({"fields": {"width": 3}}, "fields must be a height and a width"),
-        ({"detector_sha256": "ABC"}, "detector_sha256 must be 64 hex digits"),
-        ({"grid": None}, "grid must be an object"),
-        ({"grid": {"patch_px": 32}}, "grid.stride_px is missing"),
+        ({"format_version": 1}, "format version", "1"),
+        ({"format_version": "2"}, "format version", "'2'"),
+        ({"format_version": True}, "format version", "True"),
+        ({"threshold": None}, "threshold", "None"),
+        ({"threshold": "0.3"}, "threshold", "'0.3'"),
+        ({"threshold": True}, "threshold", "True"),
+        ({"threshold": 10**400}, "threshold", "too large"),
+        ({"method": "pot"}, "method", "tolerance, conformal, and is 'pot'"),
+        ({"method": ["tolerance"]}, "method", "['tolerance']"),
+        ({"false_alarm_rate": 0}, "false_alarm_rate", "between 0 and 1, and is 0.0"),
+        ({"false_alarm_rate": 1.0}, "false_alarm_rate", "1.0"),
+        ({"confidence": 1.5}, "confidence", "1.5"),
+        ({"confidence": None}, "confidence is None", "tolerance"),
+        ({"method": "conformal"}, "confidence is 0.95", "conformal"),
+        ({"proved_rate": 0.02}, "proved_rate 0.02", "false_alarm_rate 0.01"),
+        ({"rank": 0}, "rank", "at least 1, and is 0"),
+        ({"rank": 501}, "rank 501", "groups 500"),
+        ({"groups": 2.0}, "groups", "2.0"),
+        ({"groups": 1001}, "groups 1001", "frames 1000"),
+        ({"frames": True}, "frames", "True"),
+        ({"frames": 10**30}, "frames", "too large"),
+        ({"guarantee": ""}, "guarantee", "''"),
+        ({"group_by": 3}, "group_by", "3"),
+        ({"group_every_s": -1}, "group_every_s", "above 0, and is -1.0"),
+        ({"fields": [256]}, "fields", "[256]"),
+        ({"fields": [256, 0]}, "fields", "[256, 0]"),
+        ({"fields": {"width": 3}}, "fields", "{'width': 3}"),
+        ({"detector_sha256": "ABC"}, "detector_sha256", "64 hex digits, and is 'ABC'"),
+        ({"grid": None}, "grid", "None"),
+        ({"grid": {"patch_px": 32}}, "grid.stride_px", "missing"),
         (
             {"grid": {"patch_px": 32, "stride_px": 0, "frame_shape": [9, 9]}},
-            "grid.stride_px must be a whole number",
+            "grid.stride_px",
+            "0",
         ),
         (
             {"grid": {"patch_px": 32, "stride_px": 8, "frame_shape": [9, 9], "x": 1}},
-            "unknown fields .'x'.",
+            "unknown",
+            "['x']",
         ),
-        ({"quantiles": {}}, "quantiles must be named"),
-        ({"quantiles": {"median": 1.0}}, "quantiles must be named"),
-        ({"quantiles": {"nan": 1.0}}, "quantiles must be named"),
-        ({"quantiles": {"1.5": 1.0}}, "quantiles must be named"),
-        ({"quantiles": {"0": "a"}}, "quantiles.0 must be a number"),
-        ({"quantiles": {"0": 2, "1": 1}}, "quantiles must not fall"),
-        ({"appearance": None}, "appearance must be an object"),
-        ({"appearance": {"lowest_mean_gray": "a"}}, "appearance.lowest_mean_gray must be a number"),
-        ({"created_at": "yesterday"}, "created_at must be an ISO date"),
-        ({"created_at": "2024-05-06T07:08:09"}, "created_at must hold its offset"),
-        ({"warnings": "none"}, "warnings must be a list of texts"),
-        ({"warnings": [1]}, "warnings must be a list of texts"),
-        ({"surprise": 1}, "unknown fields .'surprise'."),
+        ({"quantiles": {}}, "quantiles", "probabilities, such as 0.5"),
+        ({"quantiles": {"median": 1.0}}, "quantiles", "0.5"),
+        ({"quantiles": {"nan": 1.0}}, "quantiles", "0.5"),
+        ({"quantiles": {"1.5": 1.0}}, "quantiles", "0.5"),
+        ({"quantiles": {"0": "a"}}, "quantiles.0", "'a'"),
+        ({"quantiles": {"0": 2, "1": 1}}, "quantiles", "must not fall"),
+        ({"appearance": None}, "appearance", "None"),
+        ({"appearance": {"lowest_mean_gray": "a"}}, "appearance.lowest_mean_gray", "'a'"),
+        ({"created_at": "yesterday"}, "created_at", "ISO date, and is 'yesterday'"),
+        ({"created_at": "2024-05-06T07:08:09"}, "created_at", "UTC offset, and is '2024-05-06T07"),
+        ({"warnings": "none"}, "warnings", "'none'"),
+        ({"warnings": [1]}, "warnings", "[1]"),
+        ({"surprise": 1}, "unknown", "['surprise']"),
     ],
 )
-def test_damaged_field(changes: dict[str, object], word: str) -> None:
-    with pytest.raises(CalibrationError, match=word) as error:
+def test_damaged_field(changes: dict[str, object], field: str, received: str) -> None:
+    with pytest.raises(CalibrationError) as error:
         Calibration.from_json(altered(**changes))
-    assert "\n" not in str(error.value)
+    message = str(error.value)
+    assert field in message.partition(received)[0], message
+    assert received in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(CALIBRATION.to_json())))

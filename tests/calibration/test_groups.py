@@ -47,7 +47,7 @@ def test_dependent_scores_warn(scores: np.ndarray) -> None:
     assert "so the guarantee may not hold" in warning
 
 
-def test_nine_scores_are_too_few_to_tell() -> None:
+def test_nine_scores_are_too_few_for_a_test() -> None:
     assert correlation_warning(np.linspace(0, 1, 9)) is None
 
 

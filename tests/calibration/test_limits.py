@@ -40,7 +40,7 @@ def test_log_tail_is_scipys(trials: int, rate: float) -> None:
     np.testing.assert_allclose(ours[tail > -200], tail[tail > -200], rtol=1e-9, atol=1e-9)
 
 
-def test_log_tail_stops_where_told() -> None:
+def test_the_log_cdf_stops_at_its_limit() -> None:
     np.testing.assert_array_equal(log_binomial_cdf(40, 0.2, 3), log_binomial_cdf(40, 0.2)[:4])
 
 
@@ -64,7 +64,7 @@ def test_frames_needed_is_where_a_rank_first_exists(method, rate, confidence) ->
 
 
 @given(n=COUNTS, rate=RATES, confidence=CONFIDENCES)
-def test_tolerance_rank_is_the_largest_that_keeps_the_promise(n, rate, confidence) -> None:
+def test_tolerance_rank_is_the_largest_that_proves_the_rate(n, rate, confidence) -> None:
     rank = tolerance_rank(n, rate, confidence)
     assert 0 <= rank <= n
     doubt = 1 - confidence

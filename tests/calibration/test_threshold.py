@@ -1,4 +1,4 @@
-"""The threshold, its promise kept in simulation, and its refusals."""
+"""The threshold, its guarantee in simulation, and its refusals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COARSE_SCORES = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=200)
 
 
 @pytest.mark.parametrize(("n", "rate", "confidence"), [(299, 0.01, 0.95), (120, 0.1, 0.9)])
-def test_tolerance_promise_is_kept(n: int, rate: float, confidence: float) -> None:
+def test_tolerance_guarantee_holds(n: int, rate: float, confidence: float) -> None:
     random = np.random.default_rng(3)
     repetitions = 3000
     broken = 0
@@ -41,7 +41,7 @@ def test_tolerance_promise_is_kept(n: int, rate: float, confidence: float) -> No
     assert broken / repetitions > doubt / 4, "the threshold is needlessly high"
 
 
-def test_conformal_promise_is_kept_on_average() -> None:
+def test_conformal_guarantee_holds_on_average() -> None:
     random = np.random.default_rng(4)
     rates = []
     for _ in range(3000):
@@ -52,7 +52,7 @@ def test_conformal_promise_is_kept_on_average() -> None:
     assert np.mean(rates) == pytest.approx(0.05, abs=4 * np.std(rates) / np.sqrt(len(rates)))
 
 
-def test_promise_is_kept_with_ties() -> None:
+def test_guarantee_holds_with_ties() -> None:
     """Scores of few values: P(score > threshold) is known exactly for each value."""
     random = np.random.default_rng(5)
     tail = {value: (9 - value) / 10 for value in range(10)}
@@ -73,7 +73,7 @@ def test_promise_is_kept_with_ties() -> None:
     assert broken / 2000 <= 0.1 + 4 * np.sqrt(0.09 / 2000)
 
 
-def test_near_copies_break_the_promise_and_groups_mend_it() -> None:
+def test_near_copies_break_the_guarantee_and_groups_restore_it() -> None:
     """300 frames that are 30 scenes of 10 near-copies, as in the design's measurement."""
     random = np.random.default_rng(6)
     scenes = np.repeat(np.arange(30), 10)
@@ -138,40 +138,18 @@ def test_groups_count_once_by_their_maximum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "method", "unit", "sentence"),
+    ("n", "method", "unit", "values"),
     [
-        (
-            40,
-            "tolerance",
-            "frames",
-            "The calibration needs 299 independent frames for 1 % at 95 % confidence; got 40; "
-            "the best these prove is 7.2 %; calibrate on more frames, or ask for a false-alarm "
-            "rate of 0.0722 or more.",
-        ),
-        (
-            5,
-            "tolerance",
-            "groups of frames",
-            "The calibration needs 299 independent groups of frames for 1 % at 95 % confidence; "
-            "got 5; the best these prove is 45.1 %; calibrate on more groups of frames, or ask "
-            "for a false-alarm rate of 0.451 or more.",
-        ),
-        (
-            9,
-            "conformal",
-            "frames",
-            "The calibration needs 99 independent frames for 1 % on average; got 9; the best "
-            "these prove is 10 %; calibrate on more frames, or ask for a false-alarm rate of "
-            "0.1 or more.",
-        ),
+        (40, "tolerance", "frames", "299 independent frames .*1 % at 95 %.* 40;.* 7.2 %.* 0.0722 "),
+        (5, "tolerance", "groups of frames", "299 independent groups.* 5;.* 45.1 %.* 0.451 "),
+        (9, "conformal", "frames", "99 independent frames .*1 % on average.* 9;.* 10 %.* 0.1 "),
     ],
 )
-def test_refusal(n: int, method, unit: str, sentence: str) -> None:
-    with pytest.raises(CalibrationRefused) as refusal:
+def test_a_refusal_has_the_numbers(n: int, method, unit: str, values: str) -> None:
+    with pytest.raises(CalibrationRefused, match=values):
         calibrate_threshold(
             np.arange(float(n)), false_alarm_rate=0.01, confidence=0.95, method=method, unit=unit
         )
-    assert str(refusal.value) == sentence
 
 
 @pytest.mark.parametrize("method", ["tolerance", "conformal"])

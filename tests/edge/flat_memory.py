@@ -15,7 +15,7 @@ from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
 from semedge.station.config.sections import DetectorSection
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.load import load_cameras
 from semedge.station.retention import RetentionSettings
 from semedge.station.watch import Watch, WatchSettings
@@ -37,7 +37,7 @@ def main(folder: Path, detector: Path, calibration: Path, frames: int) -> None:
         EVERY_PICTURE,
     )
     settings = WatchSettings(
-        folder / "pictures", "line 4", RunLimits(), RetentionSettings(least_free_bytes=0)
+        folder / "pictures", "line 4", LoopLimits(), RetentionSettings(least_free_bytes=0)
     )
     process = psutil.Process()
     rss_bytes: list[int] = []

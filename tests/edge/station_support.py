@@ -24,14 +24,14 @@ LEVELS = Levels(alarm=9.8, warn=8.0)
 
 @dataclass
 class RecordingControl:
-    """Changes the state as a watch does, and notes who asked for what."""
+    """Changes the state as a watch does, and records who requests what."""
 
     state: StationState
     recipe_files: list[Path] = field(default_factory=list)
-    asked: list[tuple[object, ...]] = field(default_factory=list)
+    requests: list[tuple[object, ...]] = field(default_factory=list)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
-        self.asked.append(("levels", camera, levels.alarm, levels.warn, who))
+        self.requests.append(("levels", camera, levels.alarm, levels.warn, who))
         active_setup = self.state.snapshot().cameras[camera].active_setup
         assert active_setup is not None
         self.state.change(camera, active_setup=active_setup_of(levels, active_setup.recipe))
@@ -39,17 +39,17 @@ class RecordingControl:
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         if path.stem == "broken":
             raise SemedgeError(f"The recipe {path.name} is damaged; the old one goes on.")
-        self.asked.append(("recipe", camera, path.stem, who))
+        self.requests.append(("recipe", camera, path.stem, who))
         self.state.change(camera, active_setup=active_setup_of(LEVELS, path.stem))
 
     def recipes(self) -> list[Path]:
         return self.recipe_files
 
     def acknowledge(self, event_id: str, who: str) -> None:
-        self.asked.append(("acknowledge", event_id, who))
+        self.requests.append(("acknowledge", event_id, who))
 
     def reload(self, who: str) -> None:
-        self.asked.append(("reload", who))
+        self.requests.append(("reload", who))
 
 
 def active_setup_of(levels: Levels, recipe: str | None = "fibre") -> ActiveSetup:

@@ -1,4 +1,4 @@
-"""`import semedge`: the names that it promises, and that it loads nothing until they are used."""
+"""`import semedge`: its public names, none of which is loaded before it is used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_names_are_these_and_no_others() -> None:
     for name in NAMES:
         assert getattr(semedge, name) is not None
     assert semedge.__version__ == __version__
-    with pytest.raises(AttributeError, match="'semedge' has no attribute 'Detecter'"):
+    with pytest.raises(AttributeError, match=r"'semedge' .*'Detecter'"):
         semedge.Detecter  # noqa: B018
 
 

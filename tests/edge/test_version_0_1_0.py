@@ -69,11 +69,12 @@ def test_station_file_sets_what_it_set() -> None:
     assert set(station.sinks) == {"log", "office"}
 
 
-def test_journal_tells_the_same_history(station_dir: Path, call: Call) -> None:
-    told = call("history", "--journal", station_dir / "journal.sqlite", "--json")
-    assert told.status == 0, told.err
+def test_journal_has_the_same_history(station_dir: Path, call: Call) -> None:
+    shown = call("history", "--journal", station_dir / "journal.sqlite", "--json")
+    assert shown.status == 0, shown.err
     assert (
-        json.loads(told.out)["events"] == json.loads((FILES / "history.json").read_text())["events"]
+        json.loads(shown.out)["events"]
+        == json.loads((FILES / "history.json").read_text())["events"]
     )
 
 
@@ -84,7 +85,7 @@ def test_station_goes_on_with_its_journal(station_dir: Path, call: Call) -> None
     before = json.loads((FILES / "history.json").read_text())["events"]
     watched = call("watch", "--station", station)
     assert watched.status == 0, watched.err
-    told = call("history", "--journal", station_dir / "journal.sqlite", "--json")
-    after = json.loads(told.out)["events"]
+    shown = call("history", "--journal", station_dir / "journal.sqlite", "--json")
+    after = json.loads(shown.out)["events"]
     assert [each["key"] for each in after[: len(before)]] == [each["key"] for each in before]
     assert len(after) > len(before)

@@ -18,8 +18,8 @@ from semedge.decision.drift import DriftSettings
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.sinks.base import Sink
-from semedge.station.camera_setup import DEFAULT_DRIFT, CameraChoice, Setup, StationCamera
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.camera_setup import DEFAULT_DRIFT, CameraChoice, CameraSetup, StationCamera
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.retention import RetentionSettings
 from semedge.station.summary import WatchSummary
 from semedge.station.watch import Watch, WatchSettings
@@ -55,9 +55,9 @@ class WatchBench:
         sinks: list[Sink] | None = None,
         **options: Any,
     ) -> Watch:
-        return self.prepare_lines({"left": camera}, journal, sinks, **options)
+        return self.prepare_cameras({"left": camera}, journal, sinks, **options)
 
-    def prepare_lines(
+    def prepare_cameras(
         self,
         cameras: Mapping[str, CameraChoice | ScriptedCamera],
         journal: Journal,
@@ -72,7 +72,7 @@ class WatchBench:
     ) -> Watch:
         calibration = load_calibration(self.calibration_file, self.detector)
         setups = {
-            name: Setup(
+            name: CameraSetup(
                 Ready(camera) if isinstance(camera, ScriptedCamera) else camera,
                 self.detector,
                 calibration,
@@ -89,7 +89,7 @@ class WatchBench:
             WatchSettings(
                 pictures or self.folder / "pictures",
                 "line 4",
-                RunLimits(**limits),
+                LoopLimits(**limits),
                 retention,
             ),
         )

@@ -24,14 +24,14 @@ def tables() -> dict[str, str]:
         "modbus camera": registers(CAMERA),
         "opcua station": nodes(STATION_NODES),
         "opcua camera": nodes(CAMERA_NODES),
-        "opcua methods": table(("method", "what it does"), METHODS),
+        "opcua methods": table(("method", "effect"), METHODS),
     }
 
 
 def registers(rows: Sequence[Register]) -> str:
     """A table of registers."""
     return table(
-        ("address", "words", "name", "type", "what it holds"),
+        ("address", "words", "name", "type", "value"),
         [(str(r.address), str(r.words), f"`{r.name}`", r.type, r.meaning) for r in rows],
     )
 

@@ -17,7 +17,7 @@ PROBE = (sys.executable, str(Path(__file__).with_name("probe.py")))
 
 @dataclass(frozen=True)
 class Result:
-    """How a process ended and what it said."""
+    """How a process ended, and its output."""
 
     status: int
     out: str
@@ -52,8 +52,10 @@ class Used:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of a station, and with `more`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEMEDGE_")}
-    return {**kept, **more}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SEMEDGE_")
+    }
+    return {**environment, **more}
 
 
 def call(

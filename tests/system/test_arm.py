@@ -92,9 +92,9 @@ def test_scores_are_those_of_this_machine(arm_folder: Path, frames: Path, tmp_pa
         f"import platform, runpy; print(platform.machine())\nrunpy.run_path({str(SCRIPT)!r})\n"
     )
     with as_file(files("semedge").joinpath("data/demo.semedge")) as bundle:
-        said = run_on_arm(arm_folder, script, bundle, frames, tmp_path / "arm.npy")
+        output = run_on_arm(arm_folder, script, bundle, frames, tmp_path / "arm.npy")
         run([sys.executable, *map(str, (SCRIPT, bundle, frames, tmp_path / "here.npy"))])
-    assert said.split() == ["aarch64", "ai-edge-litert"]
+    assert output.split() == ["aarch64", "ai-edge-litert"]
     there, here = scores_at(tmp_path / "arm.npy"), scores_at(tmp_path / "here.npy")
     assert here.std() > 0
     np.testing.assert_allclose(there, here, rtol=0, atol=TOLERANCE * here.std())

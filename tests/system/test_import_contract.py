@@ -67,5 +67,5 @@ def test_a_planted_import_is_found(project: Path, file: str, planted: str, impor
 
 
 def test_the_packages_keep_the_contract(project: Path) -> None:
-    kept = lint(project)
-    assert kept.returncode == 0, kept.stdout + kept.stderr
+    clean = lint(project)
+    assert clean.returncode == 0, clean.stdout + clean.stderr

@@ -40,7 +40,7 @@ class Station:
 
     @property
     def given(self) -> tuple[object, ...]:
-        """What `watch` is told of them."""
+        """The options of `watch` for them."""
         return (
             *("--detector", self.folder / "fibre.semedge"),
             *("--calibration", self.folder / "fibre.json"),
@@ -85,7 +85,7 @@ def journal_rows(journal: Path, query: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def test_the_calibration_says_what_it_proves(station: Station) -> None:
+def test_the_calibration_has_its_guarantee(station: Station) -> None:
     assert station.calibration["groups"] == 59
     assert station.calibration["proved_rate"] <= 0.05
     assert station.calibration["warnings"] == []
@@ -144,7 +144,7 @@ def test_a_calibration_of_another_detector_is_refused(station: Station, tmp_path
         *("--calibration", station.folder / "fibre.json"),
     )
     assert result.status == 1
-    assert "belongs to another detector" in result.error
+    assert "the demo detector" in result.error
     assert "run `semedge calibrate`" in result.error
     assert list(tmp_path.iterdir()) == []
 

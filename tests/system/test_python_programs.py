@@ -97,7 +97,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     assert len(list((tmp_path / "pictures").glob("*.png"))) == len(above)
 
 
-def test_an_example_says_in_a_sentence_why_it_cannot(tmp_path: Path) -> None:
+def test_an_example_that_fails_gives_one_sentence(tmp_path: Path) -> None:
     refused = run(tmp_path, EXAMPLES / "calibrate_and_save.py", "sim:1?frames=9", "line.json")
     assert refused.status == 3
     assert refused.err.startswith("Refused: ")

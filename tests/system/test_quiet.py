@@ -1,4 +1,4 @@
-"""stderr carries semedge's own words, and real errors of the runtimes."""
+"""stderr has semedge's messages, and real errors of the runtimes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commandline import succeed
 from semedge.core.stderr import without_information
 
 
-def test_a_command_says_nothing_but_its_own_words(tmp_path: Path) -> None:
+def test_a_command_writes_only_its_own_messages(tmp_path: Path) -> None:
     result = succeed(
         tmp_path,
         *("calibrate", "--images", "sim:1?size=64x64&frames=29", "--false-alarm-rate", 0.1),
@@ -36,7 +36,7 @@ def write_and_fail() -> None:
         raise ValueError("stop")
 
 
-def test_what_was_said_before_an_error_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_was_written_before_an_error_appears(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="stop"):
         write_and_fail()
     assert capfd.readouterr().err == "ERROR: why\n"

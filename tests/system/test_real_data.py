@@ -15,7 +15,7 @@ from pictures import check_of_alert
 
 pytestmark = pytest.mark.real_data
 
-PROMISE = ("--false-alarm-rate", 0.01, "--confidence", 0.95, "--stride", 32)
+GUARANTEE = ("--false-alarm-rate", 0.01, "--confidence", 0.95, "--stride", 32)
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +29,20 @@ def calibration_file(tmp_path_factory: pytest.TempPathFactory, nanotwice: Path) 
     folder = tmp_path_factory.mktemp("nanotwice")
     result = succeed(
         folder,
-        *("calibrate", "--images", nanotwice / "normal", *PROMISE),
+        *("calibrate", "--images", nanotwice / "normal", *GUARANTEE),
         *("--fields", "128x64", "--out", "fields.json"),
     )
     assert "at most 1 % of normal 128x64 px fields" in result.err
-    assert "the promise is for one field" in result.err
+    assert "for one field" in result.err
     return folder / "fields.json"
 
 
 def test_five_frames_are_too_few(nanotwice: Path, tmp_path: Path) -> None:
     result = call(
-        tmp_path, "calibrate", "--images", nanotwice / "normal", *PROMISE, "--out", "c.json"
+        tmp_path, "calibrate", "--images", nanotwice / "normal", *GUARANTEE, "--out", "c.json"
     )
     assert result.status == 3
-    assert "needs 299 independent frames for 1 % at 95 % confidence; got 5;" in result.error
+    assert "299 independent frames for 1 % at 95 % confidence; got 5;" in result.error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from bundles import tiny_bundle
 from commandline import environment, succeed
+from fully_convolutional_bundles import fully_convolutional_bundle
 from numpy.typing import NDArray
-from over_frame_bundles import over_frame_bundle
 
 from semedge.cameras.simulation import SimulatedLine
 
@@ -138,7 +138,9 @@ def test_float_graphs_score_alike(tmp_path: Path, frames: Path, tflite_python: s
 def test_graphs_over_the_frame_score_alike(
     tmp_path: Path, frames: Path, tflite_python: str
 ) -> None:
-    agreement = compare(over_frame_bundle(tmp_path / "tiny.semedge"), frames, tflite_python)
+    agreement = compare(
+        fully_convolutional_bundle(tmp_path / "tiny.semedge"), frames, tflite_python
+    )
     assert agreement.rank_correlation > 0.9999
     assert agreement.largest_difference < 1e-3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 import subprocess
 import time
@@ -78,7 +79,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(
     kill_midway(tmp_path, tmp_path / "killed.csv.partial-wal", *arguments, "killed.csv")
     assert not (tmp_path / "killed.csv").exists()
     resumed = succeed(tmp_path, *arguments, "killed.csv")
-    (line,) = [line for line in resumed.err.splitlines() if "are scored already" in line]
+    (line,) = [line for line in resumed.err.splitlines() if "already scored" in line]
     already = int(line.split(" of ")[0])
     assert 0 < already < FILES - 2
     assert resumed.err.count("Skipped: ") == 2
@@ -123,12 +124,10 @@ def test_a_cluster_gives_the_same_table(
         skipped = [line for line in result.err.splitlines() if line.startswith("Skipped: few/")]
         assert len(skipped) == 2
         assert "20 scored, 2 skipped; the scores are in " in result.err
-    assert "few/small.png cannot be scored: The frame of 256x20 px is smaller" in there.err
+    assert re.search(r"few/small\.png .*256x20 px", there.err)
 
 
-def test_where_there_is_no_cluster_it_is_said_at_once(
-    tmp_path: Path, few: Path, bundle: Path
-) -> None:
+def test_an_absent_cluster_is_reported_at_once(tmp_path: Path, few: Path, bundle: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed; pip install -e '.[cluster]'")
     address = "127.0.0.1:1"
     result = call(
@@ -136,7 +135,5 @@ def test_where_there_is_no_cluster_it_is_said_at_once(
         timeout_s=60,
     )
     assert result.status == 1
-    assert result.error == (
-        "Error: There is no Ray cluster at 127.0.0.1:1 ([Errno 111] Connection refused); start one "
-        "with `ray start --head`, or leave --ray out."
-    )
+    assert re.search(r"127\.0\.0\.1:1 .*Connection refused.*`ray start --head`", result.error)
+    assert len(result.error.splitlines()) == 1

@@ -77,7 +77,7 @@ def what_is_missing() -> str:
 
 @dataclass
 class Receivers:
-    """Everyone who is told, and when each heard of an event first, by this machine's clock."""
+    """All receivers, and when each first got an event, by this machine's clock."""
 
     events: dict[str, Event]
     heard_s: dict[str, dict[str, float]]
@@ -103,20 +103,20 @@ class Receivers:
         self.heard_s["page"].update(self.page.evaluate("window.shown"))
 
     def known(self) -> set[str]:
-        """Defects that anyone was told of so far."""
+        """Defects that any receiver has got so far."""
         self.look()
         return set().union(self.events, *self.heard_s.values())
 
     def next_defect(self, after: set[str]) -> tuple[Event, dict[str, float]]:
-        """The next defect that all were told of: its start, and seconds from its frame to each."""
+        """The next defect that all receivers got: its start, and seconds from its frame to each."""
         found: list[str] = []
 
-        def told() -> bool:
+        def received() -> bool:
             self.look()
             found[:] = [each for each in self.events if each not in after]
             return bool(found) and all(found[0] in heard for heard in self.heard_s.values())
 
-        wait_for(told, DEFECT_WITHIN_S)
+        wait_for(received, DEFECT_WITHIN_S)
         event = self.events[found[0]]
         assert event.captured_at_s is not None
         return event, {

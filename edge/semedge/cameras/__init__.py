@@ -29,7 +29,7 @@ PLUGINS = Plugins(
     "camera",
     own=("aravis", "file", "genicam", "http", "https", "pylon", "rtsp", "sim"),
 )
-"""Kinds of cameras that other packages bring; docs/new-camera.md shows how."""
+"""Kinds of cameras that other packages provide; docs/new-camera.md shows how."""
 
 
 def open_camera(
@@ -51,7 +51,7 @@ def open_camera(
     loop
         Whether files start again at their end.
     settings
-        What is set on the camera; `SemedgeError` where it refuses or takes no settings.
+        Settings of the camera; `SemedgeError` where it refuses one, or has none.
     """
     source = str(source)
     if timeout_s <= 0:
@@ -66,7 +66,7 @@ def open_camera(
 
 
 def _open_device(source: str, settings: CameraSettings, timeout_s: float) -> Camera | None:
-    """A camera of those that take settings, whose libraries are loaded only for them."""
+    """A camera of a kind that has settings; the libraries are loaded only for these kinds."""
     if source.startswith("genicam:"):
         from semedge.cameras.genicam import GenicamCamera
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
-from semedge.cameras.live import CameraSetupError, Capture, CaptureLostError, Shot
+from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
 from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
@@ -24,7 +24,7 @@ BUFFERS = 8
 
 
 def list_devices() -> list[Device]:
-    """Cameras that answer on the network or are plugged in; it takes a second."""
+    """Cameras that answer on the network or are plugged in; the search takes a second."""
     aravis = load_library()
     aravis.update_device_list()
     return [
@@ -41,8 +41,8 @@ def list_devices() -> list[Device]:
 class AravisCamera(DeviceCamera):
     """The newest frame of a camera.
 
-    Its name is the one that `semedge cameras` lists, its address or its serial number; without one
-    the only camera is meant.
+    `NAME` is the name that `semedge cameras` lists, an address or a serial number; without one, the
+    only camera is used.
     """
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
@@ -86,7 +86,7 @@ class AravisCapture(DeviceCapture):
         self._camera.start_acquisition()
 
     def fetch(self, timeout_s: float) -> Shot | None:
-        """The next buffer, copied, so that the stream can have it back."""
+        """The next buffer, copied, so that the stream can reuse its memory."""
         buffer = self._stream.timeout_pop_buffer(int(timeout_s * 1e6))
         if buffer is None:
             self.check_link()
@@ -97,12 +97,12 @@ class AravisCapture(DeviceCapture):
             self._stream.push_buffer(buffer)
 
     def check_link(self) -> None:
-        """Ask Aravis, which keeps a heartbeat with the camera and misses it after 5 s."""
+        """Query Aravis, which monitors the camera by a heartbeat, with a limit of 5 s."""
         if self._lost.is_set():
             raise CaptureLostError("it no longer answers")
 
     def close(self) -> None:
-        """Stop, where the camera answers, and leave the control to others."""
+        """Stop, where the camera answers, and release the control of it."""
         device = self._camera.get_device()
         try:
             if self._stream is not None and not self._lost.is_set():
@@ -130,13 +130,13 @@ class AravisFeatures:
         self._aravis = load_library()
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
         if not self._device.is_feature_available(name):
             return False
         mode = self._device.get_feature(name).get_actual_access_mode()
         return mode in (self._aravis.GcAccessMode.WO, self._aravis.GcAccessMode.RW)
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         if self._is_float(name):
             low, high = self._device.get_float_feature_bounds(name)
@@ -171,7 +171,7 @@ class AravisFeatures:
         self._device.set_features_from_string(f"{name}={value}")
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
         self._device.execute_command(name)
 
     def _is_float(self, name: str) -> bool:
@@ -181,7 +181,7 @@ class AravisFeatures:
 def _identifier_of(name: str) -> str:
     """Aravis's identifier of a camera that answers now.
 
-    A name that it does not know, Aravis looks for by itself, and then often sends the frames to
+    Aravis searches by itself for a name that it does not know, and then often sends the frames to
     another of the computer's addresses.
     """
     aravis = load_library()
@@ -198,17 +198,19 @@ def _identifier_of(name: str) -> str:
 
 
 def _setter(event: threading.Event) -> Any:
-    """A signal handler that holds nothing but the event, so that the camera can be let go."""
+    """A signal handler that refers to the event alone, so that the camera can be released."""
     return lambda *_: event.set()
 
 
 def load_library() -> Any:
-    """The library; `SemedgeError` says what to install."""
+    """The library; the message of a `SemedgeError` names what to install."""
     try:
         import gi
 
         gi.require_version("Aravis", "0.8")
         from gi.repository import Aravis
     except (ImportError, ValueError) as error:
-        raise CameraSetupError(f"aravis: cameras need more; {INSTALL} ({error}).") from error
+        raise CameraSettingsError(
+            f"An aravis: camera needs its libraries; {INSTALL} ({error})."
+        ) from error
     return Aravis

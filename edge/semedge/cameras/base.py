@@ -14,7 +14,7 @@ from semedge.core.information_bar import LowerEdge
 
 
 class CameraStalledError(SemedgeError):
-    """No frame came in time; the camera goes on trying, and so may the caller."""
+    """No frame came in time; the camera keeps trying, and so may the caller."""
 
 
 class Camera(Closing):
@@ -23,16 +23,16 @@ class Camera(Closing):
     Attributes
     ----------
     source
-        What a person calls the camera; without passwords.
+        Name of the camera in messages, without passwords.
     live
         Whether frames come at the source's pace, so that a slow reader loses some.
     skipped
         Files that could not be decoded, each with the reason.
     lost
-        Frames that newer ones replaced before they were read, or that the camera numbered and
-        that came damaged or never.
+        Frames that newer ones replaced before they were read, that arrived damaged, or that the
+        camera numbered but that never arrived.
     lower_edge
-        What is cut off at the lower edge of each frame.
+        Cuts off the lower edge of each frame.
     """
 
     live = False
@@ -63,7 +63,7 @@ class Camera(Closing):
         """
 
     def close(self) -> None:
-        """Give the source back; a read that waits ends."""
+        """Release the source, and end a read that waits."""
         self._closed.set()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""What GenICam, pylon and Aravis cameras share: settings, triggers, and what silence means."""
+"""What GenICam, pylon and Aravis cameras share: settings, triggers, and timeouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from semedge.cameras.live import POLL_S, Capture, CaptureLostError, LiveCamera, 
 from semedge.cameras.settings import SOFTWARE, CameraSettings
 
 TRIGGER_AGAIN_S = 1.0
-"""Wait for a frame that software started, before it is started again."""
+"""Wait for the frame of a software trigger, before the next trigger."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DeviceCamera(LiveCamera):
     source
         The source string.
     settings
-        What is set on the camera each time it is opened.
+        Settings that are written to the camera each time it is opened.
     timeout_s
         Longest wait for a frame before a read raises `CameraStalledError`.
     """
@@ -40,7 +40,7 @@ class DeviceCamera(LiveCamera):
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         self._settings = settings
         remedy = "it is being reconnected: check the camera and its cable"
-        if settings.waits_for_line:
+        if settings.waits_for_trigger:
             remedy = (
                 f"it waits for a signal on {settings.trigger}: check the trigger, or allow for "
                 "pauses of the line with a longer timeout_s"
@@ -53,20 +53,20 @@ class DeviceCapture(Capture):
 
     def __init__(self, settings: CameraSettings, features: Features) -> None:
         self.on_demand = settings.trigger == SOFTWARE
-        self._waits_for_line = settings.waits_for_line
+        self._waits_for_trigger = settings.waits_for_trigger
         self._features = features
         self._triggered_s: float | None = None
 
     @abstractmethod
     def fetch(self, timeout_s: float) -> Shot | None:
-        """The next frame, waited for so long; None where none came."""
+        """The next frame; None where none came within `timeout_s`."""
 
     @abstractmethod
     def check_link(self) -> None:
-        """`CaptureLostError` where the camera no longer answers."""
+        """Raise `CaptureLostError` where the camera no longer answers."""
 
     def read(self) -> Shot | None:
-        """The next frame, which software starts where the trigger says so."""
+        """The next frame, after a trigger where the setting is `software`."""
         if self.on_demand and not self._is_under_way():
             self.start_frame()
             self._triggered_s = time.monotonic()
@@ -76,16 +76,16 @@ class DeviceCapture(Capture):
         return shot
 
     def start_frame(self) -> None:
-        """Trigger by software."""
+        """Trigger a frame by software."""
         self._features.execute("TriggerSoftware")
 
     def _is_under_way(self) -> bool:
-        """Whether a frame was started; a camera that was not ready ignores the trigger."""
+        """Whether a frame was triggered recently; a camera that was not ready ignores a trigger."""
         started_s = self._triggered_s
         return started_s is not None and time.monotonic() - started_s < TRIGGER_AGAIN_S
 
-    def check_silence(self) -> None:
-        """Silence is in order while a signal is waited for and the camera answers."""
-        if not self._waits_for_line:
+    def check_timeout(self) -> None:
+        """Accept that no frame came where the camera answers and waits for its trigger."""
+        if not self._waits_for_trigger:
             raise CaptureLostError("it stopped sending")
         self.check_link()

@@ -1,4 +1,4 @@
-"""Image files as a camera: every file once, in natural order."""
+"""Image files as a camera: each file once, in natural order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 class FolderCamera(Camera):
     """Frames from a folder, a glob or one file.
 
-    A file that cannot be decoded is named, skipped and counted; where none can be, the end is an
-    error.
+    A file that cannot be decoded is logged, skipped and counted; where none can be decoded, the end
+    is an error.
 
     Parameters
     ----------

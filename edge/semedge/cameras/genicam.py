@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
-from semedge.cameras.live import CameraSetupError, Capture, CaptureLostError, Shot
+from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
 from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
@@ -63,7 +63,7 @@ class GenicamCamera(DeviceCamera):
     """The newest frame of a camera behind a GenTL producer.
 
     `PRODUCER.cti` is a path, or the name of a file in a folder of `GENICAM_GENTL64_PATH`; without
-    `#SERIAL` the producer's only camera is meant.
+    `#SERIAL`, the producer's only camera is used.
     """
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
@@ -97,7 +97,7 @@ class GenicamCapture(DeviceCapture):
             raise
 
     def fetch(self, timeout_s: float) -> Shot | None:
-        """The next buffer, copied, so that the producer can have it back."""
+        """The next buffer, copied, so that the producer can reuse its memory."""
         buffer = self.device.try_fetch(timeout=timeout_s)
         if buffer is None:
             return None
@@ -107,7 +107,7 @@ class GenicamCapture(DeviceCapture):
             buffer.queue()
 
     def check_link(self) -> None:
-        """Read the width afresh, not from the library's memory of it."""
+        """Read the width from the camera, not from the library's cache."""
         nodes = self.device.remote_device.node_map
         try:
             nodes.Width.get_value(verify=False, ignore_cache=True)
@@ -115,7 +115,7 @@ class GenicamCapture(DeviceCapture):
             raise CaptureLostError(str(error)) from error
 
     def close(self) -> None:
-        """Give the camera back, and the producer where nobody else uses it."""
+        """Release the camera, and the producer where no other camera uses it."""
         try:
             self.device.stop()
             self.device.destroy()
@@ -131,7 +131,7 @@ class GenicamCapture(DeviceCapture):
         return Shot(image, number, time_ns)
 
     def _time_ns(self, buffer: Any) -> int | None:
-        """The camera's time, where the producer gives it and the length of its ticks."""
+        """The camera's time; None where the producer does not report it and the ticks' length."""
         try:
             ticks_hz = self.device.device.timestamp_frequency
             return int(buffer.timestamp * 10**9 // ticks_hz) if buffer.timestamp else None
@@ -146,14 +146,14 @@ class HarvestersFeatures:
         self._nodes = nodes
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
         from genicam.genapi import EAccessMode
 
         if not self._nodes.has_node(name):
             return False
         return self._nodes.get_node(name).get_access_mode() in (EAccessMode.WO, EAccessMode.RW)
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         node = self._nodes.get_node(name)
         return node.min, node.max, _step(node)
@@ -181,19 +181,19 @@ class HarvestersFeatures:
         self._nodes.get_node(name).from_string(value)
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
         self._nodes.get_node(name).execute()
 
 
 def _step(node: Any) -> float:
-    """The step of an integer; 0 of a float."""
+    """The step of an integer; 0 for a float."""
     from genicam.genapi import IInteger
 
     return node.inc if isinstance(node, IInteger) else 0
 
 
 class _Producer:
-    """A loaded producer, shared by the cameras of this process: a second load sees no camera."""
+    """A loaded producer, shared by the cameras of this process: loaded twice, it sees none."""
 
     _lock = threading.RLock()
     _loaded: ClassVar[dict[Path, tuple[Harvester, int]]] = {}
@@ -202,7 +202,7 @@ class _Producer:
         from harvesters.core import Harvester
 
         self._path = path.resolve()
-        self._held = True
+        self._is_open = True
         with self._lock:
             harvester, users = self._loaded.get(self._path, (None, 0))
             if harvester is None:
@@ -210,8 +210,8 @@ class _Producer:
                 try:
                     harvester.add_file(str(path), check_existence=True, check_validity=True)
                 except OSError as error:
-                    raise CameraSetupError(
-                        f"{path} is no GenTL producer that can be loaded ({error}); give the .cti "
+                    raise CameraSettingsError(
+                        f"{path} cannot be loaded as a GenTL producer ({error}); give the .cti "
                         "file of the camera's vendor."
                     ) from error
             self._harvester = harvester
@@ -237,9 +237,9 @@ class _Producer:
     def close(self) -> None:
         """Unload the producer with its last user."""
         with self._lock:
-            if not self._held:
+            if not self._is_open:
                 return
-            self._held = False
+            self._is_open = False
             harvester, users = self._loaded.pop(self._path)
             if users > 1:
                 self._loaded[self._path] = harvester, users - 1
@@ -247,7 +247,7 @@ class _Producer:
                 harvester.reset()
 
     def _refresh(self) -> None:
-        """Look again; `Harvester.update` would cut off the cameras that are open."""
+        """Search again; `Harvester.update` would disconnect the cameras that are open."""
         from harvesters.core import DeviceInfo
 
         devices = self._harvester.device_info_list
@@ -268,15 +268,15 @@ def _path_of(producer: str) -> Path:
     for each in find_producers():
         if each.name == producer:
             return each
-    raise CameraSetupError(
+    raise CameraSettingsError(
         f"There is no GenTL producer {producer or 'without a name'}, here or in the folders of "
         f"{PRODUCER_PATH}; give the path of the vendor's .cti file."
     )
 
 
 def load_library() -> None:
-    """Import what is needed; `SemedgeError` says what to install."""
+    """Import what is needed; the message of a `SemedgeError` names what to install."""
     for module in ("genicam", "harvesters.core"):
         import_extra(module, "genicam", "A genicam: camera")
-    # Whatever it logs, it raises too, and that becomes one sentence.
+    # It raises whatever it logs, and that becomes one sentence.
     logging.getLogger("harvesters.core").setLevel(logging.CRITICAL)

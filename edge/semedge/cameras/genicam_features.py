@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.cameras.settings import FREE_RUN, SOFTWARE, CameraSettings
 
 EXPOSURE = ("ExposureTime", "ExposureTimeAbs", "ExposureTimeRaw")
@@ -16,13 +16,13 @@ FRAME_TRIGGERS = ("FrameStart", "AcquisitionStart")
 
 
 class Features(Protocol):
-    """A camera's features, by whatever library reaches them."""
+    """A camera's features, independent of the library that accesses them."""
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
 
-    def limits(self, name: str) -> tuple[float, float, float]:
-        """Smallest and largest value of a number, and its step; 0 where any value does."""
+    def bounds(self, name: str) -> tuple[float, float, float]:
+        """Smallest and largest value of a number, and its step; 0 where it has no step."""
 
     def choices(self, name: str) -> Sequence[str]:
         """Values that an enumeration can take now."""
@@ -40,11 +40,14 @@ class Features(Protocol):
         """Set a feature of any kind from text, as GenICam reads it."""
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
 
 
 def apply_settings(settings: CameraSettings, features: Features, source: str) -> None:
-    """Set a camera's features; `CameraSetupError` says which it refuses and what it allows."""
+    """Set a camera's features.
+
+    The message of a `CameraSettingsError` names the feature that is refused and what is allowed.
+    """
     writer = _Writer(features, source)
     for name, value in settings.features:
         writer.set_text(name, value)
@@ -68,20 +71,20 @@ def apply_settings(settings: CameraSettings, features: Features, source: str) ->
 
 
 class _Writer:
-    """Sets features of one camera, and says in the user's words what it refuses."""
+    """Sets features of one camera, and reports refusals by the names of the settings."""
 
     def __init__(self, features: Features, source: str) -> None:
         self._features = features
         self._source = source
 
     def set_text(self, name: str, value: str) -> None:
-        """Set any feature; libraries differ in what they raise where it is refused."""
+        """Set any feature; libraries raise different errors where it is refused."""
         if not self._features.is_writable(name):
-            raise CameraSetupError(self._absent(f"features.{name}", value, (name,)))
+            raise CameraSettingsError(self._absent(f"features.{name}", value, (name,)))
         try:
             self._features.set_text(name, value)
         except Exception as error:
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"features.{name} = {value} is refused by the camera {self._source} ({error}); "
                 "give a value that it allows."
             ) from error
@@ -89,38 +92,38 @@ class _Writer:
     def set_number(self, setting: str, names: Sequence[str], value: float) -> None:
         """Set the first of `names` that the camera has, where it allows `value`."""
         name = self._first(setting, names, value)
-        low, high, step = self._features.limits(name)
+        low, high, step = self._features.bounds(name)
         off_step = step > 1 and (value - low) % step != 0
         if not low <= value <= high or off_step:
             steps = f" in steps of {step:.10g}" if step > 1 else ""
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"{setting} = {value:.16g} is refused by the camera {self._source}; it allows "
                 f"{low:.10g} to {high:.10g}{steps}."
             )
         self._features.set_number(name, value)
 
     def choose(self, setting: str, names: Sequence[str], value: str) -> None:
-        """Set the first of `names` that the camera has, where it knows `value`."""
+        """Set the first of `names` that the camera has, where it accepts `value`."""
         name = self._first(setting, names, value)
         choices = self._features.choices(name)
         if value not in choices:
-            raise CameraSetupError(
+            raise CameraSettingsError(
                 f"{setting} = {value} is refused by the camera {self._source}; it allows "
                 f"{', '.join(choices)}."
             )
         self._features.set_choice(name, value)
 
     def switch_off(self, name: str) -> None:
-        """End an automatic that would overrule a value, where the camera has it."""
+        """Switch off an automatic mode that would override a value, where the camera has it."""
         if self._features.is_writable(name) and "Off" in self._features.choices(name):
             self._features.set_choice(name, "Off")
 
     def set_region(self, region_px: tuple[int, int, int, int]) -> None:
-        """Set offsets to their least first: they bound the size, and the size bounds them."""
+        """Set the region, offsets to their minimum first: offsets and size bound each other."""
         left, top, width, height = region_px
         for offset in ("OffsetX", "OffsetY"):
             if self._features.is_writable(offset):
-                self._features.set_number(offset, self._features.limits(offset)[0])
+                self._features.set_number(offset, self._features.bounds(offset)[0])
         self.set_number("region_px: width", ("Width",), width)
         self.set_number("region_px: height", ("Height",), height)
         for setting, name, value in (
@@ -131,7 +134,7 @@ class _Writer:
                 self.set_number(setting, (name,), value)
 
     def set_trigger(self, trigger: str) -> None:
-        """Let frames run free, or start each by software or by a signal."""
+        """Let the camera run freely, or trigger each frame by software or by an input."""
         features = self._features
         selects = features.is_writable("TriggerSelector")
         known = features.choices("TriggerSelector") if selects else ()
@@ -153,7 +156,7 @@ class _Writer:
         for name in names:
             if self._features.is_writable(name):
                 return name
-        raise CameraSetupError(self._absent(setting, value, names))
+        raise CameraSettingsError(self._absent(setting, value, names))
 
     def _absent(self, setting: str, value: object, names: Sequence[str]) -> str:
         shown = f"{value:.16g}" if isinstance(value, float) else value

@@ -1,7 +1,7 @@
-"""What every live camera shares: the newest frame, stalls, and a connection that is made again.
+"""What every live camera shares: the newest frame, stalls, and reconnection.
 
-A thread of its own opens, reads and releases the connection and keeps only the newest frame: a
-reader that is slower than the camera loses frames but never falls behind. When the source dies, the
+A thread opens, reads and releases the connection, and stores only the newest frame: a reader that
+is slower than the camera loses frames but never falls behind. When the connection is lost, the
 thread opens it again, with growing pauses.
 """
 
@@ -21,35 +21,35 @@ from semedge.core.frame import Frame, GrayImage
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
 SPREAD = 0.2
-"""Of the pauses, so that cameras behind one switch do not come back at the same moment."""
+"""Spread of the pauses, so that cameras behind one switch do not reconnect at the same moment."""
 CLOSE_TIMEOUT_S = 5.0
 
 POLL_S = 0.2
-"""Longest wait within a connection before it looks whether the camera was closed."""
+"""Longest wait within a connection before it checks whether the camera was closed."""
 
 LARGEST_BLOCK_ID = 65_535
-"""GigE Vision's 16-bit frame numbers go on with 1 after it."""
+"""The number after which GigE Vision's 16-bit frame numbers continue with 1."""
 
 WRAP_MARGIN = 1_000
-"""Frames around the wrap within which a smaller number counts as one."""
+"""Frames around the wrap within which a smaller number counts as a wrap."""
 
 
 class CaptureLostError(SemedgeError):
-    """The connection is dead, and another may be made."""
+    """The connection is lost, and a new one may succeed."""
 
 
-class CameraSetupError(SemedgeError):
-    """The camera cannot be used as asked, and trying again would not help."""
+class CameraSettingsError(SemedgeError):
+    """The camera cannot be used with these settings, and another attempt would not help."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What a connection gave.
+    """What a connection read.
 
     Attributes
     ----------
     image
-        Shape `(height, width)`; None where the frame came damaged.
+        Shape `(height, width)`; None where the frame arrived damaged.
     device_frame
         The camera's own number of the frame.
     device_time_ns
@@ -65,23 +65,23 @@ class Capture(ABC):
     """An open connection to a camera; one thread uses it."""
 
     on_demand = False
-    """Whether a frame is taken only when the reader waits for one."""
+    """Whether a frame is captured only when the reader waits for one."""
 
     @abstractmethod
     def read(self) -> Shot | None:
-        """The next frame; None where none came yet, `CaptureLostError` where none will."""
+        """The next frame, or None where there is none yet; `CaptureLostError` after the last."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the camera back."""
+        """Release the camera."""
 
-    def check_silence(self) -> None:
-        """`CaptureLostError`, unless it is in order that nothing came for the timeout."""
+    def check_timeout(self) -> None:
+        """Raise `CaptureLostError`, unless no frame for as long as the timeout is normal."""
         raise CaptureLostError("it stopped sending")
 
 
 class FrameNumbers:
-    """Counts the frames that a camera numbered and that never came."""
+    """Counts the frames that a camera numbered but that never arrived."""
 
     def __init__(self) -> None:
         self._last: int | None = None
@@ -97,16 +97,16 @@ class FrameNumbers:
 
 
 class LiveCamera(Camera):
-    """The newest frame of a live source; a subclass says how to connect.
+    """The newest frame of a live source; a subclass connects.
 
     Parameters
     ----------
     source
-        What a person calls the camera; without passwords.
+        Name of the camera in messages, without passwords.
     timeout_s
         Longest wait for a frame before a read raises `CameraStalledError`.
     remedy
-        What is done about a stall, and what a person should look at.
+        What the camera does about a stall, and what a person should check.
 
     Raises
     ------
@@ -140,14 +140,14 @@ class LiveCamera(Camera):
 
     @abstractmethod
     def connect(self) -> Capture:
-        """Connect.
+        """Connect to the camera.
 
-        `CameraSetupError` where the camera cannot be used as asked, another `SemedgeError` where
-        there is no connection now.
+        Raises `CameraSettingsError` where the camera cannot be used with its settings, and another
+        `SemedgeError` where there is no connection now.
         """
 
     def read(self) -> Frame:
-        """The newest frame that was not read yet."""
+        """The newest frame that has not been read."""
         with self._arrived:
             if self._newest is None:
                 self._wanted = True
@@ -175,16 +175,16 @@ class LiveCamera(Camera):
     def _wait_for_first(self) -> None:
         with self._arrived:
             self._arrived.wait_for(
-                lambda: self._newest is not None or isinstance(self._fault, CameraSetupError),
+                lambda: self._newest is not None or isinstance(self._fault, CameraSettingsError),
                 self._timeout_s,
             )
             if self._newest is not None:
                 return
-        if isinstance(self._fault, CameraSetupError):
+        if isinstance(self._fault, CameraSettingsError):
             raise self._fault
         raise SemedgeError(
             f"The camera {self.source} gave no frame within {self._timeout_s:g} s; check that it "
-            f"is on, its address, and that no other program holds it{self._reason()}."
+            f"is on, its address, and that no other program uses it{self._reason()}."
         )
 
     def _reason(self) -> str:
@@ -195,12 +195,12 @@ class LiveCamera(Camera):
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, SPREAD)
         while not self._closed.is_set():
             frames_before = self._sequence
-            # Vendors' libraries raise what they like; whatever it is, the camera is tried again.
+            # Vendors' libraries raise any exception; after each, the camera is opened again.
             try:
                 with contextlib.closing(self.connect()) as capture:
                     self._take_frames(capture)
             except Exception as error:
-                # A traceback would hold on to the vendor's objects, and with them to the camera.
+                # A traceback would keep the vendor's objects alive, and with them the camera.
                 self._note_fault(error.with_traceback(None))
             if self._sequence > frames_before:
                 backoff.reset()
@@ -219,7 +219,7 @@ class LiveCamera(Camera):
             if shot is not None and shot.image is not None:
                 heard_s = time.monotonic()
             elif time.monotonic() - heard_s > self._timeout_s:
-                capture.check_silence()
+                capture.check_timeout()
                 heard_s = time.monotonic()
 
     def _is_wanted(self) -> bool:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.core.frame import GrayImage
 from semedge.core.images import to_gray
 
@@ -38,9 +38,9 @@ MOSAICS = {
 def gray_from(
     data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
 ) -> GrayImage:
-    """A camera's pixels as a gray image of its own memory, shape `(height, width)`.
+    """A camera's pixels as a gray image with its own memory, shape `(height, width)`.
 
-    Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white is white in each.
+    Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white has one value.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ def gray_from(
     shape
         Height and width in pixels.
     row_padding_bytes
-        Bytes without a meaning after each row.
+        Unused bytes after each row.
 
     Raises
     ------
-    CameraSetupError
+    CameraSettingsError
         Where the format is not known or the buffer is too short for it.
     """
     raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
@@ -76,7 +76,7 @@ def gray_from(
     if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
         plain = gray_from(data, f"Mono{bits}", shape, row_padding_bytes)
         return _converted(plain, MOSAICS[mosaic])
-    raise CameraSetupError(
+    raise CameraSettingsError(
         f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
         "Mono10, Mono12 or Mono16."
     )
@@ -88,7 +88,7 @@ def _converted(pixels: NDArray, conversion: int) -> GrayImage:
 
 def _rows(raw: NDArray, height: int, row_bytes: int, padding_bytes: int) -> NDArray:
     stride_bytes = row_bytes + padding_bytes
-    # The last row's padding need not be there.
+    # The padding of the last row may be absent.
     _refuse_short(raw, height * stride_bytes - padding_bytes)
     return np.lib.stride_tricks.as_strided(
         raw, (height, row_bytes), (stride_bytes, 1), writeable=False
@@ -117,7 +117,7 @@ def _unpacked(raw: NDArray, pixel_format: str, pixels: int) -> GrayImage:
 
 def _refuse_short(raw: NDArray, needed_bytes: int) -> None:
     if raw.size < needed_bytes:
-        raise CameraSetupError(
+        raise CameraSettingsError(
             f"The camera sent {raw.size} bytes where the picture needs {needed_bytes}; check its "
             "region of interest and its pixel format."
         )

@@ -18,7 +18,7 @@ from semedge.core.optional import import_extra
 PREFIX = "pylon:"
 
 NO_NUMBER = 2**64 - 1
-"""What stands for the number of a frame whose camera numbers none."""
+"""The frame number of cameras that do not number their frames."""
 
 
 def list_devices() -> list[Device]:
@@ -35,7 +35,7 @@ def list_devices() -> list[Device]:
 
 
 class PylonCamera(DeviceCamera):
-    """The newest frame of a Basler camera; without a serial number the only one is meant."""
+    """The newest frame of a Basler camera; without a serial number, the only one is used."""
 
     def __init__(self, source: str, settings: CameraSettings, *, timeout_s: float) -> None:
         self._serial = source.removeprefix(PREFIX)
@@ -72,7 +72,7 @@ class PylonCapture(DeviceCapture):
             raise
 
     def fetch(self, timeout_s: float) -> Shot | None:
-        """The newest result that pylon holds."""
+        """The newest result that pylon has."""
         timeout_ms = int(timeout_s * 1e3)
         result = self.device.RetrieveResult(timeout_ms, self._pylon.TimeoutHandling_Return)
         try:
@@ -84,19 +84,19 @@ class PylonCapture(DeviceCapture):
             result.Release()
 
     def start_frame(self) -> None:
-        """Trigger by software, as soon as the camera is ready for it."""
+        """Trigger a frame by software, as soon as the camera is ready."""
         wait_ms = int(POLL_S * 1e3)
         if self.device.CanWaitForFrameTriggerReady():
             self.device.WaitForFrameTriggerReady(wait_ms, self._pylon.TimeoutHandling_Return)
         super().start_frame()
 
     def check_link(self) -> None:
-        """Ask pylon, which keeps a heartbeat with the camera."""
+        """Query pylon, which monitors the camera by a heartbeat."""
         if self.device.IsCameraDeviceRemoved():
             raise CaptureLostError("it was unplugged")
 
     def close(self) -> None:
-        """Stop and give the camera back."""
+        """Stop and release the camera."""
         self.device.StopGrabbing()
         self.device.Close()
         self.device.DestroyDevice()
@@ -122,11 +122,11 @@ class PylonFeatures:
         self._genicam = genicam
 
     def is_writable(self, name: str) -> bool:
-        """Whether the camera has the feature and lets it be set now."""
+        """Whether the camera has the feature, and it can be set now."""
         node = self._nodes.GetNode(name)
         return node is not None and bool(self._genicam.IsWritable(node))
 
-    def limits(self, name: str) -> tuple[float, float, float]:
+    def bounds(self, name: str) -> tuple[float, float, float]:
         """Smallest and largest value, and the step of an integer."""
         node = self._nodes.GetNode(name)
         step = node.GetInc() if self._is_integer(node) else 0
@@ -155,7 +155,7 @@ class PylonFeatures:
         self._nodes.GetNode(name).FromString(value)
 
     def execute(self, name: str) -> None:
-        """Let the camera do a command."""
+        """Execute a command of the camera."""
         self._nodes.GetNode(name).Execute()
 
     def _is_integer(self, node: Any) -> bool:
@@ -163,7 +163,7 @@ class PylonFeatures:
 
 
 def _ticks_hz(nodes: Any) -> int:
-    """Ticks a second of the camera's clock; a nanosecond long unless it says otherwise."""
+    """Ticks a second of the camera's clock; 1e9 where the camera does not report it."""
     from pypylon import genicam
 
     node = nodes.GetNode("GevTimestampTickFrequency")
@@ -171,5 +171,5 @@ def _ticks_hz(nodes: Any) -> int:
 
 
 def load_library() -> Any:
-    """The library; `SemedgeError` says what to install."""
+    """The library; the message of a `SemedgeError` names what to install."""
     return import_extra("pypylon.pylon", "pylon", "A pylon: camera")

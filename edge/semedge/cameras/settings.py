@@ -1,4 +1,4 @@
-"""What a camera is set to before it sends frames."""
+"""Settings that a camera gets before it sends frames."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from semedge.core.section import Section, WrittenAs
 FREE_RUN = "off"
 SOFTWARE = "software"
 TIMEOUT_S = 10.0
-"""Longest time without a frame, where none is given, before a camera counts as stalled."""
+"""Default of the longest time without a frame before a camera counts as stalled."""
 
 
 def feature_texts(features: Any) -> Any:
-    """Features of a table as GenICam reads them, names with texts: truth values are 1 and 0."""
+    """A table of features as names and texts, as GenICam reads them: true is 1, false is 0."""
     if not isinstance(features, Mapping):
         return features
     return tuple((name, _text(name, value)) for name, value in features.items())
@@ -29,22 +29,23 @@ def _text(name: str, value: Any) -> str:
         return str(int(value))
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
-    raise ValueError(f"{name} takes a text, a finite number, true or false")
+    raise ValueError(f"{name} must be a string, a finite number, true or false")
 
 
 class CameraSettings(Section):
-    """What a camera is set to; what is None stays as the camera has it."""
+    """Settings of a camera; where one is None, the camera keeps its own value."""
 
     exposure_us: float | None = Field(
         default=None,
         gt=0,
-        description="Exposure time; all but the crop need a genicam:, pylon: or aravis: camera.",
+        description="Exposure time; like all settings but the crop, for genicam:, pylon: and "
+        "aravis: cameras.",
     )
     gain: float | None = Field(
-        default=None, description="Gain in the camera's own unit, for most decibels."
+        default=None, description="Gain in the camera's own unit, usually decibels."
     )
     frame_rate_hz: float | None = Field(
-        default=None, gt=0, description="Frames a second of a camera that runs free."
+        default=None, gt=0, description="Frames a second of a camera that runs freely."
     )
     region_px: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] | None = Field(
         default=None,
@@ -56,8 +57,8 @@ class CameraSettings(Section):
     trigger: str | None = Field(
         default=None,
         min_length=1,
-        description="off for a free run, software for a frame when one is asked for, or the "
-        "camera's input, such as Line1.",
+        description="off for a camera that runs freely, software for a trigger when a frame is "
+        "needed, or the camera's input, such as Line1.",
     )
     crop_bottom_px: int = Field(
         default=0,
@@ -71,14 +72,14 @@ class CameraSettings(Section):
         description="Further features by their GenICam names, set before the rest, in this order.",
     )
 
-    def overruled_by(self, others: CameraSettings) -> CameraSettings:
-        """The other settings where they differ from the defaults, and these elsewhere."""
+    def overridden_by(self, others: CameraSettings) -> CameraSettings:
+        """These settings, overridden by those of the others that differ from the defaults."""
         defaults = type(others).model_fields
-        said = {name: value for name, value in others if value != defaults[name].default}
-        return self.model_copy(update=said)
+        changed = {name: value for name, value in others if value != defaults[name].default}
+        return self.model_copy(update=changed)
 
     def refuse_for(self, source: str) -> None:
-        """`SemedgeError` where something but the crop is set, which `source` does not have."""
+        """Raise `SemedgeError` where a setting other than the crop is set, which `source` lacks."""
         for name, value in self:
             if name != "crop_bottom_px" and value != type(self).model_fields[name].default:
                 raise SemedgeError(
@@ -87,8 +88,8 @@ class CameraSettings(Section):
                 )
 
     @property
-    def waits_for_line(self) -> bool:
-        """Whether frames come when a signal does, so that silence is no fault of the camera."""
+    def waits_for_trigger(self) -> bool:
+        """Whether an input triggers frames, so that a pause is not a fault of the camera."""
         return self.trigger is not None and self.trigger not in (FREE_RUN, SOFTWARE)
 
 

@@ -19,12 +19,12 @@ HIGHEST_RATE_HZ = 1e3
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """What `sim:SEED?defects=0.1&rate=5&size=1024x700&frames=100&first=0` says.
+    """Settings in `sim:SEED?defects=0.1&rate=5&size=1024x700&frames=100&first=0`.
 
     Attributes
     ----------
     seed
-        Which simulated line.
+        Seed of the simulated line.
     defects
         Share of the frames with a defect.
     rate
@@ -46,7 +46,7 @@ class SimulationSettings:
 
 
 def parse_simulation(source: str) -> SimulationSettings:
-    """Settings of a `sim:` source, or one sentence about what does not fit."""
+    """Settings of a `sim:` source; `SemedgeError` where they cannot be read."""
     seed_text, _, query = source.removeprefix("sim:").partition("?")
     parsers: dict[str, Callable[[str], Any]] = {
         "defects": _share,

@@ -26,7 +26,7 @@ SUBPIXEL_BITS = 4
 LAYERS = (0.22, 0.38, 0.62, 0.88)
 """Brightness of the layers, from the deepest to the top one."""
 LAYER_BLUR_PX = (1.2, 0.8, 0.5)
-"""Blur of what lies below, each time a further layer comes on top."""
+"""Blur of what lies below, each time another layer is added on top."""
 FIBRE_SPACING_PX = 30.0
 """Mean distance between the parallel fibres of a layer, if they were parallel."""
 BACKGROUND = 0.05
@@ -42,8 +42,8 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Defect:
-    """A planted defect.
+class PlantedDefect:
+    """A defect of a simulated frame.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Defect:
 
 @dataclass(frozen=True)
 class SimulatedFrame:
-    """A frame with the truth about it.
+    """A frame with its ground truth.
 
     Attributes
     ----------
@@ -74,12 +74,12 @@ class SimulatedFrame:
     mask
         True where a defect can be seen, same shape.
     defects
-        The defects planted, none in a normal frame.
+        The planted defects; none in a normal frame.
     """
 
     image: NDArray[np.uint8]
     mask: Mask
-    defects: tuple[Defect, ...]
+    defects: tuple[PlantedDefect, ...]
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ class SimulatedLine:
     Attributes
     ----------
     seed
-        Which line; each has frames of its own.
+        Seed of the line; lines with different seeds have different frames.
     shape
         Height and width of a frame in pixels.
     defect_rate
         Share of the frames that carry a defect.
     kinds
-        Which defects there are.
+        Kinds of defects that occur.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class SimulatedLine:
         chance = np.random.default_rng([self.seed, sequence, 1])
         lower, scene, covered = _lay_fibres(texture, self.shape)
         mask = np.zeros(self.shape, bool)
-        defects: tuple[Defect, ...] = ()
+        defects: tuple[PlantedDefect, ...] = ()
         if chance.random() < self.defect_rate:
             kind = self.kinds[int(chance.integers(len(self.kinds)))]
             scene, mask, defect = _plant(kind, chance, lower, scene, covered)
@@ -125,7 +125,7 @@ class SimulatedLine:
 def _lay_fibres(
     random: np.random.Generator, shape: tuple[int, int]
 ) -> tuple[FloatImage, FloatImage, Mask]:
-    """What lies below the top layer, the whole scene, and where the top layer covers it."""
+    """The scene below the top layer, the whole scene, and where the top layer covers it."""
     scene = np.full(shape, BACKGROUND, np.float32)
     lower = scene
     covered = np.zeros(shape, np.uint8)
@@ -184,8 +184,8 @@ def _plant(
     lower: FloatImage,
     scene: FloatImage,
     covered: Mask,
-) -> tuple[FloatImage, Mask, Defect]:
-    """The scene with a defect in it, the defect's visible mask, and what it is."""
+) -> tuple[FloatImage, Mask, PlantedDefect]:
+    """The scene with a defect in it, the defect's visible mask, and its description."""
     if kind == "film":
         blob, center_px, extent_px = _blob(random, lower.shape, (45.0, 75.0), roughness=0.4)
         tone = np.float32(random.uniform(0.50, 0.68)) + np.float32(0.06) * _slope(
@@ -206,7 +206,7 @@ def _plant(
             tone = np.full(scene.shape, random.uniform(0.93, 1.0), np.float32)
         scene = _blend(scene, tone, blob)
         mask = blob > 0.5
-    return scene, mask, Defect(kind, center_px, extent_px, int(mask.sum()))
+    return scene, mask, PlantedDefect(kind, center_px, extent_px, int(mask.sum()))
 
 
 def _blob(
@@ -231,7 +231,7 @@ def _blob(
 def _spindle(
     random: np.random.Generator, shape: tuple[int, ...]
 ) -> tuple[FloatImage, tuple[float, float], float]:
-    """A bead drawn out along its fibre."""
+    """A bead stretched along its fibre."""
     minor_px = random.uniform(20.0, 32.0)
     major_px = minor_px * random.uniform(1.2, 2.0)
     center = _center(random, shape, major_px)
@@ -282,7 +282,7 @@ def _blend(image: FloatImage, tone: FloatImage, coverage: FloatImage) -> FloatIm
 
 
 def _expose(random: np.random.Generator, scene: FloatImage) -> NDArray[np.uint8]:
-    """What the detector of the microscope makes of the scene: gain, drift, blur, noise."""
+    """The image that the microscope's detector takes of the scene: gain, drift, blur, noise."""
     gain = np.float32(random.uniform(0.95, 1.05)) * (
         1 + np.float32(0.04) * _slope(random, scene.shape)
     )

@@ -13,13 +13,13 @@ from semedge.core.images import silence_opencv, to_gray
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000"
-"""They hold for every video of the process: `nobuffer`, too, would lose a file's first frames."""
+"""They apply to every video of the process; `nobuffer` would lose the first frames of files."""
 
 DECODERS = 1
-"""With more, FFMPEG holds back a frame for each: those of eight cores are a third of a second."""
+"""With more, FFMPEG delays one frame for each: with eight cores, by a third of a second."""
 
 UNDECODED = -1
-"""OpenCV's format of a packet as it came."""
+"""OpenCV's format for packets that are not decoded."""
 JPEGS = cv2.VideoWriter_fourcc(*"MJPG")  # type: ignore[attr-defined]
 
 HOST = r"(?:\[[^\]]*\]|[\w.-]+)(?::\d*)?(?:[/?#]|$)"
@@ -58,7 +58,7 @@ class StreamCamera(LiveCamera):
         if self._address.startswith("/dev/"):
             return cv2.VideoCapture(self._address, cv2.CAP_V4L2)
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
-        # The first one is given up with the constructor; a later one may take its time.
+        # The first attempt ends with the constructor; later ones may take longer.
         open_s = max(self._timeout_s, SHORTEST_OPEN_S) if self._sequence else self._timeout_s
         open_ms = int(open_s * 1e3)
         read_ms = int(self._timeout_s * 1e3)
@@ -74,10 +74,10 @@ class StreamCamera(LiveCamera):
 
 
 class OpenCvCapture(Capture):
-    """OpenCV's connection; it waits for a frame by itself, and its failures have no reason.
+    """OpenCV's connection; it waits for a frame by itself, and gives no reason for failures.
 
-    Of a stream of JPEGs the pictures are decoded here: OpenCV would scale those of another size to
-    the size of the first, without a word.
+    The pictures of a JPEG stream are decoded here: OpenCV would silently scale those of another
+    size to the size of the first.
     """
 
     def __init__(self, video: cv2.VideoCapture) -> None:

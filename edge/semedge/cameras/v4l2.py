@@ -1,4 +1,4 @@
-"""Cameras that Linux drives itself, as `/dev/video0`."""
+"""Cameras with a Linux driver, such as `/dev/video0`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from semedge.cameras.device import Device
 
 CLASS = Path("/sys/class/video4linux")
-"""Where the kernel lists them."""
+"""The folder where the kernel lists them."""
 
 
 def load_library() -> None:
-    """Nothing is needed but Linux."""
+    """Do nothing: Linux needs no library."""
 
 
 def list_devices(root: Path = CLASS) -> list[Device]:
-    """Devices that give pictures; a camera's further nodes, of metadata, are left out."""
+    """Devices that give pictures; nodes of metadata are left out."""
     return list(_devices(root))
 
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 LARGEST_MISCOUNT = 2
-"""Frames by which the count that follows from a file's duration may be off."""
+"""Largest error of the number of frames that follows from a file's duration."""
 GRAY16 = ("Y16 ", "Y1\x00\x10")
 """Pixel formats that FFMPEG decodes to 16-bit gray."""
 
@@ -45,7 +45,7 @@ class VideoCamera(Camera):
         if not ok:
             if not self._read:
                 raise SemedgeError(
-                    f"The video {self.source} holds no frame that can be decoded; record it again "
+                    f"The video {self.source} has no frame that can be decoded; record it again "
                     "or convert it to FFV1 in .mkv."
                 )
             self._warn_if_cut_off()
@@ -60,11 +60,11 @@ class VideoCamera(Camera):
         self._capture.release()
 
     def _warn_if_cut_off(self) -> None:
-        """FFMPEG ends at damage without a word; the file's own duration shows it."""
-        promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if not self._loop and self._read < promised - LARGEST_MISCOUNT:
+        """Compare with the file's own duration: FFMPEG silently ends at damage."""
+        expected = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if not self._loop and self._read < expected - LARGEST_MISCOUNT:
             logger.warning(
-                f"The video {self.source} ended after {self._read} of about {promised} frames; it "
+                f"The video {self.source} ended after {self._read} of about {expected} frames; it "
                 "may be damaged or cut off, so record or copy it again.",
                 extra={"event": "video-cut-off"},
             )

@@ -15,7 +15,7 @@ from semedge.commands.scoring_options import stride_option
 from semedge.commands.setting_options import FILE
 from semedge.core.console import print_json, table_console
 from semedge.core.frame import Frame
-from semedge.inference.benchmark import Load, Pace, choose, counted, measure
+from semedge.inference.benchmark import Pace, Workload, choose, counted, measure
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
@@ -30,8 +30,8 @@ SMALLEST_PX = 32
 LARGEST_PX = 16384
 FEW_FRAMES = 100
 FRAMES = 3
-"""Simulated frames that are scored again and again."""
-"""Of fewer, the 99th percentile is little more than the slowest frame."""
+"""Number of simulated frames, which are scored repeatedly."""
+"""With fewer, the 99th percentile is little more than the slowest frame."""
 
 
 def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[i
     default=40.0,
     show_default=True,
     metavar="S",
-    help="How long to score, over all numbers of workers.",
+    help="Time to score, for all numbers of workers together.",
 )
 @click.option(
     "--write",
@@ -85,12 +85,12 @@ def bench(
 ) -> None:
     """Measure how fast a detector is on this machine, and with how many workers.
 
-    Scores simulated frames, with each number of workers in turn; the demo detector where no
-    DETECTOR is given. Stop what else the machine does, or measure beside it what it will do.
+    Scores simulated frames with each number of workers in turn; the default DETECTOR is the demo
+    detector. Stop other programs first, or start those that will run beside the station.
     """
     bundle = read_demo_bundle() if detector is None else read_bundle(detector)
     tables = [] if station is None else detector_tables(station, bundle)
-    load = Load(detector, stride_px, simulated_frames(size_px))
+    load = Workload(detector, stride_px, simulated_frames(size_px))
     facts = _facts(bundle, load)
     logger.info(f"{_sentence(bundle, facts)} This takes {duration_s:g} s.")
     paces = measure(load, duration_s)
@@ -117,8 +117,8 @@ def simulated_frames(size_px: tuple[int, int]) -> tuple[Frame, ...]:
     return tuple(open_camera(f"sim:1?size={width}x{height}&frames={FRAMES}"))
 
 
-def _facts(bundle: Bundle, load: Load) -> dict[str, Any]:
-    """What is measured, and on what."""
+def _facts(bundle: Bundle, load: Workload) -> dict[str, Any]:
+    """The conditions of the measurement."""
     with Detector(bundle, stride_px=load.stride_px, workers=1) as loaded:
         height, width = load.frames[0].shape
         grid = PatchGrid((height, width), loaded.patch_px, loaded.stride_px)
@@ -180,8 +180,8 @@ def _print(paces: list[Pace], best: Pace) -> None:
     console.print(stages)
     if any(pace.frames < FEW_FRAMES for pace in paces):
         logger.info(
-            f"Of fewer than {FEW_FRAMES} frames the 99th percentile is little more than the "
-            "slowest; give more --seconds."
+            f"With fewer than {FEW_FRAMES} frames, the 99th percentile is little more than the "
+            "slowest frame; give more --seconds."
         )
 
 

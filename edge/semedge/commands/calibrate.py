@@ -77,7 +77,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     "--false-alarms-per-day",
     type=float,
     callback=_positive,
-    help="The same as a number a day; needs --frame-rate.",
+    help="The same rate as a number a day; needs --frame-rate.",
 )
 @click.option(
     "--frame-rate",
@@ -85,7 +85,7 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     type=float,
     callback=_positive,
     metavar="HZ",
-    help="Frames a second that the line will inspect.",
+    help="Frames a second that the station will inspect.",
 )
 @click.option(
     "--confidence",
@@ -93,40 +93,43 @@ def _positive(ctx: click.Context, parameter: click.Parameter, value: float | Non
     callback=_share,
     default=CalibrationRequest.confidence,
     show_default=True,
-    help="Of the method tolerance.",
+    help="Confidence of the guarantee, with the method tolerance.",
 )
 @click.option(
     "--method",
     type=click.Choice(METHODS),
     default=CalibrationRequest.method,
     show_default=True,
-    help="tolerance holds with the confidence; conformal only on average over calibrations.",
+    help="How the guarantee holds: tolerance with the confidence, conformal only on average over "
+    "calibrations.",
 )
 @click.option(
     "--group-by",
     callback=_pattern,
     metavar="REGEX",
-    help="Frames whose file names agree in the first group count once, such as '^(scene[0-9]+)'.",
+    help="Frames whose file names agree in the first group of this expression count once; for "
+    "example '^(scene[0-9]+)'.",
 )
 @click.option(
     "--group-every-s",
     type=float,
     callback=_positive,
     metavar="SECONDS",
-    help="A camera's frames within so many seconds count once.",
+    help="Frames of a camera in the same block of this many seconds count once.",
 )
 @click.option(
     "--fields",
     callback=_size,
     metavar="WxH",
-    help="Split each frame into fields, where these are far enough apart to be independent.",
+    help="Split each frame into fields of this size; they must be far enough apart to be "
+    "independent.",
 )
 @stride_option()
 @workers_option()
 @click.option(
     "--allow-training-frames",
     is_flag=True,
-    help="Accept frames that the detector was trained on; the file says so.",
+    help="Accept frames that the detector was trained on, with a warning in the file.",
 )
 @click.option(
     "--out",
@@ -160,7 +163,7 @@ def calibrate(
 ) -> None:
     """Set the threshold from normal frames, with a provable false-alarm rate.
 
-    Refuses, with exit status 3, where the frames cannot prove the rate that is asked for.
+    Ends with exit status 3 where the frames cannot prove the requested rate.
     """
     source = _source(images, camera, frames)
     if group_by is not None and group_every_s is not None:
@@ -169,7 +172,7 @@ def calibrate(
         raise click.UsageError("--group-every-s needs --camera; group files with --group-by.")
     if fields is not None and line_rate_hz is not None:
         raise click.UsageError(
-            "--frame-rate does not go with --fields, because the promise is then for a field."
+            "Give --frame-rate or --fields, not both: with --fields the guarantee is for a field."
         )
     request = CalibrationRequest(
         _rate(false_alarm_rate, false_alarms_per_day, line_rate_hz),
@@ -185,7 +188,9 @@ def calibrate(
         logger.info(
             "Using the demo detector that ships with semedge; choose another with --detector."
         )
-    logger.info(f"Scoring normal frames; the promise needs {needed:,} independent {request.unit}.")
+    logger.info(
+        f"Scoring normal frames; the guarantee needs {needed:,} independent {request.unit}."
+    )
     with (
         Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
         open_camera(source, settings=given.over(CameraSettings())) as opened,
@@ -202,7 +207,7 @@ def calibrate(
 def _source(images: str | None, camera: str | None, frames: int | None) -> str:
     if images is not None and camera is None:
         if frames is not None:
-            raise click.UsageError("--frames goes with --camera; --images uses every image.")
+            raise click.UsageError("--frames needs --camera; --images uses every image.")
         return images
     if camera is not None and images is None:
         if frames is None:
@@ -218,8 +223,8 @@ def _check_camera(camera: Camera, frames: int | None, group_every_s: float | Non
         )
     if group_every_s is not None and not camera.timed:
         raise click.UsageError(
-            "--group-every-s needs a live camera, because files do not tell when they were "
-            "captured; use --group-by."
+            "--group-every-s needs a live camera, because files have no capture time; use "
+            "--group-by."
         )
 
 

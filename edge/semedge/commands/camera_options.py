@@ -13,7 +13,7 @@ from semedge.commands.setting_options import Decorator, OptionMaker, field_optio
 Command = Callable[..., Any]
 
 
-class Region(click.ParamType):
+class SensorRegion(click.ParamType):
     """`LEFT,TOP,WIDTH,HEIGHT` in pixels."""
 
     name = "LEFT,TOP,WIDTH,HEIGHT"
@@ -53,7 +53,7 @@ def _crop(make: OptionMaker) -> Decorator:
 
 
 crop_option = _crop(field_option)
-"""The option of a camera that image files have, too."""
+"""The option of cameras that also applies to image files."""
 
 OPTIONS = (
     setting_option(
@@ -68,7 +68,9 @@ OPTIONS = (
         metavar="HZ",
     ),
     setting_option(
-        *(CameraSettings, "region_px", "--region-px"), type=Region(), envvar="SEMEDGE_REGION_PX"
+        *(CameraSettings, "region_px", "--region-px"),
+        type=SensorRegion(),
+        envvar="SEMEDGE_REGION_PX",
     ),
     setting_option(
         *(CameraSettings, "pixel_format", "--pixel-format"),
@@ -91,7 +93,7 @@ OPTIONS = (
 
 
 def camera_options(command: Command) -> Command:
-    """Give a command the settings of a camera as options, for its `GivenSettings`."""
+    """Add the settings of a camera as options to a command, for its `GivenSettings`."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

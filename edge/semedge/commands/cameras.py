@@ -28,7 +28,7 @@ TITLES = {
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help=f"A GenTL producer (.cti) to ask beside those of {PRODUCER_PATH}; repeatable.",
+    help=f"A GenTL producer (.cti) to query in addition to those of {PRODUCER_PATH}; repeatable.",
 )
 @click.option(
     "--timeout-s",
@@ -36,24 +36,24 @@ TITLES = {
     default=10.0,
     show_default=True,
     metavar="S",
-    help="Longest wait for a list.",
+    help="Longest wait for the lists.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
 def cameras(producers: tuple[Path, ...], timeout_s: float, as_json: bool) -> None:
     """List the cameras that are connected, and what to install for more.
 
-    Streams (rtsp://, http://) announce themselves nowhere: their address is in the camera's manual.
+    Streams (rtsp://, http://) cannot be listed: their address is in the camera's manual.
     """
     listings = list_cameras(timeout_s, producers)
     if as_json:
         print_json({"ways": [listing.to_document() for listing in listings]})
         return
     for listing in listings:
-        _tell(listing)
-    logger.info("Streams are named by their address: rtsp://... or http://... (MJPEG).")
+        _print(listing)
+    logger.info("Streams are opened by their address: rtsp://... or http://... (MJPEG).")
 
 
-def _tell(listing: Listing) -> None:
+def _print(listing: Listing) -> None:
     logger.info(f"{TITLES[listing.way]}:")
     for device in listing.devices:
         name = " ".join(part for part in (device.vendor, device.model, device.serial) if part)

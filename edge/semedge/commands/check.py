@@ -13,11 +13,11 @@ from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan, plan_cameras
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.challenge import ChallengeResult, ChallengeSettings, run_challenge
 from semedge.station.config.station import Station, load_station
 from semedge.station.overrides import load_with_overrides
-from semedge.station.qualification import note_challenge
+from semedge.station.qualification import record_challenge
 from semedge.station.recorder import new_event
 
 
@@ -30,7 +30,7 @@ from semedge.station.recorder import new_event
     metavar="FILE",
     help="The station file, with a table `[challenge]`.",
 )
-@click.option("--camera", metavar="NAME", help="Only this camera; all where absent.")
+@click.option("--camera", metavar="NAME", help="Only this camera; by default all.")
 @setting_option(ChallengeSettings, "golden", "--golden")
 @setting_option(ChallengeSettings, "defects", "--defects")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -39,16 +39,18 @@ from semedge.station.recorder import new_event
 def check(
     ctx: click.Context, given: GivenSettings, station: Path, camera: str | None, as_json: bool
 ) -> None:
-    """Judge samples of known quality, and arm the station if they are judged rightly.
+    """Judge samples of known quality, and qualify the cameras that judge them rightly.
 
-    Each camera's samples are judged by what is in force for it now: by the station file, by the
-    SEMEDGE_* variables that a watch takes, and by recipes and levels that were set at run time. The
-    result is an event of the kind `check` and stands in the journal; a watch with --require-check,
-    running or not, judges with that and nothing else. Exit status 1 where a camera did not pass.
+    Each camera judges its samples by its active setup: the station file, the SEMEDGE_* variables
+    that a watch uses, and recipes and levels that were set at run time. The result is recorded in
+    the journal, as an event of the kind `check`. A watch with --require-check, running or not,
+    judges only with a setup that has passed. Exit status 1 where a camera did not pass.
     """
     read = environment_settings().over(load_station(station))
     if read.journal.file is None:
-        raise SemedgeError(f"{station} names no journal to note the result in; give journal.file.")
+        raise SemedgeError(
+            f"{station} names no journal to record the result in; give journal.file."
+        )
     plans = {plan.name: plan for plan in plan_cameras(read)}
     if camera is not None and camera not in plans:
         raise SemedgeError(f"There is no camera {camera!r}; {station} has {', '.join(plans)}.")
@@ -71,14 +73,14 @@ def _check(
     setup = load_with_overrides(journal, plan)
     try:
         result = run_challenge(setup, settings)
-        _note(station, journal, plan.name, setup, result)
+        _record(station, journal, plan.name, setup, result)
     finally:
         setup.detector.close()
     return result
 
 
-def _note(
-    station: Station, journal: Journal, camera: str, setup: Setup, result: ChallengeResult
+def _record(
+    station: Station, journal: Journal, camera: str, setup: CameraSetup, result: ChallengeResult
 ) -> None:
     event = new_event(
         station.station.name,
@@ -95,7 +97,7 @@ def _note(
         },
     )
     journal.add_event(event, ["console", *station.sinks])
-    note_challenge(journal, camera, setup.active_setup, passed=result.passed)
+    record_challenge(journal, camera, setup.active_setup, passed=result.passed)
 
 
 def _challenge(station: Station, camera: str) -> ChallengeSettings:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
     "detector_path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Another bundle, trained on such simulated frames.",
+    help="Another bundle, trained on the same kind of simulated frames.",
 )
 @click.option(
     "--pictures",
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
     default="semedge-demo",
     show_default=True,
     metavar="DIR",
-    help="Where the calibration, the journal and the pictures go.",
+    help="Folder for the calibration, the journal and the pictures.",
 )
 @click.option(
     "--calibration-frames",
@@ -38,7 +38,13 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="Normal frames; 299 prove 1 % at 95 % confidence.",
 )
-@click.option("--frames", type=click.IntRange(1), default=120, show_default=True)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=120,
+    show_default=True,
+    help="Frames of the simulated line to watch.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo(
     detector_path: Path | None,
@@ -47,10 +53,10 @@ def demo(
     frames: int,
     as_json: bool,
 ) -> None:
-    """Show the whole path on a simulated line, in a minute or two.
+    """Calibrate and inspect on a simulated line, in a minute or two.
 
     Calibrates the demo detector on simulated normal frames, watches a simulated line on which
-    every fourth frame or so has a defect, and compares the alerts with what was planted.
+    about every fourth frame has a defect, and compares the alerts with the planted defects.
     """
     for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
         (pictures / name).unlink(missing_ok=True)
@@ -82,6 +88,6 @@ def demo(
     overview = pictures / "overview.png"
     if not overview.exists():
         raise SemedgeError(
-            f"The demo raised nothing and missed nothing in {frames} frames; give more --frames."
+            f"The demo raised no alert and missed no defect in {frames} frames; give more --frames."
         )
     click.echo(f"Pictures: {overview} shows them all; the alerts' heat maps are beside it.")

@@ -25,7 +25,7 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
     "deliveries": ("number", "sink", "attempts", "delivered_at", "rejected_at", "last_error"),
     "runs": ("run_id", "started_at", "ended_at", "camera", "frames_inspected", "alerts"),
 }
-"""Columns that fit a terminal."""
+"""Columns that fit on a terminal."""
 
 
 @click.command()
@@ -39,8 +39,12 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
     metavar="FILE",
     help="The journal; a watch may be writing to it.",
 )
-@click.option("--since", metavar="TIME", help="A date, a date and time, or an age: 90m, 12h, 7d.")
-@click.option("--until", metavar="TIME", help="As --since; rows before it.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only rows since a date, a date and time, or an age: 90m, 12h, 7d.",
+)
+@click.option("--until", metavar="TIME", help="Only rows before this time, as for --since.")
 @click.option("--camera", metavar="NAME", help="Only this camera.")
 @click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
 @click.option("--level", type=click.Choice(get_args(Level)), help="Only this level.")
@@ -48,7 +52,7 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
 @click.option(
     "--most",
     type=click.IntRange(min=1),
-    help="Only the newest so many; 100 where nothing is written to a file.",
+    help="Only this many of the newest rows; by default 100, or all with --out.",
 )
 @click.option(
     "--out",
@@ -70,9 +74,9 @@ def history(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what happened: events, scores, the audit trail, deliveries or runs.
+    """Show events, scores, the audit trail, deliveries or runs of a journal.
 
-    The audit trail says who changed levels or recipe, from what to what, and when.
+    The audit trail records who changed levels or recipes, from what to what, and when.
     """
     query = Query(
         subject,
@@ -87,7 +91,7 @@ def history(
     with JournalReader(journal) as opened:
         if out is not None:
             count = write_table(out, COLUMNS[subject], opened.rows(query))
-            logger.info(f"{count:,} rows are in {out}.")
+            logger.info(f"Wrote {count:,} rows to {out}.")
             if as_json:
                 print_json({"rows": count, "path": str(out)})
         elif as_json:
@@ -103,7 +107,7 @@ def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
         shown = ("" if row[name] is None else _short(row[name]) for name in columns)
         click.echo("  ".join(shown).rstrip())
     if is_empty:
-        logger.info("Nothing of that is in the journal.")
+        logger.info("The journal has no such rows.")
 
 
 def _short(value: Any) -> str:

@@ -19,7 +19,7 @@ def _tiles(node: Node) -> str:
     if node.over_frame is None:
         return ""
     height, width = node.over_frame.tile_shape
-    return f", over the frame by {node.over_frame.graph} in tiles of {width}x{height} px"
+    return f", fully convolutional by {node.over_frame.graph} in tiles of {width}x{height} px"
 
 
 def _weighted(weights: dict[str, float]) -> str:
@@ -28,7 +28,7 @@ def _weighted(weights: dict[str, float]) -> str:
 
 
 def _input(manifest: Manifest) -> tuple[str, str]:
-    """What the graphs take."""
+    """The input of the graphs, as a name and a value."""
     taken = manifest.input
     if isinstance(taken, FrameInput):
         return (
@@ -49,7 +49,7 @@ def _input(manifest: Manifest) -> tuple[str, str]:
 
 
 def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    """What a person asks of a detector, as pairs of a name and a value."""
+    """Facts about a detector, as pairs of a name and a value."""
     manifest = bundle.manifest
     training = manifest.training
     yield "Bundle", f"{bundle.name} (format {manifest.format_version})"
@@ -94,7 +94,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
 @click.argument("detector", type=click.Path(dir_okay=False, path_type=Path), metavar="DETECTOR")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest to stdout as JSON.")
 def inspect(detector: Path, as_json: bool) -> None:
-    """Show what a detector bundle holds."""
+    """Show what a detector bundle contains."""
     bundle = read_bundle(detector)
     if as_json:
         print_json(

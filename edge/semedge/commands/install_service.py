@@ -41,7 +41,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     default="semedge",
     show_default=True,
     metavar="USER",
-    help="Whom it runs as; anyone but root.",
+    help="User that it runs as; any user but root.",
 )
 @click.option(
     "--secrets",
@@ -56,7 +56,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     default="/etc/systemd/system",
     show_default=True,
     metavar="DIR",
-    help="Where the unit is written.",
+    help="Folder that the unit is written to.",
 )
 @click.option("--print", "only_print", is_flag=True, help="Print the unit and write nothing.")
 def install_service(
@@ -70,13 +70,12 @@ def install_service(
 ) -> None:
     """Write a systemd unit that keeps a station running.
 
-    The service starts with the machine, is started again when it fails or hangs, can write to
-    nothing but its journal and pictures, and holds no privilege. Systemd checks the unit before
-    it is written.
+    The service starts with the machine, is restarted when it fails or hangs, can write only to its
+    journal and pictures, and has no privileges. Systemd checks the unit before it is written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise click.UsageError(
-            f"A service cannot be called {name!r}; use letters, digits, '.', '_' and '-'."
+            f"A service cannot have the name {name!r}; use letters, digits, '.', '_' and '-'."
         )
     station = station.absolute()
     service = Service(
@@ -100,7 +99,7 @@ def install_service(
         return
     path = folder / f"{name}.service"
     write_atomically(path, unit.encode())
-    checked = "unchecked, since systemd-analyze is not here" if faults is None else "checked"
+    checked = "unchecked, since systemd-analyze is not installed" if faults is None else "checked"
     logger.info(f"Wrote {path} ({checked}). Start it now and with the machine by:")
     logger.info(f"  systemctl daemon-reload && systemctl enable --now {name}")
 
@@ -110,12 +109,12 @@ def _checked_user(user: str) -> str:
         entry = pwd.getpwnam(user)
     except KeyError:
         raise SemedgeError(
-            f"This machine has no user {user}; make one with `useradd --system --user-group "
+            f"This machine has no user {user}; create one with `useradd --system --user-group "
             f"{user}`, or choose another with --user."
         ) from None
     if entry.pw_uid == 0:
         raise SemedgeError(
-            f"{user} has every privilege, and a station needs none; choose another user."
+            f"The user {user} has all privileges, and a station needs none; choose another user."
         )
     return user
 
@@ -126,7 +125,7 @@ def _existing_groups() -> list[str]:
 
 
 def _checked_secrets(secrets: Path | None) -> Path | None:
-    """The file, where it is one that others cannot read."""
+    """The file, after a check that others cannot access it."""
     if secrets is None:
         return None
     secrets = secrets.absolute()
@@ -134,19 +133,19 @@ def _checked_secrets(secrets: Path | None) -> Path | None:
         mode = secrets.stat().st_mode
     except OSError as error:
         raise SemedgeError(
-            f"The file of secrets {secrets} cannot be read ({error.strerror}); make it, with mode "
+            f"The file of secrets {secrets} cannot be read ({error.strerror}); create it with mode "
             "0600."
         ) from error
     if mode & 0o007:
         raise SemedgeError(
-            f"Everyone on this machine can use the file of secrets {secrets} (mode "
+            f"Everyone on this machine can access the file of secrets {secrets} (mode "
             f"{mode & 0o777:04o}); run `chmod 600 {secrets}`."
         )
     return secrets
 
 
 def _folders(station: Station) -> list[Path]:
-    """Folders outside of the service's own that the station writes to; each must be there."""
+    """Folders that the station writes to in addition to its own; each must exist."""
     journal = station.journal
     folders = [
         *([journal.file.absolute().parent] if journal.file is not None else []),
@@ -155,7 +154,7 @@ def _folders(station: Station) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise SemedgeError(
-                f"The station writes to the folder {folder}, which is not there; make it and give "
-                "it to the service's user."
+                f"The station writes to the folder {folder}, which does not exist; create it, "
+                "owned by the user of the service."
             )
     return list(dict.fromkeys(folders))

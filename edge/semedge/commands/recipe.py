@@ -34,7 +34,7 @@ from semedge.station.config.faults import refused_value
 from semedge.station.config.sections import CalibrationSection
 from semedge.station.config.station import load_station
 from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
-from semedge.web.client import ask_station
+from semedge.web.client import send_request
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ logger = logging.getLogger(__name__)
 
 @click.group()
 def recipe() -> None:
-    """Keep detector, calibration, camera settings and decision in one file.
+    """Pack detector, calibration and decision into one file to switch to.
 
-    A recipe is one digested file that a station is switched to as a whole, while it runs.
+    A recipe is one file, verified by digests, that a station can switch to while it runs.
     """
 
 
@@ -55,7 +55,7 @@ def recipe() -> None:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Counts up with every change of the recipe.",
+    help="Number that rises with every change of the recipe.",
 )
 @click.option("--note", default="", help="What is new in this version.")
 @detector_option()
@@ -70,16 +70,16 @@ def recipe() -> None:
     "--station",
     type=FILE,
     metavar="FILE",
-    help="A station file whose decision and camera settings are taken over.",
+    help="A station file to copy the decision and camera settings from.",
 )
 @click.option(
     "--camera",
     metavar="NAME",
-    help="Whose decision and settings, where the station file has several cameras.",
+    help="Camera to copy the settings of, where the station file has several.",
 )
 @setting_option(DecisionSettings, "alarm", "--alarm")
 @setting_option(DecisionSettings, "warn", "--warn")
-@click.option("--out", type=FILE, required=True, metavar="FILE")
+@click.option("--out", type=FILE, required=True, metavar="FILE", help="The recipe to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @camera_options
 @pass_given
@@ -98,12 +98,12 @@ def make(
 ) -> None:
     """Make a recipe, and check that it can be run.
 
-    What is said here of the camera and the levels wins over the station file; what neither says is
-    left to the station that runs the recipe.
+    The options for the camera and the levels win over the station file; the station that runs the
+    recipe decides on the rest.
     """
     bundle = _detector_content(detector_path)
     calibrated = _content(calibration, MAX_FILE_BYTES)
-    decision, settings = _taken_over(station, camera)
+    decision, settings = _inherited(station, camera)
     document: dict[str, Any] = {
         "format_version": 1,
         "name": name,
@@ -138,7 +138,7 @@ def make(
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(file: Path, as_json: bool) -> None:
-    """Show what a recipe holds."""
+    """Show what a recipe contains."""
     read = read_recipe(file)
     _print(read, None, as_json)
 
@@ -147,12 +147,12 @@ def show(file: Path, as_json: bool) -> None:
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(file: Path, as_json: bool) -> None:
-    """Load a recipe as a station would, which finds whatever is wrong with it."""
+    """Load a recipe as a station would, to find its faults."""
     read = read_recipe(file)
     detector, calibration = read.load(workers=1)
     detector.close()
     _print(read, calibration, as_json)
-    logger.info(f"{file} can be run here.")
+    logger.info(f"{file} can be used here.")
 
 
 @recipe.command()
@@ -165,34 +165,32 @@ def check(file: Path, as_json: bool) -> None:
     metavar="FILE",
     help="The station file of the running station.",
 )
-@click.option("--camera", metavar="NAME", help="Which camera, where the station has several.")
+@click.option("--camera", metavar="NAME", help="Name of the camera, where the station has several.")
 @click.option(
     "--who",
     default=getpass.getuser,
     metavar="NAME",
-    help="Whom the audit trail names; the user of this machine where absent.",
+    help="Name in the audit trail; by default the user of this machine.",
 )
 def use(name: str, station: Path, camera: str | None, who: str) -> None:
     """Switch a running station to the recipe NAME of its folder of recipes.
 
-    The station is asked by its page, with the page's token. It goes on with every frame until the
-    recipe is loaded; a bad one is refused, and the old one keeps running.
+    The request goes to the page of the station, with the page's token. The station inspects every
+    frame until the recipe is loaded; a bad recipe is refused, and the old one stays active.
     """
     read = load_station(station)
     if read.web is None:
         raise SemedgeError(
-            f"The station file {station} has no table [web], by which a running station is asked; "
-            "add it, with a token."
+            f"The station file {station} has no table [web], which requests to a running station "
+            "need; add it, with a token."
         )
     request = {"action": "recipe", "recipe": name.removesuffix(SUFFIX), "who": who}
     if camera is not None:
         request["camera"] = camera
-    logger.info(ask_station(read.web, request))
+    logger.info(send_request(read.web, request))
 
 
-def _taken_over(
-    station: Path | None, camera: str | None
-) -> tuple[DecisionSettings, CameraSettings]:
+def _inherited(station: Path | None, camera: str | None) -> tuple[DecisionSettings, CameraSettings]:
     """Decision and camera settings of a station file, or of one of its cameras."""
     if station is None:
         if camera is not None:
@@ -209,7 +207,7 @@ def _taken_over(
         )
         raise SemedgeError(
             f"The station file {station} has {known}; name one of its cameras with --camera NAME, "
-            f"or none where it names none. Received: {camera or 'none'}."
+            f"or leave it out where there is none. Received: {camera or 'none'}."
         )
     section = read.cameras[camera]
     return section.decision or read.decision, section.settings
@@ -249,6 +247,6 @@ def _content(path: Path, most_bytes: int) -> bytes:
         most_bytes,
         unreadable=lambda reason: f"{path} cannot be read ({reason}); give the path of the file.",
         too_large=lambda size_bytes: (
-            f"{path} has {size_bytes:,} bytes, and at most {most_bytes:,} are taken; give another."
+            f"{path} has {size_bytes:,} bytes, and the limit is {most_bytes:,}; give another."
         ),
     )

@@ -31,8 +31,8 @@ from semedge_calibration import Calibration
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
-KEPT_AT_ONCE = 32
-"""Results that an interruption may cost."""
+STORED_AT_ONCE = 32
+"""Most results that an interruption loses."""
 
 
 @click.command()
@@ -43,7 +43,7 @@ KEPT_AT_ONCE = 32
     "calibration_path",
     type=FILE,
     metavar="FILE",
-    help="A calibration of the detector, to mark what is above its threshold.",
+    help="A calibration of the detector, to mark frames above its threshold.",
 )
 @stride_option()
 @workers_option()
@@ -51,14 +51,14 @@ KEPT_AT_ONCE = 32
     "--ray",
     "cluster",
     metavar="ADDRESS",
-    help="Score on this Ray cluster, whose machines see the files, too (extra: cluster).",
+    help="Score on this Ray cluster, whose machines can read the files (extra: cluster).",
 )
 @crop_option
 @click.option(
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Write the scores to FILE.csv or FILE.parquet; an interrupted run goes on.",
+    help="Write the scores to FILE.csv or FILE.parquet; an interrupted run can be resumed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the scores to stdout as JSON.")
 def score(
@@ -75,13 +75,13 @@ def score(
     """Score image files: files, folders or globs.
 
     The score of a frame is the largest of its patches; x and y are that patch's centre. A file
-    that cannot be decoded or scored is named and left out.
+    that cannot be decoded or scored is reported and left out.
 
-    With --out, results are kept in FILE.partial until all are there: the same command goes on
-    where one was interrupted.
+    With --out, results are stored in FILE.partial until all are complete: the same command
+    resumes an interrupted run.
     """
     if cluster is not None and workers is not None:
-        raise click.UsageError("--workers is for this machine; leave it out with --ray.")
+        raise click.UsageError("Give --workers or --ray, not both: --workers is for this machine.")
     if out is not None:
         check_table(out)
     if detector_path is None:
@@ -91,7 +91,9 @@ def score(
     files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
     content, bundle = _read_bundle(detector_path)
     with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
-        promise = None if calibration_path is None else load_calibration(calibration_path, loaded)
+        calibration = (
+            None if calibration_path is None else load_calibration(calibration_path, loaded)
+        )
         settings = ScoreSettings.of(loaded, crop_bottom_px)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
@@ -99,26 +101,26 @@ def score(
         missing = store.missing(files)
         if len(missing) < len(files):
             logger.info(
-                f"{len(files) - len(missing):,} of {len(files):,} files are scored already."
+                f"{len(files) - len(missing):,} of {len(files):,} files are already scored."
             )
         if cluster is None:
             edge = LowerEdge(crop_bottom_px)
             results = score_locally(missing, bundle, settings.stride_px, edge, workers)
         else:
             results = _on_cluster(missing, bundle, content, settings, cluster)
-        _keep(store, progress(results, "Scoring", len(missing)), skipped)
+        _store(store, progress(results, "Scoring", len(missing)), skipped)
         if len(skipped) == len(files):
             store.remove()
             raise SemedgeError(
                 f"None of the {len(files)} files could be scored; give 8- or 16-bit gray images "
                 "that are no smaller than a patch."
             )
-        _report(store, files, promise, settings, skipped, out, as_json)
+        _report(store, files, calibration, settings, skipped, out, as_json)
         store.remove()
 
 
 def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:
-    """The detector's bytes, which a cluster is sent, and what they hold."""
+    """The detector's bytes, which are sent to a cluster, and the bundle in them."""
     content = demo_content() if path is None else read_content(path)
     return content, parse_bundle(content, "the demo detector" if path is None else str(path))
 
@@ -126,7 +128,7 @@ def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:
 def _on_cluster(
     files: list[str], bundle: Bundle, content: bytes, settings: ScoreSettings, address: str
 ) -> Iterator[FileResult]:
-    """Results by the paths as they were given; the cluster's machines need whole ones."""
+    """Results by the paths as they were given; the cluster's machines need absolute ones."""
     from semedge.inference.batch.cluster import score_on_cluster
 
     given = {os.path.abspath(path): path for path in files}  # noqa: PTH100 - links stay as they are
@@ -138,8 +140,8 @@ def _on_cluster(
             yield replace(result, path=path)
 
 
-def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
-    """Store the results as they come; what is wrong with a file is said and added to `skipped`."""
+def _store(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) -> None:
+    """Store the results as they come; faults of files are logged and added to `skipped`."""
     waiting: list[ScoredFile] = []
     try:
         for result in results:
@@ -148,14 +150,12 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
                 logger.info(f"Skipped: {result.reason}", extra={"event": "file-skipped"})
                 continue
             waiting.append(result)
-            if len(waiting) == KEPT_AT_ONCE:
+            if len(waiting) == STORED_AT_ONCE:
                 store.add(waiting)
                 waiting.clear()
     except KeyboardInterrupt as error:
         if store.path is not None:
-            logger.info(
-                f"What is scored is in {store.path}, and the same command goes on from there."
-            )
+            logger.info(f"The scores so far are in {store.path}; the same command resumes the run.")
         raise click.Abort from error
     finally:
         store.add(waiting)
@@ -164,42 +164,42 @@ def _keep(store: ScoreStore, results: Iterable[FileResult], skipped: list[str]) 
 def _report(
     store: ScoreStore,
     files: list[str],
-    promise: Calibration | None,
+    calibration: Calibration | None,
     settings: ScoreSettings,
     skipped: list[str],
     out: Path | None,
     as_json: bool,
 ) -> None:
     if out is not None:
-        columns = COLUMNS if promise is None else (*COLUMNS, "above_threshold")
-        write_table(out, columns, _rows(store, files, promise))
+        columns = COLUMNS if calibration is None else (*COLUMNS, "above_threshold")
+        write_table(out, columns, _rows(store, files, calibration))
     if as_json:
         print_json(
             {
                 "detector_sha256": settings.detector_sha256,
-                "threshold": None if promise is None else promise.threshold,
-                "files": list(_rows(store, files, promise)),
+                "threshold": None if calibration is None else calibration.threshold,
+                "files": list(_rows(store, files, calibration)),
                 "skipped": skipped,
             }
         )
     elif out is None:
-        for row in _rows(store, files, promise):
+        for row in _rows(store, files, calibration):
             logger.info(_line(row))
-    above = sum(row.get("above_threshold", False) for row in _rows(store, files, promise))
+    above = sum(row.get("above_threshold", False) for row in _rows(store, files, calibration))
     text = f"{len(files) - len(skipped):,} scored, {len(skipped):,} skipped"
-    if promise is not None:
-        text += f", {above:,} above the threshold of {promise.threshold:.5g}"
+    if calibration is not None:
+        text += f", {above:,} above the threshold of {calibration.threshold:.5g}"
     logger.info(f"{text}." if out is None else f"{text}; the scores are in {out}.")
 
 
 def _rows(
-    store: ScoreStore, files: list[str], promise: Calibration | None
+    store: ScoreStore, files: list[str], calibration: Calibration | None
 ) -> Iterator[dict[str, Any]]:
     """The table, in the files' order; `above_threshold` only where there is a calibration."""
     for scored in store.rows(files):
         row = asdict(scored) | {"path": storable(scored.path)}
-        if promise is not None:
-            row["above_threshold"] = promise.exceeds(scored.frame_score)
+        if calibration is not None:
+            row["above_threshold"] = calibration.exceeds(scored.frame_score)
         yield row
 
 

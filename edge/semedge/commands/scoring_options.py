@@ -1,6 +1,6 @@
 """Options of commands that score frames.
 
-Each gives the command its value, or, made by `setting_option`, a setting of the station file.
+Each passes its value to the command or, made by `setting_option`, sets a key of the station file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from semedge.station.config.sections import DetectorSection
 
 
 def detector_option(make: OptionMaker = field_option, **attributes: Any) -> Decorator:
-    """`--detector`, which the command gets as `detector_path`: None for the demo detector."""
+    """`--detector`, passed to the command as `detector_path`: None for the demo detector."""
     return make(
         *(DetectorSection, "file", "--detector", "detector_path"),
         type=FILE,
@@ -22,7 +22,7 @@ def detector_option(make: OptionMaker = field_option, **attributes: Any) -> Deco
 
 
 def stride_option(make: OptionMaker = field_option, **attributes: Any) -> Decorator:
-    """`--stride`, which the command gets as `stride_px`: None for the detector's own."""
+    """`--stride`, passed to the command as `stride_px`: None for the detector's own."""
     return make(DetectorSection, "stride_px", "--stride", "stride_px", metavar="PX", **attributes)
 
 

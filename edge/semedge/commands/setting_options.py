@@ -1,7 +1,7 @@
-"""Options that stand for keys of the station file, and which of them wins over what.
+"""Options for keys of the station file, and their precedence.
 
-A flag wins over its `SEMEDGE_*` variable, which click sees to, and both win over the file, which
-`GivenSettings.over` does for every command.
+A flag wins over its `SEMEDGE_*` variable, which click implements, and both win over the file, which
+`GivenSettings.over` implements for every command.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ BY_A_PERSON = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 class GivenSettings:
-    """What flags and variables give of the tables of the station file."""
+    """Values of keys of the station file that were given by flags and variables."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[type[Section], str], Any] = {}
 
     def add(self, table: type[Section], key: str, value: Any) -> None:
-        """Note what a person gave for a key of a table."""
+        """Record the value that was given for a key of a table."""
         self._values[table, key] = value
 
     def over(self, section: AnySection) -> AnySection:
-        """A table, or the whole station file, with what is given in place of what it says.
+        """A table, or the whole station file, overridden by the given values.
 
         Raises `SemedgeError` where a table cannot have a given value.
         """
         given = {
             key: value for (table, key), value in self._values.items() if isinstance(section, table)
         }
-        said = {name: getattr(section, name) for name in section.model_fields_set}
+        written = {name: getattr(section, name) for name in section.model_fields_set}
         tables = {name: self.over(each) for name, each in section if isinstance(each, Section)}
         try:
-            return type(section).model_validate({**said, **tables, **given})
+            return type(section).model_validate({**written, **tables, **given})
         except ValidationError as error:
             fault = error.errors()[0]
             name = ".".join(str(part) for part in fault["loc"])
@@ -58,13 +58,13 @@ class GivenSettings:
 
 
 pass_given = click.make_pass_decorator(GivenSettings, ensure=True)
-"""Gives a command, as its first argument, what its setting options were given."""
+"""Passes the `GivenSettings` of a command as its first argument."""
 
 
 def field_option(table: type[Section], key: str, *names: str, **attributes: Any) -> Decorator:
     """An option with the type, the bounds and the description of a key of the station file.
 
-    The command gets its value. `attributes` are those of `click.option`, and win.
+    Its value is passed to the command. `attributes` are those of `click.option`, and win.
     """
     field = table.model_fields[key]
     description = field.description or ""
@@ -79,7 +79,7 @@ def field_option(table: type[Section], key: str, *names: str, **attributes: Any)
 
 
 def setting_option(table: type[Section], key: str, *names: str, **attributes: Any) -> Decorator:
-    """As `field_option`, but what a person gives goes to `GivenSettings`."""
+    """Like `field_option`, but the value is added to `GivenSettings`."""
 
     def take(ctx: click.Context, option: click.Parameter, value: Any) -> None:
         if ctx.get_parameter_source(option.name or "") not in BY_A_PERSON:

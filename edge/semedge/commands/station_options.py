@@ -66,14 +66,14 @@ OPTIONS = (
 
 
 def station_options(command: Command) -> Command:
-    """Give a command these options, for its `GivenSettings`."""
+    """Add these options to a command, for its `GivenSettings`."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def environment_settings() -> GivenSettings:
-    """What the variables give to a watch that is started without flags."""
+    """The values of the variables, as for a watch that is started without flags."""
     given: GivenSettings = _environment.main([], standalone_mode=False)
     return given
 

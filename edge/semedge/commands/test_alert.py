@@ -20,8 +20,8 @@ from semedge.station.recorder import new_event
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a sink took the test event: `reason` is None where it did."""
+class DeliveryResult:
+    """The result of the delivery to a sink: `reason` is None where the sink accepted the event."""
 
     sink: str
     reason: str | None
@@ -35,7 +35,7 @@ class Outcome:
     envvar="SEMEDGE_STATION",
     required=True,
     metavar="FILE",
-    help="The station file, whose sinks are tried.",
+    help="The station file, whose sinks are tested.",
 )
 @click.option(
     "--timeout-s",
@@ -47,10 +47,10 @@ class Outcome:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def test_alert(ctx: click.Context, station: Path, timeout_s: float, as_json: bool) -> None:
-    """Send a test event through every sink, and say how each fares.
+    """Send a test event through every sink, and report which accept it.
 
-    It can be sent while the station runs. The event is stored in the station's journal, where that
-    is there already, and has the kind `test`. Exit status 1 where a sink did not take it.
+    It can be sent while the station runs. The event has the kind `test`, and is stored in the
+    station's journal where that exists. Exit status 1 where a sink did not accept it.
     """
     read = load_station(station)
     sinks: list[Sink] = open_sinks(read.sinks)
@@ -67,31 +67,33 @@ def test_alert(ctx: click.Context, station: Path, timeout_s: float, as_json: boo
         print_json({"sinks": [asdict(outcome) for outcome in outcomes]})
     else:
         for outcome in outcomes:
-            verdict = "took it" if outcome.reason is None else f"failed: {outcome.reason}"
+            verdict = "accepted it" if outcome.reason is None else f"failed: {outcome.reason}"
             click.echo(f"{outcome.sink} {verdict} ({outcome.took_s:.2f} s)")
     ctx.exit(int(any(outcome.reason is not None for outcome in outcomes)))
 
 
-def _send(event: Event, sinks: list[Sink], journal: Path | None, timeout_s: float) -> list[Outcome]:
+def _send(
+    event: Event, sinks: list[Sink], journal: Path | None, timeout_s: float
+) -> list[DeliveryResult]:
     if journal is None or not journal.exists():
         return _deliver(replace(event, number=1), sinks, timeout_s)
     with Journal(journal) as opened:
-        # Without a sink: the deliveries are made here, not by a watch that may be running.
+        # Without a sink: the event is delivered here, not by a watch that may be running.
         return _deliver(opened.add_event(event, []), sinks, timeout_s)
 
 
-def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Outcome]:
-    """Deliver to all sinks at the same time, so that one that hangs costs its own wait alone."""
-    outcomes: dict[str, Outcome] = {}
+def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[DeliveryResult]:
+    """Deliver to all sinks at the same time, so that one that hangs delays no other."""
+    outcomes: dict[str, DeliveryResult] = {}
 
     def deliver(sink: Sink) -> None:
         started_s = time.monotonic()
         reason = None
         try:
             sink.deliver(event)
-        except Exception as error:  # whatever a sink does wrong is what is asked for
+        except Exception as error:  # every error of a sink is a result of the test
             reason = str(error) or type(error).__name__
-        outcomes[sink.name] = Outcome(sink.name, reason, time.monotonic() - started_s)
+        outcomes[sink.name] = DeliveryResult(sink.name, reason, time.monotonic() - started_s)
         sink.close()
 
     threads = [threading.Thread(target=deliver, args=(sink,), daemon=True) for sink in sinks]
@@ -100,5 +102,5 @@ def _deliver(event: Event, sinks: list[Sink], timeout_s: float) -> list[Outcome]
     until_s = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(0.0, until_s - time.monotonic()))
-    late = f"it did not take the event within {timeout_s:g} s"
-    return [outcomes.get(sink.name, Outcome(sink.name, late, timeout_s)) for sink in sinks]
+    late = f"it did not accept the event within {timeout_s:g} s"
+    return [outcomes.get(sink.name, DeliveryResult(sink.name, late, timeout_s)) for sink in sinks]

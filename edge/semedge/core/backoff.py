@@ -1,4 +1,4 @@
-"""Pauses between attempts that fail."""
+"""Pauses between failed attempts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Backoff:
     first_s
         The pause after the first failure.
     longest_s
-        No pause is longer than this, but for the spread.
+        The longest pause, before the spread is added.
     spread
-        Share by which each pause is made longer or shorter at random, so that many that failed at
-        once do not try again at once.
+        Share by which each pause is made longer or shorter at random, so that clients that
+        failed together do not try again together.
 
     Examples
     --------
@@ -41,5 +41,5 @@ class Backoff:
         return pause_s * random.uniform(1 - self._spread, 1 + self._spread)
 
     def reset(self) -> None:
-        """Begin again with the first pause, after a success."""
+        """Return to the first pause, after a success."""
         self._pause_s = self._first_s

@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with`."""
+"""Objects that are closed at the end of a `with`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
-Held = TypeVar("Held", bound="Closing")
+Resource = TypeVar("Resource", bound="Closing")
 
 
 class Closing(ABC):
-    """Something with a `close()`, which a `with` calls at its end, whatever that is."""
+    """An object with a `close()`, which a `with` calls at its end, also after an error."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held."""
+        """Release what the object uses."""
 
-    def __enter__(self: Held) -> Held:
+    def __enter__(self: Resource) -> Resource:
         return self
 
     def __exit__(

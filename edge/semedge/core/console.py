@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TABLE_WIDTH = 140
-"""Characters a line of a table where stdout is no terminal."""
+"""Width of a table, in characters, where stdout is not a terminal."""
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on one line to stdout, at once."""
+    """Print one JSON document on one line to stdout, and flush it."""
     click.echo(json.dumps(document, allow_nan=False))
 
 
 def table_console() -> Console:
-    """Where tables are printed: stdout, in lines of 140 characters where it is no terminal."""
+    """Where tables are printed: stdout, 140 characters wide where it is not a terminal."""
     from rich.console import Console
 
     console = Console()
@@ -36,7 +36,7 @@ def table_console() -> Console:
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`, with a bar on stderr where stderr is a terminal and nothing elsewhere."""
+    """Yield `items`, with a progress bar on stderr where stderr is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty() or structured():
         yield from items
         return

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 
 
 class SemedgeError(Exception):
-    """Could not be done; the message is the one sentence that the user reads. Exit status 1."""
+    """A request that failed; the message is the one sentence that the user reads. Exit status 1."""
 
     exit_status = 1
 
 
 class RefusedError(SemedgeError):
-    """Refused, because the data cannot support the request. Exit status 3."""
+    """A request that is refused because the data cannot support it. Exit status 3."""
 
     exit_status = 3
 
 
 def unknown_name(lacks: str, name: str, has: str, known: Iterable[str]) -> SemedgeError:
-    """The error for a `name` that is none of the `known` ones; asks whether a near one was meant.
+    """The error for a `name` that is none of the `known` ones; it suggests similar ones.
 
     Examples
     --------

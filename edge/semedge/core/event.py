@@ -47,31 +47,31 @@ class Region:
 
 @dataclass(frozen=True)
 class Event:
-    """One message of the station; those of one happening share their `event_id`.
+    """One message of the station; the messages of one occurrence share their `event_id`.
 
-    What does not apply to a kind of event is None or empty.
+    Attributes that do not apply to a kind of event are None or empty.
 
     Attributes
     ----------
     event_id
-        The happening, 32 hexadecimal digits: the same from its start to its end.
+        Identifier of the occurrence, 32 hexadecimal digits: the same from its start to its end.
     kind, phase
-        What happens, and whether it starts, goes on or ends. A `check`, `recipe` or `test` is over
-        when it is published: its only phase is `end`.
+        What happens, and whether it starts, continues or ends. A `check`, `recipe` or `test` has
+        only the phase `end`.
     code
-        What exactly, as a word for machines, such as `score`, `frozen` or `alarm-rate`.
+        The exact cause, as a word for machines, such as `score`, `frozen` or `alarm-rate`.
     message
         The same as a sentence for people.
     station, camera
-        Names in the station file; the camera is empty where the event is the whole station's.
+        Names in the station file; the camera is empty where the event concerns the whole station.
     started_at_s, raised_at_s
-        Wall clock at the happening's start and at this message, seconds since the Unix epoch.
+        Wall clock at the start of the occurrence and at this message, seconds since the Unix epoch.
     duration_s
         From the start to this message, by the monotonic clock.
     number
         Place in the journal, from 1 and always rising, given when the event is stored; 0 before.
     level
-        How bad: `warn` or `alarm`.
+        Severity: `warn` or `alarm`.
     sequence, source, captured_at_s
         The frame that the message is about: its place in the stream, its origin, and its capture
         time since the Unix epoch.
@@ -82,13 +82,13 @@ class Event:
     frames
         Frames above the level since the start.
     regions
-        Where the frame is not normal, the largest score first.
+        Where the frame is anomalous, the largest score first.
     frame_picture, overlay_picture
         Paths of the frame and of its heat map; None where they were not written.
     detector_sha256, calibration_sha256, recipe_sha256
-        What the frame was judged by.
+        Digests of what the frame was judged by.
     details
-        What else belongs to an event of this code, by name.
+        Further values of an event of this code, by name.
     """
 
     event_id: str

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and files that one process has for itself."""
+"""Files that are written atomically, and files that one process has locked."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ USUAL_MODE = 0o644
 def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
     """Write `content` beside `path`, then rename it there.
 
-    A reader sees the old file or the new one, never a part of it, whatever moment the process
-    is killed at; `mode` is who may read and write it. Raises `SemedgeError` where the disk is
+    A reader sees the old file or the new one, never a part of it, whenever the process is
+    killed; `mode` has the permissions. Raises `SemedgeError` where the disk is
     full or the folder cannot be written.
     """
-    with written_whole(path, mode=mode) as temporary:
+    with written_atomically(path, mode=mode) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
-    """A file beside `path` to write to, which is renamed there at the end of the `with`.
+def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
+    """A file beside `path` to write to, which replaces `path` at the end of the `with`.
 
     Raises `SemedgeError` where the disk is full or the folder cannot be written.
     """
@@ -62,24 +62,25 @@ def read_bounded(
 ) -> bytes:
     """Content of a file of at most `most_bytes`.
 
-    Raises `SemedgeError` with what `unreadable` says of the reason, or `too_large` of the size.
+    Raises `SemedgeError` with the message that `unreadable` makes of the reason, or `too_large` of
+    the size.
     """
     try:
         size_bytes = path.stat().st_size
         if size_bytes > most_bytes:
             raise SemedgeError(too_large(size_bytes))
         with path.open("rb") as file:
-            # A file that grows meanwhile, or has no size of its own, is cut off and so damaged.
+            # A file that grows meanwhile, or that has no size, is cut off and so damaged.
             return file.read(most_bytes)
     except OSError as error:
         raise SemedgeError(unreadable(error.strerror or type(error).__name__)) from error
 
 
 @contextlib.contextmanager
-def held_alone(path: Path, refusal: str) -> Iterator[None]:
-    """Hold `path` by a lock file beside it; `SemedgeError` with `refusal` where it is held already.
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Lock `path` by a lock file beside it; `SemedgeError` with `refusal` where it is locked.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:

@@ -27,17 +27,17 @@ class Frame:
     captured_at_s
         Time of capture, seconds since the Unix epoch.
     source
-        What a person calls it: the file's path, or the camera's address.
+        Its name in messages: the file's path, or the camera's address.
     device_frame
         The camera's own number of the frame; None where it gives none.
     device_time_ns
-        The camera's own time of the frame, in nanoseconds of its own clock, whose zero is the
-        camera's affair; None where it gives none.
+        The camera's own time of the frame, in nanoseconds of its own clock, whose zero is
+        arbitrary; None where it gives none.
 
     Raises
     ------
     SemedgeError
-        Where the image is no array of that shape and type.
+        Where the image is not an array of that shape and type.
     """
 
     image: GrayImage

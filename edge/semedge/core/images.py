@@ -19,19 +19,19 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", 
 
 
 SILENT = 0
-"""OpenCV's level of a log that writes nothing."""
+"""OpenCV's log level that writes nothing."""
 
 
 @functools.cache
 def silence_opencv() -> None:
-    """Silence OpenCV and its FFMPEG, so that a user reads semedge's one sentence and no other.
+    """Silence OpenCV and its FFMPEG, so that a user reads semedge's sentence alone.
 
-    Unless `OPENCV_LOG_LEVEL` or `OPENCV_FFMPEG_LOGLEVEL` is set; FFMPEG reads its variable when
-    the first video is opened.
+    `OPENCV_LOG_LEVEL` and `OPENCV_FFMPEG_LOGLEVEL` win where they are set; FFMPEG reads its
+    variable when the first video is opened.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        # OpenCV 4 has the function at its top, OpenCV 5 in a module of its own.
+        # OpenCV 4 has the function at its top, OpenCV 5 in a submodule.
         owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
         owner.setLogLevel(SILENT)
 
@@ -39,8 +39,8 @@ def silence_opencv() -> None:
 def read_image(path: Path | str) -> GrayImage:
     """Read an image as gray, shape `(height, width)`, uint8 or uint16 as in the file.
 
-    Colour is turned to gray; nothing is rescaled. Raises `SemedgeError` where the file is no image
-    or has values that are not 8- or 16-bit integers.
+    Colour is converted to gray; nothing is rescaled. Raises `SemedgeError` where the file is not an
+    image or has values that are not 8- or 16-bit integers.
     """
     try:
         content = np.fromfile(path, np.uint8)

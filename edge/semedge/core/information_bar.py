@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 SAME_GRAY = 6 / 255
 """Gray values nearer than this share of the range to a row's median belong to its background."""
 FLAT_ROW = 0.55
-"""Share of background from which on a row may be one of a bar, whatever is written on it."""
+"""Least share of background in a row that may belong to a bar, whatever is written on it."""
 PLAIN_ROW = 0.9
 """Share of background in the rows that a bar begins and ends with."""
 FLAT_ROWS_SHARE = 0.7
@@ -73,7 +73,7 @@ def _background(rows: GrayImage) -> tuple[NDArray[np.floating], NDArray[np.float
 
 @dataclass
 class LowerEdge:
-    """Cuts rows off at the lower edge of frames, and says once where a bar is left.
+    """Cuts rows off at the lower edge of frames, and warns once where a bar is left.
 
     Several threads may share one.
 
@@ -84,22 +84,22 @@ class LowerEdge:
     """
 
     crop_px: int = 0
-    _said: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.crop_px < 0:
             raise SemedgeError(f"crop_bottom_px must not be below 0. Received: {self.crop_px}")
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:
-        """The rest of the image; `source` is what a person calls it.
+        """The rest of the image; `source` is its name in messages.
 
         Raises `SemedgeError` where nothing would be left.
         """
         cropped = self.cut(image)
         if (
-            not self._said.locked()
+            not self._warned.locked()
             and (bar_px := find_information_bar(cropped))
-            and self._said.acquire(blocking=False)
+            and self._warned.acquire(blocking=False)
         ):
             logger.warning(
                 f"{source} seems to have an information bar of {bar_px} px at its lower edge, "
@@ -110,7 +110,7 @@ class LowerEdge:
         return cropped
 
     def cut(self, picture: NDArray) -> NDArray:
-        """The rest of a picture or of its mask, without a look at it."""
+        """The rest of a picture or of its mask, without a search for a bar."""
         if not self.crop_px:
             return picture
         height, width = picture.shape

@@ -23,7 +23,7 @@ DEFAULT_EVENT = "note"
 
 
 class TextFormatter(logging.Formatter):
-    """A sentence, with the level before it where it asks for attention."""
+    """A sentence, preceded by the level where it is a warning or an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
@@ -50,7 +50,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.Handler):
-    """Writes a line a record to stderr, as it is when the record comes."""
+    """Writes each record as a line to what is `sys.stderr` at that time."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
@@ -101,7 +101,7 @@ def _level_of(record: logging.LogRecord) -> str:
 def _log_fault(
     kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """A fault of the program itself, with its traceback."""
+    """Log a fault of the program itself, with its traceback."""
     if kind is None or issubclass(kind, KeyboardInterrupt):
         return
     import traceback

@@ -1,4 +1,4 @@
-"""Packages that only some stations need, imported when they are asked for."""
+"""Packages that only some stations need, imported when they are first needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
     module
         Name to import.
     extra
-        The extra of this distribution that brings it.
+        The extra of this distribution that installs it.
     purpose
         Who needs it, as the subject of the sentence.
     """

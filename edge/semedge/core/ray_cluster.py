@@ -1,4 +1,4 @@
-"""A Ray cluster (extra: cluster), joined for a while; Ray is imported only for that."""
+"""A connection to a Ray cluster (extra: cluster); Ray is imported only when one is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REACH_S = 10
 
 @contextlib.contextmanager
 def joined_cluster(address: str) -> Iterator[Any]:
-    """The module `ray`, joined with the cluster at `address`.
+    """The module `ray`, connected to the cluster at `address`.
 
     Raises `SemedgeError` where Ray is not installed or there is no cluster.
     """
@@ -36,7 +36,7 @@ def joined_cluster(address: str) -> Iterator[Any]:
 
 
 def _reach(address: str) -> None:
-    """`OSError` where nothing listens at `HOST:PORT`; Ray itself would try for minutes."""
+    """Raise `OSError` where nothing listens at `HOST:PORT`; Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "//" not in host:
         socket.create_connection((host, int(port)), REACH_S).close()

@@ -1,4 +1,4 @@
-"""The one way to declare settings: a table of the station file, which is what the code works by."""
+"""Settings: each table of the station file is a class, which the code uses as it is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LONGEST_SECRET_BYTES = 65_536
 
 
 class Section(BaseModel):
-    """A table of the file: immutable, and no key that is not known.
+    """A table of the station file: immutable, without unknown keys.
 
-    A key's default, bounds and description stand in its field and nowhere else; the page
-    docs/station-file.md and the options of commands are made from them.
+    A key's default, bounds and description are declared in its field and nowhere else; the page
+    docs/station-file.md and the options of commands are generated from them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -26,22 +26,22 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class WrittenAs:
-    """Marks a field whose value is of another type in the file, which is named for people."""
+    """Marks a field whose value has another type in the file, which the reference names."""
 
     type_name: str
 
 
 def table_of(annotation: Any) -> type[BaseModel]:
-    """The table that a field of this type holds, whether it may be absent or not."""
+    """The class of the table in a field of this type, which may be optional."""
     tables = (each for each in (annotation, *get_args(annotation)) if hasattr(each, "model_fields"))
     found: type[BaseModel] = next(tables)
     return found
 
 
 class Secret(Section):
-    """Where a password or token is: `{ env = "NAME" }` or `{ file = "PATH" }`, never in the file.
+    """Where a password or token is stored: `{ env = "NAME" }` or `{ file = "PATH" }`.
 
-    The station file is read by many; what is printed of it names the place alone.
+    It is never in the station file, which many can read; only its location is ever printed.
     """
 
     env: str | None = Field(default=None, description="Name of the variable that holds it.")
@@ -56,7 +56,7 @@ class Secret(Section):
         return self
 
     def read(self) -> str:
-        """The secret; `SemedgeError` says where it was looked for, never what was found."""
+        """The secret; the message of a `SemedgeError` names its location, never its content."""
         if self.file is not None:
             return _read_file(self.file)
         assert self.env is not None
@@ -77,12 +77,12 @@ def _read_file(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SemedgeError(
-            f"The secret in {path} cannot be read ({reason}); make the file, with mode 0600."
+            f"The secret in {path} cannot be read ({reason}); create the file with mode 0600."
         ) from None
     if mode & 0o007:
         raise SemedgeError(
-            f"Everyone on this machine can use the secret in {path} (mode {mode & 0o777:04o}); run "
-            f"`chmod 600 {path}`."
+            f"Everyone on this machine can access the secret in {path} (mode {mode & 0o777:04o}); "
+            f"run `chmod 600 {path}`."
         )
     if not value:
         raise SemedgeError(f"The file {path} holds no secret; write it there.")

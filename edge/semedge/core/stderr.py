@@ -13,7 +13,7 @@ _lock = threading.RLock()
 
 @contextlib.contextmanager
 def stderr_filtered(wanted: Callable[[bytes], bool]) -> Iterator[None]:
-    """Let through only the lines written within that are `wanted`; they appear at the end.
+    """Let through only the lines written within that are `wanted`; they are written at the end.
 
     The whole process's stderr is diverted: threads that divert it take turns.
     """
@@ -25,7 +25,7 @@ def stderr_filtered(wanted: Callable[[bytes], bool]) -> Iterator[None]:
 
 
 def stderr_dropped() -> contextlib.AbstractContextManager[None]:
-    """Drop what is written to stderr within; errors still raise."""
+    """Drop what is written to stderr within the `with`; errors are still raised."""
     return stderr_filtered(lambda line: False)
 
 

@@ -1,4 +1,4 @@
-"""Rows as files that other programs read: CSV and Parquet."""
+"""Tables as files that other programs read: CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from semedge.core.errors import SemedgeError
-from semedge.core.files import written_whole
+from semedge.core.files import written_atomically
 from semedge.core.optional import import_extra
 
-LOT_ROWS = 10_000
+BATCH_ROWS = 10_000
 
-WHOLE_NUMBERS = frozenset(
+INTEGERS = frozenset(
     {
         *("number", "sequence", "frames", "attempts", "run_id", "alerts", "frames_seen"),
         *("frames_inspected", "frames_skipped", "frames_lost", "frames_warned", "frames_alarmed"),
         *("peak_x_px", "peak_y_px"),
     }
 )
-NUMBERS = frozenset({"score", "frame_score", "threshold", "duration_s"})
-TRUTHS = frozenset({"above_threshold"})
+FLOATS = frozenset({"score", "frame_score", "threshold", "duration_s"})
+BOOLEANS = frozenset({"above_threshold"})
 SUFFIXES = (".csv", ".parquet")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows to `path`, whose ending says how; the number of rows.
+    """Write rows to `path`, in the format of its extension; the number of rows.
 
-    `.csv` has a line of names, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
+    `.csv` has a header line, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
     needs the extra `parquet`.
     """
     check_table(path)
@@ -38,7 +38,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def check_table(path: Path) -> None:
-    """`SemedgeError` where a table could not be written to `path`, before there is one."""
+    """Raise `SemedgeError` where no table can be written in the format of `path`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise SemedgeError(
@@ -50,7 +50,7 @@ def check_table(path: Path) -> None:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     count = 0
-    with written_whole(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
+    with written_atomically(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         for row in rows:
@@ -64,22 +64,22 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[st
     parquet = import_extra("pyarrow.parquet", "parquet", "A Parquet file")
     schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
     count = 0
-    with written_whole(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
-        for lot in _lots(rows):
-            writer.write_table(arrow.Table.from_pylist(lot, schema=schema))
-            count += len(lot)
+    with written_atomically(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        for batch in _batches(rows):
+            writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
     return count
 
 
 def _arrow_type(arrow: Any, name: str) -> Any:
-    if name in WHOLE_NUMBERS:
+    if name in INTEGERS:
         return arrow.int64()
-    if name in TRUTHS:
+    if name in BOOLEANS:
         return arrow.bool_()
-    return arrow.float64() if name in NUMBERS else arrow.string()
+    return arrow.float64() if name in FLOATS else arrow.string()
 
 
-def _lots(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     remaining = iter(rows)
-    while lot := list(islice(remaining, LOT_ROWS)):
-        yield lot
+    while batch := list(islice(remaining, BATCH_ROWS)):
+        yield batch

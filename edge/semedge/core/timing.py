@@ -31,7 +31,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Book the time since the last call on a stage."""
+        """Add the time since the last call to a stage."""
         now = time.perf_counter()
         self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (now - self._since) * 1e3
         self._since = now

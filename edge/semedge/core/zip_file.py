@@ -1,4 +1,4 @@
-"""Files that hold files: stored zip archives, read with nothing trusted."""
+"""Uncompressed zip archives, read without trust in their content."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class ArchiveKind:
-    """What an archive of a kind may hold.
+    """What an archive of this kind may contain.
 
     Attributes
     ----------
     member_name
-        Names that its files may have.
+        Pattern of the names that its files may have.
     most_members, most_member_bytes
-        How many files, and how large each.
+        Largest number of files, and largest size of each.
     """
 
     member_name: re.Pattern[str]
@@ -52,7 +52,7 @@ def unpack(
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _members(archive, kind, damaged)
     except UNREADABLE as error:
-        raise damaged("not a whole zip archive") from error
+        raise damaged("not a complete zip archive") from error
 
 
 def _members(
@@ -66,7 +66,7 @@ def _members(
         if not kind.member_name.fullmatch(info.filename):
             raise damaged(f"a file is named {info.filename!r}")
         if info.filename in raw:
-            raise damaged(f"{info.filename} is there twice")
+            raise damaged(f"{info.filename} is contained twice")
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > kind.most_member_bytes:
             raise damaged(f"{info.filename} is compressed or too large")
         raw[info.filename] = archive.read(info)

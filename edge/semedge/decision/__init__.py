@@ -1,1 +1,1 @@
-"""Whether a score is a defect, a picture is fit to judge, and a calibration still holds."""
+"""Decisions: defects, the health of cameras, and whether a calibration still holds."""

@@ -1,4 +1,4 @@
-"""How a frame looks, whatever it shows: its gray values and its sharpness."""
+"""How a frame looks, independent of its content: its gray values and its sharpness."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from semedge.core.frame import Frame
 from semedge_calibration import Appearance
 
 SHARPNESS_SIDE_PX = 384
-"""Side of the square in the middle of a frame that its sharpness is taken from."""
+"""Side of the square in the middle of a frame in which its sharpness is measured."""
 
 SUBSAMPLED_SIDE_PX = 256
-"""Gray values are taken from fewer than twice as many rows and columns."""
+"""The shorter side of a large frame is subsampled to this length, or to less than twice of it."""
 
 BRIGHT_SHARE = 0.99
 WHITE = 0.98
-"""Share of the pixel type's range from which on a pixel counts as saturated."""
+"""Least gray value of a saturated pixel, as a share of the pixel type's range."""
 
 NO_CONTRAST = 1e-4
-"""Deviation of gray values, as a share of the range, below which sharpness means nothing."""
+"""Deviation of gray values, as a share of the range, below which sharpness is undefined."""
 
 
 @dataclass(frozen=True)
 class FrameAppearance:
-    """What is measured of one frame, gray values as shares of the pixel type's range.
+    """Measurements of one frame; gray values are shares of the pixel type's range.
 
     Attributes
     ----------
@@ -39,8 +39,9 @@ class FrameAppearance:
     saturated
         Share of the pixels that are white.
     sharpness
-        Deviation of the smoothed picture's Laplacian over the deviation of its gray values: free
-        of brightness and contrast, and falling with every blur. 0 where there is no contrast.
+        Deviation of the smoothed picture's Laplacian, divided by the deviation of its gray values:
+        independent of brightness and contrast, and lower with every blur. 0 where there is no
+        contrast.
     """
 
     mean_gray: float
@@ -50,7 +51,7 @@ class FrameAppearance:
 
 
 def measure_frame(frame: Frame) -> FrameAppearance:
-    """Measure a frame; a large one by every second, third, ... row and column."""
+    """Measure a frame; of a large one, only every second, third, ... row and column."""
     grays = subsampled(frame)
     return FrameAppearance(
         mean_gray=float(grays.mean()),

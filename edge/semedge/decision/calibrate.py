@@ -1,4 +1,4 @@
-"""A calibration from the normal frames of a camera, and its file."""
+"""A calibration from the normal frames of a camera."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ NAMES_SHOWN = 3
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """What is to be promised, and how the normal frames are counted.
+    """The guarantee to prove, and how the normal frames are counted.
 
     Attributes
     ----------
     false_alarm_rate, confidence, method
-        The promise.
+        The guarantee.
     group_by
         Regular expression searched in a frame's file name; frames with the same first group (or
         match, where it has no group) count once.
     group_every_s
-        Frames captured in the same block of so many seconds count once.
+        Length of a time block in seconds; frames captured in the same block count once.
     fields
         Width and height in pixels of the fields that frames are split into.
     allow_training_frames
-        Use frames that the detector was trained on, with a warning in the file.
+        Whether to use frames that the detector was trained on, with a warning in the file.
     """
 
     false_alarm_rate: float = 0.01
@@ -62,7 +62,7 @@ class CalibrationRequest:
 
     @property
     def unit(self) -> str:
-        """What the promise counts, in the plural."""
+        """What the guarantee counts, in the plural."""
         scored = "frames"
         if self.fields is not None:
             scored = f"{self.fields[0]}x{self.fields[1]} px fields"
@@ -70,25 +70,25 @@ class CalibrationRequest:
 
     @property
     def assumption(self) -> str | None:
-        """What the promise takes for granted."""
+        """What the guarantee assumes; None where it assumes nothing."""
         if self.fields is None or self.grouped:
             return None
         return "the fields of a frame are far enough apart to be independent"
 
     @property
     def grouped(self) -> bool:
-        """Whether frames count by groups."""
+        """Whether frames are counted in groups."""
         return self.group_by is not None or self.group_every_s is not None
 
 
 @dataclass
 class NormalScores:
-    """Scores of normal frames, gathered one by one.
+    """Scores of normal frames, collected one by one.
 
     Attributes
     ----------
     scores
-        One a frame, or one a field.
+        One score for each frame, or for each field.
     groups
         Key of the group of each score; the score's own number where there are no groups.
     shape
@@ -96,7 +96,7 @@ class NormalScores:
     frames
         Number of frames scored.
     appearances
-        What was measured of each of them.
+        Measurements of each frame.
     training
         Sources of frames that the detector was trained on.
     copies
@@ -123,18 +123,18 @@ def calibrate_detector(
     Parameters
     ----------
     detector
-        The deployed detector.
+        The detector as it will be used.
     frames
         Normal material.
     request
-        What is to be promised.
+        The guarantee to prove.
     skipped
-        Files that could not be decoded, each with the reason; looked at after the last frame.
+        Files that could not be decoded, each with the reason; read after the last frame.
 
     Raises
     ------
     RefusedError
-        Where the frames prove less than what is asked for, or were trained on.
+        Where the frames prove less than what is requested, or the detector was trained on them.
     SemedgeError
         Where a frame, a score or the request cannot be used.
     """
@@ -144,7 +144,7 @@ def calibrate_detector(
         raise RefusedError(
             f"{_counted(normal.training, 'frame')} of the calibration "
             f"{'was' if len(normal.training) == 1 else 'were'} among the frames that the detector "
-            f"was trained on ({_named(normal.training)}), and score lower than fresh ones; give "
+            f"was trained on ({_named(normal.training)}), and score lower than new ones; give "
             "other normal frames, or accept it with --allow-training-frames."
         )
     if normal.shape is None:
@@ -179,7 +179,7 @@ def calibrate_detector(
 
 
 def check_request(request: CalibrationRequest) -> int:
-    """Independent frames that the request needs; `SemedgeError` where it is impossible."""
+    """Number of independent frames for the request; `SemedgeError` where it is impossible."""
     try:
         return frames_needed(request.false_alarm_rate, request.confidence, request.method)
     except CalibrationError as error:
@@ -283,7 +283,7 @@ def _warnings(
     if normal.training:
         yield (
             f"{_counted(normal.training, 'frame')} had been trained on "
-            f"({_named(normal.training)}), so fresh frames may raise more alarms than promised"
+            f"({_named(normal.training)}), so new frames may raise more alarms than guaranteed"
         )
     if not request.grouped and (warning := correlation_warning(normal.scores)):
         remedy = "group what was taken together with --group-by or --group-every-s"
@@ -293,7 +293,7 @@ def _warnings(
     if request.fields is not None:
         fields_a_frame = math.ceil(len(normal.scores) / normal.frames)
         yield (
-            f"the promise is for one field, and a frame of {fields_a_frame} fields may raise an "
+            f"the guarantee is for one field, and a frame of {fields_a_frame} fields may raise an "
             f"alarm about {fields_a_frame} times as often"
         )
     yield from _left_out(normal, skipped)

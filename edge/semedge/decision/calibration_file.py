@@ -1,4 +1,4 @@
-"""The calibration's file: written, and read for the detector that it was made for."""
+"""The file of a calibration: saved, and loaded for the detector that it was made for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ REMEDY = "run `semedge calibrate` for the detector in use"
 
 
 def calibration_sha256(calibration: Calibration) -> str:
-    """Digest of a calibration, whatever file it is in."""
+    """Digest of a calibration, independent of its file."""
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()
 
 
 def save_calibration(path: Path | str, calibration: Calibration) -> None:
-    """Write the calibration to `path`, whole or not at all.
+    """Write the calibration to `path`, atomically.
 
     Raises `SemedgeError` where it cannot be written.
     """
@@ -40,13 +40,13 @@ def load_calibration(path: Path | str, detector: Detector) -> Calibration:
             f"The calibration {path} cannot be read ({reason}); give the path of a file that "
             "`semedge calibrate` wrote."
         ),
-        too_large=lambda _: f"The calibration {path} is larger than one can be; {REMEDY}.",
+        too_large=lambda _: f"The calibration {path} is too large for a calibration; {REMEDY}.",
     )
     return parse_calibration(content, f"The calibration {path}", detector)
 
 
 def parse_calibration(content: bytes, name: str, detector: Detector) -> Calibration:
-    """The calibration in a file's content; its faults are those of what `name` names."""
+    """The calibration in the content of a file, which `name` identifies in messages."""
     try:
         calibration = Calibration.from_json(content.decode("utf-8"))
     except UnicodeDecodeError as error:

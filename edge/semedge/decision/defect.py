@@ -20,9 +20,9 @@ class Levels:
     Attributes
     ----------
     alarm
-        A frame above it alarms; the calibration's threshold, unless a person moved it.
+        Level of an alarm: the calibration's threshold, unless a person moved it.
     warn
-        A frame above it warns; None for no warnings.
+        Level of a warning; None for no warnings.
     """
 
     alarm: float
@@ -39,14 +39,14 @@ class Levels:
 
     @property
     def lowest(self) -> float:
-        """The level above which a frame counts."""
+        """The lowest level, above which a frame counts for a defect."""
         return self.alarm if self.warn is None else self.warn
 
     def level_of(self, score: float) -> Level | None:
         """The level that a frame of this score reaches.
 
-        Equality is still normal, so that the calibration's guarantee holds with ties. A score that
-        is NaN alarms: a detector that broke down must not pass for a line without defects.
+        A score equal to a level is below it, so that the calibration's guarantee holds with ties.
+        NaN alarms: a detector that broke down must not pass for a line without defects.
         """
         if not score <= self.alarm:
             return "alarm"
@@ -55,7 +55,7 @@ class Levels:
         return None
 
     def of(self, level: Level) -> float:
-        """The score that belongs to a level."""
+        """The score of a level."""
         return self.alarm if level == "alarm" or self.warn is None else self.warn
 
 
@@ -64,30 +64,33 @@ class DecisionSettings(Section):
 
     alarm: float | None = Field(
         default=None,
-        description="A frame that scores above it alarms; the calibration's threshold where "
-        "absent.",
+        description="Score above which a frame alarms; by default the calibration's threshold.",
     )
     warn: float | None = Field(
-        default=None, description="A frame that scores above it warns; without it, none does."
+        default=None, description="Score above which a frame warns; by default no frame does."
     )
     frames_above: int = Field(
-        default=1, ge=1, le=1000, description="So many of the last `of_frames` frames are a defect."
+        default=1,
+        ge=1,
+        le=1000,
+        description="Number of the last `of_frames` frames above a level that are a defect.",
     )
     of_frames: int = Field(
-        default=1, ge=1, le=1000, description="Frames that are looked at for `frames_above`."
+        default=1, ge=1, le=1000, description="Number of frames that `frames_above` counts in."
     )
     end_after_frames: int = Field(
         default=1,
         ge=0,
         le=100_000,
-        description="Normal frames in a row that end a defect; with 0 every frame is by itself.",
+        description="Normal frames in a row that end a defect; with 0, each frame is a separate "
+        "defect.",
     )
     cool_down_s: float = Field(
         default=0.0,
         ge=0,
         le=86_400,
-        description="After a defect's end, time in which none of the same or a lower level starts; "
-        "the next one reports how many frames were above it meanwhile.",
+        description="Time after a defect in which none of the same or a lower level starts; the "
+        "next one reports how many frames were above a level meanwhile.",
     )
     update_every_s: float = Field(
         default=5.0,
@@ -97,26 +100,26 @@ class DecisionSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _asks_for_no_more_than_it_looks_at(self) -> DecisionSettings:
+    def _frames_above_fits_of_frames(self) -> DecisionSettings:
         if self.frames_above > self.of_frames:
             raise ValueError("frames_above must not be above of_frames")
         return self
 
     def levels(self, threshold: float) -> Levels:
-        """The levels, where the calibration says `threshold`."""
+        """The levels, with the `threshold` of the calibration."""
         return Levels(threshold if self.alarm is None else self.alarm, self.warn)
 
 
 @dataclass(frozen=True)
 class Defect:
-    """A defect so far.
+    """A defect in progress.
 
     Attributes
     ----------
     started_s
         Monotonic time of the frame that started it.
     level
-        Highest level reached.
+        Highest level reached so far.
     frames
         Frames above the lowest level since its start.
     peak_score
@@ -134,14 +137,14 @@ class Defect:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one frame means.
+    """The judgement of one frame.
 
     Attributes
     ----------
     level
-        The frame's own level, whatever came before.
+        The level of the frame alone.
     phases
-        What is to be reported, in this order.
+        Phases to report, in this order.
     defect
         The defect that the phases are about, or that is in progress; None where there is none.
     is_peak
@@ -182,7 +185,7 @@ class DefectTracker:
         return self._defect
 
     def judge(self, score: float, at_s: float) -> Judgement:
-        """Judge the next frame, looked at `at_s` by the monotonic clock."""
+        """Judge the next frame; `at_s` is its monotonic time."""
         level = self.levels.level_of(score)
         self._window.append(level)
         if self._defect is None:
@@ -194,7 +197,7 @@ class DefectTracker:
         return judgement
 
     def end(self) -> Defect | None:
-        """End the defect in progress, because no more frames come; the defect that ended."""
+        """End the defect in progress, because no more frames come; the ended defect."""
         ended, self._defect = self._defect, None
         self._window.clear()
         self._normal_in_a_row = 0
@@ -244,7 +247,7 @@ class DefectTracker:
         return Judgement(level, reported, defect, is_peak)
 
     def _reached(self) -> Level | None:
-        """The highest level that enough of the last frames are at."""
+        """The highest level that enough of the last frames reach."""
         wanted = self.settings.frames_above
         if sum(level == "alarm" for level in self._window) >= wanted:
             return "alarm"

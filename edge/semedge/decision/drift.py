@@ -1,4 +1,4 @@
-"""Whether normal material still scores as it did when the threshold was set."""
+"""Drift: whether normal material still scores as it did for the calibration."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CUTS = ("0.05", "0.25", "0.75", "0.95")
 """Quantiles of the calibration's normal scores between which scores are counted."""
 
 LEAST_EFFECTIVE = 20
-"""Independent frames below which a window proves nothing."""
+"""Independent frames below which a window is too small for a test."""
 
 
 class DriftSettings(Section):
-    """`[drift]`: when the scores are no longer those of the calibration."""
+    """`[drift]`: when the scores differ from those of the calibration."""
 
     window_frames: int = Field(
         default=1000, ge=50, le=1_000_000, description="Frames that are tested together."
@@ -34,8 +34,8 @@ class DriftSettings(Section):
         default=1e-4,
         gt=0,
         lt=0.01,
-        description="Probability at most, for each sign, that a window of unchanged material is "
-        "called drift.",
+        description="Largest probability, for each test, that a window of unchanged material "
+        "counts as drift.",
     )
     end_above: float = Field(
         default=0.01,
@@ -53,16 +53,16 @@ class DriftSettings(Section):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one test says of a window.
+    """The result of one test of a window.
 
     Attributes
     ----------
     test
-        Which test.
+        Name of the test.
     p_value
-        Probability of a window that differs as much, where nothing has changed.
+        Probability of a window that differs at least as much where nothing has changed.
     message
-        The window as a sentence for people.
+        The result as a sentence for people.
     """
 
     test: DriftTest
@@ -73,27 +73,26 @@ class Finding:
 class DriftMonitor:
     """Tests windows of scores against a calibration.
 
-    Two tests: whether more frames alarm than the calibration promises (binomial, one-sided), and
-    whether scores are distributed over its quantiles as its own normal scores were (chi-squared,
-    two samples). Neighbouring frames of a line are alike: both count the frames that the window
-    would have if they were independent, by the correlation of consecutive scores r,
-    n (1 - r) / (1 + r).
+    There are two tests: whether more frames alarm than the calibration guarantees (binomial,
+    one-sided), and whether scores are distributed over its quantiles as its own normal scores were
+    (chi-squared, two samples). Neighbouring frames are similar, so both tests use the effective
+    number of independent frames, n (1 - r) / (1 + r), with the correlation r of consecutive scores.
 
     Parameters
     ----------
     calibration
-        What is promised.
-    promised_rate
-        Share of normal frames that may alarm; None where nothing is promised, because the alarm
-        level lies below the threshold.
+        The calibration, with its guarantee.
+    guaranteed_rate
+        Share of normal frames that may alarm; None where nothing is guaranteed, because the alarm
+        level is below the threshold.
     settings
-        When a difference is called drift.
+        When a difference counts as drift.
     """
 
     def __init__(
-        self, calibration: Calibration, promised_rate: float | None, settings: DriftSettings
+        self, calibration: Calibration, guaranteed_rate: float | None, settings: DriftSettings
     ) -> None:
-        self._promised_rate = promised_rate
+        self._guaranteed_rate = guaranteed_rate
         self._settings = settings
         self._calibrated = calibration.groups
         self._cuts = [calibration.quantiles[name] for name in CUTS if name in calibration.quantiles]
@@ -102,7 +101,7 @@ class DriftMonitor:
         self._alarms = 0
 
     def add(self, score: float, is_alarm: bool) -> tuple[Finding, ...]:
-        """Take a frame; the findings of the window where the frame completes one."""
+        """Add a frame; the findings of the window where the frame completes one."""
         self._scores.append(score)
         self._alarms += is_alarm
         if len(self._scores) < self._settings.window_frames:
@@ -119,8 +118,8 @@ class DriftMonitor:
         findings = []
         if effective < LEAST_EFFECTIVE:
             return []
-        if self._promised_rate is not None:
-            findings.append(self._test_rate(alarms, count, effective, self._promised_rate))
+        if self._guaranteed_rate is not None:
+            findings.append(self._test_rate(alarms, count, effective, self._guaranteed_rate))
         if len(self._cuts) == len(CUTS):
             findings.append(self._test_distribution(scores, effective))
         return findings

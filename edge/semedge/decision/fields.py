@@ -1,4 +1,4 @@
-"""A large frame as several smaller ones."""
+"""Fields: a large frame as several smaller ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_fields(text: str) -> tuple[int, int]:
 def split_frame(frame: Frame, size_px: tuple[int, int], patch_px: int) -> Iterator[Frame]:
     """Fields of `size_px` = (width, height), row by row, without overlap and without copying.
 
-    Only whole fields: what is left at the right and lower border is left out. Raises
+    Fields are never cut off: what remains at the right and lower border is left out. Raises
     `SemedgeError` where a field is larger than the frame or smaller than a patch.
     """
     field_width, field_height = size_px

@@ -1,4 +1,4 @@
-"""The camera's health, apart from the material's: pictures that cannot be inspected."""
+"""The health of a camera: pictures that cannot be inspected."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Problem = Literal["no-frame", "frozen", "dark", "saturated", "out-of-focus", "br
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 
 IMMEDIATE: tuple[Problem, ...] = ("dark", "saturated")
-"""Problems that bar the very first frame from inspection; others may be the material's at first."""
+"""Problems that already keep the first bad frame from inspection; the material can cause others."""
 
 HYSTERESIS = 0.1
-"""Share of a limit by which a picture must be on its good side before a problem ends."""
+"""Share of a limit by which a picture must be better than the limit before a problem ends."""
 
 SENTENCES: Mapping[Problem, str] = {
     "no-frame": "{reason}",
     "frozen": (
-        "The camera has sent the same picture for {frozen_s:.1f} s; if the line is moving, restart "
-        "the camera."
+        "The camera has sent the same picture for {frozen_s:.1f} s; if the material is moving, "
+        "restart the camera."
     ),
     "dark": (
         "The picture is dark (99 % of it is at most {bright_gray:.3f} of the range, and at least "
@@ -60,7 +60,7 @@ ENDS: Mapping[Problem, str] = {
 
 
 class HealthSettings(Section):
-    """`[health]`: from when on a picture is too bad to inspect."""
+    """`[health]`: when a picture is too bad to inspect."""
 
     frames_to_start: int = Field(
         default=3, ge=1, le=1000, description="Bad frames in a row that start a problem."
@@ -82,30 +82,30 @@ class HealthSettings(Section):
         default=0.25,
         ge=0,
         lt=1,
-        description="Dark is a picture whose bright parts fall below this share of those of any "
-        "frame of the calibration.",
+        description="A picture is dark where its bright parts are below this share of those of "
+        "every frame of the calibration.",
     )
     saturated_share: float = Field(
         default=0.25,
         gt=0,
         le=1,
-        description="Share of white pixels allowed on top of that of the calibration's frames.",
+        description="Share of white pixels allowed beyond that of the calibration's frames.",
     )
     sharpness_share: float = Field(
         default=0.6,
         ge=0,
         lt=1,
-        description="Out of focus is a picture below this share of the sharpness of any frame of "
+        description="A picture is out of focus below this share of the sharpness of every frame of "
         "the calibration.",
     )
     brightness_deviations: float = Field(
         default=0.5,
         gt=0,
-        description="How far the mean gray may leave that of the calibration's frames, in "
+        description="How far the mean gray may differ from that of the calibration's frames, in "
         "standard deviations of the training frames' gray values.",
     )
     inspect_during: tuple[Problem, ...] = Field(
-        default=(), description="Problems during which frames are inspected nevertheless."
+        default=(), description="Problems during which frames are inspected all the same."
     )
 
 
@@ -116,13 +116,13 @@ class HealthChange:
     Attributes
     ----------
     problem, phase
-        Which, and whether it starts or ends.
+        The problem, and whether it starts or ends.
     message
         The sentence for people: what is wrong, the value, and what to do.
     started_s, at_s
         Monotonic time of its start and of this change.
     blocks_inspection
-        Whether no frame is inspected meanwhile.
+        Whether frames are left uninspected meanwhile.
     details
         Measured values and limits.
     """
@@ -138,7 +138,7 @@ class HealthChange:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one frame shows of the camera.
+    """The camera's health according to one frame.
 
     Attributes
     ----------
@@ -153,18 +153,18 @@ class Observation:
 
 
 class CameraHealth:
-    """Watches the pictures of one camera, one by one.
+    """Monitors the health of one camera, picture by picture.
 
     Parameters
     ----------
     settings
-        Limits.
+        Limits of a good picture.
     normal
         How the frames of the calibration looked.
     gray_deviation
         Standard deviation of the training frames' gray values, as a share of the range.
     live
-        Whether the camera shows what is now; files may repeat a picture.
+        Whether the pictures come from a live camera; files may repeat a picture.
     """
 
     def __init__(
@@ -183,23 +183,23 @@ class CameraHealth:
         return tuple(self._open.values())
 
     def observe(self, frame: Frame, at_s: float) -> Observation:
-        """Measure the next frame, which came `at_s` by the monotonic clock."""
+        """Measure the next frame, which arrived at the monotonic time `at_s`."""
         appearance = measure_frame(frame)
         frozen_s = self._freeze.observe(frame, at_s) if self._live else 0.0
         changes: list[HealthChange] = []
         reasons: list[str] = []
         for problem, is_bad, details in self._findings(appearance, frozen_s):
             changes += self._count(problem, is_bad, details, at_s)
-            # A frame that is here can be inspected, however long the next one takes.
+            # A frame that has arrived can be inspected, however long the next one takes.
             blocks = problem != "no-frame" and problem not in self._settings.inspect_during
             if blocks and (problem in self._open or (is_bad and problem in IMMEDIATE)):
                 reasons.append(SENTENCES[problem].format(**details))
         return Observation(tuple(changes), reasons[0] if reasons else "")
 
     def no_frame(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
-        """Note that no frame came in time; `reason` is the camera's sentence."""
+        """Record that no frame came in time; `reason` is the camera's sentence."""
         self._in_a_row["no-frame"] = 0
-        self._freeze.forget()
+        self._freeze.reset()
         if "no-frame" in self._open:
             return ()
         return (self._start("no-frame", {}, at_s, reason),)
@@ -211,10 +211,10 @@ class CameraHealth:
     def _findings(
         self, appearance: FrameAppearance, frozen_s: float
     ) -> Iterator[tuple[Problem, bool, dict[str, float]]]:
-        """Each problem, whether this frame has it, and the values that say so."""
+        """Each problem, whether this frame has it, and the measured values."""
         settings, limits = self._settings, self._limits
         yield "no-frame", False, {}
-        # It is measured in time, and a single frame that differs clears it.
+        # Freezing is measured in time, and a single frame that differs ends it.
         frozen_after_s = settings.frozen_after_s if "frozen" not in self._open else 0.0
         yield "frozen", self._live and frozen_s > frozen_after_s, {"frozen_s": frozen_s}
         limit = self._with_hysteresis("dark", limits.bright_gray, 1 + HYSTERESIS)
@@ -229,7 +229,7 @@ class CameraHealth:
             appearance.saturated > limit,
             {"saturated": appearance.saturated, "limit": limits.saturated},
         )
-        # One cause, one problem: a dark or white picture has few edges and another mean gray, too.
+        # One cause, one problem: a dark or white picture also has few edges and another mean gray.
         is_exposed = (
             appearance.bright_gray >= limits.bright_gray
             and appearance.saturated <= limits.saturated
@@ -254,13 +254,13 @@ class CameraHealth:
         )
 
     def _with_hysteresis(self, problem: Problem, limit: float, factor: float) -> float:
-        """The limit, or the stricter one that an ongoing problem has to pass to end."""
+        """The limit, or the stricter one that ends an ongoing problem."""
         return limit * factor if problem in self._open else limit
 
     def _count(
         self, problem: Problem, is_bad: bool, details: dict[str, float], at_s: float
     ) -> Iterator[HealthChange]:
-        """Start or end a problem once enough frames in a row say so."""
+        """Start or end a problem after enough bad or good frames in a row."""
         is_ongoing = problem in self._open
         if is_bad == is_ongoing:
             self._in_a_row[problem] = 0
@@ -302,7 +302,7 @@ class CameraHealth:
 
 
 class _PictureLimits:
-    """The settings' limits for a camera whose normal frames are known."""
+    """The limits of the settings, for a camera with these normal frames."""
 
     def __init__(self, settings: HealthSettings, normal: Appearance, gray_deviation: float) -> None:
         self.bright_gray = settings.dark_share * normal.lowest_bright_gray
@@ -313,7 +313,7 @@ class _PictureLimits:
 
 
 class _FreezeDetector:
-    """How long the picture has not changed."""
+    """Measures how long the picture has not changed."""
 
     def __init__(self, settings: HealthSettings) -> None:
         self._difference = settings.frozen_difference
@@ -321,15 +321,15 @@ class _FreezeDetector:
         self._since_s = 0.0
 
     def observe(self, frame: Frame, at_s: float) -> float:
-        """Seconds for which the picture has been the one of this frame."""
+        """Seconds for which the picture has been that of this frame."""
         picture = subsampled(frame)
         if not self._is_same(picture):
             self._since_s = at_s
             self._picture = picture
         return at_s - self._since_s
 
-    def forget(self) -> None:
-        """Begin anew: a picture from before an interruption proves nothing."""
+    def reset(self) -> None:
+        """Start again, because a picture from before an interruption proves nothing."""
         self._picture = None
 
     def _is_same(self, picture: NDArray[np.float32]) -> bool:

@@ -1,1 +1,1 @@
-"""How a bundle scores a frame."""
+"""Scoring of frames by a detector bundle."""

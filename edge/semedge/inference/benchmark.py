@@ -1,7 +1,7 @@
-"""How fast a detector is on this machine, by the number of its workers.
+"""The speed of a detector on this machine, by the number of its workers.
 
-Each number of workers has a process of its own, so that its memory is its own; the processes take
-turns, so that noise on the machine, and a processor that grows hot, hit them all.
+Each number of workers is measured in a separate process, so that its memory is too; the processes
+take turns, so that noise on the machine, and a processor that throttles, affect them all.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from semedge.inference.detector import Detector
 from semedge.inference.interpreter import worker_count
 
 TURN_S = 0.5
-"""Longest time that a process scores before it is the next one's turn."""
+"""Longest time that a process scores before the next one takes its turn."""
 PATIENCE_S = 600.0
-"""Longest wait for a process: for a detector that takes minutes a frame, and no longer."""
+"""Longest wait for a process, enough for a detector that needs minutes for a frame."""
 STOP_S = 5.0
 MOST_CORES_TRIED_ONE_BY_ONE = 4
 WORTH_A_WORKER = 1.03
-"""More workers must be this many times as fast: they take cores from the rest of the station."""
+"""Least gain of more workers: they take cores from the rest of the station."""
 
 PREPARE = ("cut", "scale")
 SCORE = "score"
@@ -41,8 +41,8 @@ StageTimes = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Load:
-    """What is scored.
+class Workload:
+    """The frames to score, and the detector that scores them.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Load:
     stride_px
         Distance between patches; the bundle's own where None.
     frames
-        Frames of one size, which are scored again and again.
+        Frames of one size, which are scored repeatedly.
     """
 
     detector: Path | None
@@ -61,7 +61,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of the milliseconds that something took."""
+    """Percentiles of a duration, in milliseconds."""
 
     p50: float
     p95: float
@@ -70,21 +70,21 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a number of workers is.
+    """The speed with one number of workers.
 
     Attributes
     ----------
     workers
-        Threads that score.
+        Number of threads that score.
     frames
-        Frames that were scored.
+        Number of frames that were scored.
     frames_per_s
-        Frames by the time that they took.
+        Frames scored a second.
     memory_mb
-        Most resident memory of a process that does nothing but score, in 10^6 bytes.
+        Peak resident memory of a process that only scores, in 10^6 bytes.
     stages_ms
         `prepare`, `network`, `score` and `stitch`; the first three summed over the workers that
-        score patches side by side. `whole` is from the frame to the score of every pixel.
+        score patches side by side. `whole` is the time from the frame to the score of every pixel.
     """
 
     workers: int
@@ -96,7 +96,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class _Turn:
-    """What a process did in its turn: the stages of each frame, and its memory so far."""
+    """The result of one turn of a process: the stages of each frame, and its peak memory."""
 
     frames: list[StageTimes]
     memory_mb: float
@@ -115,11 +115,11 @@ def workers_to_try(cores: int) -> list[int]:
     return sorted({2**power for power in range(cores.bit_length())} | {cores})
 
 
-def measure(load: Load, duration_s: float, workers: Sequence[int] | None = None) -> list[Pace]:
-    """The pace of each number of workers; all the usable cores allow where None.
+def measure(load: Workload, duration_s: float, workers: Sequence[int] | None = None) -> list[Pace]:
+    """The pace of each number of workers; where None, of those that suit the usable cores.
 
     Raises `SemedgeError` where the detector or the size of the frames does not fit, or where a
-    process is killed or silent.
+    process is killed or does not answer.
     """
     tried = workers_to_try(worker_count(None)) if workers is None else workers
     turn_s = min(TURN_S, duration_s / len(tried))
@@ -134,14 +134,14 @@ def measure(load: Load, duration_s: float, workers: Sequence[int] | None = None)
 
 
 def choose(paces: Sequence[Pace]) -> Pace:
-    """The fastest by the median, or the one of fewest workers that is nearly as fast."""
+    """The pace of the fewest workers whose median is nearly as fast as the fastest."""
     fastest_ms = min(pace.stages_ms["whole"].p50 for pace in paces)
     near = (p for p in paces if p.stages_ms["whole"].p50 <= fastest_ms * WORTH_A_WORKER)
     return min(near, key=lambda pace: pace.workers)
 
 
 def counted(workers: int) -> str:
-    """A number of workers in words."""
+    """A number of workers as text."""
     return f"{workers} worker{'' if workers == 1 else 's'}"
 
 
@@ -161,9 +161,9 @@ def _pace(workers: int, turns: Sequence[_Turn]) -> Pace:
 
 
 class _Scoring:
-    """A process that scores frames when it is asked to."""
+    """A process that scores frames on request."""
 
-    def __init__(self, load: Load, workers: int) -> None:
+    def __init__(self, load: Workload, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load, workers), daemon=True)
@@ -187,7 +187,7 @@ class _Scoring:
             self._process.join(STOP_S)
 
     def score_for(self, duration_s: float) -> _Turn:
-        """Score at least one frame, and go on for so long."""
+        """Score at least one frame, and continue for `duration_s`."""
         answer: Any = None
         try:
             self._connection.send(duration_s)
@@ -210,22 +210,22 @@ class _Scoring:
         return answer
 
 
-def _serve(connection: Connection, load: Load, workers: int) -> None:
-    """Answer each duration with a turn, until nobody asks."""
-    # The process that asks is interrupted too, and ends this one.
+def _serve(connection: Connection, load: Workload, workers: int) -> None:
+    """Answer each requested duration with a turn, until the connection closes."""
+    # The parent process is interrupted too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         frames = load.frames
         with Detector.load(load.detector, stride_px=load.stride_px, workers=workers) as detector:
             for frame in frames:
                 _score(detector, frame)
-            for duration_s in _asked(connection):
+            for duration_s in _requests(connection):
                 connection.send(_turn(detector, frames, duration_s))
     except SemedgeError as error:
         connection.send(error)
 
 
-def _asked(connection: Connection) -> Iterator[float]:
+def _requests(connection: Connection) -> Iterator[float]:
     while True:
         try:
             yield connection.recv()
@@ -261,7 +261,7 @@ def _score(detector: Detector, frame: Frame) -> StageTimes:
 
 
 def _peak_memory_mb() -> float:
-    """Not the `ru_maxrss` of the process, which starts at that of the process that started it."""
+    """Peak memory from /proc: `ru_maxrss` would start at that of the parent process."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     (peak_kib,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
     return int(peak_kib) * 1024 / 1e6

@@ -1,4 +1,4 @@
-"""The detector bundle `*.semedge`: read, verified and written; nothing in it is executed."""
+"""The detector bundle `*.semedge`: read, verified and written; none of its content is executed."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Bundle:
     Attributes
     ----------
     name
-        What a person calls it: its path, or "the demo detector".
+        Its name in messages: its path, or "the demo detector".
     sha256
-        Digest of the whole file; a calibration belongs to it.
+        Digest of the whole file, which a calibration refers to.
     manifest
-        What it computes, and where it comes from.
+        What it computes, and how it was made.
     members
         Content of each file beside the manifest.
     """
@@ -56,7 +56,7 @@ class Bundle:
         return self.members[f"{name}.tflite"]
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Constants that scores name, by name."""
+        """Constants that the scores use, by name."""
         return {
             name.removesuffix(".npy"): _array(content, self.name)
             for name, content in self.members.items()
@@ -65,7 +65,7 @@ class Bundle:
 
 
 def frame_sha256(image: GrayImage) -> str:
-    """Digest of a frame's pixels, whatever file it came in."""
+    """Digest of a frame's pixels, independent of the format of its file."""
     header = f"{image.dtype.str} {image.shape}".encode()
     return hashlib.sha256(header + np.ascontiguousarray(image).tobytes()).hexdigest()
 
@@ -92,7 +92,7 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
 
 
 def demo_content() -> bytes:
-    """Bytes of the detector that ships with semedge, which knows simulated fibres."""
+    """Bytes of the detector that ships with semedge, trained on simulated fibres."""
     return package_files("semedge").joinpath("data/demo.semedge").read_bytes()
 
 
@@ -102,12 +102,12 @@ def read_demo_bundle() -> Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle; `SemedgeError` says in one sentence what is wrong with it."""
+    """Read and verify a bundle; `SemedgeError` where something is wrong with it."""
     return parse_bundle(read_content(path), str(path))
 
 
 def read_content(path: Path) -> bytes:
-    """Bytes of a bundle that are not verified yet; `SemedgeError` where they cannot be read."""
+    """The unverified bytes of a bundle; `SemedgeError` where they cannot be read."""
     return read_bounded(
         Path(path),
         MAX_BUNDLE_BYTES,
@@ -116,7 +116,7 @@ def read_content(path: Path) -> bytes:
             "`semedge export` wrote."
         ),
         too_large=lambda size_bytes: str(
-            _damaged(str(path), f"{size_bytes} bytes are more than a detector can have")
+            _damaged(str(path), f"{size_bytes} bytes are too many for a detector")
         ),
     )
 
@@ -158,7 +158,7 @@ def _parse_manifest(text: bytes | None, name: str) -> Manifest:
 def _array(content: bytes, name: str) -> NDArray[np.float32]:
     try:
         array: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception as error:  # NumPy's reader raises a dozen kinds on a hostile header
+    except Exception as error:  # NumPy's reader raises many kinds of errors for a hostile header
         raise _damaged(name, "an array cannot be read") from error
     if array.dtype != np.float32 or not np.isfinite(array).all():
         raise _damaged(name, "an array is not of finite float32 values")

@@ -1,4 +1,4 @@
-"""A detector scores a frame."""
+"""The detector: scores frames by a bundle."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from semedge.inference.scores.distances import Tensor
 
 
 class Detector(Closing):
-    """A bundle ready to score frames, with one set of graphs a worker thread.
+    """A bundle ready to score frames, with a set of graphs for each worker thread.
 
     Parameters
     ----------
     bundle
-        What to run.
+        The bundle to run.
     stride_px
         Distance between patches; the bundle's own where None.
     workers
-        Threads that score; the usable cores where None.
+        Number of threads that score; the usable cores where None.
     score_names
-        Scores of the manifest, all computed in one pass; frames are judged by the first. The
-        bundle's choice where empty.
+        Scores of the manifest, all computed in one pass; frames are judged by the first. Where
+        empty, the score that the bundle chooses.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Detector(Closing):
         return self.bundle.manifest.training.frame_sha256
 
     def score(self, image: Frame | GrayImage) -> ScoreMap:
-        """Run the graphs on every patch, or on the whole, and lay the scores out.
+        """Run the graphs on every patch, or on the whole frame, and make a score map.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Detector(Closing):
         return self.score_maps(image)[self.score_name]
 
     def score_maps(self, image: Frame | GrayImage) -> dict[str, ScoreMap]:
-        """As `score`, of all of `score_names`, by name."""
+        """Like `score`, for all of `score_names`, by name."""
         frame = image if isinstance(image, Frame) else Frame(image)
         try:
             grid = self._grid_for(frame.shape)
@@ -137,7 +137,7 @@ class Detector(Closing):
     ) -> dict[str, Tensor]:
         """Scores `(len(chosen),)` of the chosen patches of any grid, by name.
 
-        A score of a detector of whole frames is the highest of the cells that lie in the patch.
+        With a detector of whole frames, the score of a patch is the highest of the cells in it.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class Detector(Closing):
         return {name: known[name] for name in self.score_names}
 
     def _check_graphs(self) -> None:
-        """Score a blank frame, so that graphs and arrays that do not fit are refused at once."""
+        """Score a blank frame, so that graphs and arrays that do not match are refused at once."""
         # One pixel more than a patch: some patches lie on the stride, others snap to the border.
         side_px = self.patch_px + 1
         blank = np.zeros((side_px, side_px), np.uint8)
@@ -180,7 +180,7 @@ class Detector(Closing):
         if not fits:
             self.close()
             raise SemedgeError(
-                f"The graphs and arrays of {self.bundle.name} do not fit together, or not its "
+                f"The graphs and arrays of {self.bundle.name} do not match each other or its "
                 f"patches of {self.patch_px}x{self.patch_px} px; export the detector again."
             )
 
@@ -199,7 +199,7 @@ class Detector(Closing):
 
 
 class _Scorer(Protocol):
-    """A bundle's graphs and arrays, ready to run: patch by patch, or on frames as a whole."""
+    """A bundle's graphs and arrays, ready to run: patch by patch, or on whole frames."""
 
     batch: int
 

@@ -1,4 +1,4 @@
-"""Whole frames to scores: one fully convolutional graph, tile by tile."""
+"""Scores of whole frames: one fully convolutional graph, run tile by tile."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from semedge.inference.tiling import Span, Tiling
 
 Shape = tuple[int, int]
 Prepared = GrayImage | NDArray[np.float32]
-"""A frame as it is cut into tiles: gray values, or already scaled."""
+"""A frame ready to be cut into tiles: gray values, or scaled values."""
 
 
-class Runs(Protocol):
-    """A network: `Graph`, or one that is not exported yet."""
+class Network(Protocol):
+    """A network: a `Graph`, or one that is not exported yet."""
 
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Output `(1, rows, columns, channels)` for an input of the same kind."""
+        """Output `(1, rows, columns, channels)` for an input of the same layout."""
         ...
 
 
 class FrameScorer:
     """Scores of a bundle whose graphs take the frame as a whole.
 
-    The graphs run on all workers' threads at once: there is one tile for most frames, and half of
-    two tiles' work would be the overlap.
+    The graphs run on all workers' threads at once: most frames are one tile, and with two tiles
+    half of the work would be the overlap.
 
     Parameters
     ----------
     bundle
-        What to run.
+        The bundle to run.
     scores
-        Weights of each wanted score, by its name.
+        Weights of each score to compute, by its name.
     workers
         Threads of the graphs; the usable cores where None.
     graphs
-        What computes in place of the bundle's graphs, by their names.
+        Networks to run instead of the bundle's graphs, by the names of these.
 
     Attributes
     ----------
     batch
-        Tiles that the graphs take at once.
+        Number of tiles that the graphs take at once.
     """
 
     batch = 1
@@ -64,7 +64,7 @@ class FrameScorer:
         bundle: Bundle,
         scores: Mapping[str, Mapping[str, float]],
         workers: int | None = None,
-        graphs: Mapping[str, Runs] | None = None,
+        graphs: Mapping[str, Network] | None = None,
     ) -> None:
         assert isinstance(bundle.manifest.input, FrameInput)
         self.bundle = bundle
@@ -74,7 +74,7 @@ class FrameScorer:
         self._constants = bundle.arrays()
         terms = {term for weights in scores.values() for term in weights}
         self._nodes = nodes_needed(bundle.manifest.nodes, tensors_needed(terms))
-        self._graphs: Mapping[str, Runs] = graphs or {
+        self._graphs: Mapping[str, Network] = graphs or {
             node.graph: Graph(bundle.graph(node.graph), node.graph, threads=self.workers)
             for node in self._nodes
         }
@@ -84,7 +84,7 @@ class FrameScorer:
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of the grid's cells by name, each `(len(grid),)`, and milliseconds by stage.
 
-        A cell's score is that of the score map at its centre, read between the map's values.
+        A cell's score is that of the score map at its centre, interpolated between its values.
         """
         watch = Stopwatch()
         prepared = prepare_frame(image, self.input)
@@ -116,7 +116,7 @@ class FrameScorer:
         return scores
 
     def close(self) -> None:
-        """Nothing is held: the graphs' threads end with them."""
+        """Do nothing: the graphs' threads end with them."""
 
     def _score_tiles(self, frame: Prepared, watch: Stopwatch) -> dict[str, NDArray[np.float32]]:
         """Score maps of the prepared frame, one value every stride, by name."""
@@ -130,7 +130,7 @@ class FrameScorer:
             scaled = tile_values(tile)
             watch.lap("scale")
             tensors = self._run_graphs(scaled, rows, columns, watch)
-            target = tuple(_kept(span, stride_px) for span in (rows, columns))
+            target = tuple(_used(span, stride_px) for span in (rows, columns))
             for name, weights in self._scores.items():
                 part = weighted_score(weights, tensors)
                 maps[name][target] = part.reshape(maps[name][target].shape)
@@ -140,9 +140,9 @@ class FrameScorer:
     def _run_graphs(
         self, tile: NDArray[np.float32], rows: Span, columns: Span, watch: Stopwatch
     ) -> dict[str, Tensor]:
-        """What the graphs make of a tile: the kept positions' features, `(positions, channels)`."""
+        """Outputs of the graphs for the used positions of a tile, `(positions, channels)`."""
         stride_px = self.input.feature_stride_px
-        inner = tuple(_kept(span, stride_px, origin_px=span.start) for span in (rows, columns))
+        inner = tuple(_used(span, stride_px, origin_px=span.start) for span in (rows, columns))
         tensors: dict[str, Tensor] = {"x": tile}
         for node in self._nodes:
             tensors[node.output] = run_node(
@@ -159,7 +159,7 @@ class FrameScorer:
 
 
 def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Features of a finer map as those of `shape` places, each with all the finer ones in it.
+    """Features of a finer map, grouped by the `shape` places that they lie in.
 
     Parameters
     ----------
@@ -182,9 +182,9 @@ def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
 
 
 def prepare_frame(image: GrayImage, frame_input: FrameInput) -> Prepared:
-    """The frame magnified and continued by reflection on every side.
+    """The frame magnified, and extended by reflection on every side.
 
-    The pixel type stays, unless the frame is scaled by what surrounds each pixel.
+    The pixel type stays, unless the frame is scaled by the surroundings of each pixel.
     """
     prepared: Any = scale_locally(image) if frame_input.scaling == "local" else image
     if frame_input.magnification != 1:
@@ -205,7 +205,7 @@ def tile_values(tile: Prepared) -> NDArray[np.float32]:
 
 
 def continued(image: Prepared, sides_px: tuple[int, int, int, int]) -> Prepared:
-    """The image continued by reflection above, below, on the left and on the right."""
+    """The image extended by reflection above, below, on the left and on the right."""
     if not any(sides_px):
         return image
     top, bottom, left, right = sides_px
@@ -247,13 +247,13 @@ def cells_of(
 def _judged_at(
     centres_px: NDArray[np.floating], side_px: int, frame_input: FrameInput
 ) -> NDArray[np.floating]:
-    """Where along a side of the frame the scores of places are taken from."""
+    """Positions along a side of the frame from which the scores of the cells are taken."""
     border_px = min(frame_input.border_px, side_px / 2)
     return np.clip(centres_px, border_px, side_px - border_px)
 
 
 def _positions(centres_px: NDArray[np.floating], frame_input: FrameInput) -> NDArray[np.float32]:
-    """Where pixels of the frame lie among the map's values."""
+    """Positions of the frame's pixels in units of the map's values."""
     network_px = centres_px * frame_input.magnification + frame_input.margin_px
     positions: NDArray[np.float32] = (network_px / frame_input.feature_stride_px - 0.5).astype(
         np.float32
@@ -261,7 +261,7 @@ def _positions(centres_px: NDArray[np.floating], frame_input: FrameInput) -> NDA
     return positions
 
 
-def _kept(span: Span, stride_px: int, origin_px: int = 0) -> slice:
+def _used(span: Span, stride_px: int, origin_px: int = 0) -> slice:
     return slice(
-        (span.kept_start - origin_px) // stride_px, -(-(span.kept_stop - origin_px) // stride_px)
+        (span.used_start - origin_px) // stride_px, -(-(span.used_stop - origin_px) // stride_px)
     )

@@ -1,9 +1,10 @@
-"""A network of patches over tiles of the frame: patches that overlap share its convolutions.
+"""A network of patches, run fully convolutionally on tiles of the frame.
 
-A network without padding makes the same of a patch wherever it lies in a larger image. Over a
-tile it gives the outputs of all patches at multiples of the stride, each convolution computed
-once. The last row or column of patches, where it snapped to the frame's border, lies elsewhere;
-those patches go through the network one by one, with the same result.
+A network without padding gives a patch the same output wherever it lies in a larger image. Run on
+a tile, it gives the outputs of all patches at multiples of the stride, and overlapping patches
+share its convolutions. Where the last row or column of patches is snapped to the frame's border, it
+may lie between those multiples; its patches go through the network one by one, with the same
+result.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import Node, OverFrame
+from semedge.inference.manifest import Node, TileNetwork
 from semedge.inference.nodes import run_node
 from semedge.inference.scaling import scale_patches
 from semedge.inference.scores.distances import Tensor
@@ -29,34 +30,34 @@ Spans = tuple[Span, Span]
 
 @dataclass(frozen=True)
 class FrameNode:
-    """A node of patches, run over one frame.
+    """A node of patches, run fully convolutionally on one frame.
 
     Attributes
     ----------
     node
-        Takes nothing but patches `x`.
-    over_frame
-        Its network for tiles.
+        The node, whose only input is the patches `x`.
+    tile_network
+        The network of the node for tiles.
     constants
-        The bundle's arrays, among which are the node's scales.
+        The bundle's arrays, which include the scales of the node.
     grid
-        Where the frame's patches lie; its stride is the one that the network for tiles has.
+        Grid of the frame's patches, with the stride of the network for tiles.
     """
 
     node: Node
-    over_frame: OverFrame
+    tile_network: TileNetwork
     constants: Mapping[str, Tensor]
     grid: PatchGrid
 
     def run(self, workers: Workers, image: GrayImage, patches: GrayImage) -> tuple[Tensor, float]:
-        """The node's output of every patch, `(len(grid), ...)`, and milliseconds of all workers.
+        """The node's output for every patch, `(len(grid), ...)`, and milliseconds of all workers.
 
         Parameters
         ----------
         workers
-            With both graphs of the node.
+            Workers with both graphs of the node.
         image, patches
-            The frame, and what the grid cuts out of it.
+            The frame, and the patches that the grid cuts out of it.
         """
         batch = workers.batch(self.node.graph)
         alone = self.places_off_the_lattice()
@@ -71,7 +72,7 @@ class FrameNode:
         for (rows, columns), (part, tile_ms) in zip(tiles, by_tile, strict=True):
             if output is None:
                 output = np.empty((*self.grid.shape, *part.shape[2:]), np.float32)
-            output[rows.kept_start : rows.kept_stop, columns.kept_start : columns.kept_stop] = part
+            output[rows.used_start : rows.used_stop, columns.used_start : columns.used_stop] = part
             spent_ms += tile_ms
         assert output is not None
         flat: Tensor = output.reshape(len(self.grid), *output.shape[2:])
@@ -81,38 +82,38 @@ class FrameNode:
         return flat, spent_ms
 
     def tiles(self) -> Tiling:
-        """Tiles in rows and columns of patches, of which no two are kept for the same."""
+        """Tiles in rows and columns of patches; each patch is used from one of them."""
         return Tiling(self._lattice(self.grid.frame_shape), self._patches_a_tile(), 0, 1)
 
     def places_off_the_lattice(self) -> NDArray[np.intp]:
-        """Which patches of the grid do not lie at multiples of the stride."""
+        """Indices of the patches that do not lie at multiples of the stride."""
         rows, columns = self._lattice(self.grid.frame_shape)
         off = np.ones(self.grid.shape, np.bool_)
         off[:rows, :columns] = False
         return np.flatnonzero(off)
 
     def _lattice(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of patches at multiples of the stride that an image has."""
+        """Rows and columns of patches at multiples of the stride in an image."""
         patch_px, stride_px = self.grid.patch_px, self.grid.stride_px
         height, width = shape
         return (height - patch_px) // stride_px + 1, (width - patch_px) // stride_px + 1
 
     def _patches_a_tile(self) -> tuple[int, int]:
-        return self._lattice(self.over_frame.tile_shape)
+        return self._lattice(self.tile_network.tile_shape)
 
     def _run_tile(self, graphs: Graphs, image: GrayImage, spans: Spans) -> tuple[Tensor, float]:
-        """Output of the patches that a tile is kept for, `(rows, columns, ...)`, and its time.
+        """Output of the patches that are used from a tile, `(rows, columns, ...)`, and its time.
 
-        Beyond the frame a tile is zero, which none of these patches sees.
+        Beyond the frame a tile is zero, which affects none of these patches.
         """
-        height, width = self.over_frame.tile_shape
+        height, width = self.tile_network.tile_shape
         top, left = (span.start * self.grid.stride_px for span in spans)
         shown = image[top : top + height, left : left + width]
         tile = np.zeros((1, height, width, 1), image.dtype)
         tile[0, : shown.shape[0], : shown.shape[1], 0] = shown
-        values, spent_ms = self._run(graphs, self.over_frame.graph, tile)
-        kept = tuple(slice(s.kept_start - s.start, s.kept_stop - s.start) for s in spans)
-        part: Tensor = values.reshape(*self._patches_a_tile(), *values.shape[1:])[kept]
+        values, spent_ms = self._run(graphs, self.tile_network.graph, tile)
+        used = tuple(slice(s.used_start - s.start, s.used_stop - s.start) for s in spans)
+        part: Tensor = values.reshape(*self._patches_a_tile(), *values.shape[1:])[used]
         return part, spent_ms
 
     def _run(self, graphs: Graphs, graph: str, images: GrayImage) -> tuple[Tensor, float]:

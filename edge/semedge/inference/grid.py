@@ -1,4 +1,4 @@
-"""Where the patches of a frame lie, and how their scores become a map again."""
+"""The grid of the patches of a frame, and the map of their scores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PatchGrid:
     patch_px
         Side of a patch.
     stride_px
-        Distance between neighbouring patches, at most `patch_px`, so that none is left out.
+        Distance between neighbouring patches, at most `patch_px`, so that no pixel is left out.
 
     Examples
     --------

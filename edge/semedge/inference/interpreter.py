@@ -1,4 +1,4 @@
-"""The only module that knows which TFLite runtime is installed."""
+"""The TFLite runtime: no other module depends on which one is installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_runtime() -> tuple[str, Callable[..., Any]]:
 
 
 def worker_count(workers: int | None) -> int:
-    """Threads that the graphs may take: `workers`, or the usable cores where it is None."""
+    """Number of threads for the graphs: `workers`, or the usable cores where it is None."""
     count = len(os.sched_getaffinity(0)) if workers is None else workers
     if count < 1:
         raise SemedgeError(f"workers must be at least 1. Received: {workers}")
@@ -44,8 +44,8 @@ class Graph:
     """One TFLite graph with one input, one output and a fixed batch, run on one thread.
 
     The runtime's own threads spin while they wait, and slow each other down when another process
-    takes a core; parallel work is therefore several graphs, one a worker, wherever there is more
-    than one batch. `threads` is for the others.
+    takes a core; parallel work therefore uses several graphs, one for each worker, where there is
+    more than one batch. `threads` is for the other cases.
     """
 
     def __init__(self, content: bytes, name: str, *, threads: int = 1) -> None:
@@ -69,8 +69,8 @@ class Graph:
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Output for `values`, float32 `(n, ...)` with `n` at most the batch.
 
-        A batch that is not full is filled up with zeros, and the filling is cut off again. A whole
-        batch may give more items than it has, as the patches of a tile.
+        A batch that is not full is padded with zeros, and the padding is cut off the output. A
+        full batch may give more outputs than inputs, such as the patches of a tile.
         """
         count = len(values)
         if count == self.batch:

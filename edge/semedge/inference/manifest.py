@@ -1,4 +1,4 @@
-"""The manifest of a detector bundle: what it computes, and where it comes from."""
+"""The manifest of a detector bundle: what it computes, and how it was made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from semedge.inference.scores import SCORES, tensors_needed
 FormatVersion = Literal[1, 2, 3]
 FORMAT_VERSIONS = get_args(FormatVersion)
 """1: a detector of patches; 2: one of whole frames; 3: one of patches, with a fully
-convolutional network too. Readers know no later version than their own."""
+convolutional network too. A reader refuses later versions than its own."""
 
 Name = str
 Sha256 = str
@@ -21,7 +21,7 @@ Quantization = Literal["qat", "int8", "float16", "float32"]
 
 
 class Record(BaseModel):
-    """A part of the manifest: immutable, and no field that is not known."""
+    """A part of the manifest: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,15 +33,16 @@ class Member(Record):
     size_bytes: int = Field(ge=1)
 
 
-class OverFrame(Record):
-    """The network of a node for tiles of the frame, of which it gives every patch's output.
+class TileNetwork(Record):
+    """The fully convolutional network of a node: its input is a tile of the frame.
 
-    The patches of a tile are those at multiples of the manifest's stride, row by row.
+    Its output is that of the patches of the tile at multiples of the manifest's stride, row by
+    row.
 
     Attributes
     ----------
     graph
-        Takes one tile and gives `(patches, ...)`.
+        Name of the graph, which maps one tile to `(patches, ...)`.
     tile_height_px, tile_width_px
         Size of a tile.
     """
@@ -57,12 +58,12 @@ class OverFrame(Record):
 
 
 class Node(Record):
-    """One step of the computation: a graph run on tensors gives another tensor.
+    """One step of the computation: a graph maps tensors to another tensor.
 
     Several inputs are concatenated along the last axis. Where the arrays are named, the input is
-    divided by `input_scale` and the output multiplied by `output_scale`, both `(features,)`: what
-    an int8 graph needs for its latents to use the whole of its range. A node with `over_frame` has
-    a second graph, which computes the same of all patches of a tile.
+    divided by `input_scale` and the output multiplied by `output_scale`, both `(features,)`: an
+    int8 graph needs them so that its latents use its whole range. A node with `over_frame` has a
+    second graph, which computes the same for all patches of a tile.
     """
 
     output: Name
@@ -70,16 +71,16 @@ class Node(Record):
     inputs: tuple[Name, ...] = Field(min_length=1)
     input_scale: Name | None = None
     output_scale: Name | None = None
-    over_frame: OverFrame | None = None
+    over_frame: TileNetwork | None = None
 
     @property
     def graphs(self) -> tuple[Name, ...]:
-        """The graphs that it has."""
+        """Names of its graphs."""
         return (self.graph,) if self.over_frame is None else (self.graph, self.over_frame.graph)
 
 
 class PatchInput(Record):
-    """What the networks expect: square gray patches, scaled to [-1, 1]."""
+    """The input of networks of patches: square gray patches, scaled to [-1, 1]."""
 
     patch_px: int = Field(ge=1, le=1024)
     channels: Literal[1] = 1
@@ -87,7 +88,7 @@ class PatchInput(Record):
 
 
 class FrameInput(Record):
-    """What a network of whole frames expects: a tile of the frame, gray values in [-1, 1].
+    """The input of a network of whole frames: a tile of the frame, gray values in [-1, 1].
 
     Lengths of the tile, the overlap and the margin are in the network's pixels, of which a pixel
     of the frame has `magnification`; the others are in pixels of the frame.
@@ -95,20 +96,20 @@ class FrameInput(Record):
     Attributes
     ----------
     tile_height_px, tile_width_px
-        What the graph takes.
+        Size of the input of the graph.
     overlap_px
-        How far a value looks around itself: what is thrown away where tiles meet.
+        Receptive field of a value to each side, which is discarded where tiles meet.
     feature_stride_px
         Distance between neighbouring values of the graph's output.
     margin_px
-        How far the frame is continued by reflection on every side.
+        Width by which the frame is extended by reflection on every side.
     cell_px
-        Side of the cells that have one score each.
+        Side of the cells, each of which has one score.
     smoothing_px
         Standard deviation of the Gaussian that the score map is smoothed with.
     border_px
-        Places nearer to the frame's border than this have the score of the nearest place that is
-        not: a network that sees a texture mirrored at the border finds it anomalous.
+        Cells nearer to the frame's border than this get the score of the nearest cell that is
+        not: a network finds a texture anomalous where it is mirrored at the border.
     scaling
         `range`: the pixel type's range becomes [-1, 1]; `local`: by the surroundings' mean and
         standard deviation, see `semedge.inference.scaling.scale_locally`.
@@ -127,7 +128,7 @@ class FrameInput(Record):
 
     @property
     def patch_px(self) -> int:
-        """Side of what has one score."""
+        """Side of a cell, which has one score."""
         return self.cell_px
 
     @property
@@ -153,7 +154,7 @@ class Intensity(Record):
 
 
 class Training(Record):
-    """Where the weights come from."""
+    """How the weights were trained."""
 
     detector: str
     thesis_section: str
@@ -170,10 +171,10 @@ class Training(Record):
 
 
 class Parity(Record):
-    """A score by the exported graphs against the same score by the Keras networks.
+    """A score by the exported graphs, compared with the same score by the Keras networks.
 
-    On patches of the training frames; half are as they are, the other half are blurred flat, so
-    that an AUROC is defined for either.
+    Both score patches of the training frames, of which one half is unchanged and the other half
+    is blurred flat, so that each has an AUROC.
     """
 
     patches: int
@@ -185,7 +186,7 @@ class Parity(Record):
 def format_version_of(
     detector_input: PatchInput | FrameInput, nodes: Iterable[Node]
 ) -> FormatVersion:
-    """The first version whose readers know such an input and such nodes."""
+    """The first version whose readers support such an input and such nodes."""
     if isinstance(detector_input, FrameInput):
         return 2
     return 3 if any(node.over_frame is not None for node in nodes) else 1
@@ -208,7 +209,7 @@ class Manifest(Record):
 
     @property
     def all_scores(self) -> dict[str, dict[str, float]]:
-        """Weights of every score by its name; the one that frames are judged by comes first."""
+        """Weights of every score by its name; the one that frames are judged by is first."""
         others = {
             name: self.scores[name] for name in sorted(self.scores) if name != self.score.name
         }
@@ -236,17 +237,19 @@ class Manifest(Record):
             raise ValueError("the input and its networks are not those of the format version")
         for node in self.nodes:
             if node.over_frame is not None:
-                self._check_over_frame(node, node.over_frame)
+                self._check_tile_network(node, node.over_frame)
         if self.stride_px > self.input.patch_px:
             raise ValueError("the stride is larger than a patch")
         return self
 
-    def _check_over_frame(self, node: Node, over_frame: OverFrame) -> None:
+    def _check_tile_network(self, node: Node, over_frame: TileNetwork) -> None:
         if node.inputs != ("x",):
-            raise ValueError(f"node {node.output!r} runs over the frame, but not on patches")
+            raise ValueError(
+                f"node {node.output!r} is fully convolutional, but does not run on patches"
+            )
         if self.input.scaling != "range":
             raise ValueError(
-                f"node {node.output!r} runs over the frame, but each patch is scaled by itself"
+                f"node {node.output!r} is fully convolutional, but each patch is scaled by itself"
             )
         if min(over_frame.tile_shape) < self.input.patch_px:
             raise ValueError(f"node {node.output!r} has tiles that are smaller than a patch")

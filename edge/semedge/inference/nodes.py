@@ -11,7 +11,7 @@ from semedge.inference.scores.distances import Tensor
 
 
 def nodes_needed(nodes: Iterable[Node], tensor_names: set[str]) -> list[Node]:
-    """The nodes, in order, that the tensors depend on."""
+    """The nodes that the tensors depend on, in order."""
     wanted = set(tensor_names)
     chosen: list[Node] = []
     for node in reversed(list(nodes)):
@@ -29,11 +29,11 @@ def run_node(
     Parameters
     ----------
     node
-        What to compute.
+        The node to compute.
     tensors
         Its inputs and its scales, by name.
     run
-        Runs the graph of a name on values `(n, ...)`.
+        Runs the graph with a name on values `(n, ...)`.
     """
     inputs = [tensors[name] for name in node.inputs]
     values = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=-1)

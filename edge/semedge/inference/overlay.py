@@ -1,4 +1,4 @@
-"""Pictures of an alert: the frame as it was, and the heat map that shows where."""
+"""Pictures of an alert: the frame, and its heat map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHADOW_BGR = (0, 0, 0)
 
 
 def view_8_bit(image: GrayImage) -> NDArray[np.uint8]:
-    """The image as a screen can show it.
+    """The image with 8 bits, for a screen.
 
     8-bit frames stay as they are. 16-bit frames are stretched between their 0.1 % and 99.9 %
     quantiles, since a camera of 10 to 14 bits uses a small part of the 16-bit range.
@@ -35,7 +35,7 @@ def view_8_bit(image: GrayImage) -> NDArray[np.uint8]:
 
 
 def heat(pixel_scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """Scores on the scale of the colours: 0 at the map's median, 1 at 1.5 times the threshold.
+    """Scores on the colour scale: 0 at the map's median, 1 at 1.5 times the threshold.
 
     Where the median itself is beyond 1.5 times the threshold, 1 is the map's maximum.
     """
@@ -49,7 +49,7 @@ def heat(pixel_scores: NDArray[np.float32], threshold: float) -> NDArray[np.floa
 
 
 def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
-    """The picture under the colours of `warmth`, from 0 to 1; the cold stays visible as it is."""
+    """The picture under the colours of `warmth`, from 0, which changes nothing, to 1."""
     colours = cv2.applyColorMap((warmth * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     tint = (STRONGEST_TINT * warmth)[..., None]
     mixed: ColourImage = (picture * (1 - tint) + colours * tint).astype(np.uint8)
@@ -59,7 +59,7 @@ def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
 def draw_overlay(image: GrayImage, score_map: ScoreMap, threshold: float) -> ColourImage:
     """The frame on the left and its heat map on the right, uint8 BGR `(height, 2 * width, 3)`.
 
-    The tint grows with the score, so that normal material stays visible as it is. In both halves
+    The tint grows with the score, so that normal material stays unchanged. In both halves
     a contour runs around the pixels that a patch above the threshold covers; a cross on the heat
     map marks the patch with the largest score.
     """
@@ -85,7 +85,7 @@ def encode_png(image: NDArray[Any]) -> bytes:
 
 
 def _line_px(image: ColourImage) -> int:
-    """Width of lines that stay visible when the whole picture is looked at."""
+    """Width of lines that are visible when the whole picture is shown."""
     return max(1, round(min(image.shape[:2]) / 300))
 
 

@@ -1,4 +1,4 @@
-"""Patches to scores: the graphs of a bundle, batch by batch on its worker threads."""
+"""Scores of patches: the graphs of a bundle, run in batches on worker threads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from semedge.inference.scores.distances import Tensor
 from semedge.inference.worker_pool import Graphs, Workers
 
 BATCH = 32
-"""Patches a batch where no graph sets it."""
+"""Patches in a batch, where no graph determines it."""
 
 
 class PatchScorer(Closing):
@@ -30,16 +30,16 @@ class PatchScorer(Closing):
     Parameters
     ----------
     bundle
-        What to run.
+        The bundle to run.
     scores
-        Weights of each wanted score, by its name.
+        Weights of each score to compute, by its name.
     workers
         Threads that score batches in parallel; the usable cores where None.
 
     Attributes
     ----------
     batch
-        Patches that the graphs take at once.
+        Number of patches that the graphs take at once.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class PatchScorer(Closing):
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Scores of the grid's patches by name, each `(len(grid),)`, and milliseconds by stage.
 
-        Where the grid's stride is the bundle's, fully convolutional networks take tiles of the
-        frame in place of patches.
+        Where the grid's stride is the bundle's, fully convolutional networks run on tiles of
+        the frame instead of patches.
         """
         watch = Stopwatch()
         patches = grid.cut(image)
@@ -72,8 +72,8 @@ class PatchScorer(Closing):
         tiles_ms: dict[str, float] = {}
         for node in self._nodes:
             if node.over_frame is not None and grid.stride_px == self.bundle.manifest.stride_px:
-                over_frame = FrameNode(node, node.over_frame, self._constants, grid)
-                values, spent_ms = over_frame.run(self._workers, image, patches)
+                tiled = FrameNode(node, node.over_frame, self._constants, grid)
+                values, spent_ms = tiled.run(self._workers, image, patches)
                 given[node.output] = values
                 tiles_ms[node.over_frame.graph] = spent_ms
         scores, stage_ms = self.run(patches, given)
@@ -96,9 +96,9 @@ class PatchScorer(Closing):
         Parameters
         ----------
         patches
-            What to score.
+            The patches to score.
         given
-            Tensors that are computed already, `(n, ...)`.
+            Tensors that are already computed, `(n, ...)`.
         """
         known = given or {}
 

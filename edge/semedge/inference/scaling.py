@@ -1,4 +1,4 @@
-"""Gray values to the range that the networks were trained on."""
+"""Scaling of gray values to the range that the networks were trained on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOCAL_STEP_PX = 8
 """Local means vary slowly enough to be computed on every 8th pixel of either side."""
 LOCAL_STANDARD_DEVIATIONS = 4.0
 LOCAL_GAIN = 0.235
-"""What a local standard deviation becomes: near what the pretrained network was trained on."""
+"""Local standard deviation after scaling, near that of the pretrained network's training."""
 LOCAL_FLOOR = 2 / 127.5
 """Added to a local standard deviation, two gray values of 8 bits, so that noise stays small."""
 
@@ -31,7 +31,7 @@ def scale_patches(patches: GrayImage, scaling: Scaling) -> NDArray[np.float32]:
 
     `range` maps the pixel type's range, so that brightness is kept and 8- and 16-bit frames agree.
     `patch` standardizes each patch on its own, clipped at three standard deviations; brightness
-    is lost. It is there for comparison with earlier work.
+    is lost. It is for comparison with earlier work.
     """
     values = patches.astype(np.float32)
     if scaling == "range":
@@ -48,14 +48,15 @@ def scale_patches(patches: GrayImage, scaling: Scaling) -> NDArray[np.float32]:
 def scale_locally(image: GrayImage) -> NDArray[np.float32]:
     """A frame `(height, width)` as float32 with even light and even contrast, about 0.
 
-    Each pixel less the mean of its surroundings, by their standard deviation, both under a Gaussian
-    of 32 px; clipped at four standard deviations. Shading, exposure and gain vanish.
+    From each pixel the mean of its surroundings is subtracted, and the difference is divided by
+    their standard deviation, both under a Gaussian of 32 px, and clipped at four standard
+    deviations. This removes shading, exposure and gain.
     """
     height, width = image.shape
     below, right = (-side % LOCAL_STEP_PX for side in (height, width))
     whole: Any = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
     values = scale_patches(whole, "range")
-    # One buffer for all that is as large as the frame: fresh memory costs more than the arithmetic.
+    # One buffer for every array of the size of the frame: new memory costs more than arithmetic.
     buffer = values * values
     mean = _coarse_mean(values)
     variance = np.maximum(_coarse_mean(buffer) - mean * mean, 0)
@@ -77,7 +78,7 @@ def _coarse_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _fine(coarse: NDArray[np.float32], into: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same for every pixel again, written over `into`."""
+    """The values interpolated to every pixel, written into `into`."""
     height, width = into.shape
     fine: Any = cv2.resize(coarse, (width, height), dst=into, interpolation=cv2.INTER_LINEAR)
     return fine

@@ -1,4 +1,4 @@
-"""What a detector gives for a frame: the scores of its patches, by pixel and by region too."""
+"""The result of a detector for a frame: scores by patch, by pixel and by region."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ScoreMap:
     Attributes
     ----------
     grid
-        Where the patches lie.
+        Grid of the patches.
     patch_scores
         Shape `(len(grid),)`, float32.
     stage_ms
@@ -35,7 +35,7 @@ class ScoreMap:
 
     @property
     def frame_score(self) -> float:
-        """Largest score of any patch: what the threshold is compared with."""
+        """Largest score of any patch, which is compared with the threshold."""
         return float(self.patch_scores.max())
 
     @property
@@ -54,10 +54,10 @@ class ScoreMap:
         return covered
 
     def regions(self, level: float, most: int = MOST_REGIONS) -> tuple[Region, ...]:
-        """Where the frame is not normal: connected parts of `covered_pixels`, at most `most`.
+        """Where the frame is anomalous: connected parts of `covered_pixels`, at most `most`.
 
-        Parts that touch at a corner are one. A region's score is the largest of its patches'; the
-        region with the largest score comes first.
+        Parts that touch at a corner are one region. A region's score is the largest of its
+        patches'; the region with the largest score comes first.
         """
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(
             self.covered_pixels(level), connectivity=8

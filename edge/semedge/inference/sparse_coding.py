@@ -1,8 +1,8 @@
 """Sparse codes of patches over a dictionary, by batched orthogonal matching pursuit.
 
 Pati, Rezaiifar and Krishnaprasad, "Orthogonal matching pursuit" (1993): the atom that is most
-like what is left of a signal joins the code, all coefficients are fitted again, and so on until the
-code has `NONZEROS` atoms.
+similar to the residual of a signal is added to the code, and all coefficients are fitted again,
+until the code has `NONZEROS` atoms.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 NONZEROS = 8
-"""Atoms of a code."""
+"""Number of atoms of a code."""
 
 RIDGE = np.float32(1e-6)
-"""Keeps the fit solvable where a signal is used up before its code is full."""
+"""Keeps the fit solvable where the residual is zero before the code is full."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SparseCodes:
     coefficients
         Their coefficients, shape `(n, nonzeros)`.
     residuals
-        What the codes leave of the signals, shape `(n, d)`.
+        Residuals of the signals, shape `(n, d)`.
     """
 
     atoms: NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""Where the tiles of a frame lie that is larger than what a graph takes, without a seam."""
+"""Seamless tiles of a frame that is larger than the input of a graph."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ class Span:
     Attributes
     ----------
     start, stop
-        What the tile shows of the frame; up to `tile_px` pixels. What is left of the tile lies
-        beyond the frame.
-    kept_start, kept_stop
-        The part whose values are used; the spans of an axis keep each pixel once.
+        Part of the frame in the tile, up to `tile_px` pixels. The rest of the tile lies beyond the
+        frame.
+    used_start, used_stop
+        The part whose values are used; the spans of an axis use each pixel once.
     """
 
     start: int
     stop: int
-    kept_start: int
-    kept_stop: int
+    used_start: int
+    used_stop: int
 
 
 @dataclass(frozen=True)
 class Tiling:
     """Tiles of one size that cover a frame, neighbours overlapping.
 
-    What a tile shows within `overlap_px` of an inner border is computed, because a network looks
-    around itself, and thrown away. Tiles start at multiples of `step_px`, the network's stride, so
-    that every tile sees the frame with the same phase, and the last one snaps to the border, so
-    that the border looks the same as in one large tile.
+    Values within `overlap_px` of an inner border are computed but discarded, because the network
+    lacks part of their surroundings there. Tiles start at multiples of `step_px`, the network's
+    stride, so that all tiles sample the frame with the same phase, and the last one snaps to the
+    border, so that the border is the same as in one large tile.
 
     Attributes
     ----------
     frame_shape, tile_shape
         Height and width in pixels.
     overlap_px
-        What is thrown away at each inner border.
+        Width that is discarded at each inner border.
     step_px
         The network's stride; sides of tiles are multiples of it.
 
     Examples
     --------
     >>> tiling = Tiling((64, 192), (64, 128), overlap_px=16, step_px=16)
-    >>> [(column.start, column.kept_start, column.kept_stop) for _, column in tiling]
+    >>> [(column.start, column.used_start, column.used_stop) for _, column in tiling]
     [(0, 0, 112), (64, 112, 192)]
     """
 
@@ -91,9 +91,9 @@ def _spans(length_px: int, tile_px: int, overlap_px: int, step_px: int) -> list[
     last_start = max(0, padded_px - tile_px)
     advance_px = max(step_px, tile_px - 2 * overlap_px)
     starts = [*range(0, last_start, advance_px), last_start]
-    kept_stops = [start + tile_px - overlap_px for start in starts[:-1]] + [length_px]
-    kept_starts = [0, *kept_stops[:-1]]
+    used_stops = [start + tile_px - overlap_px for start in starts[:-1]] + [length_px]
+    used_starts = [0, *used_stops[:-1]]
     return [
-        Span(start, min(start + tile_px, length_px), kept_start, kept_stop)
-        for start, kept_start, kept_stop in zip(starts, kept_starts, kept_stops, strict=True)
+        Span(start, min(start + tile_px, length_px), used_start, used_stop)
+        for start, used_start, used_stop in zip(starts, used_starts, used_stops, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Worker threads that each have a set of a bundle's graphs to themselves."""
+"""Worker threads, each with a set of a bundle's graphs."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from semedge.inference.interpreter import Graph, worker_count
 WAIT_FOR_GRAPHS_S = 60
 
 Graphs = Mapping[str, Graph]
-Item = TypeVar("Item")
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
 class Workers(Closing):
-    """Threads with graphs.
+    """A pool of threads, each with a set of graphs.
 
     Parameters
     ----------
     bundle
-        Where the graphs are.
+        The bundle of the graphs.
     names
-        Which of them are wanted.
+        Names of the graphs to load.
     count
-        Threads; the usable cores where None.
+        Number of threads; the usable cores where None.
     """
 
     def __init__(self, bundle: Bundle, names: Iterable[str], count: int | None = None) -> None:
@@ -42,20 +42,22 @@ class Workers(Closing):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
 
     def batch(self, name: str) -> int:
-        """Items that a graph takes at once."""
+        """Batch of a graph."""
         return self._batches[name]
 
-    def map(self, job: Callable[[Graphs, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """What the job makes of every item, in order; all are begun at once."""
-        return self._pool.map(lambda item: self._run(job, item), items)
+    def map(
+        self, job: Callable[[Graphs, Argument], Result], arguments: Iterable[Argument]
+    ) -> Iterator[Result]:
+        """Results of the job for every argument, in order; all are started at once."""
+        return self._pool.map(lambda argument: self._run(job, argument), arguments)
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, job: Callable[[Graphs, Item], Result], item: Item) -> Result:
+    def _run(self, job: Callable[[Graphs, Argument], Result], argument: Argument) -> Result:
         graphs = self._sets.get(timeout=WAIT_FOR_GRAPHS_S)
         try:
-            return job(graphs, item)
+            return job(graphs, argument)
         finally:
             self._sets.put(graphs)

@@ -1,1 +1,1 @@
-"""What is stored: events and their deliveries, scores, settings and the audit trail."""
+"""The journal: events and their deliveries, scores, settings and the audit trail."""

@@ -1,4 +1,4 @@
-"""The journal's SQLite file: opened, checked, and written to from several threads."""
+"""The SQLite file of the journal: opened, checked, and written to from several threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_v
 BUSY_TIMEOUT_S = 2.0
 
 CACHE_KIB = 512
-"""Pages that are cached: a station reads little at a time, and runs for months."""
+"""Size of the page cache: a station reads little at a time, and runs for months."""
 
 REMEDY = {
     "opened": "choose a file in a folder that can be written",
@@ -25,21 +25,21 @@ REMEDY = {
 
 
 class UnwritableError(SemedgeError):
-    """The disk is full or fails, so that the journal takes nothing for now."""
+    """The journal cannot be written now, because the disk is full or fails."""
 
 
 class Database(Closing):
-    """The file at `path`, made where it is absent; usable from several threads.
+    """The file at `path`, created where it is absent; usable from several threads.
 
     Parameters
     ----------
     path
-        An SQLite file. One that is damaged, of another program, or of a newer semedge is refused
-        with `SemedgeError`, and left as it is.
+        An SQLite file. A file that is damaged or belongs to another program or a newer semedge is
+        refused with `SemedgeError`, and not changed.
     read_only
-        Whether the file must be there already, and is not written to.
+        Whether the file must exist, and is never written to.
     check
-        Whether the whole file is looked through for damage when it is opened.
+        Whether the whole file is checked for damage when it is opened.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, check: bool = True) -> None:
@@ -71,7 +71,7 @@ class Database(Closing):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for changes that are all on the disk at the end, or not made at all."""
+        """The connection, for changes that are all on the disk at the end, or all undone."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -117,12 +117,12 @@ class Database(Closing):
         (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application_id != APPLICATION_ID and (application_id or objects):
             raise SemedgeError(
-                f"The journal {self.path} is a database of another program; choose another file."
+                f"The journal {self.path} belongs to another program; choose another file."
             )
         version = schema_version(connection)
         if version > len(MIGRATIONS):
             raise SemedgeError(
-                f"The journal {self.path} has version {version}, and this semedge knows versions "
+                f"The journal {self.path} has version {version}, and this semedge reads versions "
                 f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
             )
 
@@ -144,7 +144,7 @@ class Database(Closing):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            # The first error says what is wrong; SQLite undoes the rest when the file is reopened.
+            # The first error has the cause; SQLite undoes the rest when the file is reopened.
             pass
 
     def _failure(self, verb: str, error: Exception) -> SemedgeError:

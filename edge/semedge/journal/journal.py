@@ -14,18 +14,18 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
 from semedge.journal.database import Database, UnwritableError, storable
-from semedge.journal.records import Counters, JournalCounts, Run, ScoreRow
+from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
 from semedge.journal.write_buffer import BufferedEvent, DiskReserve, Mark, WriteBuffer
 
 TRY_DISK_EVERY_S = 1.0
-"""Pause between two attempts to write to a disk that takes nothing, which may take long."""
+"""Pause between two attempts to write to a disk that cannot be written; each may take long."""
 
 
 class Journal(Database):
-    """The journal at `path`, made where it is absent; usable from several threads.
+    """The journal at `path`, created where it is absent; usable from several threads.
 
-    Where the disk takes nothing, events are buffered in memory and delivered from there, and
-    written as soon as it takes them again; whatever else is to be written raises `UnwritableError`.
+    While the disk cannot be written, events are buffered in memory, delivered from there, and
+    written as soon as they can be; any other write raises `UnwritableError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,8 +47,8 @@ class Journal(Database):
         *,
         calibration_sha256: str | None = None,
         recipe_sha256: str | None = None,
-    ) -> Run:
-        """Begin a run of the camera with this name; its counters belong to it."""
+    ) -> WatchRun:
+        """Begin a run of the camera with this name, which has its own counters."""
         with self.transaction() as connection:
             run_id = connection.execute(
                 "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold,"
@@ -64,9 +64,9 @@ class Journal(Database):
                 ),
             ).lastrowid
         assert run_id is not None
-        return Run(run_id, camera)
+        return WatchRun(run_id, camera)
 
-    def count(self, run: Run, counters: Counters, *, ended: bool = False) -> None:
+    def count(self, run: WatchRun, counters: Counters, *, ended: bool = False) -> None:
         """Store the run's counters, and with `ended` that the run is over."""
         names = [field.name for field in fields(counters)]
         with self.transaction() as connection:
@@ -80,16 +80,16 @@ class Journal(Database):
                 ),
             )
 
-    def add_event(self, event: Event, sinks: Iterable[str], run: Run | None = None) -> Event:
+    def add_event(self, event: Event, sinks: Iterable[str], run: WatchRun | None = None) -> Event:
         """Store an event, to be delivered to each of `sinks`; the event with its number.
 
-        On return it is on the disk, or buffered in memory where the disk takes nothing.
+        On return it is on the disk, or buffered in memory where the disk cannot be written.
         """
         run_id, names = None if run is None else run.run_id, list(sinks)
         with self._lock:
             if not self._buffer or time.monotonic() >= self._try_disk_at_s:
                 try:
-                    self.store_held()
+                    self.flush_buffer()
                     return self._insert(event, run_id, names)
                 except UnwritableError:
                     if self._reserve.release():
@@ -101,12 +101,12 @@ class Journal(Database):
             return numbered
 
     @property
-    def holds(self) -> bool:
-        """Whether something is buffered in memory that belongs on the disk."""
+    def has_buffered(self) -> bool:
+        """Whether something is buffered in memory that is not on the disk."""
         return bool(self._buffer)
 
-    def store_held(self) -> None:
-        """Write what is buffered in memory; `UnwritableError` where the disk takes it not yet."""
+    def flush_buffer(self) -> None:
+        """Write what is buffered in memory; `UnwritableError` while the disk cannot be written."""
         with self._lock:
             if not self._buffer:
                 return
@@ -131,7 +131,7 @@ class Journal(Database):
             return [*stored, *buffered][:limit]
 
     def pending_counts(self) -> dict[str, int]:
-        """Events that wait, by sink."""
+        """Number of pending events, by sink."""
         with self._lock, self.reading() as connection:
             counts: dict[str, int] = dict(
                 connection.execute(
@@ -147,20 +147,20 @@ class Journal(Database):
         return {sink: count for sink, count in counts.items() if count > 0}
 
     def mark_delivered(self, event: Event, sink: str) -> None:
-        """Record that `sink` took the event."""
+        """Record that `sink` accepted the event."""
         self._mark(event.number, sink, Mark(delivered_at=utc_text(time.time())))
 
     def mark_failed(self, event: Event, sink: str, reason: str) -> None:
-        """Record that `sink` did not take the event, and why."""
+        """Record that an attempt to deliver the event to `sink` failed, and why."""
         self._mark(event.number, sink, Mark(last_error=storable(reason)))
 
     def mark_rejected(self, event: Event, sink: str, reason: str) -> None:
-        """Record that `sink` will never take the event, and why."""
+        """Record that `sink` will never accept the event, and why."""
         mark = Mark(rejected_at=utc_text(time.time()), last_error=storable(reason))
         self._mark(event.number, sink, mark)
 
     def counts(self) -> JournalCounts:
-        """How much the journal holds."""
+        """Number of runs, events and deliveries in the journal."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
@@ -171,7 +171,7 @@ class Journal(Database):
         return JournalCounts(*row)
 
     def unended_events(self) -> list[Event]:
-        """The newest message of each happening that a killed watch left without its end."""
+        """The newest message of each event that a killed watch left without an end."""
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT document FROM events WHERE number IN"
@@ -200,7 +200,7 @@ class Journal(Database):
             )
 
     def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
-        """Record who changed what, from what to what; both are anything that JSON can hold."""
+        """Record who changed what; `before` and `after` are JSON values."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO audit (at, who, camera, action, before, after)"
@@ -216,7 +216,7 @@ class Journal(Database):
             )
 
     def acknowledge(self, event_id: str, who: str) -> None:
-        """Record that somebody has seen an event; the first one counts."""
+        """Record that somebody has seen an event; only the first acknowledgement is stored."""
         with self.transaction() as connection:
             known = connection.execute(
                 "SELECT count(*) FROM events WHERE event_id = ?", (event_id,)
@@ -232,15 +232,15 @@ class Journal(Database):
             )
 
     def setting(self, camera: str, name: str) -> Any:
-        """What `keep_setting` stored; None where nothing was."""
+        """The value that `save_setting` stored; None where there is none."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT value FROM settings WHERE camera = ? AND name = ?", (camera, name)
             ).fetchone()
             return None if row is None else json.loads(row[0])
 
-    def keep_setting(self, camera: str, name: str, value: Any) -> None:
-        """Store what must outlive the process, anything that JSON can hold; None forgets it."""
+    def save_setting(self, camera: str, name: str, value: Any) -> None:
+        """Store a JSON value that must outlive the process; None deletes it."""
         with self.transaction() as connection:
             if value is None:
                 connection.execute(
@@ -253,7 +253,7 @@ class Journal(Database):
                 )
 
     def _insert(self, event: Event, run_id: int | None, sinks: list[str]) -> Event:
-        """Store an event with the number after the last, which another process may have taken."""
+        """Store an event with the next number; another process may have stored the last one."""
         with self.transaction() as connection:
             row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
             number = max(self._last_number, row.fetchone()[0] or 0) + 1
@@ -263,7 +263,7 @@ class Journal(Database):
         return numbered
 
     def _pending_stored(self, sink: str, limit: int) -> list[Event]:
-        # What is settled in memory alone is passed over here.
+        # Deliveries that are settled in memory alone are skipped here.
         more = sum(name == sink for _, name in self._buffer.marks)
         with self.reading() as connection:
             rows = connection.execute(
@@ -289,7 +289,7 @@ class Journal(Database):
 def _insert_buffered(connection: sqlite3.Connection, buffered: BufferedEvent) -> None:
     event = buffered.event
     if connection.execute("SELECT 1 FROM events WHERE number = ?", (event.number,)).fetchone():
-        # Another process, such as `semedge test-alert`, was quicker.
+        # Another process, such as `semedge test-alert`, has used the number.
         last = connection.execute("SELECT max(number) FROM events").fetchone()[0]
         event = replace(event, number=last + 1)
     connection.execute(

@@ -1,4 +1,4 @@
-"""What can be asked of a journal, and the SQL for it."""
+"""Queries of a journal, and the SQL for them."""
 
 from __future__ import annotations
 
@@ -80,18 +80,18 @@ CONDITIONS: dict[Subject, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows are wanted; None where a field may be anything.
+    """Which rows to read; a field that is None matches every row.
 
     Attributes
     ----------
     subject
-        Which table.
+        The table.
     since, until
-        Times as `utc_text` writes them; the first counts in, the second does not.
+        Times as `utc_text` writes them; `since` is inclusive, `until` exclusive.
     camera, kind, level, phase
         Only those rows, where the subject has such a column.
     limit
-        At most this many, the newest; None for all.
+        Largest number of rows, the newest; None for all.
     """
 
     subject: Subject = "events"
@@ -132,7 +132,7 @@ def event_documents_query(query: Query) -> tuple[str, list[Any]]:
 
 
 def parse_time(text: str) -> str:
-    """A time as `utc_text` writes it, of an ISO date and time or of an age such as 90m or 7d.
+    """Convert an ISO date and time, or an age such as 90m or 7d, to a time as `utc_text` writes it.
 
     A time without an offset is the station's local time.
     """
@@ -166,7 +166,7 @@ def _conditions(query: Query) -> tuple[str, list[Any]]:
             continue
         if name not in CONDITIONS[query.subject]:
             raise SemedgeError(
-                f"The {query.subject} have no {name}; leave it out, or ask for events."
+                f"The {query.subject} have no {name}; leave it out, or query events."
             )
         parts.append(f"{name} = ?")
         values.append(value)

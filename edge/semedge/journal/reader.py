@@ -1,4 +1,4 @@
-"""A journal that is only read, also while a watch writes to it."""
+"""Read-only access to a journal, also while a watch writes to it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from semedge.core.event import Event
 from semedge.journal.database import Database
 from semedge.journal.query import COLUMNS, Query, event_documents_query, rows_query
 
-LOT_ROWS = 1000
-"""Rows that are fetched at once."""
+BATCH_ROWS = 1000
+"""Rows that are fetched together."""
 
-MESSAGES_LOOKED_AT = 1_000
-"""Older ones are no longer among the newest events: the page asks for those every second."""
+MESSAGES_SEARCHED = 1_000
+"""Number of the newest messages that are searched: the page queries them every second."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class Acknowledgement:
 
 
 class JournalReader(Database):
-    """Reads a journal over a connection of its own; usable from several threads.
+    """Reads a journal over a separate connection; usable from several threads.
 
     Parameters
     ----------
     path
-        The journal; it must be there.
+        The journal, which must exist.
     check
-        Whether to look for damage first, which takes long where much is stored.
+        Whether to check for damage first, which takes long for a large journal.
     """
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
         super().__init__(path, read_only=True, check=check)
 
     def rows(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Rows by the names of `COLUMNS`, oldest first, read in lots."""
+        """Rows by the names of `COLUMNS`, oldest first, read in batches."""
         with self.reading() as connection:
-            for row in _in_lots(connection.execute(*rows_query(query))):
+            for row in _in_batches(connection.execute(*rows_query(query))):
                 yield dict(zip(COLUMNS[query.subject], row, strict=True))
 
     def documents(self, query: Query) -> Iterator[dict[str, Any]]:
@@ -53,7 +53,7 @@ class JournalReader(Database):
         with self.reading() as connection:
             if query.subject == "events":
                 found = connection.execute(*event_documents_query(query))
-                for document, at, who in _in_lots(found):
+                for document, at, who in _in_batches(found):
                     yield json.loads(document) | {"acknowledged_at": at, "acknowledged_by": who}
                 return
             for row in self.rows(query):
@@ -69,7 +69,7 @@ class JournalReader(Database):
                 " WHERE number IN (SELECT max(number) FROM events"
                 " WHERE number > (SELECT max(number) FROM events) - ? GROUP BY event_id"
                 " ORDER BY max(number) DESC LIMIT ?) ORDER BY number DESC",
-                (MESSAGES_LOOKED_AT, limit),
+                (MESSAGES_SEARCHED, limit),
             ).fetchall()
             return [
                 (
@@ -80,7 +80,7 @@ class JournalReader(Database):
             ]
 
     def picture(self, event_id: str, which: str) -> Path | None:
-        """Where an event's newest `frame` or `overlay` picture was written; None for none."""
+        """Path of an event's newest `frame` or `overlay` picture; None where there is none."""
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT document FROM events WHERE event_id = ? ORDER BY number DESC", (event_id,)
@@ -89,6 +89,6 @@ class JournalReader(Database):
             return next((Path(path) for path in named if path is not None), None)
 
 
-def _in_lots(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
-    while lot := cursor.fetchmany(LOT_ROWS):
-        yield from lot
+def _in_batches(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    while batch := cursor.fetchmany(BATCH_ROWS):
+        yield from batch

@@ -1,4 +1,4 @@
-"""What the journal keeps beside events."""
+"""Records of the journal other than events."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from semedge.core.event import Level
 
 DEFAULT_JOURNAL = Path("semedge-journal.sqlite")
-"""The journal, in the working directory, where none is named."""
+"""The default journal, in the working directory."""
 
 
 @dataclass(frozen=True)
 class Counters:
-    """What a run has counted so far.
+    """Counters of a run so far.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Counters:
     frames_skipped
         Files that could not be decoded, and frames whose picture was not fit to be inspected.
     frames_lost
-        Frames passed over because newer ones were there.
+        Frames skipped because newer ones had arrived.
     alerts
         Defects that reached the alarm level.
     frames_warned, frames_alarmed
@@ -42,7 +42,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """How much a journal holds: runs, events, and deliveries still to be made or refused."""
+    """Numbers of runs, events, and pending and rejected deliveries in a journal."""
 
     runs: int
     events: int
@@ -51,8 +51,8 @@ class JournalCounts:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A camera's time in one process, as the journal keeps it."""
+class WatchRun:
+    """A row of the table `runs`: a camera's frames in one process that one setup judged."""
 
     run_id: int
     camera: str
@@ -60,19 +60,19 @@ class Run:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """The largest score of some frames in a row, for the history.
+    """The largest score of some consecutive frames, for the history.
 
     Attributes
     ----------
     run
         The run that they belong to.
     captured_at_s, sequence, score, level
-        Those of the frame with the largest score.
+        Values of the frame with the largest score.
     frames
-        How many frames it stands for.
+        How many frames the row stands for.
     """
 
-    run: Run
+    run: WatchRun
     captured_at_s: float
     sequence: int
     score: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 APPLICATION_ID = 0x53454D45
-"""Marks the file as ours (`SEME`), so that no other program's database is written to."""
+"""Marks the file as semedge's (`SEME`), so that no other program's database is written to."""
 
 MIGRATIONS = (
     """
@@ -129,13 +129,13 @@ MIGRATIONS = (
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """How many of the migrations the journal has seen."""
+    """Number of the migrations that the journal has had."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the journal to the newest version, within the transaction at hand."""
+    """Bring the journal to the newest version, within the current transaction."""
     version = schema_version(connection)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         for statement in script.split(";"):

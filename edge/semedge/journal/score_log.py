@@ -1,4 +1,4 @@
-"""The history of the scores, gathered frame by frame and stored in lots."""
+"""The history of the scores, collected frame by frame and stored in batches."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run, ScoreRow
+from semedge.journal.records import ScoreRow, WatchRun
 
 MOST_WAITING = 50_000
-"""Rows that wait for a journal that takes nothing: some megabytes; beyond, the oldest are lost."""
+"""Rows that wait while the journal cannot be written: some megabytes; older ones are lost."""
 
 
 class ScoreLog:
-    """Takes the score of every frame, from several threads.
+    """Collects the score of every frame, from several threads.
 
     Parameters
     ----------
     journal
-        Where they are stored by `store`.
+        Where `store` writes the scores.
     every_s
-        One row stands for the frames of this many seconds, and has the largest of their scores;
-        with 0 there is a row for each frame.
+        Seconds of frames that one row stands for, with the largest of their scores; with 0 there
+        is a row for each frame.
     """
 
     def __init__(self, journal: Journal, every_s: float = 0.0) -> None:
@@ -36,8 +36,8 @@ class ScoreLog:
         self._open: dict[int, tuple[ScoreRow, float]] = {}
         self._paused = False
 
-    def add(self, run: Run, frame: Frame, score: float, level: Level | None) -> None:
-        """Take a frame's score, unless paused."""
+    def add(self, run: WatchRun, frame: Frame, score: float, level: Level | None) -> None:
+        """Add a frame's score, unless paused."""
         row = ScoreRow(run, frame.captured_at_s, frame.sequence, score, level)
         with self._lock:
             if self._paused:
@@ -53,7 +53,7 @@ class ScoreLog:
             self._open[run.run_id] = row, since_s
 
     def store(self, *, ended: bool = False) -> None:
-        """Bring to the disk what is complete, and all of it with `ended`."""
+        """Write the complete rows to the disk, and with `ended` all of them."""
         with self._lock:
             self._close_old(ended)
             rows, self._rows = self._rows, []
@@ -67,7 +67,7 @@ class ScoreLog:
             raise
 
     def set_paused(self, paused: bool) -> None:
-        """Take no scores from now on and give up those that wait, or take them again."""
+        """Stop collecting scores and discard those that wait, or start again."""
         with self._lock:
             self._paused = paused
             if paused:

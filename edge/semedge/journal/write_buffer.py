@@ -1,4 +1,4 @@
-"""What waits in memory while the journal's disk takes nothing."""
+"""Events that are buffered in memory while the journal's disk cannot be written."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from semedge.core.event import Event
 
 MOST_EVENTS = 10_000
-"""A few tens of megabytes; beyond, the oldest that every sink has taken go first."""
+"""A few tens of megabytes; above it, the oldest that every sink has accepted are dropped first."""
 
 RESERVE_BYTES = 1_048_576
 
 
 @dataclass
 class BufferedEvent:
-    """An event without a place on the disk.
+    """An event that is not on the disk yet.
 
     Attributes
     ----------
     event
         The event with its number.
     run_id
-        The run that it belongs to.
+        Identifier of the run that it belongs to.
     waiting
-        Sinks that have not taken it.
+        Sinks that have not accepted it.
     settled
-        Sinks that have, or never will, with the changes to record of each.
+        Sinks that have, or never will, with the mark to record for each.
     """
 
     event: Event
@@ -40,7 +40,7 @@ class BufferedEvent:
 
 @dataclass(frozen=True)
 class Mark:
-    """What is to be recorded of a delivery: column names and their values."""
+    """Changes to record for a delivery: column names and their values."""
 
     delivered_at: str | None = None
     rejected_at: str | None = None
@@ -48,12 +48,12 @@ class Mark:
 
     @property
     def settles(self) -> bool:
-        """Whether the delivery is over."""
+        """Whether the delivery needs no further attempt."""
         return self.delivered_at is not None or self.rejected_at is not None
 
 
 class WriteBuffer:
-    """Events and marks that the disk did not take, in order."""
+    """Events and marks that are not on the disk yet, in order."""
 
     def __init__(self) -> None:
         self.events: dict[int, BufferedEvent] = {}
@@ -70,7 +70,7 @@ class WriteBuffer:
             self.events.pop(next(done, min(self.events)))
 
     def mark(self, number: int, sink: str, mark: Mark) -> None:
-        """Buffer what is to be recorded of a delivery."""
+        """Buffer a mark of a delivery."""
         buffered = self.events.get(number)
         if buffered is None:
             self.marks[number, sink] = mark
@@ -79,28 +79,28 @@ class WriteBuffer:
             buffered.settled[sink] = mark
 
     def is_settled(self, number: int, sink: str) -> bool:
-        """Whether the delivery is over, though the disk says otherwise."""
+        """Whether the delivery is settled, though the disk has not recorded it."""
         mark = self.marks.get((number, sink))
         return mark is not None and mark.settles
 
     def waiting_for(self, sink: str) -> list[Event]:
-        """Buffered events that the sink has not taken."""
+        """Buffered events that the sink has not accepted."""
         return [buffered.event for buffered in self.events.values() if sink in buffered.waiting]
 
     def clear(self) -> None:
-        """Forget what the disk has taken."""
+        """Drop everything, because it is on the disk."""
         self.events.clear()
         self.marks.clear()
 
 
 class DiskReserve:
-    """Room beside the journal that is given back when the disk is full, for events alone."""
+    """A file beside the journal that is deleted when the disk is full, to make room for events."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def take(self) -> None:
-        """Hold the room, where there is plenty."""
+        """Reserve the space, where there is plenty."""
         with contextlib.suppress(OSError):
             if self._path.exists() or _free_bytes(self._path) < 4 * RESERVE_BYTES:
                 return
@@ -108,7 +108,7 @@ class DiskReserve:
                 os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
     def release(self) -> bool:
-        """Give the room back; whether there was any."""
+        """Release the space; whether there was any."""
         try:
             self._path.unlink()
         except OSError:

@@ -1,1 +1,1 @@
-"""Where events go, one file a kind of sink, and their delivery."""
+"""Sinks, which receive events: one module for each kind, and the delivery to them."""

@@ -1,4 +1,4 @@
-"""Events to one of the many services that Apprise knows: chats, pagers, telephones."""
+"""Events through the services that Apprise supports: chats, pagers, telephones."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ class AppriseSection(SinkSection):
 
     kind: Literal["apprise"] = Field(description="The word `apprise`.")
     addresses: Secret = Field(
-        description="Apprise's addresses, one a line, which hold tokens: a secret."
+        description="Apprise's addresses, one a line; they contain tokens, so they are a secret."
     )
-    pictures: bool = Field(default=True, description="Attach the heat map where a service can.")
+    pictures: bool = Field(
+        default=True, description="Attach the heat map where the service supports it."
+    )
     phases: tuple[Phase, ...] = Field(
         default=("start", "end"), min_length=1, description="Phases of an event that are sent."
     )
@@ -35,7 +37,7 @@ class AppriseSection(SinkSection):
 
 
 class AppriseSink:
-    """Sends each event to every address, and after a failure only to those that failed."""
+    """Sends each event to every address; after a failure, only to those that failed."""
 
     def __init__(self, name: str, section: AppriseSection) -> None:
         self.name = name
@@ -46,15 +48,15 @@ class AppriseSink:
             service = self._apprise.Apprise.instantiate(address)
             if service is None:
                 raise SemedgeError(
-                    f"Apprise does not know address {number} of the sink {name}; its documentation "
-                    "lists the forms of addresses."
+                    f"Apprise does not support address {number} of the sink {name}; its "
+                    "documentation lists the forms of addresses."
                 )
             self._services.append((f"{address.partition(':')[0]} (address {number})", service))
         self._waiting_key = ""
         self._done: set[str] = set()
 
     def deliver(self, event: Event) -> None:
-        """Send the event; every service's acceptance is the receipt."""
+        """Send the event; it is delivered when every service has accepted it."""
         if event.key != self._waiting_key:
             self._waiting_key, self._done = event.key, set()
         attached = self._attachment(event)
@@ -72,13 +74,13 @@ class AppriseSink:
             else:
                 failed.append(label)
         if failed:
-            raise DeliveryError(f"{', '.join(failed)} did not take it")
+            raise DeliveryError(f"{', '.join(failed)} did not accept it")
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there is nothing to release."""
 
     def _attachment(self, event: Event) -> object | None:
-        # Apprise refuses the whole message where a picture is gone.
+        # Apprise refuses the whole message where a picture is missing.
         if not self._pictures or picture_of(event) is None:
             return None
         attached = self._apprise.AppriseAttachment()

@@ -1,4 +1,4 @@
-"""Where events go, one file a kind of sink."""
+"""The interface of sinks, which receive events."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from semedge.core.event import Event
 
 
 class DeliveryError(SemedgeError):
-    """The receiver did not take the event; it is tried again, and later ones wait their turn."""
+    """The receiver did not accept the event; it is sent again, before any later one."""
 
 
 class RejectedError(DeliveryError):
-    """The receiver will never take this event; it is set aside, and later ones go out."""
+    """The receiver will never accept this event; it is skipped, and later ones are sent."""
 
 
 class Sink(Protocol):
     """A receiver of events.
 
-    Each sink has a thread of its own, which delivers the events in the order of their numbers.
+    Each sink has a thread, which delivers the events in the order of their numbers.
     Every event is delivered at least once: after a crash between the delivery and its record in
     the journal, it comes a second time with the same `key`.
     """
 
     @property
     def name(self) -> str:
-        """Name under which the journal keeps what is still to be delivered."""
+        """Name under which the journal stores pending deliveries."""
 
     def deliver(self, event: Event) -> None:
-        """Hand the event over; on return the receiver has it.
+        """Deliver the event; on return the receiver has it.
 
-        Ends within a time limit of the sink's own. Raises `RejectedError` where it will never be
-        taken; any other exception means that it was not taken this time.
+        Ends within a time limit that the sink sets. Raises `RejectedError` where the event will
+        never be accepted; any other exception means that this attempt failed.
         """
 
     def close(self) -> None:
-        """Give back what the sink holds; called once, after the last delivery."""
+        """Release what the sink uses; called once, after the last delivery."""

@@ -22,7 +22,7 @@ def event_line(event: Event) -> str:
 
 @dataclass(frozen=True)
 class ConsoleSink:
-    """Prints each event: a line for people to stderr, or with `as_json` one document to stdout."""
+    """Prints each event: a line for people to stderr, or with `as_json` a document to stdout."""
 
     as_json: bool = False
     name: str = "console"
@@ -35,4 +35,4 @@ class ConsoleSink:
             logger.info(event_line(event), extra={"event": "event"})
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: there is nothing to release."""

@@ -1,4 +1,4 @@
-"""The threads that carry events from the journal to the sinks."""
+"""The threads that deliver events from the journal to the sinks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FLUSH_TIMEOUT_S = 1.0
 
 
 class Delivery:
-    """Delivers what the journal holds for each sink, in order, and tries again what failed.
+    """Delivers the pending events of the journal to each sink, in order, and retries failures.
 
-    The journal is the only queue: an event that an earlier run left undelivered goes out as
-    soon as the threads start. Each sink has a thread, so that one which fails or hangs holds up
-    no other, and never the inspection.
+    The journal is the only queue: an event that an earlier run left undelivered is delivered as
+    soon as the threads start. Each sink has a thread, so that one which fails or hangs delays no
+    other, and never the inspection.
 
     Parameters
     ----------
     journal
-        Read for pending events; each attempt is recorded there.
+        Journal with the pending events, where each attempt is recorded.
     sinks
-        Receivers, each with a name of its own.
+        Receivers, each with a different name.
     """
 
     def __init__(self, journal: Journal, sinks: Sequence[Sink]) -> None:
@@ -44,27 +44,27 @@ class Delivery:
 
     @property
     def sink_names(self) -> list[str]:
-        """Names that an event is stored for."""
+        """Names of the sinks, for which events are stored."""
         return [outlet.sink.name for outlet in self._outlets]
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start to deliver."""
         for outlet in self._outlets:
             outlet.thread.start()
 
     def wake(self) -> None:
-        """Say that the journal holds a new event."""
+        """Notify the threads of a new event in the journal."""
         for outlet in self._outlets:
             outlet.news.set()
 
     def states(self) -> tuple[SinkState, ...]:
-        """How each sink fares."""
+        """State of the deliveries to each sink."""
         return tuple(outlet.state() for outlet in self._outlets)
 
     def close(self) -> None:
-        """Try everything pending once more, for at most `FLUSH_TIMEOUT_S`, and end the threads.
+        """Retry all pending deliveries for at most `FLUSH_TIMEOUT_S`, and end the threads.
 
-        A sink that hangs is left behind: its thread ends with the process.
+        A sink that hangs is not waited for: its thread ends with the process.
         """
         until_s = time.monotonic() + FLUSH_TIMEOUT_S
         for outlet in self._outlets:
@@ -74,7 +74,7 @@ class Delivery:
 
 
 class _Outlet:
-    """A sink, its thread, and when to try it again."""
+    """A sink, its thread, and the time of its next attempt."""
 
     def __init__(self, journal: Journal, sink: Sink) -> None:
         self.sink = sink
@@ -111,7 +111,7 @@ class _Outlet:
                 self.news.clear()
                 pause_s = self._deliver_pending()
                 if self._failures:
-                    # News are no reason to try a failing receiver earlier.
+                    # A new event is no reason to retry a failing receiver earlier.
                     self._closing.wait(pause_s)
                 else:
                     self.news.wait(pause_s)
@@ -120,7 +120,7 @@ class _Outlet:
             self.sink.close()
 
     def _deliver_pending(self) -> float:
-        """Deliver until nothing is left or something fails; how long to pause then."""
+        """Deliver until nothing is pending or an attempt fails; the pause that follows."""
         try:
             while events := self._journal.pending(self.sink.name, BATCH_EVENTS):
                 for event in events:
@@ -140,7 +140,7 @@ class _Outlet:
         return LONGEST_RETRY_S
 
     def _deliver(self, event: Event) -> bool:
-        """Whether the event is settled: taken, or rejected for ever."""
+        """Whether the event is settled: accepted, or rejected for good."""
         self._since_s = time.monotonic()
         try:
             self.sink.deliver(event)
@@ -152,11 +152,11 @@ class _Outlet:
                 extra={"event": "event-rejected"},
             )
             return True
-        except Exception as error:  # whatever a sink does, the inspection goes on
+        except Exception as error:  # an error of a sink must not stop the inspection
             reason = _reason(error)
             if self._failures == 0:
                 logger.warning(
-                    f"Events wait: {self.sink.name} did not take one ({reason}); trying again.",
+                    f"Events are pending: {self.sink.name} did not accept one ({reason}).",
                     extra={"event": "sink-fails"},
                 )
             self._failures += 1
@@ -167,7 +167,7 @@ class _Outlet:
             self._since_s = None
         if self._failures:
             logger.info(
-                f"Events go out to {self.sink.name} again.", extra={"event": "sink-recovers"}
+                f"Events are delivered to {self.sink.name} again.", extra={"event": "sink-recovers"}
             )
         self._failures, self._last_error = 0, None
         self._backoff.reset()

@@ -31,16 +31,16 @@ class EmailSection(SinkSection):
         default=None,
         ge=1,
         le=65535,
-        description="Its port; 587 with starttls, 465 with tls, 25 with none where absent.",
+        description="Its port; by default 587 with starttls, 465 with tls, 25 with none.",
     )
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="How the connection is encrypted."
     )
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates that the server's is checked with; the system's where absent.",
+        description="Certificates to check the server's with; by default the system's.",
     )
-    username: str | None = Field(default=None, description="Whom to log in as.")
+    username: str | None = Field(default=None, description="The user to log in as.")
     password: Secret | None = Field(default=None, description="The password of that user.")
     sender: str = Field(description="Address that the mails come from.")
     recipients: tuple[str, ...] = Field(min_length=1, description="Addresses that they go to.")
@@ -57,7 +57,7 @@ class EmailSection(SinkSection):
     def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in [value] if isinstance(value, str) else value:
             if "@" not in address or not address.isprintable():
-                raise ValueError(f"{address!r} is no mail address")
+                raise ValueError(f"{address!r} is not a mail address")
         return value
 
     def open(self, name: str) -> Sink:
@@ -66,7 +66,7 @@ class EmailSection(SinkSection):
 
 
 class EmailSink:
-    """Sends a mail for each event over a connection of its own; its Message-ID is the key."""
+    """Sends a mail for each event over a new connection; its Message-ID is the event's key."""
 
     def __init__(self, name: str, section: EmailSection) -> None:
         self.name = name
@@ -82,7 +82,7 @@ class EmailSink:
             )
         self._password = section.password.read() if section.password else None
         try:
-            self._trust = ssl.create_default_context(
+            self._tls_context = ssl.create_default_context(
                 cafile=str(section.ca_file) if section.ca_file else None
             )
         except (OSError, ssl.SSLError) as error:
@@ -91,12 +91,12 @@ class EmailSink:
             ) from error
 
     def deliver(self, event: Event) -> None:
-        """Send the mail; the server's acceptance is the receipt."""
+        """Send the mail; the event is delivered when the server has accepted it."""
         message = self._message(event)
         try:
             with self._connection() as server:
                 if self._section.security == "starttls":
-                    server.starttls(context=self._trust)
+                    server.starttls(context=self._tls_context)
                 if self._section.username is not None and self._password is not None:
                     server.login(self._section.username, self._password)
                 server.send_message(message)
@@ -105,23 +105,23 @@ class EmailSink:
             raise kind(f"{self._section.host} answered {error.smtp_code}") from error
         except smtplib.SMTPRecipientsRefused as error:
             raise DeliveryError(
-                f"{self._section.host} does not take mail for {', '.join(error.recipients)}"
+                f"{self._section.host} does not accept mail for {', '.join(error.recipients)}"
             ) from error
         except smtplib.SMTPAuthenticationError as error:
-            # The server's text is left out: some repeat what they were given.
+            # The server's text is left out, since some servers repeat the password.
             raise DeliveryError(
                 f"{self._section.host} does not accept the password of {self._section.username}"
             ) from error
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there is nothing to release."""
 
     def _connection(self) -> smtplib.SMTP:
         section = self._section
         port = section.port or PORTS[section.security]
         if section.security == "tls":
             return smtplib.SMTP_SSL(
-                section.host, port, timeout=section.timeout_s, context=self._trust
+                section.host, port, timeout=section.timeout_s, context=self._tls_context
             )
         return smtplib.SMTP(section.host, port, timeout=section.timeout_s)
 

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for servers that want one."""
+"""An event loop in a thread, for servers that need one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 GRACE_S = 0.5
-"""What a loop that no longer turns is waited for beyond a coroutine's own limit."""
+"""Time that a blocked loop is waited for beyond the limit of a coroutine."""
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        """The coroutine's result; raises what it raises, and `TimeoutError` after `timeout_s`."""
+        """The coroutine's result; raises what it raises, or `TimeoutError` after `timeout_s`."""
 
         async def limited() -> T:
             return await asyncio.wait_for(coroutine, timeout_s)
@@ -42,7 +42,7 @@ class LoopThread:
             raise TimeoutError(f"it took longer than {timeout_s:g} s") from None
 
     def close(self, timeout_s: float) -> None:
-        """End what still runs, and the thread."""
+        """Cancel what still runs, and end the thread."""
         try:
             asyncio.run_coroutine_threadsafe(self._end_tasks(), self._loop).result(timeout_s)
         finally:

@@ -42,8 +42,8 @@ class ModbusSection(ServerSection):
     kind: Literal["modbus"] = Field(description="The word `modbus`.")
     host: str = Field(
         default="127.0.0.1",
-        description="Address that it listens on: Modbus knows no password, so name that of the"
-        " machine's own network alone.",
+        description="Address that it listens on; Modbus has no passwords, so use that of the "
+        "machine's network alone.",
     )
     port: int = Field(default=5020, ge=1, le=65535, description="Port that it listens on.")
     word_order: WordOrder = Field(
@@ -51,8 +51,8 @@ class ModbusSection(ServerSection):
     )
     handshake: bool = Field(
         default=True,
-        description="An event is delivered when the PLC has written its number to `event_taken`;"
-        " without, as soon as it lies in the registers, whether anyone reads it or not.",
+        description="Whether an event is delivered when the PLC has written its number to "
+        "`event_taken`; without, as soon as it is in the registers, even if nobody reads it.",
     )
 
     def open(self, name: str) -> Sink:
@@ -61,7 +61,7 @@ class ModbusSection(ServerSection):
 
 
 class ModbusSink(ServerSink):
-    """Lays each event in the registers, and waits until the PLC has taken it."""
+    """Writes each event to the registers, and waits until the PLC has read it."""
 
     most_cameras = MOST_CAMERAS
 
@@ -77,18 +77,18 @@ class ModbusSink(ServerSink):
         self._requests: queue.Queue[str] = queue.Queue(1)
 
     def deliver(self, event: Event) -> None:
-        """Lay the event in the registers, and wait until the PLC writes its number back."""
+        """Write the event to the registers, and wait until the PLC writes its number back."""
         self._listen(event.station)
         with self._lock:
             self._event_id = event.event_id
             self._image.put(STATION, event_values(event, self._cameras))
         if not self._section.handshake:
             return
-        self._await_receipt(
+        self._await_confirmation(
             event.number & 0xFFFFFFFF,
             lambda: self._setting("event_taken"),
             self._section.timeout_s,
-            "the PLC did not take",
+            "the PLC did not confirm",
         )
 
     async def _start(self, _station: str) -> Any:
@@ -114,7 +114,7 @@ class ModbusSink(ServerSink):
         registers: list[int],
         values: list[int] | None,
     ) -> Any:
-        """Answer a client, by the server's thread; an `ExcCodes` refuses."""
+        """Answer a client, in the server's thread; an `ExcCodes` refuses the access."""
         if values is None:
             if function not in READING:
                 return self._refusals.ILLEGAL_FUNCTION
@@ -177,7 +177,7 @@ class ModbusSink(ServerSink):
         return "done"
 
     def _request(self, action: str) -> dict[str, Any]:
-        """The request that the registers of the settings hold."""
+        """The request in the registers of the settings."""
         assert self._handler is not None
         if action == "acknowledge":
             return {"action": action, "event_id": self._event_id}
@@ -196,7 +196,7 @@ class ModbusSink(ServerSink):
         }
 
     def _refresh(self) -> None:
-        """Bring the registers up to the state."""
+        """Update the registers from the state."""
         assert self._state is not None
         assert self._handler is not None
         snapshot = self._state.snapshot()
@@ -209,5 +209,5 @@ class ModbusSink(ServerSink):
 
 
 def _named(names: list[str], number: int) -> str:
-    """The name at a place that counts from 1; one that no name can be where there is none."""
+    """The name at a place, counted from 1; an impossible name where there is none."""
     return names[number - 1] if 1 <= number <= len(names) else f"number {number}"

@@ -1,4 +1,4 @@
-"""The registers of a station, as `docs/wiring.md` lists them, and what they hold."""
+"""The registers of a station, as `docs/wiring.md` lists them, and their values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REGISTERS = CAMERAS_FROM + MOST_CAMERAS * CAMERA_EVERY
 
 @dataclass(frozen=True)
 class Register:
-    """One value: where it lies, how it is written, what it means."""
+    """One value: its address, its type and its meaning."""
 
     address: int
     name: str
@@ -42,12 +42,12 @@ class Register:
 
     @property
     def words(self) -> int:
-        """Registers of 16 bits that it takes."""
+        """Number of its registers of 16 bits."""
         return WORDS[self.type]
 
     @property
     def addresses(self) -> range:
-        """Where they lie."""
+        """Addresses of these registers."""
         return range(self.address, self.address + self.words)
 
 
@@ -58,9 +58,9 @@ def _codes(names: Sequence[object]) -> str:
 STATION = (
     Register(0, "heartbeat", "uint16", "rises each second while the station runs"),
     Register(1, "verdict", "uint16", f"the worst of the cameras: {_codes(VERDICTS)}"),
-    Register(2, "armed", "uint16", "1 where alerts count"),
+    Register(2, "armed", "uint16", "1 where every camera is qualified, if it must be"),
     Register(3, "cameras", "uint16", "number of cameras"),
-    Register(4, "pending", "uint16", "events that wait for this receiver"),
+    Register(4, "pending", "uint16", "events that are pending for this sink"),
     Register(5, "answer", "uint16", f"to the last request: {_codes(ANSWERS)}"),
     Register(20, "event_number", "uint32", "the newest event; write it to `event_taken`"),
     Register(22, "event_kind", "uint16", _codes(("", *KINDS))),
@@ -74,8 +74,8 @@ STATION = (
     Register(32, "event_frames", "uint32", "frames above the level since the start"),
 )
 SETTINGS = (
-    Register(60, "event_taken", "uint32", "the number of the event that the PLC has taken"),
-    Register(62, "camera", "uint16", "whose settings are asked for, from 1"),
+    Register(60, "event_taken", "uint32", "the number of the event that the PLC has read"),
+    Register(62, "camera", "uint16", "the camera to change, from 1"),
     Register(63, "recipe", "uint16", "its place in the list of recipes by name, from 1"),
     Register(64, "alarm_level", "float32", "the new alarm level"),
     Register(66, "warn_level", "float32", "the new warn level; NaN for none"),
@@ -85,21 +85,21 @@ CAMERA = (
     Register(0, "verdict", "uint16", _codes(VERDICTS)),
     Register(1, "activity", "uint16", _codes(ACTIVITIES)),
     Register(2, "score", "float32", "of the last frame; NaN before the first"),
-    Register(4, "alarm_level", "float32", "in force; NaN where none is"),
-    Register(6, "warn_level", "float32", "in force; NaN where none is"),
+    Register(4, "alarm_level", "float32", "the active level; NaN where there is none"),
+    Register(6, "warn_level", "float32", "the active level; NaN where there is none"),
     Register(8, "frames_inspected", "uint32", "since the start"),
-    Register(10, "frames_lost", "uint32", "passed over, since the start"),
+    Register(10, "frames_lost", "uint32", "skipped for newer ones, since the start"),
     Register(12, "alerts", "uint32", "defects that reached the alarm level, since the start"),
     Register(14, "frame_rate", "float32", "Hz, frames inspected"),
     Register(16, "alarms_seen", "uint16", "frames above the alarm level in the last hour"),
     Register(17, "recipe", "uint16", "in the list of recipes by name, from 1; 0 for none"),
     Register(18, "alarms_expected", "float32", "false alarms an hour allowed; NaN where unknown"),
 )
-"""Addresses count from 100 for the first camera, 200 for the second, and so on."""
+"""Addresses start at 100 for the first camera, at 200 for the second, and so on."""
 
 
 class Image:
-    """The registers' content.
+    """The content of the registers.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Image:
     def put(
         self, registers: Iterable[Register], values: Mapping[str, float], base: int = 0
     ) -> None:
-        """Set what `values` holds by name; a number too large becomes the largest."""
+        """Set registers by name; a number that is too large becomes the largest."""
         for register in registers:
             if register.name in values:
                 self._put(register, base, values[register.name])
@@ -136,7 +136,7 @@ class Image:
 
 
 def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:
-    """What the registers of the station hold."""
+    """Values of the registers of the station."""
     return {
         "heartbeat": int(snapshot.uptime_s) & 0xFFFF,
         "verdict": VERDICTS.index(station_verdict(snapshot)),
@@ -147,7 +147,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:
 
 
 def camera_values(camera: CameraState, recipes: Sequence[str]) -> dict[str, float]:
-    """What the registers of a camera hold."""
+    """Values of the registers of a camera."""
     nan = float("nan")
     levels = None if camera.active_setup is None else camera.active_setup.levels
     recipe = None if camera.active_setup is None else camera.active_setup.recipe
@@ -169,7 +169,7 @@ def camera_values(camera: CameraState, recipes: Sequence[str]) -> dict[str, floa
 
 
 def event_values(event: Event, cameras: Sequence[str]) -> dict[str, float]:
-    """What the registers of the newest event hold."""
+    """Values of the registers of the newest event."""
     x, y = event.peak_px or (0, 0)
     return {
         "event_kind": KINDS.index(event.kind) + 1,

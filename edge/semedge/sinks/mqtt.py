@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-REQUESTS_KEPT = 16
+REQUESTS_QUEUED = 16
 UNSURE_S = 2.0
-"""An event that was confirmed so shortly before the connection broke is sent once more."""
+"""An event that was confirmed this shortly before the connection broke is sent once more."""
 
 LEVELS = r"[+#/\0$]"
-"""Characters that mean something in a topic."""
+"""Characters with a special meaning in a topic."""
 
 NEVER_TAKEN = ("Packet too large", "Payload format invalid", "Topic name invalid")
 
@@ -46,32 +46,35 @@ class MqttSection(SinkSection):
     kind: Literal["mqtt"] = Field(description="The word `mqtt`.")
     host: str = Field(min_length=1, description="The broker.")
     port: int | None = Field(
-        default=None, ge=1, le=65535, description="Its port; 8883 with tls, else 1883 where absent."
+        default=None,
+        ge=1,
+        le=65535,
+        description="Its port; by default 8883 with tls, else 1883.",
     )
     tls: bool = Field(default=False, description="Encrypt the connection.")
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates that the broker's is checked with; the system's where absent.",
+        description="Certificates to check the broker's with; by default the system's.",
     )
     certificate: Path | None = Field(
-        default=None, description="The station's own certificate, where the broker asks for one."
+        default=None, description="The station's certificate, where the broker requires one."
     )
     private_key: Path | None = Field(default=None, description="The key of that certificate.")
-    username: str | None = Field(default=None, description="Whom to log in as.")
+    username: str | None = Field(default=None, description="The user to log in as.")
     password: Secret | None = Field(default=None, description="The password of that user.")
     prefix: str | None = Field(
         default=None,
-        description="What every topic begins with; `semedge/` and the station's name where absent.",
+        description="Prefix of every topic; by default `semedge/` and the station's name.",
     )
     client_id: str | None = Field(
-        default=None, description="The client's identifier; made from the prefix where absent."
+        default=None, description="The client's identifier; by default made from the prefix."
     )
     keepalive_s: int = Field(
         default=15,
         ge=2,
         le=3600,
-        description="After one and a half times so long without a sign of life, the broker tells"
-        " the last will.",
+        description="Keep-alive interval; after one and a half times as long without a message, "
+        "the broker publishes the last will.",
     )
     timeout_s: float = Field(
         default=10.0, gt=0, le=60, description="Longest wait for the broker to confirm an event."
@@ -81,7 +84,8 @@ class MqttSection(SinkSection):
     )
     accept_settings: bool = Field(
         default=False,
-        description="Do what messages below `set` ask for: anyone who may publish there can.",
+        description="Carry out requests in messages below `set`; anyone who may publish there can "
+        "send them.",
     )
 
     @field_validator("prefix")
@@ -97,10 +101,10 @@ class MqttSection(SinkSection):
 
 
 class MqttSink:
-    """Publishes each event with QoS 1; the broker's confirmation is the receipt.
+    """Publishes each event with QoS 1; it is delivered when the broker has confirmed it.
 
-    An event whose confirmation does not come stays with the client, which sends it again when the
-    broker is back; so a retry waits for that rather than publish it a second time. An event that
+    The client keeps an event without a confirmation, and sends it again when the broker is back;
+    so a retry waits for that rather than publish it a second time. An event that
     was confirmed just before the connection broke is sent once more: a broker that was killed may
     have confirmed it and then lost it.
     """
@@ -109,7 +113,7 @@ class MqttSink:
         self.name = name
         self._section = section
         self._paho = import_extra("paho.mqtt.client", "mqtt", "An MQTT sink")
-        self._trust = _trust(name, section)
+        self._tls_context = _tls_context(name, section)
         self._password = section.password.read() if section.password else None
         self._prefix = ""
         self._client: Any = None
@@ -122,12 +126,12 @@ class MqttSink:
         self._last: tuple[float, str] | None = None
         self._suspect: str | None = None
         self._news = threading.Event()
-        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_KEPT)
+        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_QUEUED)
         self._closing = threading.Event()
         self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Connect, and publish the state from now on."""
+        """Connect, and start to publish the state."""
         self._state, self._handler = state, handler
         self._connect(state.name)
         self._worker.start()
@@ -159,7 +163,7 @@ class MqttSink:
         self._last = (time.monotonic(), text)
 
     def close(self) -> None:
-        """Say that the station goes, and leave the broker."""
+        """Publish that the station stops, and disconnect."""
         self._closing.set()
         if self._client is None:
             return
@@ -169,7 +173,7 @@ class MqttSink:
             while not gone.is_published() and time.monotonic() < ends_s:
                 time.sleep(0.01)
         self._client.disconnect()
-        # It may be waiting for a host that does not answer; then it ends with the process.
+        # It may wait for a host that does not answer; then it ends with the process.
         stopping = threading.Thread(target=self._client.loop_stop, daemon=True)
         stopping.start()
         stopping.join(CLOSE_TIMEOUT_S)
@@ -178,7 +182,7 @@ class MqttSink:
         return f"{self._prefix}/{name}"
 
     def _connect(self, station: str) -> None:
-        """Begin to connect, and to connect again whenever the connection breaks."""
+        """Start to connect, and to reconnect whenever the connection breaks."""
         self._prefix = (
             self._section.prefix or f"semedge/{re.sub(LEVELS, '_', station) or 'station'}"
         )
@@ -193,7 +197,7 @@ class MqttSink:
         client_id = self._section.client_id or re.sub(r"[^A-Za-z0-9]", "-", self._prefix)
         client = self._paho.Client(
             self._paho.CallbackAPIVersion.VERSION2,
-            # Whoever connects with the identifier of a running station throws that one out.
+            # A client with the identifier of a running station would disconnect that one.
             client_id=client_id if self._state is not None else f"{client_id}-{os.getpid()}",
             protocol=self._paho.MQTTv5,
         )
@@ -203,8 +207,8 @@ class MqttSink:
             client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         if self._section.username is not None:
             client.username_pw_set(self._section.username, self._password)
-        if self._trust is not None:
-            client.tls_set_context(self._trust)
+        if self._tls_context is not None:
+            client.tls_set_context(self._tls_context)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -213,15 +217,15 @@ class MqttSink:
         return client
 
     def _properties(self) -> Any:
-        """Refuse large messages before they are in memory."""
+        """Properties that refuse large messages before they are in memory."""
         properties = import_extra("paho.mqtt.properties", "mqtt", "An MQTT sink")
         packets = import_extra("paho.mqtt.packettypes", "mqtt", "An MQTT sink")
         chosen = properties.Properties(packets.PacketTypes.CONNECT)
         chosen.MaximumPacketSize = 2 * LARGEST_REQUEST_BYTES
         return chosen
 
-    # Called by paho's thread, which must not wait: not for the station, and not for a lock that
-    # `deliver` holds.
+    # Called by paho's thread, which must not wait, neither for the station nor for a lock that
+    # `deliver` has taken.
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
         if reason.is_failure:
@@ -257,7 +261,7 @@ class MqttSink:
             self._requests.put_nowait((message.topic, message.payload))
         except queue.Full:
             logger.warning(
-                f"{self.name}: too many requests at once; one was left out.",
+                f"{self.name}: too many requests at once; one was dropped.",
                 extra={"event": "request-dropped"},
             )
 
@@ -284,7 +288,7 @@ class MqttSink:
         return text
 
     def _answer(self, action: str, payload: bytes) -> None:
-        """Do what a message below `set` asks for, and say what came of it."""
+        """Carry out the request in a message below `set`, and publish the result."""
         assert self._handler is not None
         request_id: Any = None
         try:
@@ -293,16 +297,16 @@ class MqttSink:
             except (ValueError, RecursionError):
                 raise SemedgeError("The request is not JSON; send an object.") from None
             if not isinstance(document, dict):
-                raise SemedgeError("The request is no JSON object; send one.")
+                raise SemedgeError("The request is not a JSON object; send one.")
             request_id = document.pop("id", None)
-            said, done = self._handler.handle({**document, "action": action}, "mqtt"), True
+            message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
-            said, done = str(error), False
-        answer = {"action": action, "id": request_id, "done": done, "message": said}
+            message, done = str(error), False
+        answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
 
 
-def _trust(name: str, section: MqttSection) -> ssl.SSLContext | None:
+def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:
     if not section.tls:
         if section.ca_file or section.certificate or section.private_key:
             raise SemedgeError(

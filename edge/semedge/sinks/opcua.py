@@ -30,7 +30,7 @@ from semedge.sinks.opcua_nodes import (
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
 WRITE_TIMEOUT_S = 5.0
-EVENTS_KEPT = 1_000
+EVENTS_BUFFERED = 1_000
 DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
 
 
@@ -46,13 +46,13 @@ class OpcUaSection(ServerSection):
     )
     private_key: Path | None = Field(default=None, description="The key of that certificate.")
     username: str | None = Field(
-        default=None, description="The only user; anyone may connect where absent."
+        default=None, description="The only user; by default anyone can connect."
     )
     password: Secret | None = Field(default=None, description="The password of that user.")
     handshake: bool = Field(
         default=False,
-        description="An event is delivered when a client has called `TakeEvent` with its number;"
-        " without, as soon as the server has told those that listen.",
+        description="Whether an event is delivered when a client has called `TakeEvent` with its "
+        "number; without, as soon as the server has notified its subscribers.",
     )
 
     def open(self, name: str) -> Sink:
@@ -61,7 +61,7 @@ class OpcUaSection(ServerSection):
 
 
 class OpcUaSink(ServerSink):
-    """Shows the state in nodes, and notifies those that subscribe of each event."""
+    """Shows the state in nodes, and notifies subscribers of each event."""
 
     def __init__(self, name: str, section: OpcUaSection) -> None:
         super().__init__(name, "OPC UA", (section.host, section.port))
@@ -73,18 +73,18 @@ class OpcUaSink(ServerSink):
         self._index = 0
         self._nodes: dict[tuple[str, str], Any] = {}
         self._written: dict[tuple[str, str], Any] = {}
-        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._events: deque[Event] = deque(maxlen=EVENTS_BUFFERED)
         self._taken = 0
 
     def deliver(self, event: Event) -> None:
-        """Notify those that subscribe, and with the handshake wait for the receipt."""
+        """Notify the subscribers, and with the handshake wait for the confirmation."""
         loop = self._listen(event.station)
         if not self._events or self._events[-1].key != event.key:
             self._events.append(event)
-            loop.run(self._tell(event), WRITE_TIMEOUT_S)
+            loop.run(self._notify(event), WRITE_TIMEOUT_S)
         if self._section.handshake:
-            self._await_receipt(
-                event.number, lambda: self._taken, self._section.timeout_s, "no client took"
+            self._await_confirmation(
+                event.number, lambda: self._taken, self._section.timeout_s, "no client confirmed"
             )
 
     def get_user(
@@ -94,7 +94,7 @@ class OpcUaSink(ServerSink):
         password: str | None = None,
         certificate: Any = None,
     ) -> Any:
-        """asyncua's question whom a client is; None turns it away."""
+        """The user of a client, for asyncua; None refuses the client."""
         rules = import_extra("asyncua.crypto.permission_rules", "opcua", "An OPC UA sink")
         if self._section.username is not None:
             known = hmac.compare_digest((password or "").encode(), (self._password or "").encode())
@@ -109,7 +109,7 @@ class OpcUaSink(ServerSink):
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
         if section.certificate is not None and section.private_key is not None:
-            # Named, since asyncua goes by the ending alone, and takes any but .pem for DER.
+            # Named, since asyncua goes by the extension alone, and reads any but .pem as DER.
             await server.load_certificate(str(section.certificate), "pem")
             await server.load_private_key(str(section.private_key), format="pem")
             server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
@@ -175,13 +175,13 @@ class OpcUaSink(ServerSink):
 
         async def set_levels(_node: Any, camera: str, alarm: float, warn: float) -> Any:
             levels = {"alarm": alarm, "warn": None if math.isnan(warn) else warn}
-            return await self._ask({"action": "levels", "camera": camera, **levels})
+            return await self._carry_out({"action": "levels", "camera": camera, **levels})
 
         async def prepare_recipe(_node: Any, camera: str, recipe: str) -> Any:
-            return await self._ask({"action": "recipe", "camera": camera, "recipe": recipe})
+            return await self._carry_out({"action": "recipe", "camera": camera, "recipe": recipe})
 
         async def acknowledge(_node: Any, event_id: str) -> Any:
-            return await self._ask({"action": "acknowledge", "event_id": event_id})
+            return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
         async def take_event(_node: Any, number: int) -> None:
             self._taken = number
@@ -203,17 +203,20 @@ class OpcUaSink(ServerSink):
         ):
             await root.add_method(self._index, name, uamethod(method), inputs, outputs)
 
-    async def _ask(self, request: dict[str, Any]) -> tuple[bool, str]:
-        """Carry a request out in another thread: it may load a detector."""
+    async def _carry_out(self, request: dict[str, Any]) -> tuple[bool, str]:
+        """Carry out a request in another thread, since it may load a detector."""
         if not self._section.accept_settings or self._handler is None:
-            return False, "This server accepts no settings; the station file decides that."
+            return (
+                False,
+                "This server accepts no settings; set accept_settings in the station file.",
+            )
         try:
-            said = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
+            message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
-        return True, said
+        return True, message
 
-    async def _tell(self, event: Event) -> None:
+    async def _notify(self, event: Event) -> None:
         values = event_values(event)
         await self._write("", STATION_NODES, values)
         published = self._generator.event
@@ -244,7 +247,7 @@ class OpcUaSink(ServerSink):
                 continue
 
     async def _refresh(self) -> None:
-        """Bring the nodes up to the state."""
+        """Update the nodes from the state."""
         assert self._state is not None
         assert self._handler is not None
         snapshot, recipes = await asyncio.to_thread(self._look)
@@ -281,5 +284,5 @@ def _check(name: str, section: OpcUaSection) -> None:
         )
     if section.password is not None and section.certificate is None:
         raise SemedgeError(
-            f"The OPC UA sink {name} would be sent its password unencrypted; give a certificate."
+            f"The OPC UA sink {name} would receive its password unencrypted; give a certificate."
         )

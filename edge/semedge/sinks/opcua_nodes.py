@@ -1,7 +1,7 @@
 """The nodes of a station's OPC UA server, as `docs/wiring.md` lists them.
 
-Names are those of OPC 40100-1 (machine vision) where it has one for the thing. The server is no
-certified instance of that specification: it loads none of its types.
+Names are those of OPC 40100-1 (machine vision) where it has one. The server is not a certified
+instance of that specification: it loads none of its types.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class NodeRow:
 
 STATION_NODES = (
     NodeRow("Verdict", "String", "the worst of the cameras: good, warn, alarm, not inspecting"),
-    NodeRow("Armed", "Boolean", "whether alerts count"),
-    NodeRow("Pending", "UInt32", "events that wait for this receiver"),
+    NodeRow("Armed", "Boolean", "whether every camera is qualified, if it must be"),
+    NodeRow("Pending", "UInt32", "events that are pending for this sink"),
     NodeRow("LatestEvent/Number", "UInt32", "the newest event's place in the journal"),
     NodeRow("LatestEvent/EventId", "String", "the same from the event's start to its end"),
     NodeRow("LatestEvent/Kind", "String", "defect, health, drift, check, recipe or test"),
@@ -58,14 +58,18 @@ CAMERA_NODES = (
     NodeRow("VisionStateMachine/Reason", "String", "why it does not inspect"),
     NodeRow("RecipeManagement/ActiveRecipe/ExternalId", "String", "the recipe's name"),
     NodeRow("RecipeManagement/ActiveRecipe/InternalId", "String", "its digest (SHA-256)"),
-    NodeRow("RecipeManagement/Recipes", "String[]", "names that can be switched to"),
+    NodeRow("RecipeManagement/Recipes", "String[]", "names of the recipes to switch to"),
     NodeRow(
         "ConfigurationManagement/ActiveConfiguration/InternalId",
         "String",
         "digest of the calibration (SHA-256)",
     ),
-    NodeRow("ConfigurationManagement/AlarmLevel", "Double", "in force; NaN where none is"),
-    NodeRow("ConfigurationManagement/WarnLevel", "Double", "in force; NaN where none is"),
+    NodeRow(
+        "ConfigurationManagement/AlarmLevel", "Double", "the active level; NaN where there is none"
+    ),
+    NodeRow(
+        "ConfigurationManagement/WarnLevel", "Double", "the active level; NaN where there is none"
+    ),
     NodeRow("ResultManagement/LatestResult/ResultId", "String", "the frame and its sequence"),
     NodeRow("ResultManagement/LatestResult/ResultState", "Int32", "1 completed, 0 none yet"),
     NodeRow("ResultManagement/LatestResult/CreationTime", "String", "capture, ISO-8601, UTC"),
@@ -73,20 +77,20 @@ CAMERA_NODES = (
     NodeRow("ResultManagement/LatestResult/Score", "Double", "the frame's score"),
     NodeRow("ResultManagement/LatestResult/ProcessingTime", "Double", "ms, arrival to record"),
     NodeRow("FramesInspected", "UInt32", "since the start"),
-    NodeRow("FramesLost", "UInt32", "passed over, since the start"),
+    NodeRow("FramesLost", "UInt32", "skipped for newer ones, since the start"),
 )
 METHODS = (
     ("SetLevels(Camera, AlarmLevel, WarnLevel)", "moves the levels; NaN for no warn level"),
     ("PrepareRecipe(Camera, ExternalId)", "switches to a recipe"),
-    ("Acknowledge(EventId)", "notes that somebody has seen the event"),
-    ("TakeEvent(Number)", "the receipt, where `handshake = true`"),
+    ("Acknowledge(EventId)", "records that somebody has seen the event"),
+    ("TakeEvent(Number)", "confirms an event, where `handshake = true`"),
     ("EventsAfter(Number)", "JSON documents of the newest events after that number"),
 )
-"""Methods of the station; the first three give (Done, Message), if settings are accepted."""
+"""Methods of the station; the first three return (Done, Message), if settings are accepted."""
 
 
 def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
-    """What the nodes of the station hold, but for the latest event."""
+    """Values of the nodes of the station, except those of the latest event."""
     return {
         "Verdict": station_verdict(snapshot),
         "Armed": snapshot.qualified,
@@ -95,7 +99,7 @@ def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
 
 
 def event_values(event: Event) -> dict[str, Any]:
-    """What the nodes of the latest event hold."""
+    """Values of the nodes of the latest event."""
     return {
         "LatestEvent/Number": event.number,
         "LatestEvent/EventId": event.event_id,
@@ -109,7 +113,7 @@ def event_values(event: Event) -> dict[str, Any]:
 
 
 def camera_values(camera: CameraState, recipes: Sequence[str]) -> Mapping[str, Any]:
-    """What the nodes of a camera hold."""
+    """Values of the nodes of a camera."""
     nan = float("nan")
     last, active = camera.last, camera.active_setup
     result = "ResultManagement/LatestResult"

@@ -1,4 +1,4 @@
-"""The sinks that a station file can name."""
+"""The kinds of sinks of the station file, and how they are opened."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ AnySection = (
     | OpcUaSection
     | WebhookSection
 )
-"""The tables of the kinds of sinks; a sink's package is imported when it is opened."""
+"""The tables of the kinds of sinks; a sink's libraries are imported when it is opened."""
 
 
 def _kind_of(section: type[SinkSection]) -> str | None:
-    """The only word that the field `kind` takes; None where there is no such field."""
+    """The only value of the field `kind`; None where there is no such field."""
     field = section.model_fields.get("kind")
     words = () if field is None else get_args(field.annotation)
     return words[0] if len(words) == 1 else None
@@ -44,11 +44,11 @@ KINDS: dict[str, type[SinkSection]] = {
 """semedge's own kinds of sinks, and their tables."""
 
 PLUGINS = Plugins("semedge.sinks", "sink", own=KINDS)
-"""Kinds of sinks that other packages bring; docs/new-sink.md shows how."""
+"""Kinds of sinks that other packages provide; docs/new-sink.md shows how."""
 
 
 def section_of_kind(kind: str) -> type[SinkSection]:
-    """The table of a kind of sink, such as `webhook`; a package's is imported only here."""
+    """The table of a kind of sink, such as `webhook`; that of a package is imported only here."""
     if kind in KINDS:
         return KINDS[kind]
     section: type[SinkSection] = PLUGINS.load(kind, SinkSection)
@@ -68,7 +68,7 @@ _OWN = _reader_of(AnySection)
 
 
 def _read_section(table: Any) -> SinkSection:
-    """The table `[sinks.NAME]` as that of its kind."""
+    """The table `[sinks.NAME]`, as an instance of the class of its kind."""
     kind = table.get("kind") if isinstance(table, dict) else None
     if isinstance(kind, str) and kind not in KINDS and kind in PLUGINS.names():
         return _reader_of(AnySection | section_of_kind(kind)).validate_python(table)
@@ -79,7 +79,7 @@ SinkChoice = Annotated[SinkSection, PlainValidator(_read_section)]
 
 
 def open_sinks(sections: Mapping[str, SinkSection]) -> list[Sink]:
-    """The sinks of the tables `[sinks.NAME]`, each given the events that its table wants."""
+    """The sinks of the tables `[sinks.NAME]`, each with a filter for the events of its table."""
     sinks: list[Sink] = []
     try:
         for name, section in sections.items():

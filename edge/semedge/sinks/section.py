@@ -1,4 +1,4 @@
-"""What the sinks of the station file share."""
+"""What the tables of the sinks share, and the filter of their events."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from semedge.state.state import StationState
 
 
 class SinkSection(Section):
-    """A table `[sinks.NAME]`: what kind of sink, and which events it is given.
+    """A table `[sinks.NAME]`: the kind of the sink, and which events it gets.
 
     A subclass is the table of one kind: it has a field `kind`, a `Literal` of the kind's name, and
     opens the sink.
     """
 
     kinds: tuple[Kind, ...] = Field(
-        default=KINDS, min_length=1, description="Kinds of events that it is given."
+        default=KINDS, min_length=1, description="Kinds of events that it gets."
     )
     phases: tuple[Phase, ...] = Field(
         default=("start", "update", "end"),
         min_length=1,
-        description="Whether it hears of an event's start, its updates and its end.",
+        description="Phases of an event that it gets: its start, its updates and its end.",
     )
     least_level: Level = Field(
-        default="warn", description="With `alarm`, it hears nothing of defects that only warn."
+        default="warn", description="With `alarm`, it gets no defects that only warn."
     )
 
     def open(self, name: str) -> Sink:
-        """The sink; `SemedgeError` where it cannot be had."""
+        """The sink; `SemedgeError` where it cannot be opened."""
         raise NotImplementedError
 
     def wants(self, event: Event) -> bool:
-        """Whether the event is for this sink; a test of the delivery always is."""
+        """Whether the sink gets the event; it always gets a test."""
         if event.kind == "test":
             return True
         if self.least_level == "alarm" and event.level == "warn":
@@ -50,16 +50,16 @@ class SinkSection(Section):
 class TwoWaySink(Protocol):
     """A sink that also publishes the station's state and takes requests.
 
-    One that is not attached delivers all the same, as for a test beside a running station.
+    A sink that is not attached still delivers, as in a test beside a running station.
     """
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Begin with that; called once, before the first delivery."""
+        """Start to publish the state and take requests; called once, before the first delivery."""
 
 
 @dataclass(frozen=True)
 class ChosenEvents:
-    """A sink that is given the events that its section wants; the others count as delivered."""
+    """A sink that gets only the events that its section wants; others count as delivered."""
 
     sink: Sink
     section: SinkSection
@@ -70,12 +70,12 @@ class ChosenEvents:
         return self.sink.name
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Let the sink publish the state and take requests, where it can."""
+        """Attach the sink where it is a `TwoWaySink`."""
         if isinstance(self.sink, TwoWaySink):
             self.sink.attach(state, handler)
 
     def deliver(self, event: Event) -> None:
-        """Hand the event over where it is wanted."""
+        """Deliver the event where the section wants it."""
         if self.section.wants(event):
             self.sink.deliver(event)
 

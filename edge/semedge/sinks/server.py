@@ -1,4 +1,4 @@
-"""What the sinks share that are servers, whose clients read the state and take the events."""
+"""What the sinks share that are servers, whose clients read the state and the events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ServerSection(SinkSection):
     """The part of a server's table that does not depend on its protocol."""
 
     timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Longest wait for a client to take an event."
+        default=10.0, gt=0, le=60, description="Longest wait for a client to confirm an event."
     )
     accept_settings: bool = Field(
         default=False, description="Let clients move levels, switch recipes and acknowledge."
@@ -45,14 +45,14 @@ class ServerSection(SinkSection):
 
 
 class ServerSink(ABC):
-    """A server in an event loop of its own, and a thread that brings it up to the state.
+    """A server in a separate event loop, and a thread that updates it from the state.
 
     Parameters
     ----------
     name
         The sink's name.
     protocol
-        What people call the protocol.
+        Name of the protocol for people.
     address
         Host and port.
     """
@@ -74,9 +74,9 @@ class ServerSink(ABC):
         self._worker = threading.Thread(target=self._run, name=f"{protocol}-{name}", daemon=True)
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
-        """Listen soon, and show the state from then on; the inspection does not wait for that.
+        """Start to listen and to show the state, without blocking the inspection.
 
-        Raises `SemedgeError` where the port cannot be had.
+        Raises `SemedgeError` where the port cannot be used.
         """
         self._state, self._handler = state, handler
         self._cameras = list(state.snapshot().cameras)[: self.most_cameras]
@@ -90,12 +90,12 @@ class ServerSink(ABC):
 
     @abstractmethod
     def deliver(self, event: Event) -> None:
-        """Show an event; `DeliveryError` where no client took it."""
+        """Show an event; `DeliveryError` where no client confirmed it."""
 
     def close(self) -> None:
         """Stop listening."""
         self._closing.set()
-        # A server that is still starting is left to end with the process.
+        # A server that is still starting ends with the process.
         if not self._listening.acquire(timeout=CLOSE_TIMEOUT_S):
             return
         try:
@@ -108,7 +108,7 @@ class ServerSink(ABC):
             if self._server is not None:
                 loop.run(self._stop(self._server), CLOSE_TIMEOUT_S)
         except TimeoutError:
-            # Clients that are slow to go; what is left of it ends with its loop.
+            # Clients disconnect slowly; what is left ends with the loop.
             pass
         finally:
             loop.close(CLOSE_TIMEOUT_S)
@@ -119,11 +119,11 @@ class ServerSink(ABC):
 
     @abstractmethod
     async def _stop(self, server: Any) -> None:
-        """End it."""
+        """Stop the server."""
 
     @abstractmethod
     def _work(self) -> None:
-        """Bring the server up to the state every `REFRESH_EVERY_S`, until closed."""
+        """Update the server from the state every `REFRESH_EVERY_S`, until closed."""
 
     def _run(self) -> None:
         assert self._state is not None
@@ -141,9 +141,9 @@ class ServerSink(ABC):
                 self._work()
 
     def _listen(self, station: str) -> LoopThread:
-        """The loop of the server, which is started where it was not.
+        """The loop of the server, which is started where it is not running.
 
-        Raises `SemedgeError` where it cannot be.
+        Raises `SemedgeError` where it cannot be started.
         """
         with self._listening:
             if self._loop is not None:
@@ -154,7 +154,7 @@ class ServerSink(ABC):
             try:
                 self._server = loop.run(self._start(station), START_TIMEOUT_S)
             except Exception as error:
-                # Whatever a library raises there, a person can only change the table.
+                # For every error of a library here, the remedy is to change the table.
                 with contextlib.suppress(concurrent.futures.TimeoutError):
                     loop.close(CLOSE_TIMEOUT_S)
                 raise self._refusal(error) from error
@@ -169,12 +169,12 @@ class ServerSink(ABC):
             f"({reason}); choose a free port of this machine, and correct the sink's table."
         )
 
-    def _await_receipt(
-        self, number: int, taken: Callable[[], float], timeout_s: float, not_taken: str
+    def _await_confirmation(
+        self, number: int, confirmed: Callable[[], float], timeout_s: float, not_confirmed: str
     ) -> None:
-        """Wait until the event of this number is taken; `not_taken` begins what is said if not."""
+        """Wait until a client confirms the event; the error begins with `not_confirmed`."""
         ends_s = time.monotonic() + timeout_s
-        while taken() != number:
+        while confirmed() != number:
             if time.monotonic() > ends_s or self._closing.is_set():
-                raise DeliveryError(f"{not_taken} event {number} within {timeout_s:g} s")
+                raise DeliveryError(f"{not_confirmed} event {number} within {timeout_s:g} s")
             time.sleep(LOOK_EVERY_S)

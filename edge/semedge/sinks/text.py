@@ -1,4 +1,4 @@
-"""An event in words, for people who read it on a telephone."""
+"""An event as a short text, for people who read it on a phone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from semedge.core.event import Event
 from semedge.core.timing import utc_text
 
 LARGEST_PICTURE_BYTES = 8_000_000
-"""A larger one is not attached: mail servers refuse it, and the alert with it."""
+"""Largest picture to attach: mail servers refuse larger ones, and the alert with them."""
 
 
 def title_of(event: Event) -> str:
-    """One line: where, how bad, what."""
+    """One line: the place, the level and the code."""
     level = f"{event.level.upper()}: " if event.level else ""
     ended = " (ended)" if event.phase == "end" and event.duration_s > 0 else ""
     place = f"{event.station} {event.camera}".strip()
@@ -20,7 +20,7 @@ def title_of(event: Event) -> str:
 
 
 def body_of(event: Event) -> str:
-    """A few lines: the sentence, then the figures."""
+    """A few lines: the message, then the values."""
     facts = [
         ("time", utc_text(event.captured_at_s or event.raised_at_s)),
         ("since", utc_text(event.started_at_s)),
@@ -44,7 +44,7 @@ def picture_of(event: Event) -> bytes | None:
             return None
         return path.read_bytes()
     except OSError:
-        # Retention may have removed it while the receiver was away.
+        # Retention may have deleted it while the receiver was unreachable.
         return None
 
 

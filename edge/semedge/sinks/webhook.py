@@ -21,7 +21,7 @@ from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
 
 NEVER_TAKEN = (400, 413, 415, 422)
-"""Answers that speak of this event alone; any other may be mended, and the event waits for that."""
+"""Statuses that reject this event alone; after any other, the event is sent again."""
 
 
 class WebhookSection(SinkSection):
@@ -32,7 +32,8 @@ class WebhookSection(SinkSection):
         default=None, description="Where events are sent to, http:// or https://."
     )
     secret_url: Secret | None = Field(
-        default=None, description="The address, where whoever knows it can send events there."
+        default=None,
+        description="The address, as a secret, where anyone who has it can post there.",
     )
     token: Secret | None = Field(default=None, description="Sent as `Authorization: Bearer`.")
     signing_key: Secret | None = Field(
@@ -41,7 +42,7 @@ class WebhookSection(SinkSection):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="Certificates that the receiver's is checked with; the system's where absent.",
+        description="Certificates to check the receiver's with; by default the system's.",
     )
     proxy: str | None = Field(default=None, description="Address of an HTTP proxy.")
     timeout_s: float = Field(
@@ -64,7 +65,7 @@ class WebhookSection(SinkSection):
 
 
 class WebhookSink:
-    """Posts each event, with its key as `Idempotency-Key`, and takes any 2xx as its receipt.
+    """Posts each event, with its key as `Idempotency-Key`; it is delivered with any 2xx status.
 
     Redirects are not followed: they would carry the token to another host.
     """
@@ -87,7 +88,7 @@ class WebhookSink:
         self._client = self._httpx.AsyncClient(
             headers=headers,
             timeout=section.timeout_s,
-            verify=_trust(section.ca_file),
+            verify=_tls_context(section.ca_file),
             proxy=section.proxy,
             trust_env=False,
         )
@@ -108,7 +109,7 @@ class WebhookSink:
                 f"{self._where} did not answer within {self._timeout_s:g} s"
             ) from None
         except (self._httpx.HTTPError, self._httpx.InvalidURL) as error:
-            # The text of the error may hold the address, which may be a secret.
+            # The text of the error may contain the address, which may be a secret.
             raise DeliveryError(f"{self._where}: {_reason(error)}") from None
         if 200 <= status < 300:
             return
@@ -121,7 +122,7 @@ class WebhookSink:
         self._loop.close()
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> int:
-        """Status of the answer, whose body is left unread."""
+        """Status of the response, whose body is not read."""
         async with self._client.stream(
             "POST", self._url, content=body, headers=headers
         ) as response:
@@ -129,8 +130,8 @@ class WebhookSink:
             return status
 
 
-def _trust(ca_file: Path | None) -> Any:
-    """What decides on the receiver's certificate."""
+def _tls_context(ca_file: Path | None) -> Any:
+    """The TLS context that checks the receiver's certificate."""
     import ssl
 
     try:

@@ -1,1 +1,1 @@
-"""What a running station shows, and what may be changed there."""
+"""The state of a running station, and requests to change it."""

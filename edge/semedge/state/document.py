@@ -10,7 +10,7 @@ from semedge.state.snapshot import CameraState, StationSnapshot
 
 
 def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
-    """What `docs/wiring.md` describes; NaN and infinity are null."""
+    """The document that `docs/wiring.md` describes; NaN and infinity are null."""
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),
@@ -37,7 +37,7 @@ def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
 
 
 def camera_verdict(camera: CameraState) -> str:
-    """One word for a camera: `good`, `warn`, `alarm`, or `not inspecting`, which is never good."""
+    """One word for a camera: `good`, `warn`, `alarm`, or `not inspecting`."""
     if camera.activity != "inspecting" or camera.last is None:
         return "not inspecting"
     return camera.last.level or "good"

@@ -1,4 +1,4 @@
-"""What the page, MQTT, OPC UA and Modbus may change while the station runs."""
+"""Requests of the page, MQTT, OPC UA and Modbus to a running station."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Camera = Annotated[
 
 
 class LevelsRequest(Section):
-    """Move the levels; one that is not given stays."""
+    """Move the levels; one that is absent stays."""
 
     action: Literal["levels"]
     camera: Camera
@@ -51,10 +51,10 @@ _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discrimina
 
 
 class Control(Protocol):
-    """The one way to change a running watch: thread-safe, audited, refused in one sentence.
+    """Changes of a running watch: thread-safe, and recorded in the audit trail.
 
     Every method raises `SemedgeError`, and leaves everything as it was, where the change cannot be
-    made. `who` names the person or the way the change came, such as `page` or `mqtt`.
+    made. `who` names the person or the interface that requests it, such as `page` or `mqtt`.
     """
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
@@ -70,11 +70,11 @@ class Control(Protocol):
         """Record that somebody has seen the event."""
 
     def reload(self, who: str) -> None:
-        """Read the station file again and change what it changes."""
+        """Read the station file again, and apply its changes."""
 
 
 class RequestHandler:
-    """Checks a request, carries it out, and answers in a sentence.
+    """Checks a request, carries it out, and returns a sentence about the result.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class RequestHandler:
         self._control = control
 
     def recipes(self) -> list[str]:
-        """Names of the recipes that can be switched to."""
+        """Names of the recipes in the folder of recipes."""
         return [path.stem for path in self._control.recipes()]
 
     def handle(self, document: Any, who: str) -> str:
@@ -101,8 +101,7 @@ class RequestHandler:
             where = ".".join(str(part) for part in fault["loc"][1:])
             reason = fault["msg"][:1].lower() + fault["msg"][1:]
             raise SemedgeError(
-                f"The request cannot be understood ({where + ': ' if where else ''}{reason}); "
-                "correct it."
+                f"The request is not valid ({where + ': ' if where else ''}{reason}); correct it."
             ) from None
         if isinstance(request, LevelsRequest):
             return self._set_levels(request, who)
@@ -127,7 +126,7 @@ class RequestHandler:
 
     def _switch_recipe(self, request: RecipeRequest, who: str) -> str:
         camera = self._camera(request.camera)
-        # Only a name that is listed is opened: a request cannot lead out of the folder.
+        # Only a listed name is opened, so that a request cannot leave the folder.
         paths = {path.stem: path for path in self._control.recipes()}
         if request.recipe not in paths:
             known = ", ".join(paths) or "none"

@@ -1,4 +1,4 @@
-"""What a station does at one moment, for its page, metrics, MQTT, OPC UA and Modbus."""
+"""Snapshots of a station's state, for its page, metrics, MQTT, OPC UA and Modbus."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class ScorePoint:
 
 @dataclass(frozen=True)
 class Inspected:
-    """The frame inspected last.
+    """The last inspected frame.
 
     Attributes
     ----------
     frame, score_map
         The frame, and its scores.
     level
-        What it was judged.
+        Level that it reached.
     latency_ms
         Time of each stage, and `total` from the frame's arrival to the end of its recording.
     """
@@ -49,7 +49,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class ActiveSetup:
-    """What a camera's frames are judged by.
+    """The setup that a camera's frames are judged by.
 
     Attributes
     ----------
@@ -60,9 +60,9 @@ class ActiveSetup:
     threshold
         The calibration's own threshold.
     guarantee
-        What the calibration promises of its threshold.
+        Guarantee of the calibration, as a sentence.
     false_alarm_rate
-        The share of normal frames that it promises to stay below.
+        Largest share of normal frames that alarm, by the guarantee.
     recipe, recipe_version, recipe_sha256
         Name, version and digest of the recipe; None where none is in use.
     """
@@ -78,12 +78,12 @@ class ActiveSetup:
     recipe_sha256: str | None = None
 
     @property
-    def promised_rate(self) -> float | None:
+    def guaranteed_rate(self) -> float | None:
         """Share of normal frames that may alarm; None where the level is below the threshold."""
         return self.false_alarm_rate if self.levels.alarm >= self.threshold else None
 
     def to_document(self) -> dict[str, Any]:
-        """What a setup is recognized by, as the journal stores it."""
+        """The document that identifies a setup in the journal."""
         return {
             "detector_sha256": self.detector_sha256,
             "calibration_sha256": self.calibration_sha256,
@@ -102,8 +102,8 @@ class AlarmRate:
     Attributes
     ----------
     expected_per_hour
-        Most false alarms an hour that the calibration allows at the rate of the last minutes; None
-        where the alarm level lies below its threshold, so that it promises nothing.
+        Most false alarms an hour that the calibration allows at the frame rate of the last
+        minutes; None where nothing is guaranteed, because the alarm level is below the threshold.
     seen_last_hour
         Frames above the alarm level in the last hour.
     frames_last_hour
@@ -117,22 +117,22 @@ class AlarmRate:
 
 @dataclass(frozen=True)
 class CameraState:
-    """One camera, as it was when the snapshot was taken.
+    """One camera at the time of the snapshot.
 
     Attributes
     ----------
     name, source
         Its name in the station file, and where its frames come from.
     activity, reason
-        What it does, and why it does not inspect; the reason is empty where it does.
+        What it does, and the reason where it does not inspect; else empty.
     since_s
-        Since when, seconds since the Unix epoch.
+        Start of the activity, seconds since the Unix epoch.
     counters
         Frames and alerts since the start.
     active_setup
         What its frames are judged by; None before it is known.
     last
-        The frame inspected last.
+        The last inspected frame.
     defect
         The newest event of the ongoing defect; None where there is none.
     scores
@@ -142,9 +142,9 @@ class CameraState:
     frame_rate_hz
         Frames inspected a second, over the last minutes.
     alarms
-        Alarms expected and seen.
+        Expected and counted alarms.
     drift
-        p-values of the last window of frames, by what was tested.
+        p-values of the last window of frames, by test.
     """
 
     name: str
@@ -165,20 +165,20 @@ class CameraState:
 
 @dataclass(frozen=True)
 class SinkState:
-    """How deliveries to a sink go.
+    """State of the deliveries to a sink.
 
     Attributes
     ----------
     name
         The sink's name.
     delivered, rejected
-        Events that it took, and that it will never take, since the start.
+        Events that it accepted, and that it rejected for good, since the start.
     failures
-        Failed attempts since the last event that it took.
+        Failed attempts since the last event that it accepted.
     last_error
-        Why the last attempt failed; None where it did not.
+        Reason of the failure of the last attempt; None where it succeeded.
     waiting_s
-        Time that the current delivery has taken so far; 0 where there is none.
+        Duration of the current delivery so far; 0 where there is none.
     """
 
     name: str
@@ -191,7 +191,7 @@ class SinkState:
 
 @dataclass(frozen=True)
 class DiskState:
-    """Room on the journal's disk, and what is left out for lack of it."""
+    """Free space on the journal's disk, and what is not stored for lack of it."""
 
     free_bytes: int | None = None
     pictures_stopped: bool = False
@@ -200,30 +200,31 @@ class DiskState:
 
 @dataclass(frozen=True)
 class StationSnapshot:
-    """The whole station at one moment; it never changes.
+    """The whole station at one moment; immutable.
 
     Attributes
     ----------
     version
-        Rises with every change.
+        Number that rises with every change.
     name
         The station's name.
     started_at_s
-        When the process began to watch, seconds since the Unix epoch.
+        Start of the watch, seconds since the Unix epoch.
     uptime_s
-        Since then, by the monotonic clock.
+        Time since the start, by the monotonic clock.
     qualified
-        Whether alerts count: False until the challenge set is passed, where that is required.
+        Whether every camera may judge: False until it has passed its challenge set, where that is
+        required.
     cameras
-        By name, in the order of the station file.
+        The cameras by name, in the order of the station file.
     events
         The newest events, newest last.
     sinks
-        How deliveries to each sink go.
+        State of the deliveries to each sink.
     pending
-        Events that wait, by sink.
+        Number of pending events, by sink.
     disk
-        Room for pictures and scores.
+        Space for pictures and scores.
     """
 
     version: int

@@ -1,4 +1,4 @@
-"""What the station is doing now, for its page, metrics, MQTT, OPC UA and Modbus."""
+"""The state of a running station, for its page, metrics, MQTT, OPC UA and Modbus."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_MINUTES = 60
 
 
 class StationState:
-    """The one place that the loops write to and everything else reads from; thread-safe.
+    """The state that the cameras' loops write and everything else reads; thread-safe.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class StationState:
         self._listeners: list[Callable[[], None]] = []
 
     def inspected(self, camera: str, last: Inspected, counters: Counters) -> None:
-        """Show a frame that was inspected."""
+        """Store a frame that was inspected."""
         with self._changing():
             self._cameras[camera].inspected(last, counters)
 
@@ -67,7 +67,7 @@ class StationState:
             self._cameras[camera].change(changes)
 
     def add_event(self, event: Event) -> None:
-        """Show an event, and call the listeners."""
+        """Store an event, and call the listeners."""
         with self._changing():
             self._events.append(event)
             if event.kind == "defect" and event.camera in self._cameras:
@@ -83,7 +83,7 @@ class StationState:
     def change_station(
         self, *, qualified: bool | None = None, disk: DiskState | None = None
     ) -> None:
-        """Replace what is given."""
+        """Replace the values that are given."""
         with self._changing():
             self._qualified = self._qualified if qualified is None else qualified
             self._disk = self._disk if disk is None else disk
@@ -93,7 +93,7 @@ class StationState:
         sinks: Callable[[], tuple[SinkState, ...]],
         pending: Callable[[], Mapping[str, int]],
     ) -> None:
-        """Set what a snapshot reads the deliveries' state and number from."""
+        """Set where a snapshot reads the state and the number of deliveries."""
         self._sinks, self._pending = sinks, pending
 
     def snapshot(self) -> StationSnapshot:
@@ -123,12 +123,12 @@ class StationState:
         try:
             return self._pending()
         except SemedgeError:
-            # Whoever writes to a journal that cannot be read reports that.
+            # A journal that cannot be read is reported by its writers.
             return {}
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the state while it changes, and wake those who wait for that."""
+        """Lock the state while it changes, and wake the threads that wait for a change."""
         with self._changed:
             yield
             self._version += 1
@@ -136,7 +136,7 @@ class StationState:
 
 
 class _LiveCamera:
-    """A camera's state while it is written to."""
+    """The mutable state of a camera."""
 
     def __init__(self, name: str) -> None:
         self._state = CameraState(name, since_s=time.time())
@@ -189,7 +189,7 @@ class _LiveCamera:
         return [entry for entry in self._minutes if entry[0] > oldest]
 
     def _frame_rate_hz(self) -> float:
-        """Over the current minute and the four before it."""
+        """Frame rate over the current minute and the four before it."""
         if self._first_s is None:
             return 0.0
         now_s = time.monotonic()
@@ -200,7 +200,7 @@ class _LiveCamera:
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MAX_MINUTES)
         active_setup = self._state.active_setup
-        rate = None if active_setup is None else active_setup.promised_rate
+        rate = None if active_setup is None else active_setup.guaranteed_rate
         expected = None if rate is None else rate * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 

@@ -1,1 +1,1 @@
-"""A running station: its settings, its cameras' loops, and what supervises them."""
+"""A running station: its settings, the loops of its cameras, and their supervision."""

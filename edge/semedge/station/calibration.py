@@ -1,4 +1,4 @@
-"""A calibration in one call, from frames wherever they are."""
+"""A calibration in one call, from frames of any source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def calibrate(
     max_frames: int | None = None,
     allow_training_frames: bool = False,
 ) -> Calibration:
-    """Score normal frames, and choose the threshold that they prove.
+    """Score normal frames, and choose the threshold with the guarantee that they prove.
 
     Parameters
     ----------
@@ -43,25 +43,25 @@ def calibrate(
     false_alarm_rate
         Share of normal frames that may raise an alarm.
     confidence
-        Of the promise, where the method is `tolerance`.
+        Confidence of the guarantee, where the method is `tolerance`.
     method
-        `tolerance`: holds with the confidence; `conformal`: holds on average.
+        `tolerance`: the guarantee holds with the confidence; `conformal`: it holds on average.
     group_by
         Regular expression searched in a frame's file name; frames with the same first group (or
         match, where it has no group) count once.
     group_every_s
-        Frames of a live camera that were captured in the same block of so many seconds count once.
+        Length of a time block in seconds; a live camera's frames in the same block count once.
     fields
         Width and height in pixels of the fields that frames are split into.
     max_frames
-        Frames to read; all where None.
+        Number of frames to read; all where None.
     allow_training_frames
-        Use frames that the detector was trained on, with a warning in the calibration.
+        Whether to use frames that the detector was trained on, with a warning in the calibration.
 
     Raises
     ------
     RefusedError
-        Where the frames prove less than what is asked for, or were trained on.
+        Where the frames prove less than what is requested, or the detector was trained on them.
     SemedgeError
         Where a frame, a score or the request cannot be used.
     """
@@ -113,9 +113,9 @@ def _numbered(images: Iterable[Frame | GrayImage]) -> Iterator[Frame]:
 
 def _check_camera(camera: Camera, max_frames: int | None, group_every_s: float | None) -> None:
     if max_frames is None and not camera.ends:
-        raise SemedgeError(f"The frames of {camera.source} have no end; give max_frames.")
+        raise SemedgeError(f"The frames of {camera.source} do not end; give max_frames.")
     if group_every_s is not None and not camera.timed:
         raise SemedgeError(
-            f"The frames of {camera.source} do not tell when they were captured; use group_by in "
-            f"place of group_every_s. Received: {group_every_s:g}"
+            f"The frames of {camera.source} have no capture time; use group_by instead "
+            f"of group_every_s. Received: {group_every_s:g}"
         )

@@ -1,4 +1,4 @@
-"""Which files and settings each camera of a station is to be inspected with."""
+"""Plans: the files and settings that each camera of a station is inspected with."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ ONLY_CAMERA = "camera"
 
 @dataclass(frozen=True)
 class CameraPlan:
-    """What a camera is to be inspected with; nothing of it is loaded.
+    """The files and settings that a camera is inspected with, before they are loaded.
 
     Attributes
     ----------
     name
         The camera's name.
     camera
-        The camera.
+        The source of the frames.
     detector
-        The detector bundle, and how it is to run.
+        The detector bundle, and how to run it.
     calibration
-        The calibration; None where a recipe holds it.
+        The calibration; None where the recipe contains it.
     decision
-        Levels and the rest of the decision.
+        Levels and the other settings of the decision.
     health
         When a picture is too bad to inspect.
     drift
-        When a difference from the calibration is called drift.
+        When a difference from the calibration counts as drift.
     recipe
-        A recipe, which stands for detector, calibration and decision.
+        A recipe, which replaces detector, calibration and decision.
     """
 
     name: str
@@ -58,13 +58,13 @@ def plan_cameras(station: Station) -> list[CameraPlan]:
     if station.camera.source is not None:
         raise SemedgeError(
             f"The station file names the cameras {', '.join(station.cameras)}, and the camera "
-            f"{station.camera.source} was given beside them; give one or the other."
+            f"{station.camera.source} was given in addition; give one or the other."
         )
     return [_plan_named_camera(station, name) for name in station.cameras]
 
 
 def recipe_of(station: Station, section: NamedCameraSection) -> Path | None:
-    """The recipe of one of several cameras: the station's, unless it has files of its own."""
+    """The recipe of one of several cameras: the station's, unless the camera names other files."""
     if section.recipe is not None or any(_own_files(section)):
         return section.recipe
     return station.recipe.file
@@ -116,12 +116,12 @@ def _plan_named_camera(station: Station, name: str) -> CameraPlan:
 
 
 def _source(section: CameraSection, source: str, station: CameraSection) -> SourceChoice:
-    """The camera of a table; what it does not say of how it is read, the station's table says."""
-    said = section.model_fields_set
+    """The camera of a table, with the station's table as the default of its settings."""
+    written = section.model_fields_set
     return SourceChoice(
         source,
-        (section if "timeout_s" in said else station).timeout_s,
-        (section if "loop" in said else station).loop,
+        (section if "timeout_s" in written else station).timeout_s,
+        (section if "loop" in written else station).loop,
         section.settings,
     )
 
@@ -137,8 +137,8 @@ def _own_files(section: NamedCameraSection) -> tuple[Path | None, Path | None]:
 def _refuse_beside(recipe: Path | None, detector: Path | None, calibration: Path | None) -> None:
     if recipe is not None and (beside := detector or calibration) is not None:
         raise SemedgeError(
-            f"The recipe {recipe} holds a detector and a calibration, and {beside} was given "
-            "beside it; give one or the other."
+            f"The recipe {recipe} contains a detector and a calibration, and {beside} was given "
+            "in addition; give one or the other."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a camera's frames are judged by, loaded and ready."""
+"""The setup of a camera: what its frames are judged by, loaded and ready."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from semedge_calibration import Calibration
 
 
 class CameraChoice(Protocol):
-    """A camera that can be opened, and opened again."""
+    """A camera that can be opened repeatedly."""
 
     @property
     def shown(self) -> str:
-        """What a person calls it, without passwords."""
+        """Its name in messages, without passwords."""
 
     def open(self) -> Camera:
         """Open it; `SemedgeError` where it cannot be."""
@@ -49,8 +49,8 @@ class SourceChoice:
         )
 
     def set_by(self, settings: CameraSettings) -> SourceChoice:
-        """The camera with these settings where they say something, and its own elsewhere."""
-        return replace(self, settings=self.settings.overruled_by(settings))
+        """The camera, with its settings overridden by these."""
+        return replace(self, settings=self.settings.overridden_by(settings))
 
 
 DEFAULT_HEALTH = HealthSettings()
@@ -59,7 +59,7 @@ DEFAULT_DRIFT = DriftSettings()
 
 @dataclass(frozen=True)
 class RecipeIdentity:
-    """Which recipe a setup came from."""
+    """The recipe that a setup came from."""
 
     name: str
     version: int
@@ -67,25 +67,25 @@ class RecipeIdentity:
 
 
 @dataclass(frozen=True)
-class Setup:
-    """A camera and what judges its frames.
+class CameraSetup:
+    """A camera, and what its frames are judged by.
 
     Attributes
     ----------
     camera
-        Where the frames come from.
+        The source of the frames.
     detector, calibration
-        What scores them, and what is known of the scores of normal frames.
+        The detector that scores them, and the calibration of its scores.
     levels
-        The scores that warn and alarm.
+        The scores above which a frame warns and alarms.
     decision
-        When frames above a level are a defect; `levels` holds over the levels that it asks for.
+        When frames above a level are a defect; `levels` overrides its levels.
     health
         When a picture is too bad to inspect.
     drift
-        When a difference from the calibration is called drift.
+        When a difference from the calibration counts as drift.
     recipe
-        Where all this came from; None where it was put together from files.
+        The recipe that it came from; None where it was loaded from separate files.
     """
 
     camera: CameraChoice
@@ -99,7 +99,7 @@ class Setup:
 
     @property
     def active_setup(self) -> ActiveSetup:
-        """The setup for those who show it."""
+        """The setup as the station shows it."""
         return ActiveSetup(
             detector_sha256=self.detector.bundle.sha256,
             calibration_sha256=calibration_sha256(self.calibration),
@@ -118,4 +118,4 @@ class StationCamera:
     """A camera's name in the station, and its setup."""
 
     name: str
-    setup: Setup
+    setup: CameraSetup

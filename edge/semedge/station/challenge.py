@@ -1,4 +1,4 @@
-"""The challenge set: samples of known quality that a qualified camera must judge rightly."""
+"""The challenge set: samples of known quality that a qualified camera judges correctly."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pydantic import Field
 from semedge.cameras import open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 
 SHOWN = 5
 
 
 class ChallengeSettings(Section):
-    """`[challenge]`: samples that a camera must judge rightly before it is trusted."""
+    """`[challenge]`: samples that a camera must judge correctly to be qualified."""
 
     golden: Path | None = Field(default=None, description="Folder of good samples.")
     defects: Path | None = Field(default=None, description="Folder of bad samples.")
     most_golden_alarms: int = Field(
-        default=0, ge=0, description="Good samples that may alarm all the same."
+        default=0, ge=0, description="Number of good samples that may alarm."
     )
     least_found: float = Field(
-        default=1.0, ge=0, le=1, description="Share of the bad samples that must alarm."
+        default=1.0, ge=0, le=1, description="Least share of the bad samples that must alarm."
     )
 
     @property
@@ -40,16 +40,16 @@ class ChallengeSettings(Section):
 
 @dataclass(frozen=True)
 class ChallengeResult:
-    """How the samples were judged.
+    """The result of a challenge set.
 
     Attributes
     ----------
     golden, defects
-        Samples judged of each kind.
+        Number of good and of bad samples.
     alarmed, missed
-        Good samples that alarmed, and bad ones that did not.
+        Sources of the good samples that alarmed, and of the bad ones that did not.
     passed
-        Whether that is what the settings require.
+        Whether the result meets the settings.
     """
 
     golden: int
@@ -72,7 +72,7 @@ class ChallengeResult:
         return f"{text}."
 
 
-def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
+def run_challenge(setup: CameraSetup, settings: ChallengeSettings) -> ChallengeResult:
     """Judge every sample by a setup; `SemedgeError` where one cannot be judged."""
     golden, defects = (_judge(setup, samples) for samples in settings.folders)
     alarmed = tuple(source for source, alarms in golden if alarms)
@@ -84,7 +84,7 @@ def run_challenge(setup: Setup, settings: ChallengeSettings) -> ChallengeResult:
     return ChallengeResult(len(golden), len(defects), alarmed, missed, passed)
 
 
-def _judge(setup: Setup, samples: Path) -> list[tuple[str, bool]]:
+def _judge(setup: CameraSetup, samples: Path) -> list[tuple[str, bool]]:
     """Each sample's source, and whether it alarms."""
     with open_camera(str(samples)) as camera:
         judged = []
@@ -93,7 +93,7 @@ def _judge(setup: Setup, samples: Path) -> list[tuple[str, bool]]:
             judged.append((frame.source, setup.levels.level_of(score) == "alarm"))
         if camera.skipped:
             raise SemedgeError(
-                f"A sample of the challenge set cannot be read ({camera.skipped[0]}); take it out."
+                f"A sample of the challenge set cannot be read ({camera.skipped[0]}); remove it."
             )
     if not judged:
         raise SemedgeError(f"There is no sample in {samples}; put some there.")

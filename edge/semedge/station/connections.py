@@ -1,4 +1,4 @@
-"""A running station's connections: its page, and the sinks that also take requests."""
+"""The connections of a running station: its page, and the sinks that also take requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from semedge.web.server import PageServer
 
 @dataclass(frozen=True)
 class PagePlan:
-    """Where the page is served, and where its events and pictures are."""
+    """The settings of the page, and the files of its events and pictures."""
 
     section: WebSection
     journal: Path
@@ -25,12 +25,12 @@ class PagePlan:
 
 
 class Connections:
-    """Opened when the watch is about to inspect, and closed when it has ended.
+    """Connections that are opened before the watch inspects, and closed after it has ended.
 
     Parameters
     ----------
     sinks
-        Those that publish the state and take requests are given both.
+        The sinks; those that publish the state and take requests are attached to both.
     page
         The page to serve; None for none.
     """
@@ -54,7 +54,7 @@ class Connections:
             raise
 
     def stop(self) -> None:
-        """Let the page end, while the station does."""
+        """Start to close the page, while the station stops."""
         if self._page is not None:
             self._page.stop()
 
@@ -74,7 +74,7 @@ class Connections:
                 self._plan.section, state, handler, self._journal, self._plan.pictures
             )
             self._page.start()
-        # After the page: servers among them take a second or two, and the inspection goes ahead.
+        # After the page: servers take a second or two to start, and the inspection does not wait.
         for sink in self._sinks:
             if isinstance(sink, TwoWaySink):
                 sink.attach(state, handler)

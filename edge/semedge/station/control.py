@@ -1,4 +1,4 @@
-"""`Control` of a running watch: what is changed, saved, audited and reported."""
+"""`Control` of a running watch: applies changes, saves, records and reports them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
 from semedge.station.overrides import apply_override, fingerprint, save_override
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StationPlan:
-    """What the station file and the command line ask for.
+    """The settings of the station file and the command line.
 
     Attributes
     ----------
     cameras
-        By name.
+        The cameras by name.
     recipes
-        Folder of the recipes that can be switched to; None for none.
+        Folder of the recipes to switch to; None for none.
     reload
         Reads the station file again; None where there is none.
     """
@@ -46,19 +46,19 @@ class StationPlan:
 class StationControl:
     """`Control` of the loops of one watch.
 
-    What is changed here is saved as an override in the journal, and holds after a restart until
-    the station file asks for something else than it did at the time.
+    A change is saved as an override in the journal. It stays active after a restart, until the
+    setup in the station file changes.
 
     Parameters
     ----------
     loops
         The cameras' loops.
     recorder
-        Takes the events.
+        Records the events.
     journal
-        Takes overrides, the audit trail and acknowledgements.
+        Stores overrides, the audit trail and acknowledgements.
     plan
-        What the station file asks for.
+        The settings of the station file.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StationControl:
                 continue
             if overridden is not before:
                 logger.info(
-                    f"As before the restart, {name} differs from the station file: "
+                    f"The overrides of {name} from before the restart are active: "
                     f"{_difference(before.active_setup, overridden.active_setup)}.",
                     extra={"event": "restored"},
                 )
@@ -109,8 +109,8 @@ class StationControl:
             choice = self._plan.cameras.get(camera)
             if choice is None:
                 raise SemedgeError(
-                    f"The camera {camera} was not given by a source, so that no recipe can be "
-                    "switched to; name its source in the station file."
+                    f"The camera {camera} has no source, so it cannot switch to a recipe; name its "
+                    "source in the station file."
                 )
             setup = load_recipe(choice, path)
             try:
@@ -128,10 +128,12 @@ class StationControl:
         self._journal.acknowledge(event_id, who)
 
     def reload(self, who: str) -> None:
-        """Read the station file again and change what it changes."""
+        """Read the station file again, and apply its changes."""
         with self._lock:
             if self._plan.reload is None:
-                raise SemedgeError("This watch has no station file to read again.")
+                raise SemedgeError(
+                    "This watch has no station file to read again; start it with --station."
+                )
             plan = self._plan.reload()
             if set(plan.cameras) != set(self._loops):
                 raise SemedgeError(
@@ -149,9 +151,9 @@ class StationControl:
                     self._switch(name, setup, "reload", who)
 
     def _switch(
-        self, camera: str, setup: Setup, action: str, who: str, path: Path | None = None
+        self, camera: str, setup: CameraSetup, action: str, who: str, path: Path | None = None
     ) -> None:
-        """Record who changes what, save it for a restart, and let the loop switch to it."""
+        """Record a change, save it for a restart, and let the loop switch to it."""
         loop = self._loop(camera)
         before, after = loop.setup.active_setup, setup.active_setup
         self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())

@@ -1,4 +1,4 @@
-"""The whole path on a simulated line: calibrate, watch, and compare the alerts with the truth."""
+"""The demo: calibrates, watches a simulated line, and compares the alerts with the truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from semedge.decision.defect import DecisionSettings, Levels
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge.journal.journal import Journal
-from semedge.station.camera_setup import Setup, SourceChoice, StationCamera
+from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
 from semedge.station.summary import WatchSummary
 from semedge.station.watch import Watch, WatchSettings
 from semedge_calibration import Calibration
@@ -36,7 +36,7 @@ SHAPE = (256, 320)
 FRAME_BY_FRAME = DecisionSettings(end_after_frames=0)
 """Neighbouring frames of the simulated line show different places."""
 TOLERANCE_PX = 16
-"""How far from a defect the peak of the heat map may lie: half a patch."""
+"""Largest distance of the heat map's peak from a defect: half a patch."""
 OVERVIEW_COLUMNS = 4
 TILE_WIDTH_PX = 320
 MASK_BGR = (60, 60, 255)
@@ -46,7 +46,7 @@ LABEL_BGR = (255, 255, 255)
 
 @dataclass(frozen=True)
 class JudgedFrame:
-    """One inspected frame: what was planted, and which alert it raised.
+    """One inspected frame: the planted defect, and the alert that it raised.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class JudgedFrame:
     planted
         Kind of the planted defect, None in a normal frame.
     alert
-        The alert that the frame raised, if any.
+        The alert that the frame raised; None where it raised none.
     located
         Whether the alert's peak lies on the defect.
     """
@@ -67,7 +67,7 @@ class JudgedFrame:
 
     @property
     def verdict(self) -> str:
-        """raised, missed, false alarm or passed."""
+        """The result: raised, missed, false alarm or passed."""
         if self.planted is None:
             return "passed" if self.alert is None else "false alarm"
         return "missed" if self.alert is None else "raised"
@@ -87,19 +87,19 @@ class AlertCollector:
             self.alerts[event.sequence] = event
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to release."""
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo measured."""
+    """The results of the demo."""
 
     calibration: Calibration
     summary: WatchSummary
     frames: tuple[JudgedFrame, ...]
 
     def count(self, verdict: str, kind: str | None = None) -> int:
-        """Frames with a verdict, of one kind of defect where given."""
+        """Number of frames with a verdict, for one kind of defect where given."""
         return sum(
             frame.verdict == verdict and (kind is None or frame.planted == kind)
             for frame in self.frames
@@ -113,7 +113,7 @@ class DemoResult:
 
     @property
     def recall(self) -> float | None:
-        """Share of the planted defects that were raised; None without defects."""
+        """Share of the planted defects that raised an alert; None without defects."""
         planted = self.count("raised") + self.count("missed")
         return self.count("raised") / planted if planted else None
 
@@ -134,7 +134,7 @@ def run_demo(
     collector = AlertCollector()
     line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
     with Journal(folder / "journal.sqlite") as journal:
-        setup = Setup(
+        setup = CameraSetup(
             SourceChoice(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)),
             detector,
             calibration,
@@ -197,7 +197,7 @@ def _judge(sequence: int, truth: SimulatedFrame, alert: Event | None) -> JudgedF
 def _write_overview(
     path: Path, truths: Sequence[SimulatedFrame], judged: Sequence[JudgedFrame]
 ) -> None:
-    """One picture of every frame that raised an alert or should have."""
+    """Write one picture of all frames that raised an alert or should have."""
     tiles = [
         _tile(truth, frame)
         for truth, frame in zip(truths, judged, strict=True)

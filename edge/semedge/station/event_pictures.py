@@ -27,12 +27,12 @@ class PicturePaths:
 
 
 class EventPictures:
-    """Writes pictures into a folder a day; usable from every camera's thread.
+    """Writes pictures into a folder for each day; usable from every camera's thread.
 
     Parameters
     ----------
     folder
-        Where the days' folders are.
+        The folder of the days' folders.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +40,7 @@ class EventPictures:
         self._paused = False
 
     def set_paused(self, paused: bool) -> None:
-        """Write no pictures from now on, or write them again."""
+        """Stop writing pictures, or start again."""
         self._paused = paused
 
     def write(self, frame: Frame, score_map: ScoreMap, level: float, event_id: str) -> PicturePaths:

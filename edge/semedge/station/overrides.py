@@ -1,4 +1,4 @@
-"""Overrides: setups chosen at run time, which hold until the station file asks for another."""
+"""Overrides: setups chosen at run time, active until the station file changes."""
 
 from __future__ import annotations
 
@@ -11,40 +11,44 @@ from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.load import load_recipe, load_setup
 
 SETTING = "switched"
-"""Name in the journal of a camera's override."""
+"""Name of a camera's override in the journal."""
 LEVELS = {"alarm", "warn"}
 """The keys of a decision that the levels of a setup were made from."""
 
 
-def fingerprint(setup: Setup) -> dict[str, Any]:
-    """What distinguishes a setup of the station file from another one."""
+def fingerprint(setup: CameraSetup) -> dict[str, Any]:
+    """The values that distinguish the setups of a station file."""
     decision = setup.decision.model_dump(exclude=LEVELS)
     return setup.active_setup.to_document() | {"decision": decision}
 
 
 def save_override(
-    journal: Journal, camera: str, setup: Setup, file_setup: Mapping[str, Any], path: Path | None
+    journal: Journal,
+    camera: str,
+    setup: CameraSetup,
+    file_setup: Mapping[str, Any],
+    path: Path | None,
 ) -> None:
-    """Save a setup that was chosen at run time, so that it holds after a restart.
+    """Save a setup that was chosen at run time, so that it is active after a restart.
 
     Parameters
     ----------
     journal
-        Where it is saved.
+        The journal that stores it.
     camera, setup
-        What the camera's frames are judged by from now on.
+        The setup that the camera's frames are judged by from now on.
     file_setup
-        Fingerprint of what the station file asks for; where the setup has the same one, the
+        Fingerprint of the setup in the station file; where the new setup has the same one, the
         override is deleted.
     path
-        The recipe, where it was switched to now; with None an earlier one stays.
+        The recipe, where the change is a switch to it; with None an earlier one stays.
     """
     if fingerprint(setup) == file_setup:
-        journal.keep_setting(camera, SETTING, None)
+        journal.save_setting(camera, SETTING, None)
         return
     before = journal.setting(camera, SETTING) or {}
     if path is None and before.get("recipe_sha256") == setup.active_setup.recipe_sha256:
@@ -55,14 +59,16 @@ def save_override(
         "recipe_sha256": setup.active_setup.recipe_sha256,
         "levels": asdict(setup.levels),
     }
-    journal.keep_setting(camera, SETTING, override)
+    journal.save_setting(camera, SETTING, override)
 
 
-def apply_override(journal: Journal, choice: CameraPlan | None, camera: str, setup: Setup) -> Setup:
+def apply_override(
+    journal: Journal, choice: CameraPlan | None, camera: str, setup: CameraSetup
+) -> CameraSetup:
     """The setup with the camera's override, or the given one where there is none.
 
-    Where its detector is another one, the caller closes both. Raises `SemedgeError` where the
-    override cannot be applied any more.
+    Where its detector differs, the caller closes both. Raises `SemedgeError` where the override can
+    no longer be applied.
     """
     override = journal.setting(camera, SETTING)
     if override is None or override["asked"] != fingerprint(setup):
@@ -79,8 +85,8 @@ def apply_override(journal: Journal, choice: CameraPlan | None, camera: str, set
     return replace(overridden, levels=Levels(**override["levels"]))
 
 
-def load_with_overrides(journal: Journal, choice: CameraPlan) -> Setup:
-    """The setup that a watch would run for a camera now; its detector is the caller's to close."""
+def load_with_overrides(journal: Journal, choice: CameraPlan) -> CameraSetup:
+    """The setup that a watch would use for a camera now; the caller closes its detector."""
     setup = load_setup(choice)
     try:
         overridden = apply_override(journal, choice, choice.name, setup)

@@ -1,4 +1,4 @@
-"""Which cameras are qualified: they passed their challenge set with their active setup."""
+"""Qualification: which cameras passed their challenge set with their active setup."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semedge.state.snapshot import ActiveSetup
 from semedge.state.state import StationState
 
 SETTING = "armed"
-"""Name in the journal of the setup that passed."""
+"""Name of the setup that passed in the journal."""
 
 UNQUALIFIED = (
     "the challenge set has not been passed with the active setup; run `semedge check` for this "
@@ -23,11 +23,11 @@ class Qualification:
     Parameters
     ----------
     journal
-        Where `semedge check` notes what passed.
+        Where `semedge check` records the setups that passed.
     state
         Shows whether the whole station is qualified.
     required
-        Whether a camera judges only once it is qualified; where not, every camera may judge.
+        Whether a camera may judge only after it is qualified; if not, every camera may.
     """
 
     def __init__(self, journal: Journal, state: StationState, *, required: bool) -> None:
@@ -52,9 +52,9 @@ class Qualification:
         return not self._required or self._passed.get(camera) == setup
 
 
-def note_challenge(journal: Journal, camera: str, setup: ActiveSetup, *, passed: bool) -> None:
-    """Note for `Qualification` whether the challenge set was passed with this setup."""
+def record_challenge(journal: Journal, camera: str, setup: ActiveSetup, *, passed: bool) -> None:
+    """Record for `Qualification` whether this setup passed the challenge set."""
     if not passed and journal.setting(camera, SETTING) != setup.to_document():
-        # What failed is not the setup that the camera is qualified with.
+        # The setup that failed is not the one that the camera is qualified with.
         return
-    journal.keep_setting(camera, SETTING, setup.to_document() if passed else None)
+    journal.save_setting(camera, SETTING, setup.to_document() if passed else None)

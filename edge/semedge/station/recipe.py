@@ -1,4 +1,4 @@
-"""The recipe: detector, calibration, camera settings and decision in one digested file."""
+"""The recipe: detector, calibration, camera settings and decision in one file with digests."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Recipe:
     Attributes
     ----------
     path
-        Where it was read.
+        The file.
     sha256
         Digest of the whole file.
     manifest
         The recipe's own record.
     bundle, calibration_content
-        The detector, and the calibration's file.
+        The detector, and the content of the calibration's file.
     """
 
     path: Path
@@ -80,7 +80,7 @@ class Recipe:
         return RecipeIdentity(self.manifest.name, self.manifest.version, self.sha256)
 
     def load(self, workers: int | None = None) -> tuple[Detector, Calibration]:
-        """The detector, ready, and its calibration; `SemedgeError` where they do not fit."""
+        """The loaded detector and its calibration; `SemedgeError` where they do not match."""
         detector = Detector(self.bundle, stride_px=self.manifest.stride_px, workers=workers)
         try:
             name = f"The calibration in the recipe {self.path}"
@@ -103,7 +103,7 @@ def write_recipe(path: Path, manifest: RecipeManifest, detector: bytes, calibrat
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and verify a recipe; `SemedgeError` says in one sentence what is wrong with it."""
+    """Read and verify a recipe; `SemedgeError` where something is wrong with it."""
     path = Path(path)
     content = read_bounded(
         path,
@@ -113,7 +113,7 @@ def read_recipe(path: Path) -> Recipe:
             "recipe make` wrote."
         ),
         too_large=lambda size_bytes: str(
-            _damaged(path, f"{size_bytes} bytes are more than a recipe can have")
+            _damaged(path, f"{size_bytes} bytes are too many for a recipe")
         ),
     )
     raw = unpack(content, ARCHIVE, lambda reason: _damaged(path, reason))

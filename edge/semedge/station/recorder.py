@@ -1,4 +1,4 @@
-"""Events on their way to the journal, to their delivery, and to the station's state."""
+"""Recording of events: in the journal, for delivery, and in the state of the station."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from semedge.core.event import Event, Kind, Level, Phase
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run
+from semedge.journal.records import WatchRun
 from semedge.sinks.delivery import Delivery
 from semedge.state.state import StationState
 
@@ -23,9 +23,9 @@ class EventRecorder:
     station
         The station's name.
     journal, delivery
-        Where events are stored, and what passes them on.
+        The journal that stores events, and their delivery.
     state
-        Where they are shown.
+        The state that shows them.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class EventRecorder:
         self._delivery = delivery
         self._state = state
 
-    def record(self, event: Event, run: Run | None = None) -> Event:
+    def record(self, event: Event, run: WatchRun | None = None) -> Event:
         """Store an event, have it delivered, and show it; the event with its number."""
         numbered = self._journal.add_event(event, self._delivery.sink_names, run)
         self._delivery.wake()
@@ -50,18 +50,18 @@ class EventRecorder:
 
 
 class OngoingEvent:
-    """Something that starts and ends, each reported once, such as a camera that fails.
+    """An occurrence whose start and end are each reported once, such as a failing camera.
 
     Parameters
     ----------
     recorder
-        Takes the events.
+        Records the events.
     kind, code
-        What happens.
+        Kind and code of the events.
     camera
         Name of the camera; empty for the whole station.
     level
-        How bad it is.
+        Severity.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class OngoingEvent:
 
     @property
     def is_ongoing(self) -> bool:
-        """Whether it has started and not ended."""
+        """Whether it has started and has not ended."""
         return self._started is not None
 
     def start(self, message: str, **details: Any) -> None:
-        """Report that it starts; nothing where it has already."""
+        """Report the start, unless it has already started."""
         if self._started is not None:
             return
         event = new_event(
@@ -98,7 +98,7 @@ class OngoingEvent:
         self._started = self._recorder.record(event), time.monotonic()
 
     def end(self, message: str, **details: Any) -> None:
-        """Report that it is over; nothing where it has not started."""
+        """Report the end, unless it has not started."""
         if self._started is None:
             return
         started, started_s = self._started
@@ -126,7 +126,7 @@ def new_event(
     level: Level | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Event:
-    """An event of now; with the phase `end`, one that needs no other to end it."""
+    """An event with the current time; with the phase `end`, it has no other phase."""
     now_s = time.time()
     return Event(
         event_id=uuid.uuid4().hex,

@@ -1,4 +1,4 @@
-"""What is stored and for how long, and what is left out when the disk fills: pictures first."""
+"""Retention: what is stored for how long, and what is left out when the disk is full."""
 
 from __future__ import annotations
 
@@ -23,65 +23,65 @@ logger = logging.getLogger(__name__)
 DAY_S = 86_400.0
 CLEAN_EVERY_S = 600.0
 LARGEST_JUMP_S = 3600.0
-"""Jump of the wall clock since the start beyond which no age is believed."""
+"""Jump of the wall clock since the start above which ages are not reliable."""
 
 SCORES_SHARE = 0.25
-"""Share of the free bytes for pictures below which scores stop as well."""
+"""Share of the limit for pictures below which no scores are stored either."""
 
 RESUME_FACTOR = 1.25
-"""Free bytes, as a multiple of the limit, from which on pictures are written again."""
+"""Free bytes, as a multiple of the limit, above which pictures are written again."""
 
 
 class RetentionSettings(Section):
-    """`[retention]`: what is kept, and for how long."""
+    """`[retention]`: what is stored, and for how long."""
 
     pictures_days: float = Field(
-        default=90.0, gt=0, le=36_500, description="Age at which pictures go."
+        default=90.0, gt=0, le=36_500, description="Age at which pictures are deleted."
     )
     scores_days: float = Field(
-        default=365.0, gt=0, le=36_500, description="Age at which scores go."
+        default=365.0, gt=0, le=36_500, description="Age at which scores are deleted."
     )
     events_days: float = Field(
         default=3650.0,
         gt=0,
         le=36_500,
-        description="Age at which events go, once every sink has taken them.",
+        description="Age at which events are deleted, after every sink has accepted them.",
     )
     most_bytes: int = Field(
         default=20_000_000_000,
         ge=1_000_000,
-        description="Size of pictures and journal together, beyond which the oldest pictures go, "
-        "then the oldest scores, then the oldest delivered events.",
+        description="Size of pictures and journal together, above which the oldest pictures are "
+        "deleted, then the oldest scores, then the oldest delivered events.",
     )
     least_free_bytes: int = Field(
         default=500_000_000,
         ge=0,
-        description="Room on the disk below which no picture is written, and below a quarter of "
-        "it no score; events always are.",
+        description="Free space on the disk below which no pictures are written, and below a "
+        "quarter of it no scores; events always are.",
     )
     scores_every_s: float = Field(
         default=0.0,
         ge=0,
         le=86_400,
-        description="One score is kept, the largest, for the frames of so many seconds; with 0 "
-        "that of every frame.",
+        description="Seconds of frames for which one score is stored, the largest; with 0, that of "
+        "every frame.",
     )
 
 
-KEEP = RetentionSettings()
+DEFAULT_RETENTION = RetentionSettings()
 
 
 class Retention:
-    """Watches the room on the disk, and deletes what is too old or too much; for one thread.
+    """Monitors the space on the disk, and deletes what is too old or too large; for one thread.
 
     Parameters
     ----------
     settings
         What is stored, and for how long.
     journal, pictures
-        What is cleaned: the journal, and the folder of the pictures.
+        The journal and the folder of the pictures, which are cleaned.
     disk_full
-        Reports that the disk has no room for pictures.
+        Reports that the disk has no space for pictures.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Retention:
         self._clock_offset_s = _clock_offset_s()
 
     def check_disk(self) -> DiskState:
-        """How much room there is, and what has to be left out."""
+        """The free space, and what must not be stored."""
         free_bytes = self._free_bytes()
         limit = self._settings.least_free_bytes
         if self._disk_full.is_ongoing:
@@ -111,22 +111,22 @@ class Retention:
         )
         if disk.pictures_stopped:
             self._disk_full.start(
-                f"The disk has {free_bytes / 1e6:,.0f} MB left and at least "
-                f"{self._settings.least_free_bytes / 1e6:,.0f} MB are wanted; events are stored "
+                f"The disk has {free_bytes / 1e6:,.0f} MB free, and at least "
+                f"{self._settings.least_free_bytes / 1e6:,.0f} MB are required; events are stored "
                 "without pictures: free some space.",
                 free_bytes=free_bytes,
             )
         else:
-            self._disk_full.end("The disk has room for pictures again.", free_bytes=free_bytes)
+            self._disk_full.end("The disk has space for pictures again.", free_bytes=free_bytes)
         return disk
 
     def clean(self) -> None:
-        """Delete what is too old or too much, if it is time."""
+        """Delete what is too old or too large, if it is due."""
         if time.monotonic() < self._clean_at_s:
             return
         self._clean_at_s = time.monotonic() + CLEAN_EVERY_S
         if abs(_clock_offset_s() - self._clock_offset_s) > LARGEST_JUMP_S:
-            # What is new would be old by a clock that runs ahead.
+            # New files would seem old by a clock that runs ahead.
             logger.warning(
                 "Nothing is deleted, because the clock has jumped since the start; check the "
                 "time, and restart.",
@@ -146,7 +146,7 @@ class Retention:
             )
 
     def _drop_pictures(self) -> int:
-        """Delete old pictures, then the oldest of too many; the bytes of those that stay."""
+        """Delete old pictures, then the oldest above the limit; the bytes of those that stay."""
         pictures = sorted(_pictures_in(self._pictures))
         oldest_s = time.time() - self._settings.pictures_days * DAY_S
         total_bytes = sum(size for _, size, _ in pictures)
@@ -174,7 +174,7 @@ def _clock_offset_s() -> float:
 
 
 def _pictures_in(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """Time of change, size and path of the pictures in the folders of days, and of no other."""
+    """Modification time, size and path of the pictures in the folders of days alone."""
     for path in folder.glob("????-??-??/*.png"):
         with contextlib.suppress(FileNotFoundError):
             found = path.stat()

@@ -1,4 +1,4 @@
-"""Signals and other threads' wake-ups, taken where the main loop waits."""
+"""Signals, and wake-ups by other threads, for the main loop."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ WAKE = 0
 class SignalPipe(Closing):
     """Turns signals into bytes of a pipe, which `wait` reads; within a `with`.
 
-    A handler that set a lock could meet the main thread holding it, so that it does nothing but
-    write. A second SIGINT or SIGTERM has its default effect. In another thread than the main one,
-    which alone may take signals, only `wake` works.
+    The handler only writes, since the main thread might have any lock that it needs. A second
+    SIGINT or SIGTERM has its default effect. Outside the main thread, which alone can handle
+    signals, only `wake` works.
     """
 
     def __init__(self) -> None:
@@ -34,14 +34,14 @@ class SignalPipe(Closing):
         return self
 
     def close(self) -> None:
-        """Take no signals any more."""
+        """Stop handling signals."""
         self._restore(*TAKEN)
         write_end, self._write_end = self._write_end, -1
         os.close(write_end)
         os.close(self._read_end)
 
     def wait(self, timeout_s: float) -> set[int]:
-        """Numbers of the signals that came, within `timeout_s` or until `wake`."""
+        """Numbers of the signals that arrived within `timeout_s` or until `wake`."""
         ready, _, _ = select.select([self._read_end], [], [], timeout_s)
         if not ready:
             return set()
@@ -57,7 +57,7 @@ class SignalPipe(Closing):
             self._restore(signal.SIGINT, signal.SIGTERM)
 
     def _write(self, number: int) -> None:
-        # A full pipe will wake the loop anyway; a closed one belongs to a watch that is over.
+        # A full pipe wakes the loop anyway; a closed one belongs to a watch that has ended.
         with contextlib.suppress(OSError):
             os.write(self._write_end, bytes([number]))
 

@@ -1,4 +1,4 @@
-"""What a watch saw, as counters and as sentences."""
+"""The summary of a watch, as counters and as sentences."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from semedge.journal.records import Counters
 
 @dataclass(frozen=True)
 class WatchSummary:
-    """What a watch saw.
+    """The summary of a watch.
 
     Attributes
     ----------
     cameras
-        Frames and alerts by camera.
+        Counters of frames and alerts, by camera.
     elapsed_s
-        Length of the watch.
+        Duration of the watch.
     latency_ms
         By camera, median and 95 % quantile of the time from a frame's arrival to the end of its
         recording, over its last frames; None where there were none.
@@ -29,7 +29,7 @@ class WatchSummary:
 
     @property
     def counters(self) -> Counters:
-        """Frames and alerts of all cameras."""
+        """Counters of all cameras together."""
         return Counters(
             **{
                 field.name: sum(getattr(each, field.name) for each in self.cameras.values())
@@ -38,7 +38,7 @@ class WatchSummary:
         )
 
     def sentences(self) -> list[str]:
-        """The summary for people, a sentence a camera."""
+        """The summary for people, a sentence for each camera."""
         return [self._sentence(name) for name in self.cameras]
 
     def _sentence(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Notifications to systemd: that the station is ready, makes progress, reloads, and stops."""
+"""Notifications to systemd: the station is ready, makes progress, reloads or stops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PINGS_A_LIMIT = 3
 """Pings within the watchdog's limit, so that a late one does no harm."""
 
 SHORTEST_HANG_S = 60.0
-"""Time beyond any wait for a frame after which a loop counts as hanging."""
+"""Time in addition to any wait for a frame after which a loop counts as hanging."""
 
 
 class SystemdNotifier:
@@ -30,7 +30,7 @@ class SystemdNotifier:
     ----------
     environment
         Holds `NOTIFY_SOCKET` where systemd listens, and `WATCHDOG_USEC` and `WATCHDOG_PID` where
-        it waits for pings. Both are for this process alone, not for its children.
+        it waits for pings. These are for this process alone, not for its children.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -41,26 +41,26 @@ class SystemdNotifier:
         self._next_ping_s = 0.0
 
     def ready(self, status: str) -> None:
-        """The station inspects from now on."""
+        """Notify that the station inspects from now on."""
         self._notify(f"READY=1\nSTATUS={_one_line(status)}")
 
     def reloading(self) -> None:
-        """Settings are read again; call `ready` when that is done."""
+        """Notify that settings are read again; call `ready` afterwards."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
-        """A line for `systemctl status`."""
+        """Set the line in `systemctl status`."""
         self._notify(f"STATUS={_one_line(text)}")
 
     def ping(self) -> None:
-        """Ping the watchdog, if it is time."""
+        """Ping the watchdog, if it is due."""
         if self.watchdog_s is None or time.monotonic() < self._next_ping_s:
             return
         self._next_ping_s = time.monotonic() + self.watchdog_s / PINGS_A_LIMIT
         self._notify("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The service ends."""
+        """Notify that the service stops."""
         self._notify("STOPPING=1")
 
     def close(self) -> None:
@@ -76,18 +76,18 @@ class SystemdNotifier:
         try:
             self._socket.sendto(message.encode(), address)
         except OSError:
-            # Whoever started the service no longer listens, or is busy: that stops no inspection.
+            # The service manager does not listen, or is busy, which must not stop the inspection.
             return
 
 
 class Heartbeat:
-    """Reports to systemd what the station does, and that it lives, until a camera's loop hangs.
+    """Reports to systemd what the station does, and that it is alive, until a loop hangs.
 
     Parameters
     ----------
     hang_after_s
-        How long one iteration of a camera's loop may take before it counts as hanging, and the
-        watchdog is no longer pinged: longer than any wait for a frame.
+        Longest iteration of a camera's loop before it counts as hanging, and the watchdog is no
+        longer pinged: longer than any wait for a frame.
     """
 
     def __init__(self, hang_after_s: float = SHORTEST_HANG_S) -> None:
@@ -97,7 +97,7 @@ class Heartbeat:
         self._hangs = False
 
     def start(self) -> None:
-        """The station is about to inspect."""
+        """Report that the station is about to inspect."""
         self._notifier.ready("Starting to inspect.")
 
     def beat(self, longest_iteration_s: float, snapshot: StationSnapshot) -> None:
@@ -106,9 +106,9 @@ class Heartbeat:
         Parameters
         ----------
         longest_iteration_s
-            How long the slowest camera's loop has been in its current iteration.
+            Duration of the current iteration of the slowest loop.
         snapshot
-            What the station does.
+            The state of the station.
         """
         if longest_iteration_s > self._hang_after_s:
             if not self._hangs:
@@ -122,21 +122,21 @@ class Heartbeat:
         self._hangs = False
         self._notifier.ping()
         waiting = sum(snapshot.pending.values())
-        status = f"Verdict: {station_verdict(snapshot)}; {waiting} deliveries wait."
+        status = f"Verdict: {station_verdict(snapshot)}; {waiting} deliveries are pending."
         if status != self._status:
             self._status = status
             self._notifier.status(status)
 
     def reloading(self) -> None:
-        """The station file is read again."""
+        """Report that the station file is read again."""
         self._notifier.reloading()
 
     def reloaded(self) -> None:
-        """The station file was read again, or refused."""
+        """Report that the station file was read again, or refused."""
         self._notifier.ready(self._status or "Inspecting.")
 
     def stopping(self) -> None:
-        """The station ends."""
+        """Report that the station stops."""
         self._notifier.stopping()
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from semedge.core.errors import SemedgeError
 
 WATCHDOG_S = 60
-"""Longer than any wait of the loop: a stalled camera is waited for in shorter steps."""
+"""Longer than any wait of the loop, which waits for a stalled camera in shorter steps."""
 
 VERIFY_TIMEOUT_S = 30.0
 
@@ -81,20 +81,20 @@ WantedBy=multi-user.target
 
 @dataclass(frozen=True)
 class Service:
-    """What a unit is made of.
+    """The values in a unit.
 
     Attributes
     ----------
     name
-        Name of the unit and of its folder below `/var/lib`, where relative files count from.
+        Name of the unit and of its folder below `/var/lib`, its working directory.
     command
-        What is run, with its arguments.
+        The program to run, with its arguments.
     station
         The station file.
     user, groups
         The user that it runs as, and further groups: those that own cameras.
     writable
-        Folders that it writes to beside its own.
+        Folders that it writes to in addition to its own.
     secrets
         A file of `NAME=value` lines that only root and the user can read; None for none.
     """
@@ -132,9 +132,9 @@ class Service:
 
 
 def verify_unit(name: str, unit: str) -> str | None:
-    """What `systemd-analyze verify` finds wrong with the unit; None where it is not there.
+    """Faults of the unit that `systemd-analyze verify` finds; None where it is not installed.
 
-    Its exit status means little: an unknown key ends with 0 and a line on stderr.
+    Its exit status is not enough: an unknown key gives 0 and a line on stderr.
     """
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -157,10 +157,10 @@ def verify_unit(name: str, unit: str) -> str | None:
 
 
 def _escaped(text: str) -> str:
-    """`text` as a unit takes it literally, outside of quotes."""
+    """`text` as a literal value of a unit, without quotes."""
     if not text.isprintable():
         raise SemedgeError(
-            f"{text!r} has a character that a systemd unit cannot hold; rename the file."
+            f"{text!r} has a character that a systemd unit cannot contain; rename the file."
         )
     return text.replace("%", "%%")
 

@@ -21,12 +21,12 @@ from semedge.station.camera_setup import StationCamera
 from semedge.station.connections import Connections
 from semedge.station.control import StationControl, StationPlan
 from semedge.station.event_pictures import EventPictures
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
-from semedge.station.retention import KEEP, Retention, RetentionSettings
+from semedge.station.retention import DEFAULT_RETENTION, Retention, RetentionSettings
 from semedge.station.signals import SignalPipe
 from semedge.station.summary import WatchSummary
 from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
@@ -37,18 +37,18 @@ ITERATION_S = 0.5
 """Longest time between two iterations of the main loop."""
 
 COUNT_EVERY_S = 5.0
-"""Time between two records of the counters, so that a kill loses no more."""
+"""Time between two records of the counters, which is the most that a kill loses."""
 
 STOP_TIMEOUT_S = 1.0
-"""Time to finish the current frames; a scorer that hangs is left behind."""
+"""Time to finish the current frames; a scorer that hangs is not waited for."""
 
-UNLIMITED = RunLimits()
+UNLIMITED = LoopLimits()
 NO_PLAN = StationPlan()
 
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """How long to watch, and where the pictures go.
+    """Settings of a watch.
 
     Attributes
     ----------
@@ -57,53 +57,53 @@ class WatchSettings:
     station
         Name that events carry.
     limits
-        When an inspection ends by itself.
+        When the loop of a camera ends by itself.
     retention
         What is stored, and for how long.
     require_check
-        Whether a camera judges only once its challenge set was passed with its active setup.
+        Whether a camera may judge only after its active setup has passed its challenge set.
     hang_after_s
-        As of `Heartbeat`.
+        The limit of `Heartbeat`.
     """
 
     pictures: Path
     station: str = "station"
-    limits: RunLimits = UNLIMITED
-    retention: RetentionSettings = KEEP
+    limits: LoopLimits = UNLIMITED
+    retention: RetentionSettings = DEFAULT_RETENTION
     require_check: bool = False
     hang_after_s: float = SHORTEST_HANG_S
 
 
 class Watch:
-    """Watches cameras, each in its own thread, and records what happens.
+    """Watches cameras, each in a thread, and records events.
 
     Parameters
     ----------
-    lines
-        The cameras and their setups, each with its own name. With more than one, a camera that
-        fails is tried again while the others are inspected.
+    cameras
+        The cameras, their names and their setups. Where there are several, one that fails is tried
+        again while the others are inspected.
     journal
-        Every event is on the disk here before it is delivered.
+        The journal, which stores every event before it is delivered.
     sinks
-        Where events go; they are closed at the end.
+        Receivers of the events, which are closed at the end.
     settings
-        How long to watch, and where the pictures go.
+        Settings of the watch.
     plan
-        What the station file asks for, so that it can be read again.
+        The settings of the station file, which can be read again.
     connections
         The page and the two-way sinks; opened and closed here.
     """
 
     def __init__(
         self,
-        lines: Sequence[StationCamera],
+        cameras: Sequence[StationCamera],
         journal: Journal,
         sinks: Sequence[Sink],
         settings: WatchSettings,
         plan: StationPlan = NO_PLAN,
         connections: Connections | None = None,
     ) -> None:
-        self.state = StationState(settings.station, [line.name for line in lines])
+        self.state = StationState(settings.station, [camera.name for camera in cameras])
         self._journal = journal
         self._delivery = Delivery(journal, sinks)
         self.state.connect(self._delivery.states, journal.pending_counts)
@@ -125,15 +125,15 @@ class Watch:
         self._workers = [
             _Worker(
                 CameraLoop(
-                    line,
+                    camera,
                     outputs,
                     settings.limits,
                     self._qualification,
-                    keep_trying=len(lines) > 1,
+                    keep_trying=len(cameras) > 1,
                 ),
                 self._signals,
             )
-            for line in lines
+            for camera in cameras
         ]
         loops = [worker.loop for worker in self._workers]
         self.control = StationControl(loops, recorder, journal, plan)
@@ -144,7 +144,7 @@ class Watch:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
 
         Raises `SemedgeError` where the only camera cannot be used or a frame cannot be scored;
-        what was raised before is in the journal.
+        earlier events are in the journal.
         """
         started_s = time.monotonic()
         for worker in self._workers:
@@ -191,14 +191,14 @@ class Watch:
                 replace(
                     event,
                     phase="end",
-                    message="Over, because the watch that reported it was killed.",
+                    message="Ended, because the watch that reported it was killed.",
                     raised_at_s=time.time(),
                     details={**event.details, "interrupted": True},
                 )
             )
 
     def _supervise(self) -> None:
-        """Do the housekeeping while the cameras' threads work."""
+        """Do the housekeeping while the cameras' threads run."""
         counted_s = time.monotonic()
         while any(worker.is_alive() for worker in self._workers):
             signals = self._signals.wait(ITERATION_S)
@@ -207,7 +207,7 @@ class Watch:
             iterations_s = [each.loop.iteration_s for each in self._workers if each.is_alive()]
             self._heartbeat.beat(max(iterations_s, default=0.0), self.state.snapshot())
             if signal.SIGHUP in signals:
-                # Loading a detector takes seconds, in which the station can still be stopped.
+                # Loading a detector takes seconds, during which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
             if time.monotonic() - counted_s > COUNT_EVERY_S:
                 self._housekeep()
@@ -229,18 +229,18 @@ class Watch:
         self._qualification.refresh({each.name: each.setup.active_setup for each in loops})
 
     def _check_disk(self) -> None:
-        """Leave out pictures and scores that the disk has no room for."""
+        """Stop storing pictures and scores where the disk has no space for them."""
         disk = self._retention.check_disk()
         self._pictures.set_paused(disk.pictures_stopped)
         self._scores.set_paused(disk.scores_stopped)
         self.state.change_station(disk=disk)
 
     def _housekeep(self) -> None:
-        """Write to the disk what is due, and report where it takes nothing."""
+        """Write what is due to the disk, and report where the journal cannot be written."""
         self._check_disk()
         self._retention.clean()
         try:
-            self._journal.store_held()
+            self._journal.flush_buffer()
             self._scores.store()
             self._refresh_qualification()
             for worker in self._workers:

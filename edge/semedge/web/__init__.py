@@ -1,1 +1,1 @@
-"""The live page; its packages are imported when it is opened."""
+"""The live page; its libraries are imported when it is opened."""

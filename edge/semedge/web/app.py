@@ -1,4 +1,4 @@
-"""What the page's server answers."""
+"""The web application of the page."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ Which = Literal["frame", "overlay"]
 
 
 class Page:
-    """Everything that the answers are made of.
+    """Everything that the responses are made of.
 
     Parameters
     ----------
     state, handler
-        The station, and how it is asked for changes.
+        The state of the station, and the handler of requests to change it.
     journal
-        Its events.
+        The journal with its events.
     pictures
-        The folder of their pictures; no file outside of it is served.
+        The folder of the events' pictures; only files in it are served.
     token
-        What a person must know to change anything; None where nobody can.
+        Token that a change requires; None where nothing can be changed.
     names
-        Host names that are answered; None for all.
+        Host names that are accepted; None for all.
     """
 
     def __init__(
@@ -96,37 +96,39 @@ class Page:
         return path if inside else None
 
     def check_name(self, request: Request) -> None:
-        """Refuse a name that is not the page's: another site's script may have sent the browser."""
+        """Refuse a host name that is not the page's: another site may have sent the browser."""
         name = request.url.hostname or ""
         if self._names is not None and name not in self._names and not _is_loopback(name):
             raise HTTPException(
-                421, f"This page does not go by the name {name}; add it to web.names."
+                421, f"This page is not served under the name {name}; add it to web.names."
             )
 
     def check_token(self, request: Request) -> None:
-        """Refuse who does not know the token."""
+        """Refuse a request without the right token."""
         if self._token is None:
             raise HTTPException(
-                403, "Nothing can be changed here: the station file has no web.token."
+                403, "Nothing can be changed: the station file has no web.token; add one."
             )
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        # Compared as bytes in constant time: how long it takes says nothing of the token.
+        # Compared as bytes in constant time, so that the duration does not reveal the token.
         known = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
         if scheme.lower() != "bearer" or not known:
             raise HTTPException(
-                401, "The token is not the right one.", {"WWW-Authenticate": "Bearer"}
+                401,
+                "The token is wrong; enter that of the station file.",
+                {"WWW-Authenticate": "Bearer"},
             )
 
 
 class Guard:
-    """Refuses names that are not the page's, and says to browsers what the page may do."""
+    """Refuses host names that are not the page's, and adds security headers."""
 
     def __init__(self, app: ASGIApp, page: Page) -> None:
         self._app = app
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -167,7 +169,7 @@ def build_app(page: Page) -> FastAPI:
 
 
 def _add_files(app: FastAPI) -> None:
-    """The page itself: these files and no others."""
+    """Serve the page itself: these files and no others."""
     folder = package_files("semedge").joinpath("web/static")
     for path, (name, kind) in STATIC.items():
         content = folder.joinpath(name).read_bytes()
@@ -201,7 +203,7 @@ def _add_views(app: FastAPI, page: Page) -> None:
     def picture(event_id: EventId, which: Which) -> Response:
         path = page.picture(event_id, which)
         if path is None:
-            raise HTTPException(404, "This event has no such picture, or it is gone by now.")
+            raise HTTPException(404, "This event has no such picture, or it has been deleted.")
         return FileResponse(path, media_type="image/png")
 
 
@@ -229,21 +231,21 @@ def _add_health(app: FastAPI, page: Page) -> None:
 
 def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
-    async def ask(request: Request) -> Response:
+    async def change(request: Request) -> Response:
         page.check_token(request)
         try:
             document = json.loads(await _limited_body(request))
             if not isinstance(document, dict):
-                raise ValueError("no object")
+                raise ValueError("not an object")
         except (ValueError, RecursionError):
-            raise HTTPException(400, "The request is no JSON object.") from None
+            raise HTTPException(400, "The request is not a JSON object; send one.") from None
         name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
         who = f"page: {name}" if name.isprintable() and name else "page"
         try:
-            said = await asyncio.to_thread(page.handler.handle, document, who)
+            message = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
             raise HTTPException(422, str(error)) from None
-        return JSONResponse({"message": said})
+        return JSONResponse({"message": message})
 
     @app.post("/api/token")
     async def token(request: Request) -> Response:
@@ -257,7 +259,7 @@ async def _limited_body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > LARGEST_REQUEST_BYTES:
-            # Without this the server would go on to read what is left, and throw it away.
+            # Without this the server would read and discard the rest.
             headers = {"Connection": "close"}
             raise HTTPException(
                 413, f"A request has at most {LARGEST_REQUEST_BYTES:,} bytes.", headers

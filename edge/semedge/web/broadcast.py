@@ -1,4 +1,4 @@
-"""What every open page is sent, put together once for all of them."""
+"""The messages to all open pages, each made once."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ EVENTS_SHOWN = 50
 MOST_CLIENTS = 250
 CLIENTS_A_SECOND = 50
 PICTURES_A_SECOND = 10
-MESSAGES_KEPT = 4
+MESSAGES_BUFFERED = 4
 SOONEST = 0.2
-"""The share of the time between two messages after which an event brings the next one early."""
+"""The share of the time between two messages after which an event triggers the next one."""
 
 SETTLE_S = 0.03
-"""What the frame of an event is waited for, so that one message shows both."""
+"""Wait for the frame of an event, so that one message has both."""
 
 
 class Broadcast:
-    """Sends the state to every client, at once where there is an event, the less often the more.
+    """Sends the state to every client: at once after an event, else less often the more there are.
 
-    The work a second stays the same, so that a crowd of viewers does not slow the inspection.
+    The work a second stays the same, so that many viewers do not slow the inspection.
 
     Parameters
     ----------
     state
-        What is shown.
+        The state to send.
     journal
-        Where the events are, with who has seen them.
+        The journal with the events and their acknowledgements.
     recipes
-        Names of the recipes that can be switched to.
+        Returns the names of the recipes to switch to.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Broadcast:
 
     @property
     def clients(self) -> int:
-        """How many pages are open."""
+        """Number of open pages."""
         return len(self._clients)
 
     @property
@@ -78,7 +78,7 @@ class Broadcast:
             await self._until_due()
             self._begin = None
             if self._clients:
-                message = await asyncio.to_thread(self._news)
+                message = await asyncio.to_thread(self._update)
                 for queue in self._clients:
                     _put(queue, message)
 
@@ -88,8 +88,8 @@ class Broadcast:
         self._call(self._end_streams)
 
     async def listen(self) -> AsyncIterator[bytes]:
-        """Server-sent events for one client, from the whole history on."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_KEPT)
+        """Server-sent events for one client, which start with the whole history."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_BUFFERED)
         if self._closing or self.clients >= MOST_CLIENTS:
             yield _message("full", {"clients": self.clients})
             return
@@ -102,7 +102,7 @@ class Broadcast:
             self._clients.discard(queue)
 
     def _call(self, function: Callable[[], object]) -> None:
-        """Let the loop call it; from any thread."""
+        """Call a function in the loop; callable from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function)
 
@@ -122,7 +122,7 @@ class Broadcast:
             _put(queue, None)
 
     def _history(self) -> bytes:
-        """What a page begins with: put together once between two messages to all."""
+        """The first message to a page, made once between two messages to all."""
         with self._lock:
             if self._begin is None:
                 snapshot = self._state.snapshot()
@@ -130,10 +130,10 @@ class Broadcast:
                 self._begin += _message("events", self._events())
             return self._begin
 
-    def _news(self) -> bytes:
+    def _update(self) -> bytes:
         """The state, the scores since the last message, and the events where they changed."""
         with self._lock:
-            # A page that begins after this message must not lack what was in it.
+            # A page that opens after this message must not miss its content.
             self._begin = None
             snapshot = self._state.snapshot()
         message = _message("state", self._document(snapshot, self._last_sent))
@@ -176,7 +176,7 @@ class Broadcast:
 
 
 def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScorePoint]:
-    """Points that came after `last`, by their place: a clock may jump."""
+    """Points after `last`, by their position: a clock may jump."""
     news = []
     for point in reversed(scores):
         if point is last:
@@ -186,7 +186,7 @@ def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScoreP
 
 
 def _shown(event: Event, seen: Acknowledgement | None) -> dict[str, Any]:
-    """An event as the page shows it: paths of this machine stay here."""
+    """An event as the page shows it, without the paths of this machine."""
     document = event.to_document()
     for name in ("frame", "overlay"):
         document[f"{name}_picture"] = document[f"{name}_picture"] is not None
@@ -200,7 +200,7 @@ def _message(kind: str, document: Any) -> bytes:
 
 
 def _put(queue: asyncio.Queue[bytes | None], message: bytes | None) -> None:
-    """Give a client a message; one that does not keep up loses its oldest."""
+    """Queue a message for a client; a client that does not keep up loses its oldest ones."""
     if queue.full():
         with contextlib.suppress(asyncio.QueueEmpty):
             queue.get_nowait()

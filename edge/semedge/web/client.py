@@ -13,46 +13,48 @@ from semedge.core.errors import SemedgeError
 from semedge.web.section import WebSection
 
 TIMEOUT_S = 60.0
-"""Longest wait for an answer: a recipe's detector is loaded meanwhile."""
+"""Longest wait for a response: a recipe's detector is loaded meanwhile."""
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 LONGEST_ANSWER_BYTES = 65_536
 
 
-def ask_station(section: WebSection, request: Mapping[str, str]) -> str:
-    """Ask for a change; the station's sentence about what was done.
+def send_request(section: WebSection, request: Mapping[str, str]) -> str:
+    """Request a change; the station's sentence about the result.
 
     Raises `SemedgeError` where the station cannot be reached or refuses.
     """
     if section.token is None:
-        raise SemedgeError("Nothing can be asked for: the station file has no web.token; add one.")
+        raise SemedgeError(
+            "The station file has no web.token, without which nothing can be changed; add one."
+        )
     host = EVERYWHERE.get(section.host, section.host)
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if section.certificate else "http"
     address = f"{scheme}://{shown}:{section.port}"
-    asked = urllib.request.Request(
+    post = urllib.request.Request(
         f"{address}/api/ask",
         json.dumps(request).encode(),
         {"Authorization": f"Bearer {section.token.read()}", "Content-Type": "application/json"},
     )
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if section.certificate:
-        handlers.append(urllib.request.HTTPSHandler(context=_trusting(section)))
+        handlers.append(urllib.request.HTTPSHandler(context=_tls_context(section)))
     try:
-        with urllib.request.build_opener(*handlers).open(asked, timeout=TIMEOUT_S) as answer:
-            said = json.loads(answer.read(LONGEST_ANSWER_BYTES))["message"]
+        with urllib.request.build_opener(*handlers).open(post, timeout=TIMEOUT_S) as answer:
+            message = json.loads(answer.read(LONGEST_ANSWER_BYTES))["message"]
     except urllib.error.HTTPError as error:
         raise SemedgeError(_detail(error)) from None
     except (OSError, HTTPException, ValueError, KeyError) as error:
         reason = getattr(error, "reason", None) or error
         raise SemedgeError(
-            f"No station answers at {address} ({reason}); start it, or correct the table [web]."
+            f"No station responds at {address} ({reason}); start it, or correct the table [web]."
         ) from None
-    return str(said)
+    return str(message)
 
 
-def _trusting(section: WebSection) -> ssl.SSLContext:
-    """Trust the station's own certificate alone, whatever name or address it is for."""
+def _tls_context(section: WebSection) -> ssl.SSLContext:
+    """A TLS context that accepts only the station's certificate, for any host name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -61,9 +63,9 @@ def _trusting(section: WebSection) -> ssl.SSLContext:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """Why the station refuses, in its own words."""
+    """The reason of a refusal, as the station gives it."""
     try:
         detail = str(json.loads(error.read(LONGEST_ANSWER_BYTES))["detail"])
     except (ValueError, KeyError, TypeError, OSError):
-        detail = f"The station answered {error.code}."
+        detail = f"The station responded with status {error.code}."
     return detail

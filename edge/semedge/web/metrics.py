@@ -17,12 +17,12 @@ QUANTILES = (0.5, 0.95, 1.0)
 
 
 class Metrics:
-    """Renders the state when it is asked; nothing is counted twice, and nothing on the way.
+    """Renders the state on request; nothing is counted separately.
 
     Parameters
     ----------
     state
-        Where the figures come from.
+        The state to render.
     """
 
     def __init__(self, state: StationState) -> None:
@@ -39,14 +39,19 @@ class Metrics:
         return text
 
     def describe(self) -> list[Any]:
-        """Nothing before it is asked, as the registry needs to know."""
+        """No metrics: the registry needs none before it collects."""
         return []
 
     def collect(self) -> Iterator[Any]:
         """The figures of this moment."""
         snapshot = self._state.snapshot()
         yield self._gauge("uptime_seconds", "Time since the start.", [], [([], snapshot.uptime_s)])
-        yield self._gauge("armed", "1 where alerts count.", [], [([], snapshot.qualified)])
+        yield self._gauge(
+            "armed",
+            "1 where every camera is qualified, if it must be.",
+            [],
+            [([], snapshot.qualified)],
+        )
         yield from self._of_cameras(snapshot)
         yield from self._of_deliveries(snapshot)
         yield from self._of_disk(snapshot)
@@ -56,7 +61,7 @@ class Metrics:
         outcomes = ("seen", "inspected", "skipped", "lost")
         yield self._counter(
             "frames",
-            "Frames by what became of them; seen is the sum of the others.",
+            "Frames by their outcome; seen is the sum of the others.",
             ["camera", "outcome"],
             [
                 ([name, outcome], getattr(camera.counters, f"frames_{outcome}"))
@@ -89,7 +94,7 @@ class Metrics:
             )
         yield self._gauge(
             "level",
-            "Scores from which on a frame warns and alarms; NaN where there is none.",
+            "Scores above which a frame warns and alarms; NaN where there is none.",
             ["camera", "level"],
             [
                 ([name, level], _level(camera, level))
@@ -122,7 +127,7 @@ class Metrics:
     def _of_deliveries(self, snapshot: StationSnapshot) -> Iterator[Any]:
         yield self._counter(
             "deliveries",
-            "Events that a sink took, and that it will never take.",
+            "Events that a sink accepted, and that it rejected for good.",
             ["sink", "outcome"],
             [
                 ([sink.name, outcome], getattr(sink, outcome))
@@ -132,13 +137,13 @@ class Metrics:
         )
         yield self._gauge(
             "deliveries_pending",
-            "Events that wait for a sink.",
+            "Pending events of a sink.",
             ["sink"],
             [([sink.name], snapshot.pending.get(sink.name, 0)) for sink in snapshot.sinks],
         )
         yield self._gauge(
             "delivery_failures",
-            "Failed attempts since a sink last took an event.",
+            "Failed attempts since a sink last accepted an event.",
             ["sink"],
             [([sink.name], sink.failures) for sink in snapshot.sinks],
         )
@@ -146,10 +151,10 @@ class Metrics:
     def _of_disk(self, snapshot: StationSnapshot) -> Iterator[Any]:
         disk = snapshot.disk
         free = math.nan if disk.free_bytes is None else disk.free_bytes
-        yield self._gauge("disk_free_bytes", "Room on the journal's disk.", [], [([], free)])
+        yield self._gauge("disk_free_bytes", "Free space on the journal's disk.", [], [([], free)])
         yield self._gauge(
             "disk_left_out",
-            "1 where this is no longer stored for want of room.",
+            "1 where this is not stored for lack of space.",
             ["what"],
             [(["pictures"], disk.pictures_stopped), (["scores"], disk.scores_stopped)],
         )
@@ -202,7 +207,7 @@ CAMERA_GAUGES = (
     ),
     (
         "alarms_expected_per_hour",
-        "False alarms an hour that the calibration allows; NaN where it promises nothing.",
+        "False alarms an hour that the calibration allows; NaN where it guarantees nothing.",
         lambda camera: (
             math.nan if camera.alarms.expected_per_hour is None else camera.alarms.expected_per_hour
         ),

@@ -1,4 +1,4 @@
-"""The live frame as a picture, drawn outside of the inspection and only where somebody looks."""
+"""The live frame as a picture, drawn by the web server and only on request."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ View = Literal["frame", "heat"]
 LONGEST_SIDE_PX = 1280
 JPEG_QUALITY = 80
 DRAW_EVERY_S = 0.5
-"""Shortest time between two drawings of a camera, whatever its rate and whoever looks."""
+"""Shortest time between two drawings of a camera, for any frame rate and number of viewers."""
 
 
 class LivePictures:
-    """Draws a frame now and then, as often for many viewers as for one.
+    """Draws frames at a limited rate, as often for many viewers as for one.
 
     Parameters
     ----------
     state
-        Holds the frame inspected last.
+        The state with the last inspected frame.
     """
 
     def __init__(self, state: StationState) -> None:
@@ -38,7 +38,7 @@ class LivePictures:
 
     def jpeg(self, camera: str, view: View) -> tuple[int, bytes] | None:
         """Sequence and JPEG of the camera's last frame; None where there is none."""
-        # One at a time: whoever waits here is given what was drawn meanwhile.
+        # One drawing at a time: a thread that waits here gets what was drawn meanwhile.
         with self._lock:
             drawn = self._drawn.get((camera, view))
             if drawn is None or time.monotonic() - drawn.at_s > DRAW_EVERY_S:

@@ -14,16 +14,17 @@ class WebSection(Section):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address that it listens on; 0.0.0.0 shows the page to the whole network.",
+        description="Address that it listens on; 0.0.0.0 opens the page to the whole network.",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="Port that it listens on.")
     token: Secret | None = Field(
-        default=None, description="What a person must know to change anything; without, none can."
+        default=None,
+        description="Token that a change requires; without one, nothing can be changed.",
     )
     names: tuple[str, ...] = Field(
         default=(),
-        description="Further names that browsers reach it by, such as that of a proxy; on the"
-        " machine's own address no other is answered.",
+        description="Further host names of the page, such as that of a proxy; a page that listens "
+        "on the machine itself refuses all others.",
     )
     certificate: Path | None = Field(
         default=None, description="Certificate of the page, for https; a PEM file."

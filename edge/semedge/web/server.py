@@ -1,4 +1,4 @@
-"""The live page's server, in a thread of its own beside the inspection."""
+"""The live page's server, in a thread beside the inspection."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class PageServer:
     Parameters
     ----------
     section
-        Where it listens, and what may be changed there.
+        Where it listens, and the token for changes.
     state, handler
-        The station, and how it is asked for changes.
+        The state of the station, and the handler of requests to change it.
     journal
-        Its events.
+        The journal with its events.
     pictures
-        The folder of their pictures.
+        The folder of the events' pictures.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class PageServer:
         logger.info(f"The page is at {self.address}.", extra={"event": "page"})
 
     def stop(self) -> None:
-        """Begin to end every connection; returns at once."""
+        """Start to close every connection; returns at once."""
         self._page.broadcast.close()
         self._server.should_exit = True
 
     def close(self) -> None:
-        """End every connection and the thread."""
+        """Close every connection, and end the thread."""
         self.stop()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._socket.close()

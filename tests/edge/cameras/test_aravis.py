@@ -14,7 +14,7 @@ import pytest
 
 from semedge.cameras import Camera, CameraSettings, CameraStalledError, open_camera
 from semedge.cameras.aravis import list_devices
-from semedge.cameras.live import CameraSetupError
+from semedge.cameras.live import CameraSettingsError
 from semedge.core.errors import SemedgeError
 
 pytestmark = pytest.mark.alone
@@ -65,7 +65,7 @@ def aravis() -> None:
         pytest.skip("no fake camera: apt-get install aravis-tools")
     try:
         list_devices()
-    except CameraSetupError as error:
+    except CameraSettingsError as error:
         pytest.skip(str(error))
 
 
@@ -146,13 +146,13 @@ def test_software_starts_a_frame_when_the_reader_asks(fake: FakeCamera) -> None:
 
 def test_refused_settings_are_one_sentence_and_leave_the_camera_free(fake: FakeCamera) -> None:
     refused: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"exposure_us": 1e12}, "exposure_us = 1000000000000 is refused .* allows 10 to 10000000"),
-        ({"region_px": (0, 0, 9999, 10)}, "width = 9999 is refused .* allows 1 to 2048"),
-        ({"pixel_format": "Mono10"}, "pixel_format = Mono10 is refused .* allows .*Mono16"),
-        ({"trigger": "Line9"}, "trigger = Line9 is refused .* allows Line0, Software"),
+        ({"exposure_us": 1e12}, "exposure_us = 1000000000000 .* 10 to 10000000"),
+        ({"region_px": (0, 0, 9999, 10)}, "width = 9999 .* 1 to 2048"),
+        ({"pixel_format": "Mono10"}, "pixel_format = Mono10 .* .*Mono16"),
+        ({"trigger": "Line9"}, "trigger = Line9 .* Line0, Software"),
     )
-    for settings, said in refused:
-        with pytest.raises(SemedgeError, match=said):
+    for settings, values in refused:
+        with pytest.raises(SemedgeError, match=values):
             opened(**settings)
     with opened(trigger="off") as camera:
         next(camera)
@@ -164,7 +164,8 @@ def test_a_camera_that_is_frozen_stalls_in_time_and_goes_on(fake: FakeCamera) ->
         fake.freeze()
         error, waited_s = wait_until_stalled(camera, 10)
         assert abs(waited_s - STALL_TIMEOUT_S) < 0.7
-        assert str(error).startswith(f"The camera {SOURCE} gave no frame for 3 s; it is being")
+        assert SOURCE in str(error)
+        assert " 3 s" in str(error)
         fake.thaw()
         wait_for_frame(camera, 20)
 
@@ -179,15 +180,15 @@ def test_a_camera_that_died_is_opened_again(fake: FakeCamera) -> None:
         assert next(camera).shape == SHAPE
 
 
-def test_a_silent_trigger_line_is_no_reason_to_connect_again(fake: FakeCamera) -> None:
+def test_a_trigger_that_does_not_come_is_no_reason_to_reconnect(fake: FakeCamera) -> None:
     with opened(trigger="off", region_px=REGION_PX) as camera:
         next(camera)
-    with pytest.raises(SemedgeError, match="gave no frame within 3 s"):
+    with pytest.raises(SemedgeError, match=rf"{SOURCE} .* 3 s\b"):
         opened(STALL_TIMEOUT_S, trigger="Line0")
 
 
-def test_a_camera_that_is_not_there_is_one_sentence(aravis: None) -> None:
-    with pytest.raises(SemedgeError, match=r"gave no frame within 2 s; .*Aravis sees no camera"):
+def test_an_absent_camera_is_refused(aravis: None) -> None:
+    with pytest.raises(SemedgeError, match=r"aravis:nobody .* 2 s\b.*Aravis sees no camera"):
         open_camera("aravis:nobody", timeout_s=2.0)
 
 

@@ -75,27 +75,27 @@ def test_a_library_that_hangs_crashes_or_raises_spoils_no_other(
         gi="raise RuntimeError('no bus')",
     )
     began_s = time.monotonic()
-    told = {each.way: each for each in list_cameras(HANG_S)}
+    found = {each.way: each for each in list_cameras(HANG_S)}
     assert time.monotonic() - began_s < HANG_S + 3.0
-    assert told["genicam"].problem == "Its library broke down (exit status -11)."
-    assert told["pylon"].problem == "It gave no list within 7 s."
-    assert told["aravis"].problem == "Its library fails: no bus."
-    assert told["v4l2"].problem == ""
+    assert "exit status -11" in found["genicam"].problem
+    assert " 7 s" in found["pylon"].problem
+    assert "no bus" in found["aravis"].problem
+    assert found["v4l2"].problem == ""
 
 
 def test_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[subprocess.Popen[bytes]] = []
+    started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
 
     def record(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-        asked.append(popen(*arguments, **options))
-        return asked[-1]
+        started.append(popen(*arguments, **options))
+        return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", record)
     put_first(tmp_path, monkeypatch, pypylon="import time\ntime.sleep(600)")
     list_cameras(0.5)
-    assert len(asked) == len(WAYS)
-    for process in asked:
+    assert len(started) == len(WAYS)
+    for process in started:
         with pytest.raises(ProcessLookupError):
             os.kill(process.pid, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -68,12 +69,10 @@ def test_what_cannot_be_decoded_is_named_skipped_and_counted(
         frames = list(camera)
     assert [Path(frame.source).name for frame in frames] == ["f1.png", "f5.png"]
     assert [frame.sequence for frame in frames] == [0, 1]
-    assert camera.skipped == [
-        f"{folder}/f2.png cannot be decoded as an image; save it as PNG or TIFF.",
-        f"{folder}/f3.png cannot be read (No such file or directory); check the path and its "
-        "permissions.",
-        f"{folder}/f4.tif has float32 pixels; save it with 8- or 16-bit unsigned integers.",
-    ]
+    reasons = ("f2.png .*PNG or TIFF", r"f3.png .*\(No such file", "f4.tif .*float32")
+    assert len(camera.skipped) == len(reasons)
+    for skipped, reason in zip(camera.skipped, reasons, strict=True):
+        assert re.match(f"{folder}/{reason}", skipped), skipped
     out, err = capfd.readouterr()
     assert out == ""
     assert err.splitlines() == [f"Skipped: {reason}" for reason in camera.skipped]
@@ -85,7 +84,7 @@ def test_none_left_is_an_error(tmp_path: Path, loop: bool) -> None:
         (tmp_path / name).write_bytes(b"no picture")
     camera = open_camera(str(tmp_path), loop=loop)
     for _ in range(2):
-        with pytest.raises(SemedgeError, match=r"None of the 2 files of .* can be decoded"):
+        with pytest.raises(SemedgeError, match=rf" 2 files of {tmp_path} "):
             next(camera)
 
 

@@ -84,32 +84,32 @@ def test_two_cameras_of_one_producer_do_not_disturb_each_other() -> None:
         assert after.device_frame - before.device_frame == after.sequence - before.sequence
 
 
-def test_a_camera_that_is_open_already_is_one_sentence_in_time() -> None:
+def test_a_camera_in_use_is_refused_in_time() -> None:
     with opened("0"):
         began_s = time.monotonic()
-        with pytest.raises(SemedgeError, match=r"gave no frame within 1 s.*already in use"):
+        with pytest.raises(SemedgeError, match=r"viky.* 1 s\b.*already in use"):
             open_camera(source("0"), timeout_s=1.0)
         assert time.monotonic() - began_s < 3.0
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "values"),
     [
-        ({"frame_rate_hz": 500.0}, "frame_rate_hz = 500 is refused .* it allows 1 to 200"),
-        ({"region_px": (0, 0, 5000, 300)}, "width = 5000 is refused .* it allows 100 to 800"),
-        ({"region_px": (8, 0, 400, 300)}, "left = 8 cannot be set: .* no feature OffsetX"),
-        ({"pixel_format": "Mono16"}, "pixel_format = Mono16 is refused .* allows RGBa8, Mono8"),
-        ({"exposure_us": 5.0}, "exposure_us = 5 cannot be set: .* no feature ExposureTime or"),
-        ({"trigger": "software"}, "trigger = Software cannot be set: .* TriggerSource"),
-        ({"features": (("Nope", "1"),)}, "features.Nope = 1 cannot be set"),
-        ({"features": (("BouncingBallSize", "99"),)}, "features.BouncingBallSize = 99 is refused"),
+        ({"frame_rate_hz": 500.0}, "frame_rate_hz = 500 .* 1 to 200"),
+        ({"region_px": (0, 0, 5000, 300)}, "width = 5000 .* 100 to 800"),
+        ({"region_px": (8, 0, 400, 300)}, "left = 8 .* OffsetX"),
+        ({"pixel_format": "Mono16"}, "pixel_format = Mono16 .* RGBa8, Mono8"),
+        ({"exposure_us": 5.0}, "exposure_us = 5 .* ExposureTime or"),
+        ({"trigger": "software"}, "trigger = Software .* TriggerSource"),
+        ({"features": (("Nope", "1"),)}, "features.Nope = 1 "),
+        ({"features": (("BouncingBallSize", "99"),)}, "features.BouncingBallSize = 99 "),
     ],
 )
-def test_a_setting_that_is_refused_is_one_sentence_at_once(
-    settings: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
+def test_a_wrong_setting_is_refused_at_once(
+    settings: dict[str, Any], values: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     began_s = time.monotonic()
-    with pytest.raises(SemedgeError, match=said) as caught:
+    with pytest.raises(SemedgeError, match=values) as caught:
         opened(**settings)
     assert time.monotonic() - began_s < TIMEOUT_S / 2
     assert str(caught.value).endswith(".")
@@ -122,19 +122,19 @@ def test_further_features_are_set_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "values"),
     [
-        (f"genicam:{PRODUCER}#7", r"gave no frame within 1 s; .* \(viky.cti sees 0, 1, 2\)"),
-        (f"genicam:{PRODUCER}", "gave no frame within 1 s"),
-        ("genicam:", "There is no GenTL producer without a name"),
-        ("genicam:absent.cti#1", "There is no GenTL producer absent.cti"),
-        (f"genicam:{__file__}#1", "is no GenTL producer that can be loaded"),
+        (f"genicam:{PRODUCER}#7", r"viky.cti#7 .* 1 s\b.*\(viky.cti sees 0, 1, 2\)"),
+        (f"genicam:{PRODUCER}", r"viky.cti .* 1 s\b"),
+        ("genicam:", "GenTL producer without a name.*GENICAM_GENTL64_PATH"),
+        ("genicam:absent.cti#1", "GenTL producer absent.cti.*GENICAM_GENTL64_PATH"),
+        (f"genicam:{__file__}#1", r"test_genicam.py .*GenTL producer.* \.cti "),
     ],
 )
-def test_a_camera_that_is_not_there_is_one_sentence(
-    source: str, said: str, capfd: pytest.CaptureFixture[str]
+def test_an_absent_camera_is_refused(
+    source: str, values: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SemedgeError, match=said):
+    with pytest.raises(SemedgeError, match=values):
         open_camera(source, timeout_s=1.0)
     assert capfd.readouterr() == ("", "")
 

@@ -80,7 +80,9 @@ def capture(*script: Shot | Exception) -> ScriptedCapture:
         ([5_000, 1, 2], 0),
     ],
 )
-def test_numbers_tell_what_is_missing(numbers: list[int | None], missed: int) -> None:
+def test_missing_frames_are_counted_by_their_numbers(
+    numbers: list[int | None], missed: int
+) -> None:
     counter = FrameNumbers()
     assert sum(counter.missed(number) for number in numbers) == missed
 
@@ -100,9 +102,7 @@ def test_a_camera_with_nothing_but_damaged_frames_is_stalled_and_opened_again() 
     again = capture(Shot(IMAGE, 9))
     with ScriptedCamera(first, again) as camera:
         next(camera)
-        with pytest.raises(
-            CameraStalledError, match=r"gave no frame for 0\.5 s; it is being recon"
-        ):
+        with pytest.raises(CameraStalledError, match=r" 0\.5 s\b.*reconnected"):
             next(camera)
         for _ in range(10):
             try:
@@ -115,11 +115,11 @@ def test_a_camera_with_nothing_but_damaged_frames_is_stalled_and_opened_again() 
     assert again.closed
 
 
-def test_a_stall_says_the_reason_that_is_known() -> None:
+def test_a_stall_is_reported_with_its_reason() -> None:
     broken = capture(Shot(IMAGE), CaptureLostError("it was unplugged"))
     with ScriptedCamera(broken, capture()) as camera:
         next(camera)
-        with pytest.raises(CameraStalledError, match=r"cable \(it was unplugged\)\.$"):
+        with pytest.raises(CameraStalledError, match=r"\(it was unplugged\)\.$"):
             next(camera)
 
 
@@ -138,20 +138,20 @@ def test_an_error_of_a_library_does_not_end_the_thread() -> None:
 
 
 def test_frames_on_demand_are_taken_only_when_the_reader_waits() -> None:
-    asked = capture(*[Shot(IMAGE)] * 10)
-    asked.on_demand = True
-    with ScriptedCamera(asked) as camera:
+    on_demand = capture(*[Shot(IMAGE)] * 10)
+    on_demand.on_demand = True
+    with ScriptedCamera(on_demand) as camera:
         time.sleep(0.2)
-        assert len(asked.reads_s) == 1
+        assert len(on_demand.reads_s) == 1
         next(camera)
         time.sleep(0.2)
-        assert len(asked.reads_s) == 1
-        asked_s = time.monotonic()
+        assert len(on_demand.reads_s) == 1
+        requested_s = time.monotonic()
         next(camera)
-        assert asked.reads_s[1] >= asked_s
+        assert on_demand.reads_s[1] >= requested_s
         assert camera.lost == 0
 
 
-def test_a_camera_that_gives_nothing_is_said_with_the_reason() -> None:
-    with pytest.raises(SemedgeError, match=r"gave no frame within 0\.5 s; .*\(no such camera\)\.$"):
+def test_a_camera_that_does_not_connect_is_refused_with_the_reason() -> None:
+    with pytest.raises(SemedgeError, match=r" 0\.5 s\b.*\(no such camera\)\.$"):
         ScriptedCamera(SemedgeError("no such camera."), SemedgeError("no such camera."))

@@ -1,4 +1,4 @@
-"""docs/new-camera.md: its example is installed as a package and inspects as told there."""
+"""docs/new-camera.md: its example is installed as a package and inspects as the page shows."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_its_frames_are_the_newest_and_a_broken_file_counts_as_lost(incoming: Pa
     ) as camera:
         assert camera.live
         np.testing.assert_array_equal(next(camera).image, image_of(1)[:-6])
-        with pytest.raises(CameraStalledError, match="check the program that writes the pictures"):
+        with pytest.raises(
+            CameraStalledError, match=r"inbox:incoming .* 0\.5 s\b.*program that writes"
+        ):
             next(camera)
         (incoming / "2.png").write_bytes(b"half a picture")
         put(incoming / "3.png", image_of(3))
@@ -89,14 +91,14 @@ def test_its_frames_are_the_newest_and_a_broken_file_counts_as_lost(incoming: Pa
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "values"),
     [
-        (CameraSettings(), "gave no frame within 0.2 s"),
-        (CameraSettings(exposure_us=100.0), "exposure_us = 100.0 cannot be set on inbox:incoming"),
+        (CameraSettings(), r"inbox:incoming .* 0\.2 s\b"),
+        (CameraSettings(exposure_us=100.0), r"exposure_us = 100\.0 .*inbox:incoming"),
     ],
 )
-def test_what_cannot_be_had_of_it(incoming: Path, settings: CameraSettings, sentence: str) -> None:
-    with pytest.raises(SemedgeError, match=sentence):
+def test_what_it_refuses(incoming: Path, settings: CameraSettings, values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         open_camera("inbox:incoming", timeout_s=0.2, settings=settings)
 
 
@@ -111,25 +113,33 @@ class Own(Camera):
 
 
 @pytest.mark.parametrize(
-    ("entry", "source", "sentence"),
+    ("entry", "source", "values"),
     [
-        ({"sim": "brought:Own"}, BROUGHT.format("pass"), "other brings a camera sim, as semedge"),
-        ({"own": "brought:Own"}, "import nothing_such", "camera own of the package other cannot"),
-        ({"own": "brought:Missing"}, BROUGHT.format("pass"), "cannot be imported .AttributeError"),
-        ({"own": "brought:Path"}, "from pathlib import Path", "package other is no Camera"),
+        ({"sim": "brought:Own"}, BROUGHT.format("pass"), r"package other .*\bsim\b.* semedge "),
+        ({"own": "brought:Own"}, "import nothing_such", r"own of the package other .*nothing_such"),
+        (
+            {"own": "brought:Missing"},
+            BROUGHT.format("pass"),
+            r"own of the package other .*AttributeError",
+        ),
+        (
+            {"own": "brought:Path"},
+            "from pathlib import Path",
+            r"brought:Path of the package other .* Camera",
+        ),
         (
             {"own": "brought:Own"},
             BROUGHT.format("raise OSError('no such device')"),
-            r"own of the package other failed to open own:1 \(OSError: no such device\)",
+            r"package other .* own:1 \(OSError: no such device\)",
         ),
     ],
 )
 def test_a_package_that_brings_no_camera_is_named(
-    site: Path, entry: dict[str, str], source: str, sentence: str
+    site: Path, entry: dict[str, str], source: str, values: str
 ) -> None:
     project = {"name": "other", "version": "1", "entry-points": {"semedge.cameras": entry}}
     install(site, project, {"brought": source})
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         open_camera("own:1")
 
 
@@ -137,9 +147,7 @@ def test_two_packages_that_bring_the_same_name_are_named(site: Path) -> None:
     for name in ("one", "other"):
         entry = {"semedge.cameras": {"own": f"{name}_camera:Own"}}
         install(site, {"name": name, "version": "1", "entry-points": entry}, {})
-    with pytest.raises(
-        SemedgeError, match=r"package (one|other) brings a camera own, as (one|other) does"
-    ):
+    with pytest.raises(SemedgeError, match=r"package (one|other) .*\bown\b.* (one|other) "):
         open_camera("own:1")
 
 

@@ -94,12 +94,12 @@ def test_a_mosaic_of_red_alone_is_as_gray_as_red(mosaic: str, bits: str, kind: s
 
 
 @pytest.mark.parametrize("pixel_format", ["YUV422_8", "Mono1p", "Coord3D_ABC32f", "BayerRG", ""])
-def test_a_format_that_is_not_known_is_said(pixel_format: str) -> None:
-    with pytest.raises(SemedgeError, match="semedge cannot read; set pixel_format to Mono8"):
+def test_a_format_that_is_not_known_is_named(pixel_format: str) -> None:
+    with pytest.raises(SemedgeError, match=f"{pixel_format}.* pixel_format to Mono8"):
         gray_from(np.zeros(100, np.uint8), pixel_format, (2, 2))
 
 
 @pytest.mark.parametrize("pixel_format", ["Mono8", "Mono16", "Mono12p", "Mono12Packed", "RGB8"])
-def test_a_buffer_that_is_too_short_is_said(pixel_format: str) -> None:
-    with pytest.raises(SemedgeError, match="sent 10 bytes where the picture needs"):
+def test_a_buffer_that_is_too_short_is_refused(pixel_format: str) -> None:
+    with pytest.raises(SemedgeError, match=r" 10 bytes .* \d\d+"):
         gray_from(np.zeros(10, np.uint8), pixel_format, (10, 10))

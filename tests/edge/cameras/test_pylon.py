@@ -49,8 +49,8 @@ def as_sent(image: GrayImage, pixel_format: str) -> GrayImage:
     """What is left of 16 bits in a format: the upper 8, or the upper 10 or 12 in their place."""
     if pixel_format == "Mono8":
         return (image >> 8).astype(np.uint8)
-    kept = int(pixel_format.removeprefix("Mono"))
-    return image >> (16 - kept) << (16 - kept)
+    bits = int(pixel_format.removeprefix("Mono"))
+    return image >> (16 - bits) << (16 - bits)
 
 
 @pytest.mark.parametrize("pixel_format", ["Mono16", "Mono12", "Mono8"])
@@ -110,31 +110,31 @@ def test_software_starts_a_frame_when_the_reader_asks() -> None:
     assert [frame.sequence for frame in frames] == [1, 2, 3]
 
 
-def test_a_silent_trigger_line_is_said_and_the_camera_stays_free() -> None:
-    """The line is the emulator's `Line1`, which nothing moves."""
-    with pytest.raises(SemedgeError, match="gave no frame within 1 s"):
+def test_a_trigger_that_does_not_come_leaves_the_camera_free() -> None:
+    """The trigger is the emulator's `Line1`, which never changes."""
+    with pytest.raises(SemedgeError, match=r"pylon:0815-0000 .* 1 s\b"):
         open_camera("pylon:0815-0000", timeout_s=1.0, settings=CameraSettings(trigger="Line1"))
     with opened(trigger="off", region_px=REGION_PX) as camera:
         next(camera)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "values"),
     [
-        ({"exposure_us": 1e12}, "exposure_us = 1000000000000 is refused .* 1 to 10000000"),
-        ({"gain": 1e6}, "gain = 1000000 is refused .* allows 0 to 48"),
-        ({"region_px": (0, 0, 9999, 10)}, "width = 9999 is refused .* allows 1 to 4096"),
-        ({"region_px": (4000, 0, 160, 120)}, "left = 4000 is refused .* allows 0 to 3936"),
-        ({"pixel_format": "Mono10p"}, "pixel_format = Mono10p is refused .* Mono8, Mono10, "),
-        ({"trigger": "Line9"}, "trigger = Line9 is refused .* Software, Line1"),
+        ({"exposure_us": 1e12}, "exposure_us = 1000000000000 .* 1 to 10000000"),
+        ({"gain": 1e6}, "gain = 1000000 .* 0 to 48"),
+        ({"region_px": (0, 0, 9999, 10)}, "width = 9999 .* 1 to 4096"),
+        ({"region_px": (4000, 0, 160, 120)}, "left = 4000 .* 0 to 3936"),
+        ({"pixel_format": "Mono10p"}, "pixel_format = Mono10p .* Mono8, Mono10, "),
+        ({"trigger": "Line9"}, "trigger = Line9 .* Software, Line1"),
     ],
 )
-def test_a_setting_that_is_refused_is_one_sentence(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SemedgeError, match=said):
+def test_a_wrong_setting_is_refused(settings: dict[str, Any], values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         opened(**settings)
 
 
-def test_a_camera_that_is_not_there_is_one_sentence() -> None:
+def test_an_absent_camera_is_refused() -> None:
     with pytest.raises(SemedgeError, match=r"\(pylon sees 0815-0000, 0815-0001\)"):
         open_camera("pylon:77", timeout_s=1.5)
 

@@ -69,10 +69,10 @@ def test_close_breaks_off_the_wait() -> None:
         "sim:1?speed=3",
     ],
 )
-def test_settings_that_do_not_fit_are_one_sentence(source: str) -> None:
+def test_wrong_settings_are_refused(source: str) -> None:
     with pytest.raises(SemedgeError) as caught:
         open_camera(source)
-    assert str(caught.value).startswith("A simulated camera reads sim:SEED?defects=0.1&rate=5")
+    assert "sim:SEED?defects=0.1&rate=5" in str(caught.value)
     assert str(caught.value).endswith(f"Received: {source}")
 
 
@@ -101,12 +101,12 @@ def test_an_unknown_scheme_lists_the_known_ones(source: str, shown: str) -> None
 
 
 @pytest.mark.parametrize("source", ["absent", "", "absent.mp4", "²"])
-def test_a_source_that_is_not_there_is_one_sentence(source: str) -> None:
-    with pytest.raises(SemedgeError, match="There is no file, folder or match for"):
+def test_an_absent_source_is_named(source: str) -> None:
+    with pytest.raises(SemedgeError, match=source or "empty"):
         open_camera(source)
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0])
 def test_a_timeout_must_be_above_0(timeout_s: float) -> None:
-    with pytest.raises(SemedgeError, match=f"timeout_s must be above 0. Received: {timeout_s:g}"):
+    with pytest.raises(SemedgeError, match=f"timeout_s .* Received: {timeout_s:g}"):
         open_camera("sim:1", timeout_s=timeout_s)

@@ -71,7 +71,7 @@ def test_the_mask_has_pixels_exactly_where_there_are_defects(
 @pytest.mark.parametrize(
     ("kind", "reach_px"), [("bead", EDGE_PX), ("film", EDGE_PX), ("speck", HALO_PX)]
 )
-def test_a_defect_changes_what_its_mask_says(kind: DefectKind, reach_px: int) -> None:
+def test_a_defect_changes_the_pixels_of_its_mask(kind: DefectKind, reach_px: int) -> None:
     changes = []
     for number in range(12):
         without = SimulatedLine(3, defect_rate=0.0).frame(number)

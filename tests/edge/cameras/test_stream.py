@@ -115,13 +115,14 @@ def test_the_newest_frame_is_at_most_a_fifth_of_a_second_old(
     assert statistics.median(ages_s) < 1.6 / FRAMES_A_SECOND, "no decoder holds frames back"
 
 
-def test_a_stall_is_said_in_time_and_ends_with_fresh_frames(server: Server) -> None:
+def test_a_stall_is_reported_in_time_and_ends_with_fresh_frames(server: Server) -> None:
     with open_camera(server.address, timeout_s=STALL_TIMEOUT_S) as camera:
         last = next(camera)
         server.freeze()
         error, waited_s = read_until_stalled(camera)
         assert abs(waited_s - STALL_TIMEOUT_S) < 0.7
-        assert str(error).startswith(f"The camera {server.address} gave no frame for 4 s; it is")
+        assert f" {server.address} " in str(error)
+        assert " 4 s;" in str(error)
         server.thaw()
         again = wait_for_frame(camera, 20)
         assert again.sequence > last.sequence
@@ -135,7 +136,7 @@ def test_a_camera_that_died_is_opened_again(server: Server) -> None:
         next(camera)
         server.kill()
         error, _ = read_until_stalled(camera)
-        assert "it is being reconnected" in str(error)
+        assert "reconnected" in str(error)
         server.start()
         wait_for_frame(camera, 30)
         assert age_of([next(camera) for _ in range(50)][-1]) < 0.5
@@ -164,7 +165,7 @@ def test_close_ends_a_read_that_waits(serve: Callable[..., Server]) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
 @pytest.mark.parametrize("listening", [True, False], ids=["silent", "refusing"])
-def test_a_camera_that_does_not_open_is_one_sentence_in_time(
+def test_a_camera_that_does_not_open_is_refused_in_time(
     scheme: str, listening: bool, silent_address: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     host = silent_address if listening else f"127.0.0.1:{free_port()}"
@@ -172,19 +173,18 @@ def test_a_camera_that_does_not_open_is_one_sentence_in_time(
     with pytest.raises(SemedgeError) as caught:
         open_camera(f"{scheme}://me:secret@{host}/line", timeout_s=1.0)
     assert time.monotonic() - began_s < 1.7
-    assert str(caught.value) == (
-        f"The camera {scheme}://{host}/line gave no frame within 1 s; check that it is on, its "
-        "address, and that no other program holds it."
-    )
+    assert f" {scheme}://{host}/line " in str(caught.value)
+    assert " 1 s;" in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("source", ["99", "/dev/video99", "99999999999"])
-def test_a_device_that_is_not_there_is_one_sentence_in_time(
+def test_a_device_that_is_not_there_is_refused_in_time(
     source: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     began_s = time.monotonic()
-    with pytest.raises(SemedgeError, match=f"^The camera {source} gave no frame within 0.5 s"):
+    with pytest.raises(SemedgeError, match=rf" {source} .* 0\.5 s\b"):
         open_camera(source, timeout_s=0.5)
     assert time.monotonic() - began_s < 1.2
     assert capfd.readouterr() == ("", "")

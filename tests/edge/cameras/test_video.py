@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,7 @@ def test_lossy_video_gives_every_frame_once(tmp_path: Path, name: str, codec: st
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_a_video_that_was_cut_off_is_said(
+def test_a_video_that_was_cut_off_is_reported(
     tmp_path: Path, share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "line.mkv", noise(np.uint8))
@@ -77,12 +78,12 @@ def test_a_video_that_was_cut_off_is_said(
     path.write_bytes(content[: int(share * len(content))])
     with open_camera(str(path)) as camera:
         count = len(list(camera))
-    said = capfd.readouterr().err
+    warning = capfd.readouterr().err
     if share == 1:
-        assert (count, said) == (COUNT, "")
+        assert (count, warning) == (COUNT, "")
     else:
         assert 0 < count < COUNT
-        assert f"{path} ended after {count} of about {COUNT} frames" in said
+        assert re.search(rf"{path} .* {count} of .*{COUNT} frames", warning)
 
 
 def test_a_loop_starts_again(tmp_path: Path) -> None:
@@ -101,12 +102,12 @@ def test_a_closed_camera_gives_nothing(tmp_path: Path) -> None:
     assert list(camera) == []
 
 
-@pytest.mark.parametrize("kept", [0, 500, 3000])
-def test_a_file_without_a_frame_is_one_sentence_and_nothing_beside_it(
-    tmp_path: Path, kept: int, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("size_bytes", [0, 500, 3000])
+def test_a_file_without_a_frame_is_refused_in_one_message(
+    tmp_path: Path, size_bytes: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "line.mkv", noise(np.uint8))
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(SemedgeError, match=r"^The video \S+line\.mkv (cannot be|holds no frame)"):
+    path.write_bytes(path.read_bytes()[:size_bytes])
+    with pytest.raises(SemedgeError, match=rf" {path} .*(check the path|record it again)"):
         list(open_camera(str(path)))
     assert capfd.readouterr() == ("", "")

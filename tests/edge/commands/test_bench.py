@@ -17,7 +17,7 @@ from frame_bundles import frame_bundle
 
 from semedge.commands.bench import simulated_frames
 from semedge.core.errors import SemedgeError
-from semedge.inference.benchmark import Load, Pace, Percentiles, choose, measure, workers_to_try
+from semedge.inference.benchmark import Pace, Percentiles, Workload, choose, measure, workers_to_try
 from semedge.inference.bundle import read_bundle, read_demo_bundle
 from semedge.station.config.edit import detector_tables, write_workers
 from semedge.station.config.station import load_station
@@ -69,7 +69,7 @@ def test_the_demo_detector_is_measured_where_none_is_given(call: Call) -> None:
     assert "6 patches in batches of 32" in result.err
     for word in ("frames/s", "p99 ms", "memory MB", *STAGES):
         assert word in result.out
-    assert "Of fewer than 100 frames" in result.err
+    assert "fewer than 100 frames" in result.err
     assert "Best: " in result.err
 
 
@@ -87,9 +87,9 @@ def test_which_numbers_of_workers_are_tried(cores: int, tried: list[int]) -> Non
     assert workers_to_try(cores) == tried
 
 
-def test_what_a_process_cannot_read_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match=r"absent\.semedge cannot be read"):
-        measure(Load(tmp_path / "absent.semedge", None, simulated_frames((64, 64))), 0.1, [1])
+def test_what_a_process_cannot_read_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SemedgeError, match=r"absent\.semedge .*No such file"):
+        measure(Workload(tmp_path / "absent.semedge", None, simulated_frames((64, 64))), 0.1, [1])
 
 
 def test_a_process_that_is_killed_is_an_error(tiny_file: Path) -> None:
@@ -105,29 +105,29 @@ def test_a_process_that_is_killed_is_an_error(tiny_file: Path) -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(SemedgeError, match=r"The process with 1 workers? ended \(exit status -9\)"):
-        measure(Load(tiny_file, None, simulated_frames((64, 64))), 60.0, [1])
+    with pytest.raises(SemedgeError, match=r"\b1 worker\b.*\(exit status -9\)"):
+        measure(Workload(tiny_file, None, simulated_frames((64, 64))), 60.0, [1])
     killer.join(10)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "values"),
     [
-        (["absent.semedge"], 1, "The detector absent.semedge cannot be read"),
-        (["--size", "1024"], 2, "must read WIDTHxHEIGHT in pixels"),
-        (["--size", "1024x7"], 2, "each from 32 to 16384. Received: '1024x7'"),
+        (["absent.semedge"], 1, "absent.semedge "),
+        (["--size", "1024"], 2, "WIDTHxHEIGHT in pixels, such as 1024x700"),
+        (["--size", "1024x7"], 2, "from 32 to 16384. Received: '1024x7'"),
         (["--size", "99999x700"], 2, "Received: '99999x700'"),
         (["--seconds", "0"], 2, "--seconds"),
-        (["--stride", "64"], 1, "stride_px must be between 1 and the patch side of 32 px"),
-        (["--write", "absent.toml"], 1, "The station file absent.toml cannot be read"),
+        (["--stride", "64"], 1, "32 px, so that every pixel is inspected. Received: 64"),
+        (["--write", "absent.toml"], 1, "absent.toml "),
     ],
 )
-def test_what_does_not_fit_is_said_in_a_sentence(
-    call: Call, arguments: list[str], status: int, said: str
+def test_wrong_arguments_are_refused(
+    call: Call, arguments: list[str], status: int, values: str
 ) -> None:
     result = call("bench", *arguments)
     assert result.status == status
-    assert said in " ".join(result.err.split())
+    assert values in " ".join(result.err.split())
     assert result.out == ""
 
 
@@ -150,7 +150,7 @@ def test_the_best_setting_is_written_and_watch_reads_it(
     assert document["written"] == str(station)
     assert station.read_text() == text.replace("workers = 7", f"workers = {best}")
     assert stat.S_IMODE(station.stat().st_mode) == 0o640
-    assert f"written into {station} under [detector]" in result.err
+    assert f"{station} under [detector]" in result.err
     watched = call("watch", "--station", station)
     assert watched.status == 0, watched.err
     assert "3 inspected" in watched.err
@@ -163,7 +163,7 @@ def test_a_station_of_another_detector_is_refused_before_anything_is_measured(
     station.write_text(f'[detector]\nfile = "{tiny_file}"\n')
     result = call("bench", "--write", station)
     assert result.status == 1
-    assert result.err.startswith(f"Error: No camera of {station} is judged by the demo detector")
+    assert result.err.startswith(f"Error: No camera of {station} ")
     assert station.read_text() == f'[detector]\nfile = "{tiny_file}"\n'
 
 
@@ -199,7 +199,7 @@ def test_the_layout_of_the_file_stays(
     station = tmp_path / "semedge.toml"
     station.write_bytes(text.encode())
     bundle = read_bundle(tiny_bundle(tmp_path / "tiny.semedge"))
-    with pytest.raises(SemedgeError, match="No camera of"):
+    with pytest.raises(SemedgeError, match=rf"{station} .*tiny\.semedge"):
         detector_tables(station, bundle)
     found = detector_tables(station, read_demo_bundle())
     assert [".".join(table) for table in found] == tables
@@ -210,7 +210,7 @@ def test_the_layout_of_the_file_stays(
 
 
 def test_a_link_to_a_station_file_stays_a_link(tmp_path: Path) -> None:
-    station, link = tmp_path / "kept.toml", tmp_path / "semedge.toml"
+    station, link = tmp_path / "target.toml", tmp_path / "semedge.toml"
     station.write_text("[detector]\n")
     link.symlink_to(station)
     write_workers(link, [("detector",)], 2)

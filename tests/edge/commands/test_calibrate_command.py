@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "calibration.json"
 
 
-def test_writes_a_calibration_and_says_what_it_promises(
+def test_writes_a_calibration_and_reports_its_guarantee(
     run: Run, detector: Path, images: Path, out: Path
 ) -> None:
     outcome = run(
@@ -70,8 +71,8 @@ def test_writes_a_calibration_and_says_what_it_promises(
     calibration = Calibration.from_json(out.read_text())
     assert (calibration.groups, calibration.rank) == (60, 1)
     assert calibration.guarantee in outcome.stderr
-    assert "the promise needs 59 independent frames" in outcome.stderr
-    assert "At 1 frame a second that is at most 180 false alarms an hour" in outcome.stderr
+    assert "59 independent frames" in outcome.stderr
+    assert "180 false alarms an hour" in outcome.stderr
     assert f"Threshold {calibration.threshold:.6g}" in outcome.stderr
 
 
@@ -92,10 +93,7 @@ def test_refusal_ends_with_3_and_writes_nothing(
     outcome = run("--detector", detector, "--images", images, "--out", out, "--json")
     assert outcome.status == 3
     assert outcome.stdout == ""
-    assert (
-        "needs 299 independent frames for 1 % at 95 % confidence; got 60; the best these prove "
-        "is 4.9 %" in outcome.stderr
-    )
+    assert re.search(r"\b299 independent .* 60; .* 4\.9 %", outcome.stderr)
     assert not out.exists()
 
 
@@ -110,7 +108,7 @@ def test_training_frames_end_with_3_unless_allowed(
     assert not out.exists()
     allowed = run(*arguments, "--allow-training-frames")
     assert allowed.status == 0
-    assert "Warning: 1 frame had been trained on" in allowed.stderr
+    assert "Warning: 1 frame " in allowed.stderr
     assert "trained on" in Calibration.from_json(out.read_text()).warnings[0]
 
 
@@ -170,44 +168,43 @@ def test_files_that_are_no_images_are_named_and_left_out(
     )
     assert outcome.status == 0, outcome.stderr
     (warning,) = Calibration.from_json(out.read_text()).warnings
-    assert warning.startswith("left out: 1 unreadable file")
-    assert "broken.png" in warning
+    assert re.search(r"\b1 .*broken\.png", warning)
     assert f"Warning: {warning}.\n" in outcome.stderr
     assert ".." not in warning
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "values"),
     [
-        ([], "Give normal frames with --images"),
-        (["--images", "a", "--camera", "b"], "Give normal frames with --images"),
-        (["--images", "a", "--frames", "3"], "--frames goes with --camera"),
+        ([], "--images PATH, or --camera SOURCE --frames N"),
+        (["--images", "a", "--camera", "b"], "--images PATH, or --camera"),
+        (["--images", "a", "--frames", "3"], "--frames needs --camera"),
         (["--camera", "0"], "--camera needs --frames"),
         (["--camera", "0", "--frames", "0"], "--frames"),
-        (["--images", "a", "--group-by", "("], "is not a regular expression"),
-        (["--images", "a", "--group-by", ""], "must not be empty"),
+        (["--images", "a", "--group-by", "("], "Received: '('"),
+        (["--images", "a", "--group-by", ""], "--group-by"),
         (["--images", "a", "--group-every-s", "3"], "--group-every-s needs --camera"),
         (
             ["--camera", "a", "--frames", "3", "--group-every-s", "3", "--group-by", "x"],
-            "not both",
+            "--group-by or --group-every-s",
         ),
-        (["--images", "a", "--group-every-s", "nan"], "must be above 0"),
+        (["--images", "a", "--group-every-s", "nan"], "Received: nan"),
         (["--images", "a", "--fields", "12"], "WIDTHxHEIGHT"),
-        (["--images", "a", "--fields", "8x8", "--frame-rate", "3"], "does not go with --fields"),
-        (["--images", "sim:1"], "--images needs a source that ends"),
-        (["--camera", ".", "--frames", "3", "--group-every-s", "3"], "needs a live camera"),
-        (["--images", "a", "--false-alarm-rate", "0"], "must lie between 0 and 1"),
-        (["--images", "a", "--false-alarm-rate", "nan"], "must lie between 0 and 1"),
-        (["--images", "a", "--confidence", "95"], "must lie between 0 and 1"),
+        (["--images", "a", "--fields", "8x8", "--frame-rate", "3"], "--frame-rate or --fields"),
+        (["--images", "sim:1"], "--camera sim:1 --frames N"),
+        (["--camera", ".", "--frames", "3", "--group-every-s", "3"], "use --group-by"),
+        (["--images", "a", "--false-alarm-rate", "0"], "such as 0.01. Received: 0.0"),
+        (["--images", "a", "--false-alarm-rate", "nan"], "Received: nan"),
+        (["--images", "a", "--confidence", "95"], "Received: 95.0"),
         (["--images", "a", "--method", "pot"], "--method"),
-        (["--images", "a", "--false-alarms-per-day", "3"], "needs --frame-rate"),
+        (["--images", "a", "--false-alarms-per-day", "3"], "--frame-rate"),
         (
             ["--images", "a", "--false-alarms-per-day", "99999", "--frame-rate", "1"],
-            "must be below the frames of a day",
+            "86,400. Received: 99999",
         ),
         (
             ["--images", "a", "--false-alarms-per-day", "3", "--false-alarm-rate", "0.1"],
-            "not both",
+            "--false-alarm-rate or --false-alarms-per-day",
         ),
     ],
 )
@@ -218,34 +215,34 @@ def test_wrong_usage_ends_with_2(
     out: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
-    words: str,
+    values: str,
 ) -> None:
     monkeypatch.chdir(images)
     outcome = run(*arguments, "--detector", detector, "--out", out)
     assert outcome.status == 2
-    assert words in " ".join(outcome.stderr.split())
+    assert values in " ".join(outcome.stderr.split())
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "values"),
     [
-        ("--detector", "absent.semedge", "absent.semedge cannot be read"),
+        ("--detector", "absent.semedge", "absent.semedge "),
         ("--images", "absent", "absent"),
-        ("--group-by", "^sample", "does not match it"),
-        ("--fields", "64x64", "larger than the frame"),
-        ("--fields", "4x4", "smaller than the detector's patches"),
-        ("--stride", "9", "stride_px must be between 1 and"),
+        ("--group-by", "^sample", "'^sample'"),
+        ("--fields", "64x64", "64x64 px "),
+        ("--fields", "4x4", "4x4 px "),
+        ("--stride", "9", "Received: 9"),
         ("--false-alarm-rate", "1e-13", "1e-13"),
     ],
 )
 def test_what_cannot_be_done_ends_with_1_in_one_sentence(
-    run: Run, detector: Path, images: Path, out: Path, name: str, value: str, words: str
+    run: Run, detector: Path, images: Path, out: Path, name: str, value: str, values: str
 ) -> None:
     arguments = {"--detector": detector, "--images": images, "--out": out, name: value}
     outcome = run(*(item for pair in arguments.items() for item in pair))
     assert outcome.status == 1
     error = outcome.stderr.splitlines()[-1]
     assert error.startswith("Error: ")
-    assert words in error
+    assert values in error
     assert not out.exists()

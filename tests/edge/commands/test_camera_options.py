@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def parse() -> Callable[..., CameraSettings]:
     return run
 
 
-def test_nothing_said_leaves_the_camera_as_it_is(parse: Callable[..., CameraSettings]) -> None:
+def test_without_options_the_camera_stays_as_it_is(parse: Callable[..., CameraSettings]) -> None:
     assert parse() == CameraSettings()
 
 
@@ -92,4 +93,4 @@ def test_a_stations_settings_reach_its_camera(
         ],
     )
     assert isinstance(result.exception, SemedgeError)
-    assert "exposure_us = 5000.0 cannot be set on sim:1; only genicam:" in str(result.exception)
+    assert re.search("exposure_us = 5000.0 .* sim:1; .* genicam:", str(result.exception))

@@ -57,9 +57,9 @@ def test_watch_prints_one_json_line_an_alert(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "values"),
     [
-        ([], 2, "No camera was given"),
+        ([], 2, "--camera SOURCE"),
         (["--camera", "sim:1"], 2, "semedge calibrate --images DIR --out calibration.json"),
         (
             ["--camera", "sim:1", "--detector", "d.semedge"],
@@ -69,30 +69,30 @@ def test_watch_prints_one_json_line_an_alert(
         (
             ["--camera", "sim:1", "--detector", "absent", "--calibration", "c.json"],
             1,
-            "The detector absent cannot be read",
+            "detector absent ",
         ),
         (["--camera", "sim:1", "--timeout-s", "0"], 2, "--timeout-s"),
         (["--camera", "sim:1", "--stride", "0"], 2, "--stride"),
-        (["--station", "absent.toml"], 1, "The station file absent.toml cannot be read"),
+        (["--station", "absent.toml"], 1, "absent.toml "),
     ],
 )
-def test_watch_says_what_it_lacks(
-    call: Call, arguments: list[str], status: int, said: str, tmp_path: Path
+def test_watch_names_what_it_lacks(
+    call: Call, arguments: list[str], status: int, values: str, tmp_path: Path
 ) -> None:
     result = call("watch", *arguments)
     assert result.status == status
-    assert said in result.err
+    assert values in result.err
     assert list(tmp_path.iterdir()) == [], "nothing is made before everything is there"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "values"),
     [
-        ({"--camera": "absent-folder"}, "There is no file, folder or match for absent-folder"),
+        ({"--camera": "absent-folder"}, " absent-folder"),
         ({"--camera": "sim:x"}, "Received: sim:x"),
-        ({"--calibration": "absent.json"}, "The calibration absent.json cannot be read"),
-        ({"--stride": "16"}, "was made with the stride 32, and the detector runs with 16"),
-        ({"--journal": "text.sqlite"}, "The journal text.sqlite could not be read"),
+        ({"--calibration": "absent.json"}, "absent.json "),
+        ({"--stride": "16"}, "stride 32, and the detector runs with 16"),
+        ({"--journal": "text.sqlite"}, "text.sqlite "),
     ],
 )
 def test_watch_cannot_start(
@@ -101,7 +101,7 @@ def test_watch_cannot_start(
     calibration_file: Path,
     tmp_path: Path,
     change: dict[str, str],
-    said: str,
+    values: str,
 ) -> None:
     (tmp_path / "text.sqlite").write_text("these are my notes, not a database\n" * 50)
     options = {
@@ -112,7 +112,7 @@ def test_watch_cannot_start(
     }
     result = call("watch", *(part for pair in options.items() for part in pair))
     assert result.status == 1
-    assert said in result.err.splitlines()[-1]
+    assert values in result.err.splitlines()[-1]
     assert result.out == ""
 
 
@@ -194,36 +194,36 @@ def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_f
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "values"),
     [
-        (["images/broken.png"], 1, "None of the 1 files could be scored"),
-        (["images/none*.png"], 1, "There is no file, folder or match for images/none*.png"),
-        (["small.png"], 1, "small.png cannot be scored: The frame of 40x20 px is smaller"),
-        (["images", "--out", "images/frame1.png/x.csv"], 1, "could not be written"),
-        (["images", "--calibration", "small.png"], 1, "The calibration small.png is damaged"),
+        (["images/broken.png"], 1, " 1 files "),
+        (["images/none*.png"], 1, "images/none*.png"),
+        (["small.png"], 1, "40x20 px "),
+        (["images", "--out", "images/frame1.png/x.csv"], 1, "images/frame1.png/x.csv"),
+        (["images", "--calibration", "small.png"], 1, "calibration small.png "),
         ([], 2, "Missing argument"),
     ],
 )
-def test_score_says_what_is_wrong(
+def test_score_reports_what_is_wrong(
     call: Call,
     images: Path,
     tiny_file: Path,
     tmp_path: Path,
     arguments: list[str],
     status: int,
-    said: str,
+    values: str,
 ) -> None:
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((20, 40), np.uint8))
     result = call("score", *arguments, "--detector", tiny_file)
     assert result.status == status
-    assert said in result.err
+    assert values in result.err
     assert result.out == ""
 
 
-def test_inspect_tells_what_a_bundle_holds(call: Call, tiny_file: Path) -> None:
+def test_inspect_shows_what_a_bundle_contains(call: Call, tiny_file: Path) -> None:
     result = call("inspect", tiny_file)
     assert result.status == 0, result.err
-    for said in (
+    for fact in (
         "tiny; thesis section none",
         "32x32 px, stride 32 px",
         "float32",
@@ -233,7 +233,7 @@ def test_inspect_tells_what_a_bundle_holds(call: Call, tiny_file: Path) -> None:
         f"embedding.tflite, {len(tiny_members()['embedding.tflite']):,} bytes",
         "rank correlation 1.00000",
     ):
-        assert said in result.err
+        assert fact in result.err
 
 
 def test_inspect_prints_the_manifest(call: Call, tiny_file: Path) -> None:
@@ -246,7 +246,7 @@ def test_inspect_prints_the_manifest(call: Call, tiny_file: Path) -> None:
 def test_inspect_refuses_what_is_no_bundle(call: Call, images: Path) -> None:
     result = call("inspect", images / "broken.png")
     assert result.status == 1
-    assert "is damaged or not a semedge bundle" in result.err
+    assert "broken.png" in result.err
     assert len(result.err.splitlines()) == 1
 
 

@@ -83,17 +83,17 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 def refuse_or_take(read: Callable[[], object]) -> bool:
     """Whether the file was refused, which is one sentence; any other exception is a failure."""
     started_s = time.monotonic()
-    said = None
+    message = None
     try:
         read()
     except SemedgeError as error:
-        said = str(error)
+        message = str(error)
     assert time.monotonic() - started_s < LONGEST_S
-    if said is None:
+    if message is None:
         return False
-    assert said.endswith((".", "?"))
-    assert "\n" not in said
-    assert "secret" not in said
+    assert message.endswith((".", "?"))
+    assert "\n" not in message
+    assert "secret" not in message
     return True
 
 
@@ -159,7 +159,7 @@ def test_journals(fuzz: Fuzz, tmp_path: Path, count: int) -> None:
         for number in range(20):
             journal.add_event(EVENT, ["mqtt"], run)
             journal.add_scores([ScoreRow(run, float(number), number, 0.5, None)])
-        journal.keep_setting("left", "armed", {"alarm": 3.0})
+        journal.save_setting("left", "armed", {"alarm": 3.0})
     content = path.read_bytes()
 
     def use() -> None:

@@ -23,7 +23,7 @@ def test_the_tables_of_wiring_are_those_of_the_code() -> None:
     assert filled(WIRING) == WIRING, "run tests/edge/wiring_tables.py"
 
 
-def test_every_kind_of_sink_is_told_of() -> None:
+def test_every_kind_of_sink_is_documented() -> None:
     for section in get_args(AnySection):
         (kind,) = get_args(section.model_fields["kind"].annotation)
         assert f"| `{kind}` |" in WIRING
@@ -38,11 +38,11 @@ def log_words() -> set[str]:
     return {word for pattern in patterns for word in re.findall(pattern, code)}
 
 
-def test_every_word_of_the_log_is_told_of_and_no_other() -> None:
-    told = set(re.findall(r"^\| `([a-z-]+)` \|", OPERATION.split("## Logs")[1], re.MULTILINE))
-    assert told - set(KINDS) - {"event"} == log_words() - {"event"}
+def test_every_word_of_the_log_is_documented_and_no_other() -> None:
+    documented = set(re.findall(r"^\| `([a-z-]+)` \|", OPERATION.split("## Logs")[1], re.MULTILINE))
+    assert documented - set(KINDS) - {"event"} == log_words() - {"event"}
 
 
 @pytest.mark.parametrize("code", [*get_args(Problem), *DRIFT_TESTS, *KINDS])
-def test_every_code_of_health_and_drift_is_told_of(code: str) -> None:
+def test_every_code_of_health_and_drift_is_documented(code: str) -> None:
     assert f"`{code}`" in OPERATION or code == "defect"

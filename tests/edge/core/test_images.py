@@ -65,7 +65,7 @@ def test_colour_becomes_luminance_of_the_same_depth(
 def test_other_pixel_types_are_refused(tmp_path: Path, dtype: type) -> None:
     path = tmp_path / "measured.tif"
     cv2.imwrite(str(path), np.ones((8, 9), dtype))
-    with pytest.raises(SemedgeError, match=rf"measured\.tif has {np.dtype(dtype)} pixels; save"):
+    with pytest.raises(SemedgeError, match=rf"measured\.tif .*{np.dtype(dtype)}"):
         read_image(path)
 
 
@@ -109,9 +109,9 @@ def test_any_bytes_give_an_image_or_a_sentence(
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(SemedgeError, match=r"folder\.png cannot be read \(Is a directory\)"):
+    with pytest.raises(SemedgeError, match=r"folder\.png .*\(Is a directory\)"):
         read_image(tmp_path / "folder.png")
-    with pytest.raises(SemedgeError, match=r"absent\.png cannot be read \(No such file"):
+    with pytest.raises(SemedgeError, match=r"absent\.png .*\(No such file"):
         read_image(tmp_path / "absent.png")
 
 

@@ -1,8 +1,9 @@
-"""An information bar below the picture is found, told of once, and cut off where frames go in."""
+"""An information bar below the picture is found, reported once, and cut off."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,9 +78,9 @@ def test_real_frames(real_data_dir: Path) -> None:
 
 
 def test_the_crop_must_leave_something() -> None:
-    with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 leaves nothing of .* 256x192 px"):
+    with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 .* 256x192 px"):
         LowerEdge(192).crop(normal_frames()[0], "frame")
-    with pytest.raises(SemedgeError, match=r"must not be below 0\. Received: -1"):
+    with pytest.raises(SemedgeError, match=r"crop_bottom_px .*0\. Received: -1"):
         LowerEdge(-1)
     with pytest.raises(ValidationError, match=r"crop_bottom_px\n.*input_value=-1"):
         CameraSettings(crop_bottom_px=-1)
@@ -95,16 +96,12 @@ def barred(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_camera_says_it_once_and_crops(barred: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_camera_warns_once_and_crops(barred: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open_camera(str(barred)) as camera:
         frames = list(camera)
     assert {frame.shape for frame in frames} == {(192 + BAR_PX, 256)}
     (warning,) = capsys.readouterr().err.splitlines()
-    assert warning == (
-        f"Warning: {barred / '0.png'} seems to have an information bar of 40 px at its lower edge, "
-        "which would be inspected as material; cut it off with --crop-bottom-px 40, wherever these "
-        "frames are used."
-    )
+    assert re.match(f"Warning: {barred / '0.png'} .* 40 px .*--crop-bottom-px 40", warning)
     with open_camera(str(barred), settings=CameraSettings(crop_bottom_px=BAR_PX)) as camera:
         for frame, image in zip(camera, normal_frames(), strict=True):
             np.testing.assert_array_equal(frame.image, image)
@@ -116,7 +113,7 @@ def test_what_is_left_of_a_bar_counts_on_from_the_crop(capsys: pytest.CaptureFix
     assert "--crop-bottom-px 40," in capsys.readouterr().err
 
 
-def test_threads_that_share_an_edge_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_threads_that_share_an_edge_warn_once(capsys: pytest.CaptureFixture[str]) -> None:
     image = with_bar(normal_frames()[0], BAR_PX)
     edge = LowerEdge()
     with ThreadPoolExecutor(16) as pool:
@@ -142,5 +139,5 @@ def test_score_sees_no_bar_that_is_cropped(
     ]
     assert scores[2][0] == scores[0][0]
     assert scores[1][0] > 2 * scores[2][0]
-    assert with_it.err.count("seems to have an information bar of 40 px") == 1
+    assert with_it.err.count("information bar of 40 px") == 1
     assert "information bar" not in without.err

@@ -30,12 +30,12 @@ def lines_of(*arguments: str, cwd: Path, program: tuple[str, ...] = ()) -> list[
 
 
 def test_a_watch(tmp_path: Path, tiny_file: Path, calibration_file: Path, images: Path) -> None:
-    said = lines_of(
+    logged = lines_of(
         *("watch", "--camera", str(images), "--detector", str(tiny_file)),
         *("--calibration", str(calibration_file)),
         cwd=tmp_path,
     )
-    messages = [each["message"] for each in said]
+    messages = [each["message"] for each in logged]
     assert any(message.startswith("Watching ") for message in messages)
     assert any("broken.png" in message for message in messages)
 
@@ -51,7 +51,7 @@ import logging, sys, threading, warnings
 from semedge.core.logs import write_json_lines
 write_json_lines()
 logging.getLogger("asyncua.server").warning("A client %s left", 7)
-logging.getLogger("asyncua.server").info("not said")
+logging.getLogger("asyncua.server").info("not logged")
 warnings.warn("Soon gone", DeprecationWarning, stacklevel=1)
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()

@@ -40,8 +40,7 @@ def test_a_sink_names_the_extra_that_it_lacks(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr(sys, "path", [])
-    sentence = rf"needs .+, which is not installed here; .*pip install 'semedge\[{extra}\]'\."
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=rf"pip install 'semedge\[{extra}\]'\."):
         section.open("name")  # type: ignore[attr-defined]
 
 
@@ -54,6 +53,6 @@ def test_the_page_names_the_extra_that_it_lacks(
     Journal(tmp_path / "j").close()
     with (
         JournalReader(tmp_path / "j") as journal,
-        pytest.raises(SemedgeError, match=rf"needs .*{package}.*'semedge\[web\]'"),
+        pytest.raises(SemedgeError, match=rf"{package}.*'semedge\[web\]'"),
     ):
         PageServer(WebSection(port=0), state, request_handler_of(control), journal, tmp_path)

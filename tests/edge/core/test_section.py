@@ -27,24 +27,26 @@ def test_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_absent_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TOKEN", raising=False)
-    with pytest.raises(SemedgeError, match="The variable TOKEN holds no secret"):
+    with pytest.raises(SemedgeError, match="variable TOKEN "):
         Secret(env="TOKEN").read()
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "said"),
+    ("content", "mode", "values"),
     [
-        (b"s3cret", 0o644, r"Everyone on this machine can use .*mode 0644\); run `chmod 600"),
-        (b"\n", 0o600, "holds no secret"),
-        (b"s3cret\xff", 0o600, "it is not UTF-8 text"),
+        (b"s3cret", 0o644, r"/secret .*mode 0644.*`chmod 600 .*/secret`"),
+        (b"\n", 0o600, r"/secret .*write"),
+        (b"s3cret\xff", 0o600, r"/secret .*UTF-8.* 0600"),
     ],
 )
-def test_a_file_that_does_not_do(tmp_path: Path, content: bytes, mode: int, said: str) -> None:
-    with pytest.raises(SemedgeError, match=said) as caught:
+def test_a_file_without_a_usable_secret(
+    tmp_path: Path, content: bytes, mode: int, values: str
+) -> None:
+    with pytest.raises(SemedgeError, match=values) as caught:
         Secret(file=secret_file(tmp_path, content, mode)).read()
     assert "s3cret" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match=r"cannot be read \(No such file or directory\)"):
+    with pytest.raises(SemedgeError, match=r"absent .*\(No such file or directory\)"):
         Secret(file=tmp_path / "absent").read()

@@ -59,35 +59,31 @@ def test_threshold_is_a_normal_score_of_the_deployed_detector(fresh: Detector) -
     assert (calibration.grid.patch_px, calibration.grid.stride_px) == (PATCH_PX, 4)
     assert calibration.grid.frame_shape == (SIZE_PX, SIZE_PX)
     assert (calibration.quantiles["0"], calibration.quantiles["1"]) == (scores[-1], scores[0])
-    assert calibration.guarantee == (
-        "With 95 % confidence, at most 10 % of normal frames raise an alarm, proved from 80 "
-        "independent frames."
+    assert re.search(
+        "95 % .* 10 % of normal frames .* 80 independent frames", calibration.guarantee
     )
     assert calibration.warnings == ()
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
 def test_too_few_frames_are_refused_with_what_they_prove(fresh: Detector) -> None:
-    with pytest.raises(RefusedError, match=r"needs 299 .* got 40; the best these prove is 7.2 %"):
+    with pytest.raises(RefusedError, match=r"\b299\b.*\b40\b.*\b7\.2 %"):
         calibrate_detector(fresh, shown(40), CalibrationRequest())
 
 
-def test_a_refusal_says_what_was_left_out(fresh: Detector) -> None:
+def test_a_refusal_names_what_was_left_out(fresh: Detector) -> None:
     frames = shown(5)
     frames.append(frames[0])
     skipped = ["bad.png: not an image."]
-    with pytest.raises(RefusedError, match=r"got 5;") as refusal:
+    with pytest.raises(RefusedError, match=r"\b299\b.*\b5;") as refusal:
         calibrate_detector(fresh, frames, CalibrationRequest(), skipped)
-    assert str(refusal.value).endswith(
-        "(left out: 1 copy of earlier frames, line/f000.png; left out: 1 unreadable file, "
-        "bad.png: not an image)."
-    )
+    assert "line/f000.png; " in str(refusal.value)
+    assert "bad.png: not an image)." in str(refusal.value)
 
 
 def test_training_frames_are_refused_and_named(detector: Detector) -> None:
     with pytest.raises(RefusedError) as refusal:
         calibrate_detector(detector, shown(40), LOOSE)
-    assert "2 frames of the calibration were among" in str(refusal.value)
     assert "(line/f003.png, line/f005.png)" in str(refusal.value)
     assert "--allow-training-frames" in str(refusal.value)
 
@@ -95,14 +91,15 @@ def test_training_frames_are_refused_and_named(detector: Detector) -> None:
 def test_allowed_training_frames_are_recorded(detector: Detector) -> None:
     request = replace(LOOSE, allow_training_frames=True)
     (warning,) = calibrate_detector(detector, shown(40), request).warnings
-    assert warning.startswith("2 frames had been trained on (line/f003.png, line/f005.png)")
+    assert warning.startswith("2 frames ")
+    assert "(line/f003.png, line/f005.png)" in warning
 
 
 def test_training_frames_are_known_by_their_pixels_whatever_their_name(
     detector: Detector,
 ) -> None:
     frames = [Frame(image_of(3), 0, 0.0, "renamed.png")]
-    with pytest.raises(RefusedError, match=r"1 frame of the calibration was .*renamed.png"):
+    with pytest.raises(RefusedError, match=r"\b1 frame .*renamed\.png"):
         calibrate_detector(detector, frames, LOOSE)
 
 
@@ -111,10 +108,8 @@ def test_copies_count_once(fresh: Detector) -> None:
     frames.extend(replace(frame, source=f"copy of {frame.source}") for frame in shown(5))
     calibration = calibrate_detector(fresh, frames, LOOSE)
     assert calibration.groups == 40
-    assert calibration.warnings == (
-        "left out: 5 copies of earlier frames, copy of line/f000.png, copy of line/f001.png, "
-        "copy of line/f002.png and 2 more",
-    )
+    (warning,) = calibration.warnings
+    assert re.search(r"\b5 copies .*line/f000\.png, .*line/f002\.png and 2 more", warning)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +146,7 @@ def test_a_groups_score_is_its_largest(fresh: Detector) -> None:
 @pytest.mark.parametrize("pattern", [r"^scene(\d+)", r"f\d+(x)?"])
 def test_a_name_without_group_is_an_error(fresh: Detector, pattern: str) -> None:
     request = replace(LOOSE, group_by=re.compile(pattern))
-    with pytest.raises(SemedgeError, match=r"f000.png is not known") as error:
+    with pytest.raises(SemedgeError, match=r"f000\.png .*--group-by") as error:
         calibrate_detector(fresh, shown(40), request)
     assert not isinstance(error.value, RefusedError)
 
@@ -192,15 +187,12 @@ def test_fields_are_scored_as_frames(fresh: Detector) -> None:
     assert calibration.threshold == sorted(scores, reverse=True)[calibration.rank - 1]
     assert (calibration.groups, calibration.frames) == (60, 10)
     assert calibration.fields == calibration.grid.frame_shape == (12, 16)
-    assert calibration.guarantee == (
-        "With 95 % confidence, at most 10 % of normal 16x12 px fields raise an alarm, proved from "
-        "60 independent 16x12 px fields, assuming that the fields of a frame are far enough apart "
-        "to be independent."
+    assert re.search(
+        "95 % .*10 % of normal 16x12 px fields .* 60 independent 16x12 px fields.* assuming ",
+        calibration.guarantee,
     )
-    assert calibration.warnings == (
-        "the promise is for one field, and a frame of 6 fields may raise an alarm about 6 times "
-        "as often",
-    )
+    (warning,) = calibration.warnings
+    assert re.search(r"\b6 fields .* 6 times ", warning)
 
 
 def test_fields_of_frames_that_differ_in_brightness_are_not_independent(fresh: Detector) -> None:
@@ -216,8 +208,8 @@ def test_fields_of_frames_that_differ_in_brightness_are_not_independent(fresh: D
 
 def test_frames_of_several_sizes_are_an_error(fresh: Detector) -> None:
     frames = shown(40)
-    frames.append(Frame(image_of(99, size_px=20), 40, 0.0, "odd.png"))
-    with pytest.raises(SemedgeError, match=r"odd.png has 20x20 px .* have 16x16 px"):
+    frames.append(Frame(image_of(99, size_px=20), 40, 0.0, "other.png"))
+    with pytest.raises(SemedgeError, match=r"other\.png .*20x20 px .*16x16 px"):
         calibrate_detector(fresh, frames, LOOSE)
 
 
@@ -226,19 +218,22 @@ def test_a_score_that_is_infinite_is_an_error(tmp_path: Path) -> None:
     with (
         np.errstate(over="ignore"),
         Detector.load(path, workers=1) as broken,
-        pytest.raises(SemedgeError, match=r"of line/f000.png a score \w+ that is NaN or infinite"),
+        pytest.raises(SemedgeError, match=r"overflow\.semedge .*line/f000\.png .*im1"),
     ):
         calibrate_detector(broken, shown(40), LOOSE)
 
 
 def test_no_frame_is_an_error(fresh: Detector) -> None:
-    with pytest.raises(SemedgeError, match="No normal frame was read"):
+    with pytest.raises(SemedgeError, match=r"normal frame .*folder or a camera"):
         calibrate_detector(fresh, [], LOOSE)
 
 
-@pytest.mark.parametrize("request_", [replace(LOOSE, confidence=1.0), replace(LOOSE, method="pot")])
-def test_a_request_without_sense_is_an_error(fresh: Detector, request_) -> None:
-    with pytest.raises(SemedgeError, match="Received"):
+@pytest.mark.parametrize(
+    ("request_", "received"),
+    [(replace(LOOSE, confidence=1.0), r"1\.0"), (replace(LOOSE, method="pot"), "'pot'")],
+)
+def test_a_wrong_request_is_an_error(fresh: Detector, request_, received: str) -> None:
+    with pytest.raises(SemedgeError, match=f"Received: {received}"):
         calibrate_detector(fresh, shown(40), request_)
 
 
@@ -254,7 +249,7 @@ def test_load_gives_back_what_was_saved(saved: Path, fresh: Detector) -> None:
 
 
 def test_load_refuses_another_detector(saved: Path, detector: Detector) -> None:
-    with pytest.raises(SemedgeError, match="belongs to another detector") as error:
+    with pytest.raises(SemedgeError, match=rf"{saved} .*`semedge calibrate`") as error:
         load_calibration(saved, detector)
     assert detector.bundle.sha256[:12] in str(error.value)
 
@@ -262,43 +257,43 @@ def test_load_refuses_another_detector(saved: Path, detector: Detector) -> None:
 def test_load_refuses_another_stride(saved: Path, fresh: Detector) -> None:
     with (
         Detector(fresh.bundle, stride_px=2, workers=1) as finer,
-        pytest.raises(SemedgeError, match="made with the stride 4, and the detector runs with 2"),
+        pytest.raises(SemedgeError, match=r"stride 4\b.*\b2;"),
     ):
         load_calibration(saved, finer)
 
 
 def test_load_refuses_another_score(saved: Path, fresh: Detector) -> None:
     saved.write_text(saved.read_text().replace('"im1"', '"im2"'))
-    with pytest.raises(SemedgeError, match="made with the score im2"):
+    with pytest.raises(SemedgeError, match=r"score im2\b.*\bim1;"):
         load_calibration(saved, fresh)
 
 
 def test_load_refuses_another_runtime(saved: Path, fresh: Detector) -> None:
     saved.write_text(saved.read_text().replace(f'"{fresh.runtime}"', '"another"'))
-    with pytest.raises(SemedgeError, match="made with the runtime another"):
+    with pytest.raises(SemedgeError, match=rf"runtime another\b.* {re.escape(fresh.runtime)};"):
         load_calibration(saved, fresh)
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "reason"),
     [
-        (b"", "is damaged: it is not a JSON document"),
-        (b"{}", "is damaged: format_version is missing"),
-        (b"\xff\xfe", "is damaged: not UTF-8"),
-        (b" " * (2**20 + 1), "is larger than one can be"),
+        (b"", "JSON"),
+        (b"{}", r"\bformat_version\b"),
+        (b"\xff\xfe", "UTF-8"),
+        (b" " * (2**20 + 1), "too large"),
     ],
 )
 def test_load_refuses_a_damaged_file(
-    tmp_path: Path, fresh: Detector, content: bytes, words: str
+    tmp_path: Path, fresh: Detector, content: bytes, reason: str
 ) -> None:
     path = tmp_path / "damaged.json"
     path.write_bytes(content)
-    with pytest.raises(SemedgeError, match=words) as error:
+    with pytest.raises(SemedgeError, match=reason) as error:
         load_calibration(path, fresh)
     assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_load_names_a_file_that_cannot_be_read(tmp_path: Path, fresh: Detector, name: str) -> None:
-    with pytest.raises(SemedgeError, match="cannot be read"):
+    with pytest.raises(SemedgeError, match=rf"{tmp_path / name} .*\(.*directory\)"):
         load_calibration(tmp_path / name, fresh)

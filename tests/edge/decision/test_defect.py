@@ -55,29 +55,30 @@ def test_without_a_warn_level_nothing_warns() -> None:
 
 
 @pytest.mark.parametrize(("alarm", "warn"), [(math.nan, None), (math.inf, None), (5, 5), (5, 6)])
-def test_levels_that_make_no_sense_are_refused(alarm: float, warn: float | None) -> None:
-    with pytest.raises(SemedgeError, match=r"Received: "):
+def test_impossible_levels_are_refused(alarm: float, warn: float | None) -> None:
+    received = alarm if warn is None else warn
+    with pytest.raises(SemedgeError, match=rf"Received: {received:g}"):
         Levels(alarm, warn)
 
 
 def test_a_warn_level_that_is_nan_is_refused() -> None:
-    with pytest.raises(SemedgeError, match=r"warn level.*10\. Received: nan"):
+    with pytest.raises(SemedgeError, match=r"warn .*10\. Received: nan"):
         Levels(10.0, math.nan)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "values"),
     [
         ({"frames_above": 0}, r"frames_above\n.*input_value=0"),
-        ({"frames_above": 3, "of_frames": 2}, "frames_above must not be above of_frames"),
+        ({"frames_above": 3, "of_frames": 2}, r"\bframes_above\b.*\bof_frames\b"),
         ({"end_after_frames": -1}, r"end_after_frames\n.*input_value=-1"),
         ({"cool_down_s": math.inf}, r"cool_down_s\n.*input_value=inf"),
         ({"update_every_s": math.nan}, r"update_every_s\n.*input_value=nan"),
         ({"warn": math.nan}, r"warn\n.*input_value=nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_impossible_settings_are_refused(settings: dict, values: str) -> None:
+    with pytest.raises(ValidationError, match=values):
         DecisionSettings(**settings)
 
 

@@ -43,16 +43,16 @@ def findings(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "values"),
     [
         ({"window_frames": 49}, r"window_frames\n.*input_value=49"),
         ({"significance": 0.01}, r"significance\n.*input_value=0.01"),
         ({"end_above": 0}, r"end_above\n.*input_value=0"),
-        ({"significance": 1e-3, "end_above": 1e-4}, "end_above must not be below significance"),
+        ({"significance": 1e-3, "end_above": 1e-4}, r"\bend_above\b.*\bsignificance\b"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_impossible_settings_are_refused(settings: dict, values: str) -> None:
+    with pytest.raises(ValidationError, match=values):
         DriftSettings(**settings)
 
 
@@ -70,7 +70,7 @@ def test_the_binomial_tail_is_scipys(trials: int, rate: float, least: int) -> No
 
 @pytest.mark.parametrize("degrees", [0, 1, 5])
 def test_odd_degrees_are_refused(degrees: int) -> None:
-    with pytest.raises(ValueError, match=r"Received: "):
+    with pytest.raises(ValueError, match=f"Received: {degrees}"):
         chi_squared_tail(1.0, degrees)
 
 
@@ -106,10 +106,10 @@ def test_a_distribution_that_moved_is_seen(change: object) -> None:
     scores = change(rng.normal(size=500))  # type: ignore[operator]
     found = {each.test: each for each in findings(rng.normal(size=CALIBRATED), scores)}
     assert found["score-distribution"].p_value < 1e-4
-    assert "are not distributed as" in found["score-distribution"].message
+    assert "last 500 frames" in found["score-distribution"].message
 
 
-def test_more_alarms_than_promised_are_seen() -> None:
+def test_more_alarms_than_guaranteed_are_found() -> None:
     rng = np.random.default_rng(3)
     calibrated = rng.normal(size=CALIBRATED)
     limit = 2.33
@@ -120,7 +120,7 @@ def test_more_alarms_than_promised_are_seen() -> None:
     many = {each.test: each for each in findings(calibrated, loud, limit=limit)}
     assert few["alarm-rate"].p_value > 0.01
     assert many["alarm-rate"].p_value < 1e-6
-    assert "of the last 500 frames alarmed" in many["alarm-rate"].message
+    assert "last 500 frames" in many["alarm-rate"].message
 
 
 def test_windows_follow_one_another() -> None:
@@ -129,7 +129,7 @@ def test_windows_follow_one_another() -> None:
     assert [each.test for each in found] == list(DRIFT_TESTS) * 2
 
 
-def test_without_a_promise_only_the_distribution_is_tested() -> None:
+def test_without_a_guarantee_only_the_distribution_is_tested() -> None:
     rng = np.random.default_rng(5)
     calibration = calibration_of(rng.normal(size=CALIBRATED))
     monitor = DriftMonitor(calibration, None, DriftSettings(window_frames=100))

@@ -54,7 +54,9 @@ def test_fields_are_whole_and_do_not_overlap(
     frame = frame_of(height_px, width_px)
     size_px = (field_width_px, field_height_px)
     if field_height_px > height_px or field_width_px > width_px:
-        with pytest.raises(SemedgeError, match="larger than the frame"):
+        with pytest.raises(
+            SemedgeError, match=f"{field_width_px}x{field_height_px} px .*{width_px}x{height_px} px"
+        ):
             list(split_frame(frame, size_px, patch_px=1))
         return
     fields = list(split_frame(frame, size_px, patch_px=1))
@@ -72,13 +74,13 @@ def test_fields_share_the_frames_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size_px", "words"),
+    ("size_px", "values"),
     [
-        ((8, 4), "Fields of 8x4 px are larger than the frame line/a.png of 7x5 px"),
-        ((4, 8), "Fields of 4x8 px are larger than the frame line/a.png of 7x5 px"),
-        ((2, 3), "Fields of 2x3 px are smaller than the detector's patches of 3x3 px"),
+        ((8, 4), r"8x4 px .*line/a\.png of 7x5 px"),
+        ((4, 8), r"4x8 px .*line/a\.png of 7x5 px"),
+        ((2, 3), "2x3 px .*patches of 3x3 px"),
     ],
 )
-def test_fields_that_do_not_fit(size_px: tuple[int, int], words: str) -> None:
-    with pytest.raises(SemedgeError, match=words):
+def test_fields_that_do_not_fit(size_px: tuple[int, int], values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         list(split_frame(frame_of(5, 7), size_px, patch_px=3))

@@ -83,16 +83,16 @@ def test_normal_frames_and_defects_are_no_problem(depth: Change) -> None:
 
 @pytest.mark.parametrize("depth", [lambda image: image, deep], ids=["8-bit", "16-bit"])
 @pytest.mark.parametrize(
-    ("spoil", "problem", "fit", "sentence"),
+    ("spoil", "problem", "fit", "values"),
     [
-        (dark, "dark", [False] * 3, "The picture is dark .99 % of it is at most 0.0"),
-        (saturated, "saturated", [False] * 3, "of the picture is white, and at most 2"),
-        (blurred, "out-of-focus", [True, True, False], "out of focus .sharpness 0.0"),
-        (darker, "brightness", [True, True, False], "mean gray of 0.1.. .* outside 0.2"),
+        (dark, "dark", [False] * 3, r"\bdark\b.*99 % .* 0\.0"),
+        (saturated, "saturated", [False] * 3, r"\d% .*\bwhite\b.* 2\d?%"),
+        (blurred, "out-of-focus", [True, True, False], r"\bfocus\b.* 0\.0"),
+        (darker, "brightness", [True, True, False], r"\bmean gray\b.* 0\.1.* 0\.2"),
     ],
 )
 def test_a_problem_starts_and_ends_once(
-    depth: Change, spoil: Change, problem: Problem, fit: list[bool], sentence: str
+    depth: Change, spoil: Change, problem: Problem, fit: list[bool], values: str
 ) -> None:
     bench = Bench()
     bench.show(map(depth, bench.normal(2)))
@@ -105,7 +105,7 @@ def test_a_problem_starts_and_ends_once(
     assert bench.fit == [False, False, True, True, True]
     start, end = bench.changes
     assert start.message.endswith(".")
-    assert re.search(sentence, start.message), start.message
+    assert re.search(values, start.message), start.message
     assert end.message.endswith(f"after {end.at_s - start.started_s:.1f} s.")
     assert end.started_s == start.started_s
     assert start.details["limit" if "limit" in start.details else "low"] > 0
@@ -145,7 +145,7 @@ def test_a_frozen_picture_is_reported_after_its_time() -> None:
     assert all(bench.fit)
     assert bench.show([image] * 4) == [("start", "frozen")]
     assert not bench.fit[-1]
-    assert bench.changes[-1].message.startswith("The camera has sent the same picture for 6.5 s;")
+    assert " 6.5 s;" in bench.changes[-1].message
     # A change too small to be the sensor's noise is none.
     nearly = image.copy()
     nearly[0, 0] ^= 1
@@ -176,7 +176,7 @@ def test_a_missing_frame_is_a_problem_until_frames_come_again() -> None:
     bench.at_s += 60
     assert bench.show(bench.normal(3)) == [("end", "no-frame")]
     assert bench.fit == [True, True, True]
-    assert bench.changes[-1].message == "The camera gives frames again, after 57.5 s."
+    assert bench.changes[-1].message.endswith(" 57.5 s.")
 
 
 def test_a_camera_that_gives_a_frame_now_and_then_does_not_flap() -> None:
@@ -205,7 +205,7 @@ def test_closing_ends_every_problem() -> None:
         ("end", "dark"),
         ("end", "no-frame"),
     ]
-    assert ended[0].message == "The watch ended, after 1.0 s."
+    assert ended[0].message.endswith(" 1.0 s.")
     assert bench.health.close("The watch ended", bench.at_s + 2) == ()
 
 
@@ -226,14 +226,12 @@ def test_large_frames_have_the_same_grays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "values"),
     [
-        ({"frames_to_start": 0}, r"frames_to_start\n.*greater than or equal to 1.*input_value=0"),
+        ({"frames_to_start": 0}, r"frames_to_start\n.* 1 .*input_value=0"),
         ({"inspect_during": ("dim",)}, r"inspect_during\.0\n.*'no-frame', .*input_value='dim'"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    settings: dict[str, object], sentence: str
-) -> None:
-    with pytest.raises(ValidationError, match=sentence):
+def test_impossible_settings_are_refused(settings: dict[str, object], values: str) -> None:
+    with pytest.raises(ValidationError, match=values):
         HealthSettings(**settings)  # type: ignore[arg-type]

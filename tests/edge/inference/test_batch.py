@@ -1,10 +1,11 @@
-"""`semedge score` on archives: resumed without a row twice, in order, with bounded memory."""
+"""`semedge score` on many files: resumed without a row twice, in order, with bounded memory."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,9 +29,9 @@ SENTINEL = 123.25
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """Nine frames, one of which has a film, two files that are no image and one too small."""
-    folder = tmp_path / "archive"
+    folder = tmp_path / "images"
     folder.mkdir()
     normal = normal_frames()
     for number in range(9):
@@ -53,28 +54,27 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_an_archive_becomes_a_table(call: Call, archive: Path, tiny_file: Path) -> None:
-    result = call("score", archive, archive / "f*.png", "--detector", tiny_file, "--out", "s.csv")
+def test_many_files_become_a_table(call: Call, images: Path, tiny_file: Path) -> None:
+    result = call("score", images, images / "f*.png", "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 0, result.err
     rows = read_csv(Path("s.csv"))
-    assert [row["path"] for row in rows] == [str(archive / f"f{n}.png") for n in range(9)]
+    assert [row["path"] for row in rows] == [str(images / f"f{n}.png") for n in range(9)]
     assert max(rows, key=lambda row: float(row["frame_score"]))["path"].endswith("f4.png")
-    assert result.err.splitlines() == [
-        f"Skipped: {archive / 'empty.png'} cannot be decoded as an image; save it as PNG or TIFF.",
-        f"Skipped: {archive / 'small.png'} cannot be scored: The frame of 40x20 px is smaller than "
-        "a patch of 32x32 px; use larger frames, or a detector with smaller patches.",
-        f"Skipped: {archive / 'text.png'} cannot be decoded as an image; save it as PNG or TIFF.",
-        "9 scored, 3 skipped; the scores are in s.csv.",
-    ]
+    *skipped, summary = result.err.splitlines()
+    assert len(skipped) == 3
+    for line, name in zip(skipped, ("empty.png", "small.png", "text.png"), strict=True):
+        assert line.startswith(f"Skipped: {images / name} ")
+    assert "40x20 px" in skipped[1]
+    assert summary == "9 scored, 3 skipped; the scores are in s.csv."
     assert sorted(path.name for path in Path.cwd().glob("s.csv*")) == ["s.csv"]
 
 
 def test_parquet_holds_the_same(
-    call: Call, archive: Path, tiny_file: Path, calibration_file: Path
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path
 ) -> None:
     for out in ("s.csv", "s.parquet"):
         result = call(
-            *("score", archive, "--detector", tiny_file, "--calibration", calibration_file),
+            *("score", images, "--detector", tiny_file, "--calibration", calibration_file),
             *("--out", out),
         )
         assert result.status == 0, result.err
@@ -92,8 +92,8 @@ def test_parquet_holds_the_same(
     assert [row["above_threshold"] for row in table.to_pylist()].count(True) == 1
 
 
-def test_the_number_of_workers_changes_nothing(archive: Path, tiny_file: Path) -> None:
-    files = [str(path) for path in sorted(archive.iterdir())]
+def test_the_number_of_workers_changes_nothing(images: Path, tiny_file: Path) -> None:
+    files = [str(path) for path in sorted(images.iterdir())]
     results = [
         list(score_locally(files, read_bundle(tiny_file), 16, LowerEdge(), workers))
         for workers in (1, 2, 5, 40)
@@ -103,18 +103,18 @@ def test_the_number_of_workers_changes_nothing(archive: Path, tiny_file: Path) -
     assert all(each == results[0] for each in results)
 
 
-def test_an_interrupted_run_goes_on(call: Call, archive: Path, tiny_file: Path) -> None:
+def test_an_interrupted_run_goes_on(call: Call, images: Path, tiny_file: Path) -> None:
     """What is there is not scored again, and a file that was unreadable is tried again."""
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file)) as store:
-        store.add([ScoredFile(str(archive / f"f{n}.png"), SENTINEL, n, 7) for n in (6, 2)])
-    cv2.imwrite(str(archive / "empty.png"), normal_frames()[0])
-    result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
+        store.add([ScoredFile(str(images / f"f{n}.png"), SENTINEL, n, 7) for n in (6, 2)])
+    cv2.imwrite(str(images / "empty.png"), normal_frames()[0])
+    result = call("score", images, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 0, result.err
-    assert result.err.splitlines()[0] == "2 of 12 files are scored already."
+    assert result.err.startswith("2 of 12 files ")
     rows = read_csv(Path("s.csv"))
     assert [Path(row["path"]).stem for row in rows] == ["empty", *(f"f{n}" for n in range(9))]
-    kept = [row["path"] for row in rows if float(row["frame_score"]) == SENTINEL]
-    assert [Path(path).stem for path in kept] == ["f2", "f6"]
+    stored = [row["path"] for row in rows if float(row["frame_score"]) == SENTINEL]
+    assert [Path(path).stem for path in stored] == ["f2", "f6"]
     assert not list(Path.cwd().glob("s.csv.*"))
 
 
@@ -123,27 +123,27 @@ def test_an_interrupted_run_goes_on(call: Call, archive: Path, tiny_file: Path) 
     [("stride_px", 8), ("detector_sha256", "0" * 64), ("crop_bottom_px", 3), ("semedge", "0.0")],
 )
 def test_an_interrupted_run_of_other_settings_is_left_alone(
-    call: Call, archive: Path, tiny_file: Path, name: str, value: object
+    call: Call, images: Path, tiny_file: Path, name: str, value: object
 ) -> None:
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file, **{name: value})) as store:
         store.add([ScoredFile("a", SENTINEL, 1, 2)])
-    result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
+    result = call("score", images, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 1
-    assert f"s.csv.partial holds scores of an interrupted run with {name} {value!r}" in result.err
+    assert re.search(rf"s\.csv\.partial .*{name} {re.escape(repr(value))}.* --out", result.err)
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file, **{name: value})) as store:
         assert [row.frame_score for row in store.rows(["a", "b"])] == [SENTINEL]
 
 
-def test_two_runs_do_not_write_one_table(call: Call, archive: Path, tiny_file: Path) -> None:
+def test_two_runs_do_not_write_one_table(call: Call, images: Path, tiny_file: Path) -> None:
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file)):
-        result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
+        result = call("score", images, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 1
-    assert "Error: Another `semedge score` writes to s.csv.partial; wait for its end" in result.err
+    assert "Another `semedge score` writes to s.csv.partial;" in result.err
 
 
 @pytest.mark.parametrize("content", [b"no database", b"", None])
 def test_a_strange_file_in_the_stores_place_is_refused(
-    call: Call, archive: Path, tiny_file: Path, content: bytes | None
+    call: Call, images: Path, tiny_file: Path, content: bytes | None
 ) -> None:
     """An empty file is what a run leaves that was killed at its very start."""
     place = Path("s.csv.partial")
@@ -151,51 +151,49 @@ def test_a_strange_file_in_the_stores_place_is_refused(
         place.mkdir()
     else:
         place.write_bytes(content)
-    result = call("score", archive, "--detector", tiny_file, "--out", "s.csv")
+    result = call("score", images, "--detector", tiny_file, "--out", "s.csv")
     if content == b"":
         assert result.status == 0, result.err
         return
     assert result.status == 1
-    assert "Error: s.csv.partial could not be opened (" in result.err
+    assert "Error: s.csv.partial " in result.err
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_what_is_there(
+def test_a_full_disk_is_reported_and_loses_no_stored_result(
     small_disk: Path, tiny_file: Path
 ) -> None:
     settings = settings_for(tiny_file)
     path = small_disk / "s.csv.partial"
-    kept: list[str] = []
+    stored: list[str] = []
 
     def fill(store: ScoreStore) -> None:
         while True:
-            names = [f"{len(kept) + n}{'x' * 200}" for n in range(100)]
+            names = [f"{len(stored) + n}{'x' * 200}" for n in range(100)]
             store.add([ScoredFile(name, 1.0, 2, 3) for name in names])
-            kept.extend(names)
+            stored.extend(names)
 
     with ScoreStore(path, settings) as store, pytest.raises(SemedgeError) as caught:
         fill(store)
-    assert "s.csv.partial could not be written (" in str(caught.value)
-    assert len(kept) > 1000
+    assert "s.csv.partial " in str(caught.value)
+    assert len(stored) > 1000
     with ScoreStore(path, settings) as store:
-        assert store.missing(kept) == []
+        assert store.missing(stored) == []
 
 
 @pytest.mark.parametrize("out", ["scores.txt", "scores"])
 def test_another_ending_is_refused_before_anything_is_scored(
-    call: Call, archive: Path, tiny_file: Path, out: str
+    call: Call, images: Path, tiny_file: Path, out: str
 ) -> None:
-    result = call("score", archive, "--detector", tiny_file, "--out", out)
+    result = call("score", images, "--detector", tiny_file, "--out", out)
     assert result.status == 1
-    assert result.err == (
-        f"Error: A table is written to a file that ends in .csv or .parquet. Received: {out}\n"
-    )
+    assert re.fullmatch(rf"Error: .*\.csv or \.parquet\. Received: {out}\n", result.err)
 
 
-def test_names_that_are_not_utf8(call: Call, archive: Path, tiny_file: Path) -> None:
-    odd = os.fsdecode(os.fsencode(str(archive)) + b"/f\xff.png")
-    os.rename(archive / "f0.png", odd)  # noqa: PTH104 - a name that is no text
+def test_names_that_are_not_utf8(call: Call, images: Path, tiny_file: Path) -> None:
+    other = os.fsdecode(os.fsencode(str(images)) + b"/f\xff.png")
+    os.rename(images / "f0.png", other)  # noqa: PTH104 - a name that is no text
     for out in ("s.csv", "s.parquet"):
-        result = call("score", archive, "--detector", tiny_file, "--out", out, "--json")
+        result = call("score", images, "--detector", tiny_file, "--out", out, "--json")
         assert result.status == 0, result.err
         assert len(json.loads(result.out)["files"]) == 9
     assert any(row["path"].endswith(r"f\udcff.png") for row in read_csv(Path("s.csv")))
@@ -221,8 +219,8 @@ def test_results_wait_for_their_turn_in_a_bounded_number() -> None:
         assert [result.path for result in results] == files[1:]
 
 
-def test_a_file_that_goes_away_is_skipped(archive: Path, tiny_file: Path) -> None:
+def test_a_file_that_goes_away_is_skipped(images: Path, tiny_file: Path) -> None:
     with FileScorer(read_bundle(tiny_file), 32, LowerEdge()) as scorer:
-        result = scorer.score(str(archive / "gone.png"))
+        result = scorer.score(str(images / "gone.png"))
     assert isinstance(result, SkippedFile)
-    assert "gone.png cannot be read (No such file or directory)" in result.reason
+    assert re.search(r"gone\.png .*\(No such file", result.reason)

@@ -1,4 +1,4 @@
-"""A bundle comes back as it was written, and whatever is wrong with it is said."""
+"""A bundle comes back as it was written, and whatever is wrong with it is reported."""
 
 from __future__ import annotations
 
@@ -97,51 +97,55 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert read_bundle(one).sha256 == read_bundle(two).sha256
 
 
+NO_ARCHIVE = "zip archive"
+UNREADABLE_ARRAY = r"array .*read"
+NOT_FINITE = "finite float32"
+
 DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "not a whole zip archive"),
-    "text": (lambda: b"I am a text file\n" * 99, "not a whole zip archive"),
-    "first half": (lambda: packed_with()[: len(packed_with()) // 2], "not a whole zip archive"),
+    "nothing": (lambda: b"", NO_ARCHIVE),
+    "text": (lambda: b"I am a text file\n" * 99, NO_ARCHIVE),
+    "first half": (lambda: packed_with()[: len(packed_with()) // 2], NO_ARCHIVE),
     "flipped byte in a graph": (
         lambda: flipped(lambda content: content.index(b"TFL3") + 500),
-        "not a whole zip archive",
+        NO_ARCHIVE,
     ),
     "foreign archive": (
         lambda: packed(None, {}, more=(("word/document.xml", b"<xml/>"),)),
-        "a file is named 'word/document.xml'",
+        "'word/document.xml'",
     ),
-    "empty archive": (lambda: packed(None, {}), "it has no manifest.json"),
-    "no manifest": (lambda: packed(None, tiny_members()), "it has no manifest.json"),
+    "empty archive": (lambda: packed(None, {}), r"manifest\.json"),
+    "no manifest": (lambda: packed(None, tiny_members()), r"manifest\.json"),
     "manifest no JSON": (lambda: packed(b"{", tiny_members()), "manifest .*JSON"),
     "manifest no text": (lambda: packed(b"\xff\xfe{}", tiny_members()), "manifest .*JSON"),
     "manifest a list": (lambda: packed(b"[]", tiny_members()), "manifest .*object"),
     "manifest empty": (lambda: packed(b"{}", tiny_members()), "format_version.*[Ff]ield required"),
     "later version": (
         lambda: edited(lambda document: document.update(format_version=4)),
-        "has format version 4, and this semedge reads versions 1, 2, 3",
+        r"\b4\b.* 1, 2, 3\b",
     ),
     "unknown field": (
         lambda: edited(lambda document: document.update(hook="run.sh")),
-        "manifest hook: Extra inputs are not permitted",
+        r"\bhook\b",
     ),
     "unknown score": (
         lambda: edited(lambda document: document["score"].update(weights={"magic": 1.0})),
-        "unknown terms .*magic",
+        "'magic'",
     ),
     "score without its tensor": (
         lambda: edited(lambda document: document["score"].update(weights={"im1": 1.0})),
-        "needs .*y.*, which nothing computes",
+        r"\['y'\].*computes",
     ),
     "node without its input": (
         lambda: edited(lambda document: document["nodes"][0].update(inputs=["z"])),
-        "not computed yet",
+        r"'h_x'.*\['z'\]",
     ),
     "node without its graph": (
         lambda: edited(lambda document: document["nodes"][0].update(graph="absent")),
-        "runs a graph that is not in the bundle",
+        r"'h_x'.*graph",
     ),
     "stride beyond a patch": (
         lambda: edited(lambda document: document.update(stride_px=33)),
-        "the stride is larger than a patch",
+        "stride .*patch",
     ),
     "infinite weight": (
         lambda: packed(
@@ -152,82 +156,82 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "manifest .*finite",
     ),
-    "member too many": (lambda: with_member("extra.npy"), r"\['extra.npy'\] are not both listed"),
+    "member too many": (lambda: with_member("extra.npy"), r"\['extra.npy'\]"),
     "member missing": (
         lambda: packed(
             tiny_manifest(tiny_members()),
             {name: value for name, value in tiny_members().items() if name != "h_mean.npy"},
         ),
-        r"\['h_mean.npy'\] are not both listed",
+        r"\['h_mean.npy'\]",
     ),
     "wrong digest": (
         lambda: packed(
             tiny_manifest(tiny_members()),
             {**tiny_members(), "h_mean.npy": array_content(np.zeros(4, np.float32))},
         ),
-        "the digest of h_mean.npy differs",
+        r"digest of h_mean\.npy",
     ),
-    "member twice": (lambda: with_member("h_mean.npy"), "h_mean.npy is there twice"),
-    "manifest twice": (lambda: with_member("manifest.json"), "manifest.json is there twice"),
-    "parent folder": (lambda: with_member("../h_mean.npy"), r"named '../h_mean.npy'"),
-    "absolute path": (lambda: with_member("/etc/h_mean.npy"), "named '/etc/h_mean.npy'"),
-    "backslashes": (lambda: with_member("..\\h_mean.npy"), "a file is named"),
-    "folder": (lambda: with_member("folder/"), "a file is named 'folder/'"),
-    "executable": (lambda: with_member("run.py"), "a file is named 'run.py'"),
-    "trailing newline": (lambda: with_member("h_mean.npy\n"), "a file is named"),
+    "member twice": (lambda: with_member("h_mean.npy"), r"h_mean\.npy .*twice"),
+    "manifest twice": (lambda: with_member("manifest.json"), r"manifest\.json .*twice"),
+    "parent folder": (lambda: with_member("../h_mean.npy"), r"'\.\./h_mean\.npy'"),
+    "absolute path": (lambda: with_member("/etc/h_mean.npy"), r"'/etc/h_mean\.npy'"),
+    "backslashes": (lambda: with_member("..\\h_mean.npy"), "h_mean.npy'"),
+    "folder": (lambda: with_member("folder/"), "'folder/'"),
+    "executable": (lambda: with_member("run.py"), r"'run\.py'"),
+    "trailing newline": (lambda: with_member("h_mean.npy\n"), r"'h_mean\.npy\\n'"),
     "many members": (
         lambda: packed(
             tiny_manifest(tiny_members()),
             tiny_members(),
             more=tuple((f"a{number}.npy", b"") for number in range(BUNDLE.most_members)),
         ),
-        "files are more than the 32 allowed",
+        r"\b36\b.*\b32\b",
     ),
     "compressed": (
         lambda: packed(
             tiny_manifest(tiny_members()), tiny_members(), compression=zipfile.ZIP_DEFLATED
         ),
-        "is compressed or too large",
+        r"\.\w+ .*compressed",
     ),
     "NaN": (
         lambda: packed_with(h_mean=array_content(np.full(4, np.nan, np.float32))),
-        "not of finite float32 values",
+        NOT_FINITE,
     ),
     "double precision": (
         lambda: packed_with(h_mean=npy("{'descr':'<f8','fortran_order':False,'shape':(0,)}")),
-        "not of finite float32 values",
+        NOT_FINITE,
     ),
     "pickled objects": (
         lambda: packed_with(h_mean=npy("{'descr':'|O','fortran_order':False,'shape':(1,)}")),
-        "an array cannot be read",
+        UNREADABLE_ARRAY,
     ),
     "array cut short": (
         lambda: packed_with(h_mean=tiny_members()["h_mean.npy"][:-3]),
-        "an array cannot be read",
+        UNREADABLE_ARRAY,
     ),
     "array beyond all memory": (
         lambda: packed_with(h_mean=npy("{'descr':'<f4','fortran_order':False,'shape':(1<<50,)}")),
-        "an array cannot be read",
+        UNREADABLE_ARRAY,
     ),
     "array of 2**50 values": (
         lambda: packed_with(
             h_mean=npy(f"{{'descr':'<f4','fortran_order':False,'shape':({2**50},)}}")
         ),
-        "an array cannot be read",
+        UNREADABLE_ARRAY,
     ),
     "array without a header": (
         lambda: packed_with(h_mean=npy("{{{")),
-        "an array cannot be read",
+        UNREADABLE_ARRAY,
     ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_said_in_one_sentence(damage: str, tmp_path: Path) -> None:
-    make, said = DAMAGES[damage]
+def test_damage_is_reported_in_one_sentence(damage: str, tmp_path: Path) -> None:
+    make, reason = DAMAGES[damage]
     path = tmp_path / "damaged.semedge"
     path.write_bytes(make())
-    with pytest.raises(SemedgeError, match=said) as caught:
+    with pytest.raises(SemedgeError, match=reason) as caught:
         read_bundle(path)
     message = str(caught.value)
     assert str(path) in message
@@ -236,9 +240,9 @@ def test_damage_is_said_in_one_sentence(damage: str, tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match=r"cannot be read .*; give the path of a bundle"):
+    with pytest.raises(SemedgeError, match=r"absent\.semedge .*`semedge export`"):
         read_bundle(tmp_path / "absent.semedge")
-    with pytest.raises(SemedgeError, match="cannot be read"):
+    with pytest.raises(SemedgeError, match=rf"{tmp_path} .*directory"):
         read_bundle(tmp_path)
 
 
@@ -246,7 +250,7 @@ def test_a_file_too_large_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.semedge"
     with path.open("wb") as file:
         file.truncate(MAX_BUNDLE_BYTES + 1)
-    with pytest.raises(SemedgeError, match="bytes are more than a detector can have"):
+    with pytest.raises(SemedgeError, match=rf"{path} .*{MAX_BUNDLE_BYTES + 1} bytes"):
         read_bundle(path)
 
 
@@ -298,7 +302,7 @@ def test_writing_leaves_no_part_behind(tmp_path: Path) -> None:
     members = tiny_members()
     manifest = Manifest.model_validate(tiny_manifest(members))
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SemedgeError, match="could not be written"):
+    with pytest.raises(SemedgeError, match=r"file/tiny\.semedge .*another folder"):
         write_bundle(tmp_path / "file" / "tiny.semedge", manifest, members)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

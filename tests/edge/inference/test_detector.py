@@ -158,24 +158,24 @@ def test_an_array_that_cannot_be_a_frame_is_refused(detector: Detector) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "values"),
     [
-        ({"workers": 0}, "workers must be at least 1. Received: 0"),
-        ({"score_names": ["magic"]}, "has no score 'magic'; it has gaussian, doubled"),
+        ({"workers": 0}, r"workers .* 1\. Received: 0"),
+        ({"score_names": ["magic"]}, "'magic'.* gaussian, doubled"),
     ],
 )
-def test_settings_that_cannot_be(tiny_file: Path, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SemedgeError, match=said):
+def test_settings_that_cannot_be(tiny_file: Path, settings: dict[str, Any], values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         Detector.load(tiny_file, **settings)
 
 
-def test_a_stride_beyond_a_patch_is_said(tiny_file: Path) -> None:
-    with pytest.raises(SemedgeError, match="Received: 33"):
+def test_a_stride_beyond_a_patch_is_refused(tiny_file: Path) -> None:
+    with pytest.raises(SemedgeError, match=r"stride_px .*32 px.*Received: 33"):
         Detector.load(tiny_file, stride_px=33)
 
 
-def test_a_frame_smaller_than_a_patch_is_said(detector: Detector) -> None:
-    with pytest.raises(SemedgeError, match="100x31 px is smaller than a patch"):
+def test_a_frame_smaller_than_a_patch_is_refused(detector: Detector) -> None:
+    with pytest.raises(SemedgeError, match=r"100x31 px .*32x32 px"):
         detector.score(frame_of(np.zeros((31, 100), np.uint8)))
 
 
@@ -197,19 +197,19 @@ def changed_bundle(path: Path, changes: dict[str, Any], **arrays: NDArray) -> Pa
         ({}, {"h_whitening": np.zeros((3, 3), np.float32)}),
     ],
 )
-def test_parts_that_do_not_fit_together_are_said(
+def test_parts_that_do_not_match_are_refused(
     tmp_path: Path, changes: dict[str, Any], arrays: dict[str, NDArray]
 ) -> None:
     path = changed_bundle(tmp_path / "misfit.semedge", changes, **arrays)
-    with pytest.raises(SemedgeError, match="do not fit together"):
+    with pytest.raises(SemedgeError, match=r"misfit\.semedge .*patches of"):
         Detector.load(path)
 
 
-def test_a_graph_that_is_none_is_said(tmp_path: Path) -> None:
+def test_bytes_that_are_no_graph_are_refused(tmp_path: Path) -> None:
     members = {**tiny_members(), "embedding.tflite": b"TFL3 and then nonsense" * 50}
     path = tmp_path / "nonsense.semedge"
     write_bundle(path, Manifest.model_validate(tiny_manifest(members)), members)
-    with pytest.raises(SemedgeError, match="embedding cannot be run by the TFLite runtime"):
+    with pytest.raises(SemedgeError, match=r"graph embedding .*TFLite"):
         Detector.load(path)
 
 
@@ -219,7 +219,7 @@ def test_a_score_that_is_nan_or_infinite_is_refused(tmp_path: Path) -> None:
     )
     with (
         Detector.load(path) as loaded,
-        pytest.raises(SemedgeError, match="frame 0 a score gaussian that is NaN or infinite"),
+        pytest.raises(SemedgeError, match=r"huge\.semedge .*frame 0 .*gaussian .*NaN"),
     ):
         loaded.score(frame_of(normal_frames()[0]))
 

@@ -195,7 +195,7 @@ def test_scores_do_not_depend_on_the_threads(tmp_path: Path, tiled: Detector, wo
 
 
 def test_a_frame_smaller_than_a_cell_is_refused(tiled: Detector) -> None:
-    with pytest.raises(SemedgeError, match=r"of 30x7 px is smaller than a patch of 8x8 px"):
+    with pytest.raises(SemedgeError, match=r"30x7 px .*8x8 px"):
         tiled.score(frame_of(np.zeros((7, 30), np.uint8)))
 
 
@@ -211,8 +211,8 @@ def test_a_manifest_that_contradicts_itself_is_refused(changes: dict[str, object
 def test_a_graph_of_another_tile_is_refused(tmp_path: Path) -> None:
     members = frame_members("tiny_tile")
     manifest = Manifest.model_validate(frame_manifest("tiny_tile", tile_width_px=64))
-    path = tmp_path / "odd.semedge"
+    path = tmp_path / "other.semedge"
     write_bundle(path, manifest, members)
     assert read_bundle(path).manifest.format_version == 2
-    with pytest.raises(SemedgeError, match="do not fit together"):
+    with pytest.raises(SemedgeError, match=r"other\.semedge .*8x8 px"):
         Detector.load(path)

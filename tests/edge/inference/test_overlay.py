@@ -44,14 +44,14 @@ def has_colour(picture: NDArray, colour: tuple[int, int, int]) -> NDArray[np.boo
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_frame_is_kept_bit_for_bit(dtype: type) -> None:
+def test_a_frame_is_stored_bit_for_bit(dtype: type) -> None:
     image = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (50, 70), dtype)
     again = decoded(encode_png(image))
     assert again.dtype == dtype
     np.testing.assert_array_equal(again, image)
 
 
-def test_an_image_that_is_no_picture_is_said() -> None:
+def test_an_image_that_is_no_picture_is_refused() -> None:
     with pytest.raises(SemedgeError, match=r"shape \(0, 5\) and type uint8"):
         encode_png(np.zeros((0, 5), np.uint8))
 

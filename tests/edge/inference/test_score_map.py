@@ -41,7 +41,7 @@ def test_overlapping_patches_are_covered_once() -> None:
     )
 
 
-def test_the_number_of_regions_is_bounded_and_the_worst_are_kept() -> None:
+def test_the_number_of_regions_is_bounded_and_the_worst_remain() -> None:
     scores = np.zeros((9, 9), np.float32)
     scores[::2, ::2] = 3 + np.arange(25).reshape(5, 5)
     regions = score_map(scores.tolist()).regions(2.0, most=4)

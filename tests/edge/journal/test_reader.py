@@ -88,7 +88,7 @@ def test_rows_have_their_columns(path: Path) -> None:
         (audit,) = history.documents(Query("audit"))
         assert audit["after"] == {"alarm": 3.0}
         assert len(list(history.rows(Query("deliveries", kind="defect")))) == 2
-        with pytest.raises(SemedgeError, match="The scores have no kind; leave it out"):
+        with pytest.raises(SemedgeError, match=r"\bscores\b.*\bkind\b"):
             list(history.rows(Query("scores", kind="defect")))
 
 
@@ -100,7 +100,7 @@ def test_a_journal_can_be_read_while_it_is_written_to(path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["yesterday", "12x", "2026-13-01", "", "1e9d", "99999999999d"])
 def test_a_time_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(SemedgeError, match=r"A time is a date such as .* Received: "):
+    with pytest.raises(SemedgeError, match=rf"7d\. Received: {text!r}"):
         parse_time(text)
 
 
@@ -128,15 +128,15 @@ def test_the_command_prints_and_exports(call: Call, path: Path, tmp_path: Path) 
     assert [(row["score"], row["frames"]) for row in read if row["camera"] == "right"] == [(0.9, 5)]
     nothing = call("history", "--journal", path, "--since", "1h")
     assert (nothing.status, nothing.out) == (0, "")
-    assert "Nothing of that is in the journal." in nothing.err
+    assert "The journal has no such rows." in nothing.err
 
 
-def test_what_cannot_be_read_or_written_is_said(call: Call, path: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_read_or_written_is_reported(call: Call, path: Path, tmp_path: Path) -> None:
     absent = tmp_path / "absent.sqlite"
     result = call("history", "--journal", absent)
     assert result.status == 1
-    assert "could not be opened" in result.err
+    assert str(absent) in result.err
     assert not absent.exists()
     result = call("history", "--journal", path, "--out", tmp_path / "events.xlsx")
-    assert "ends in .csv or .parquet" in result.err
+    assert "events.xlsx" in result.err
     assert call("history", "--journal", path, "--out", tmp_path / "no" / "e.csv").status == 0

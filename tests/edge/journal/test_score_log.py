@@ -11,7 +11,7 @@ import pytest
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
-from semedge.journal.records import Run
+from semedge.journal.records import WatchRun
 from semedge.journal.score_log import ScoreLog
 
 
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.sqlite"
 
 
-def test_every_score_is_kept(path: Path) -> None:
+def test_every_score_is_stored(path: Path) -> None:
     with Journal(path) as journal:
         run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
         log = ScoreLog(journal)
@@ -45,7 +45,7 @@ def test_every_score_is_kept(path: Path) -> None:
         assert stored(path) == [(1, 0, 1, 0.5, None), (1, 1, 1, 2.5, "alarm")]
 
 
-def test_the_largest_of_each_while_is_kept_for_each_run(
+def test_the_largest_of_each_interval_is_stored_for_each_run(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 0.0
@@ -70,15 +70,15 @@ def test_the_largest_of_each_while_is_kept_for_each_run(
         assert stored(path)[2:] == [(1, 3, 1, 0.25, None)]
 
 
-def test_scores_wait_for_a_journal_that_takes_nothing(
+def test_scores_wait_for_a_journal_that_cannot_be_written(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("semedge.journal.score_log.MOST_WAITING", 3)
     with Journal(path) as journal:
         log = ScoreLog(journal)
         for number in range(5):
-            log.add(Run(99, "unknown"), frame(number), 0.5, None)
-        with pytest.raises(SemedgeError, match="could not be written"):
+            log.add(WatchRun(99, "unknown"), frame(number), 0.5, None)
+        with pytest.raises(SemedgeError, match=r"journal\.sqlite .*FOREIGN KEY"):
             log.store()
         run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
         log.set_paused(True)

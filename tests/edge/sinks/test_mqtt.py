@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -165,7 +166,7 @@ def test_an_event_and_the_state_reach_a_client(broker: Broker, listener: Listene
     wait_for(lambda: listener.of("available")[-1] == "offline")
 
 
-def test_who_comes_later_is_told_the_state_but_no_old_event(
+def test_a_late_subscriber_gets_the_state_but_no_old_event(
     broker: Broker, listener: Listener
 ) -> None:
     with sink_of(broker.port) as (sink, _, _):
@@ -218,7 +219,7 @@ def test_the_last_will_of_a_station_that_is_killed(
         station.wait(10)
 
 
-def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listener) -> None:
+def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listener) -> None:
     with sink_of(broker.port, accept_settings=True) as (sink, state, control):
         sink.deliver(EVENT)
         done = listener.ask("levels", '{"id": 7, "alarm": 12.5}')
@@ -233,7 +234,7 @@ def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listen
         assert (levels.levels.alarm, levels.levels.warn) == (12.5, 8.0)
         assert listener.ask("recipe", '{"recipe": "tile"}')["done"]
         assert listener.ask("acknowledge", json.dumps({"event_id": EVENT.event_id}))["done"]
-        assert control.asked == [
+        assert control.requests == [
             ("levels", "top", 12.5, 8.0, "mqtt"),
             ("recipe", "top", "tile", "mqtt"),
             ("acknowledge", EVENT.event_id, "mqtt"),
@@ -241,23 +242,23 @@ def test_what_is_asked_for_is_done_and_answered(broker: Broker, listener: Listen
 
 
 @pytest.mark.parametrize(
-    ("action", "payload", "said"),
+    ("action", "payload", "reason"),
     [
-        ("levels", '{"alarm": 5}', "warn level must be below the alarm level"),
-        ("levels", '{"alarm": "high"}', "alarm: input should be a valid number"),
-        ("levels", '{"alarm": NaN}', "finite number"),
-        ("levels", '{"alarm": 5, "camera": "side"}', "There is no camera 'side'"),
-        ("levels", '{"alarrm": 5}', "alarrm: extra inputs are not permitted"),
-        ("recipe", '{"recipe": "../../etc/passwd"}', "There is no recipe '../../etc/passwd'"),
-        ("recipe", '{"recipe": "broken"}', "damaged; the old one goes on"),
-        ("acknowledge", '{"event_id": "1; drop table"}', "event_id: string should match"),
-        ("acknowledge", "[" * 9000, "The request is not JSON"),
-        ("levels", "[]", "no JSON object"),
-        ("reboot", "{}", "cannot be understood"),
+        ("levels", '{"alarm": 5}', r"warn .*\b5\. Received: "),
+        ("levels", '{"alarm": "high"}', r"\balarm: .*number"),
+        ("levels", '{"alarm": NaN}', r"\balarm: .*finite"),
+        ("levels", '{"alarm": 5, "camera": "side"}', "'side'.* top"),
+        ("levels", '{"alarrm": 5}', r"\balarrm\b"),
+        ("recipe", '{"recipe": "../../etc/passwd"}', r"'\.\./\.\./etc/passwd'"),
+        ("recipe", '{"recipe": "broken"}', "damaged"),
+        ("acknowledge", '{"event_id": "1; drop table"}', r"\bevent_id: "),
+        ("acknowledge", "[" * 9000, r"\bJSON; send an object"),
+        ("levels", "[]", "JSON object; send one"),
+        ("reboot", "{}", "'reboot'"),
     ],
 )
 def test_what_cannot_be_done_is_refused(
-    shared_broker: Broker, action: str, payload: str, said: str
+    shared_broker: Broker, action: str, payload: str, reason: str
 ) -> None:
     listener = Listener(shared_broker.port)
     try:
@@ -265,8 +266,8 @@ def test_what_cannot_be_done_is_refused(
             sink.deliver(EVENT)
             answer = listener.ask(action, payload)
             assert not answer["done"]
-            assert said in answer["message"]
-            assert control.asked == []
+            assert re.search(reason, answer["message"])
+            assert control.requests == []
     finally:
         listener.close()
 
@@ -283,7 +284,7 @@ def test_without_leave_nothing_is_accepted(broker: Broker, listener: Listener) -
         listener.client.publish(f"{PREFIX}/set/levels", '{"alarm": 99}', qos=1).wait_for_publish(5)
         sink.deliver(numbered(1)[0])
         time.sleep(0.3)
-        assert control.asked == []
+        assert control.requests == []
         assert listener.of("answer") == []
 
 
@@ -369,16 +370,16 @@ def test_a_topic_that_the_broker_denies_is_no_receipt(
     settings = {"tls": True, "ca_file": authority, "prefix": "elsewhere", **login}
     with (
         sink_of(broker.port, **settings) as (sink, _, _),
-        pytest.raises(DeliveryError, match="refuses it: Not authorized"),
+        pytest.raises(DeliveryError, match=r"127\.0\.0\.1 .*Not authorized"),
     ):
         sink.deliver(EVENT)
 
 
 @pytest.mark.parametrize(
-    ("settings", "password", "said"),
+    ("settings", "password", "reason"),
     [
-        ({"tls": True}, "pa ss", "cannot be reached"),
-        ({"tls": True, "ca_file": "ours"}, "wr0ng", "the broker refuses the station"),
+        ({"tls": True}, "pa ss", "reached"),
+        ({"tls": True, "ca_file": "ours"}, "wr0ng", "refuses"),
         ({}, "pa ss", ": "),
     ],
     ids=["not trusted", "wrong password", "not encrypted"],
@@ -388,7 +389,7 @@ def test_a_connection_that_does_not_come_about(
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, Any],
     password: str,
-    said: str,
+    reason: str,
 ) -> None:
     broker, authority = locked
     monkeypatch.setenv("MQTT_PASSWORD", password)
@@ -400,7 +401,7 @@ def test_a_connection_that_does_not_come_about(
         pytest.raises(DeliveryError) as raised,
     ):
         sink.deliver(EVENT)
-    assert said in str(raised.value)
+    assert reason in str(raised.value)
     assert password not in str(raised.value)
 
 

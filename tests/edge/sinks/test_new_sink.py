@@ -1,4 +1,4 @@
-"""docs/new-sink.md: its example is installed as a package and delivers as told there."""
+"""docs/new-sink.md: its example is installed as a package and delivers as the page shows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_example_goes_from_the_station_file_to_a_line(
         assert program == "semedge"
         result = call(*arguments)
         assert result.status == 0, result.err
-    assert "shift took it" in result.out
+    assert "shift accepted it" in result.out
     (line,) = (tmp_path / "logbook.txt").read_text().splitlines()
     assert "test" in line.lower()
 
@@ -63,21 +63,21 @@ def test_it_is_given_the_events_that_its_table_wants(station: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"),
+    ("line", "values"),
     [
-        ('fyle = "a"', "sinks.shift.fyle is not a setting; did you mean file?"),
-        ('prefix = "----------------------"', "sinks.shift.prefix = .* at most 20 characters"),
-        ("least_level = 3", "sinks.shift.least_level = 3 is not allowed"),
+        ('fyle = "a"', r"sinks\.shift\.fyle .*\bfile\?"),
+        ('prefix = "----------------------"', r"sinks\.shift\.prefix = .* 20 "),
+        ("least_level = 3", r"sinks\.shift\.least_level = 3 "),
     ],
 )
-def test_a_wrong_key_is_said_as_of_any_sink(station: Path, line: str, sentence: str) -> None:
+def test_a_wrong_key_is_refused_as_for_any_sink(station: Path, line: str, values: str) -> None:
     text = "\n".join(
         each
         for each in station.read_text().splitlines()
         if each.partition("=")[0].strip() != line.partition("=")[0].strip()
     )
     station.write_text(f"{text}\n{line}\n")
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         load_station(station)
 
 
@@ -92,31 +92,35 @@ class Own(SinkSection):
 
 
 @pytest.mark.parametrize(
-    ("entry", "source", "sentence"),
+    ("entry", "source", "values"),
     [
-        ({"mqtt": "brought:Own"}, SECTION.format("mqtt"), "other brings a sink mqtt, as semedge"),
-        ({"own": "brought:Own"}, "import nothing_such", "sink own of the package other cannot be"),
-        ({"own": "brought:Path"}, "from pathlib import Path", "package other is no SinkSection"),
+        ({"mqtt": "brought:Own"}, SECTION.format("mqtt"), r"package other .*\bmqtt\b.* semedge "),
+        ({"own": "brought:Own"}, "import nothing_such", r"own of the package other .*nothing_such"),
+        (
+            {"own": "brought:Path"},
+            "from pathlib import Path",
+            r"brought:Path of the package other .* SinkSection",
+        ),
         (
             {"own": "brought:Own"},
             SECTION.format("else"),
-            "sink own of the package other has no field",
+            r"own of the package other .*\bkind\b.*own",
         ),
         (
             {"own": "brought:Own"},
             SECTION.format("own"),
-            r"own of the package other failed to open as x \(OSError: no such port\)",
+            r"package other .* x \(OSError: no such port\)",
         ),
     ],
 )
 def test_a_package_that_brings_no_sink_is_named(
-    site: Path, tmp_path: Path, entry: dict[str, str], source: str, sentence: str
+    site: Path, tmp_path: Path, entry: dict[str, str], source: str, values: str
 ) -> None:
     project = {"name": "other", "version": "1", "entry-points": {"semedge.sinks": entry}}
     install(site, project, {"brought": source})
     path = tmp_path / "semedge.toml"
     path.write_text('[sinks.x]\nkind = "own"\n')
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         open_sinks(load_station(path).sinks)
 
 
@@ -131,6 +135,6 @@ def test_a_sink_that_is_brought_is_imported_only_when_a_file_names_it(
     load_station(path)
     assert "brought" not in sys.modules
     path.write_text('[sinks.x]\nkind = "owm"\n')
-    with pytest.raises(SemedgeError, match="'owm' found using 'kind' does not match"):
+    with pytest.raises(SemedgeError, match=r"'owm'.*'kind'"):
         load_station(path)
     assert "brought" not in sys.modules

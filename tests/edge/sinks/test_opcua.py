@@ -111,9 +111,9 @@ def test_a_client_reads_hears_and_catches_up() -> None:
         wait_for(lambda: plant.read("VisionStateMachine/CurrentState", "top") == "Error")
         assert plant.read("Verdict") == "not inspecting"
         subscription.delete()
-        done, said = plant.call("SetLevels", "top", 12.0, 8.0)
+        done, message = plant.call("SetLevels", "top", 12.0, 8.0)
         assert not done
-        assert said.startswith("This server accepts no settings")
+        assert "accept_settings" in message
         with pytest.raises(ua.UaError):
             plant.root.get_child([f"{plant.index}:Armed"]).write_value(False)
 
@@ -128,18 +128,18 @@ def test_the_handshake_and_settings() -> None:
         ),
         plant_at(port) as plant,
     ):
-        with pytest.raises(DeliveryError, match=r"no client took event 7 within 0\.4 s"):
+        with pytest.raises(DeliveryError, match=r"\b7\b.* 0\.4 s"):
             sink.deliver(EVENT)
         plant.call("TakeEvent", number(7))
         sink.deliver(EVENT)
         assert plant.call("SetLevels", "top", 12.5, math.nan)[0]
         assert plant.call("PrepareRecipe", "top", "tile")[0]
         assert plant.call("Acknowledge", EVENT.event_id)[0]
-        done, said = plant.call("PrepareRecipe", "top", "broken")
+        done, message = plant.call("PrepareRecipe", "top", "broken")
         assert not done
-        assert "the old one goes on" in said
+        assert "damaged" in message
         who = "opcua plant"
-        assert control.asked == [
+        assert control.requests == [
             ("levels", "top", 12.5, None, who),
             ("recipe", "top", "tile", who),
             ("acknowledge", EVENT.event_id, who),
@@ -196,24 +196,24 @@ def test_a_password_over_an_encrypted_connection(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "names"),
     [
-        ({"certificate": "c.pem"}, "only one of certificate and private_key"),
-        ({"username": "u"}, "only one of username and password"),
-        ({"username": "u", "password": Secret(env="X")}, "sent its password unencrypted"),
+        ({"certificate": "c.pem"}, "plant .*certificate and private_key"),
+        ({"username": "u"}, "plant .*username and password"),
+        ({"username": "u", "password": Secret(env="X")}, "plant .*password .*certificate"),
     ],
 )
-def test_settings_that_do_not_do(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SemedgeError, match=said):
+def test_contradictory_settings_are_refused(settings: dict[str, Any], names: str) -> None:
+    with pytest.raises(SemedgeError, match=names):
         OpcUaSection(**{"kind": "opcua", **settings}).open("plant")
 
 
-def test_files_that_are_no_certificate_are_said(tmp_path: Path) -> None:
+def test_files_that_are_no_certificate_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.pem"
     file.write_text("no certificate")
-    for certificate, said in ((file, "give PEM files"), (tmp_path / "gone", "No such file")):
+    for certificate, reason in ((file, "PEM files"), (tmp_path / "gone", "No such file")):
         section = OpcUaSection(kind="opcua", certificate=certificate, private_key=file)
-        with pytest.raises(SemedgeError, match=said):
+        with pytest.raises(SemedgeError, match=rf"plant .*{certificate} .*{reason}"):
             section.open("plant")
 
 
@@ -230,11 +230,11 @@ def test_nobody_waits_for_the_server_to_start() -> None:
         sink.close()
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_in_use_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with (
-            pytest.raises(SemedgeError, match=f"port {port} .*choose a free port"),
+            pytest.raises(SemedgeError, match=rf"port {port}\b.*free port"),
             sink_of(port=port),
         ):
             pass

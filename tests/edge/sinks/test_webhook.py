@@ -65,7 +65,7 @@ def test_an_answer_that_is_no_receipt(tmp_path: Path, status: int, error: type[E
     log, port = tmp_path / "requests", free_port()
     with process(python("webhook_server.py", port, log, status), tmp_path / "log", port):
         sink = webhook(port)
-        with pytest.raises(DeliveryError, match=rf"127\.0\.0\.1 answered {status}") as raised:
+        with pytest.raises(DeliveryError, match=rf"127\.0\.0\.1 .*\b{status}\b") as raised:
             sink.deliver(EVENT)
         sink.close()
     assert type(raised.value) is error
@@ -77,7 +77,7 @@ def test_an_answer_that_is_no_receipt(tmp_path: Path, status: int, error: type[E
 def test_down_then_killed_twice_and_back_everything_arrives_in_order(
     tmp_path: Path, count: int, record_property: Callable[[str, object], None]
 ) -> None:
-    """From the journal as outbox, to a server that is down while every event is told."""
+    """From the journal as outbox, to a server that is down when the events are raised."""
     log, port = tmp_path / "requests", free_port()
     log.touch()
     argv = python("webhook_server.py", port, log)
@@ -109,11 +109,11 @@ def test_down_then_killed_twice_and_back_everything_arrives_in_order(
     assert twice <= 2, "at most one a crash"
 
 
-def test_a_server_that_says_nothing_is_left_in_time() -> None:
+def test_a_server_that_does_not_answer_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sink = webhook(server.getsockname()[1], timeout_s=0.3)
         started_s = time.monotonic()
-        with pytest.raises(DeliveryError, match=r"did not answer within 0\.3 s"):
+        with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 .* 0\.3 s"):
             sink.deliver(EVENT)
         assert time.monotonic() - started_s < 2
         sink.close()
@@ -155,9 +155,9 @@ def test_https_needs_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     with in_thread(server.serve_forever, server.shutdown):
-        trusting = webhook(server.server_port, "https", ca_file=authority)
-        trusting.deliver(EVENT)
-        trusting.close()
+        trusted = webhook(server.server_port, "https", ca_file=authority)
+        trusted.deliver(EVENT)
+        trusted.close()
         doubting = webhook(server.server_port, "https")
         with pytest.raises(DeliveryError):
             doubting.deliver(EVENT)
@@ -165,7 +165,7 @@ def test_https_needs_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     server.server_close()
 
 
-def test_a_secret_address_is_never_said(tmp_path: Path) -> None:
+def test_a_secret_address_is_never_shown(tmp_path: Path) -> None:
     secret = tmp_path / "address"
     secret.write_text(f"http://127.0.0.1:{free_port()}/hooks/s3cret\n")
     secret.chmod(0o600)
@@ -178,24 +178,24 @@ def test_a_secret_address_is_never_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "reason"),
     [
-        ({"url": "ftp://host/x"}, "must begin with http"),
-        ({"url": "http://user:pass@host/"}, "a password does not belong here"),
-        ({"url": "http://host/", "timeout_s": 0}, "greater than 0"),
+        ({"url": "ftp://host/x"}, "url\n.*http://.*'ftp://host/x'"),
+        ({"url": "http://user:pass@host/"}, "password.* token or secret_url"),
+        ({"url": "http://host/", "timeout_s": 0}, "timeout_s\n.*greater than 0"),
     ],
 )
-def test_a_section_that_is_wrong(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_section_that_is_wrong(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         WebhookSection(kind="webhook", **settings)
 
 
 def test_one_address() -> None:
-    with pytest.raises(SemedgeError, match="needs one address"):
+    with pytest.raises(SemedgeError, match=r"mes .*url or secret_url"):
         WebhookSection(kind="webhook").open("mes")
 
 
-def test_only_what_is_wanted_is_sent() -> None:
+def test_only_selected_events_are_sent() -> None:
     section = WebhookSection(
         kind="webhook",
         url="http://host/",

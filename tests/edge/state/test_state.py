@@ -21,7 +21,7 @@ from semedge.state.snapshot import ActiveSetup, DiskState, Inspected, SinkState
 from semedge.state.state import MAX_SCORES, StationState
 
 GRID = PatchGrid((8, 16), 8, 8)
-ACTIVE_SETUP = ActiveSetup("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a promise", 0.01)
+ACTIVE_SETUP = ActiveSetup("ab" * 32, "cd" * 32, Levels(2.0, 1.0), 2.0, "a guarantee", 0.01)
 
 
 def inspected(number: int, score: float = 0.5, level: Level | None = None) -> Inspected:
@@ -55,7 +55,7 @@ def test_a_snapshot_shows_what_was_added() -> None:
     assert left.alarms.expected_per_hour == pytest.approx(0.01 * left.frame_rate_hz * 3600)
 
 
-def test_below_the_threshold_nothing_is_promised() -> None:
+def test_below_the_threshold_nothing_is_guaranteed() -> None:
     state = StationState("line 4", ["left"])
     state.change("left", active_setup=replace(ACTIVE_SETUP, levels=Levels(1.9)))
     assert state.snapshot().cameras["left"].alarms.expected_per_hour is None
@@ -116,7 +116,7 @@ def test_who_waits_is_woken_by_a_change() -> None:
     timer.join()
 
 
-def test_deliveries_are_asked_for_and_a_journal_that_fails_hides_nothing_else() -> None:
+def test_a_journal_that_fails_hides_only_the_deliveries() -> None:
     state = StationState("line 4", [])
     assert state.snapshot().sinks == ()
     state.connect(lambda: (SinkState("mqtt", failures=2),), lambda: {"mqtt": 7})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_unusual_frames_have_scores(kind: str, bundle: Path) -> None:
 def test_a_frame_smaller_than_a_patch_is_named(tiny_file: Path) -> None:
     with (
         Detector.load(tiny_file, workers=1) as detector,
-        pytest.raises(SemedgeError, match=r"^small\.png cannot be scored: .*40x20 px"),
+        pytest.raises(SemedgeError, match=r"^small\.png .*40x20 px"),
     ):
         detector.score(as_frame(np.zeros((20, 40), np.uint8)))
 
@@ -110,8 +111,7 @@ def test_a_calibration_on_frames_of_one_gray_counts_them_once(
         *("--false-alarm-rate", 0.1),
     )
     assert result.status == 3
-    assert "needs 29 independent frames for 10 % at 95 % confidence; got 1" in result.err
-    assert "left out: 28 copies of earlier frames" in result.err
+    assert re.search(r"\b29 independent .*10 %.* 1;.*\b28 copies", result.err)
 
 
 def test_floating_point_pixels_are_refused_with_their_file(
@@ -122,7 +122,4 @@ def test_floating_point_pixels_are_refused_with_their_file(
     result = call("score", images, "--detector", tiny_file, "--json")
     assert result.status == 0
     assert len(json.loads(result.out)["files"]) == 3
-    assert (
-        f"Skipped: {images / 'nan.tif'} has float32 pixels; save it with 8- or 16-bit unsigned "
-        "integers."
-    ) in result.err.splitlines()
+    assert re.search(f"Skipped: {images / 'nan.tif'} .*float32", result.err)

@@ -70,34 +70,38 @@ def test_frames_are_grouped_by_their_names(detector: Detector, folder: Path) -> 
     assert calibrate(detector, folder, **settings).groups == COUNT / 2
 
 
-def test_no_more_frames_are_read_than_asked_for(detector: Detector) -> None:
+def test_no_more_frames_are_read_than_requested(detector: Detector) -> None:
     endless = (image_of(seed) for seed in iter(int, None))
-    with pytest.raises(RefusedError, match="got 1;"):
+    with pytest.raises(RefusedError, match=r"\b299\b.*\b1;"):
         calibrate(detector, endless, max_frames=45)
     source = "sim:1?size=64x64"
     assert calibrate(detector, source, max_frames=45, **LOOSE).frames == 45
 
 
 def test_frames_that_prove_too_little_are_refused_with_status_3(detector: Detector) -> None:
-    with pytest.raises(RefusedError, match=r"needs 299 .* got 5;") as refusal:
+    with pytest.raises(RefusedError, match=r"\b299\b.*\b5;") as refusal:
         calibrate(detector, [image_of(seed) for seed in range(5)])
     assert refusal.value.exit_status == 3
 
 
 @pytest.mark.parametrize(
-    ("source", "settings", "sentence"),
+    ("source", "settings", "values"),
     [
-        ("sim:1", {}, "sim:1 have no end; give max_frames"),
+        ("sim:1", {}, "sim:1 .*max_frames"),
         ("sim:1?frames=9", {"group_every_s": 2.0}, r"group_every_s. Received: 2$"),
-        ("sim:1?frames=9", {"group_by": "("}, r"group_by must be .* Received: '\('"),
-        ("sim:1?frames=9", {"group_by": "a", "group_every_s": 1}, "not both. Received: 'a', 1"),
+        ("sim:1?frames=9", {"group_by": "("}, r"group_by .* Received: '\('"),
+        (
+            "sim:1?frames=9",
+            {"group_by": "a", "group_every_s": 1},
+            r"group_by or group_every_s.* Received: 'a', 1",
+        ),
         ("sim:1?frames=9", {"false_alarm_rate": 2.0}, "Received: 2"),
         ([np.zeros((9, 9))], {}, r"dtype float64, shape \(9, 9\)"),
-        ([], {}, "No normal frame was read"),
+        ([], {}, "folder or a camera"),
     ],
 )
-def test_what_cannot_be(
-    detector: Detector, source: Any, settings: dict[str, Any], sentence: str
+def test_wrong_requests_are_refused(
+    detector: Detector, source: Any, settings: dict[str, Any], values: str
 ) -> None:
-    with pytest.raises(SemedgeError, match=sentence):
+    with pytest.raises(SemedgeError, match=values):
         calibrate(detector, source, **settings)

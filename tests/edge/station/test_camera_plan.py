@@ -46,7 +46,7 @@ def test_the_only_camera() -> None:
     )
 
 
-def test_several_cameras_take_what_they_do_not_say_from_the_stations_tables() -> None:
+def test_several_cameras_inherit_from_the_tables_of_the_station() -> None:
     station = {
         "camera": {"timeout_s": 7},
         "calibration": {"file": "c.json"},
@@ -109,24 +109,24 @@ def test_the_stations_recipe_is_for_cameras_without_files_of_their_own(
 
 
 @pytest.mark.parametrize(
-    ("station", "said"),
+    ("station", "values"),
     [
-        ({}, "No camera was given"),
-        ({"camera": {"source": "sim:1"}}, "No calibration was given"),
+        ({}, "--camera SOURCE"),
+        ({"camera": {"source": "sim:1"}}, "`semedge calibrate --images.* --calibration"),
         (
             {**ONE, **SEVERAL},
-            "names the cameras left, right, and the camera sim:1 was given",
+            r"left, right, .*\bsim:1\b",
         ),
-        (SEVERAL, "No calibration was given"),
-        ({**ONE, "cameras": {"left": {}}}, "and the camera sim:1 was given"),
-        ({"cameras": {"left": {}}}, "cameras.left has no source"),
-        ({**ONE, "recipe": {"file": "r"}}, "The recipe r holds .* and c.json was given beside it"),
+        (SEVERAL, "`semedge calibrate .* --calibration"),
+        ({**ONE, "cameras": {"left": {}}}, r"\bleft\b.*\bsim:1\b"),
+        ({"cameras": {"left": {}}}, r"cameras\.left .*source"),
+        ({**ONE, "recipe": {"file": "r"}}, r"recipe r .*\bc\.json\b"),
         (
             {"cameras": {"left": {**NAMED["right"], "recipe": "r"}}},
-            "The recipe r holds .* and right.semedge was given beside it",
+            r"recipe r .*\bright\.semedge\b",
         ),
     ],
 )
-def test_what_is_missing_or_given_twice_is_said(station: dict[str, Any], said: str) -> None:
-    with pytest.raises(SemedgeError, match=said):
+def test_what_is_missing_or_given_twice_is_named(station: dict[str, Any], values: str) -> None:
+    with pytest.raises(SemedgeError, match=values):
         plans(station)

@@ -172,14 +172,14 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(station: Station)
     gone = station.folder / "gone.recipe"
 
     def switch() -> NDArray:
-        for path, reason in ((bad, "not a whole zip archive"), (gone, "cannot be read")):
+        for path, reason in ((bad, "bad.* zip "), (gone, "gone.*No such file")):
             with pytest.raises(SemedgeError, match=reason):
                 watch.control.switch_recipe("left", path, "page")
         with pytest.raises(SemedgeError, match=r"'right'.* left"):
             watch.control.switch_recipe("right", bad, "page")
         with pytest.raises(SemedgeError, match="0" * 32):
             watch.control.acknowledge("0" * 32, "page")
-        with pytest.raises(SemedgeError, match="no station file to read again"):
+        with pytest.raises(SemedgeError, match="--station"):
             watch.control.reload("page")
         return FILMED
 
@@ -197,7 +197,7 @@ def test_an_override_by_a_recipe_that_changed_since_is_not_applied(
         station.watch(journal).control.switch_recipe("left", path, "page")
         make_recipe(path, decision={"alarm": 2e6})
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
-    assert "has changed since it was switched to" in capsys.readouterr().err
+    assert f"{path} has changed" in capsys.readouterr().err
 
 
 def test_a_recipe_whose_camera_cannot_be_used_is_given_up(station: Station) -> None:

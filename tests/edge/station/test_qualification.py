@@ -12,7 +12,7 @@ from station_support import LEVELS, active_setup_of
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.state.state import StationState
-from semedge.station.qualification import Qualification, note_challenge
+from semedge.station.qualification import Qualification, record_challenge
 
 SETUP = active_setup_of(LEVELS)
 MOVED = replace(SETUP, levels=Levels(alarm=50.0))
@@ -30,13 +30,13 @@ def test_a_camera_is_qualified_with_the_setup_that_passed_and_no_other(journal: 
     qualification.refresh({"left": SETUP, "right": SETUP})
     assert not qualification.covers("left", SETUP)
     assert not state.snapshot().qualified
-    note_challenge(journal, "left", SETUP, passed=True)
+    record_challenge(journal, "left", SETUP, passed=True)
     qualification.refresh({"left": SETUP, "right": SETUP})
     assert qualification.covers("left", SETUP)
     assert not qualification.covers("left", MOVED)
     assert not qualification.covers("right", SETUP)
     assert not state.snapshot().qualified
-    note_challenge(journal, "right", SETUP, passed=True)
+    record_challenge(journal, "right", SETUP, passed=True)
     qualification.refresh({"left": SETUP, "right": SETUP})
     assert state.snapshot().qualified
 
@@ -46,8 +46,8 @@ def test_a_failure_revokes_the_same_setup_alone(
     journal: Journal, failed: object, stays: bool
 ) -> None:
     qualification = Qualification(journal, StationState("line 1", ["left"]), required=True)
-    note_challenge(journal, "left", SETUP, passed=True)
-    note_challenge(journal, "left", failed, passed=False)  # type: ignore[arg-type]
+    record_challenge(journal, "left", SETUP, passed=True)
+    record_challenge(journal, "left", failed, passed=False)  # type: ignore[arg-type]
     qualification.refresh({"left": SETUP})
     assert qualification.covers("left", SETUP) == stays
 

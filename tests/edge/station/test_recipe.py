@@ -84,14 +84,14 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda content: b"no archive", "not a whole zip archive"),
-        (lambda content: content[: len(content) // 2], "not a whole zip archive"),
-        (with_member(MANIFEST, lambda raw: None), "it has no recipe.json"),
-        (with_member(DETECTOR, lambda raw: None), "it has no detector.semedge"),
-        (with_member(CALIBRATION, lambda raw: raw + b" "), "digest of calibration.json differs"),
-        (with_member(DETECTOR, lambda raw: raw[:-1] + b"x"), "digest of detector.semedge differs"),
+        (lambda content: b"no archive", "zip"),
+        (lambda content: content[: len(content) // 2], "zip"),
+        (with_member(MANIFEST, lambda raw: None), r"no recipe\.json"),
+        (with_member(DETECTOR, lambda raw: None), r"no detector\.semedge"),
+        (with_member(CALIBRATION, lambda raw: raw + b" "), r"digest of calibration\.json"),
+        (with_member(DETECTOR, lambda raw: raw[:-1] + b"x"), r"digest of detector\.semedge"),
         (with_member(MANIFEST, lambda raw: b"{"), "recipe.json"),
-        (with_manifest(format_version=2), "format version 2.* version 1"),
+        (with_manifest(format_version=2), r"\b2\b.*\b1\b"),
         (with_manifest(name="../../etc"), "recipe.json name"),
         (with_manifest(version=0), "recipe.json version"),
         (with_manifest(script="rm"), "recipe.json script"),
@@ -99,11 +99,11 @@ def with_manifest(**changes: object) -> Callable[[bytes], bytes]:
         (with_manifest(decision={"of_frames": 0}), "recipe.json decision.of_frames"),
         (
             with_manifest(camera={"exposure": 3}),
-            "recipe.json camera.exposure: Extra .* not permitted; did you mean exposure_us?",
+            r"recipe\.json camera\.exposure: .* exposure_us\?",
         ),
         (with_manifest(camera={"region_px": [0, 0, 0, 8]}), "recipe.json camera.region_px.2"),
         (with_manifest(camera={"exposure_us": "long"}), "recipe.json camera.exposure_us"),
-        (lambda content: content + pack({"x": b""}), "a file is named 'x'"),
+        (lambda content: content + pack({"x": b""}), "'x'"),
     ],
 )
 def test_a_damaged_recipe_is_refused_in_one_sentence(
@@ -119,7 +119,7 @@ def test_a_damaged_recipe_is_refused_in_one_sentence(
 def test_a_compressed_recipe_is_refused(recipe_file: Path) -> None:
     with zipfile.ZipFile(recipe_file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST, "0" * 100_000)
-    with pytest.raises(SemedgeError, match="compressed or too large"):
+    with pytest.raises(SemedgeError, match=r"recipe\.json .*compressed"):
         read_recipe(recipe_file)
 
 
@@ -129,7 +129,7 @@ def test_a_calibration_of_another_stride_is_refused(
     path = tmp_path / "fibre.recipe"
     manifest = RecipeManifest.model_validate(manifest_of(*parts, stride_px=16))
     write_recipe(path, manifest, *parts)
-    with pytest.raises(SemedgeError, match=r"in the recipe .* stride 32"):
+    with pytest.raises(SemedgeError, match=r"fibre\.recipe .*stride 32\b.*\b16\b"):
         read_recipe(path).load(workers=1)
 
 
@@ -172,7 +172,7 @@ def test_the_command_makes_shows_and_checks(
     checked = call("recipe", "check", out, "--json")
     assert checked.status == 0
     assert "at most 10 % of normal frames" in json.loads(checked.out)["guarantee"]
-    assert "can be run here" in checked.err
+    assert f"{out} can be used" in checked.err
 
 
 def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
@@ -211,9 +211,9 @@ def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
     shown = call("recipe", "show", out).out
     assert "exposure_us 800.0, gain 6.0" in shown
 
-    overruled = call(*given, "--exposure-us", 900, "--crop-bottom-px", 8)
+    overridden = call(*given, "--exposure-us", 900, "--crop-bottom-px", 8)
     expected = {**everything, "exposure_us": 900.0, "crop_bottom_px": 8}
-    assert json.loads(overruled.out)["camera"] == expected
+    assert json.loads(overridden.out)["camera"] == expected
 
     station.write_text(
         f"[cameras.left]\n{settings}\n[cameras.left.decision]\nof_frames = 9\n[cameras.right]\n"
@@ -222,11 +222,11 @@ def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
     assert (left["camera"], left["decision"]["of_frames"]) == (everything, 9)
     right = json.loads(call(*given, "--camera", "right").out)
     assert (right["camera"]["gain"], right["decision"]["of_frames"]) == (None, 1)
-    for more, said in (
-        ((), "has the cameras left, right; name one"),
+    for more, values in (
+        ((), "left, right; "),
         (("--camera", "top"), "Received: top."),
     ):
-        assert said in call(*given, *more).err
+        assert values in call(*given, *more).err
 
 
 def test_a_recipe_that_cannot_be_run_is_not_made(
@@ -234,15 +234,15 @@ def test_a_recipe_that_cannot_be_run_is_not_made(
 ) -> None:
     out = tmp_path / "new.recipe"
     given = ["recipe", "make", "--calibration", calibration_file, "--out", out]
-    for more, said in (
-        (["--name", "fibre"], "belongs to another detector"),
-        (["--name", "a b", "--detector", tiny_file], "The recipe's name = 'a b' is not allowed"),
-        (["--name", "fibre", "--detector", tiny_file, "--warn", 1e9], "warn level must be below"),
-        (["--name", "fibre", "--detector", tmp_path / "gone"], "gone cannot be read"),
+    for more, values in (
+        (["--name", "fibre"], "run `semedge calibrate`"),
+        (["--name", "a b", "--detector", tiny_file], "name = 'a b' "),
+        (["--name", "fibre", "--detector", tiny_file, "--warn", 1e9], "Received: 1e+09"),
+        (["--name", "fibre", "--detector", tmp_path / "gone"], "/gone "),
     ):
         result = call(*given, *more)
         assert result.status == 1
-        assert said in result.err
+        assert values in result.err
     assert not list(tmp_path.glob("*.recipe")) + list(tmp_path.glob(".*making"))
 
 

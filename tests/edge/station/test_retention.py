@@ -103,7 +103,7 @@ def test_old_pictures_go_and_nothing_else_in_their_folder(
     bench = make_bench(tmp_path, pictures_days=10)
     old, young = bench.picture("old", age_days=11), bench.picture("young", age_days=9)
     other = bench.pictures / "notes.txt"
-    other.write_text("kept")
+    other.write_text("other")
     bench.retention.clean()
     assert [old.exists(), young.exists(), other.exists()] == [False, True, True]
 
@@ -163,7 +163,7 @@ def test_old_scores_and_settled_events_go(tmp_path: Path, make_bench: Callable[.
 def test_a_journal_that_is_too_large_loses_scores_before_events(
     tmp_path: Path, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semedge.journal.pruning.LOT_ROWS", 50)
+    monkeypatch.setattr("semedge.journal.pruning.BATCH_ROWS", 50)
     bench = make_bench(tmp_path)
     journal = bench.journal
     run = journal.start_run("left", "sim:1", "ab" * 32, 2.0)

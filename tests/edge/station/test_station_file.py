@@ -1,4 +1,4 @@
-"""The station file gives settings, and what is wrong with it is said."""
+"""The station file gives settings, and its faults are reported."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def test_a_whole_file(tmp_path: Path) -> None:
     station = load_station(written(tmp_path, WHOLE))
-    assert said(station) == {
+    assert written_settings(station) == {
         "camera": {"source": "rtsp://camera.local/stream", "timeout_s": 4.0, "loop": False},
         "detector": {"file": tmp_path / "detector.semedge", "stride_px": 16, "workers": 2},
         "calibration": {"file": Path("/srv/calibration.json")},
@@ -64,14 +64,14 @@ def test_a_whole_file(tmp_path: Path) -> None:
     }
 
 
-def said(station: Station) -> dict[str, dict[str, Any]]:
-    """What the file says of its tables."""
+def written_settings(station: Station) -> dict[str, dict[str, Any]]:
+    """The settings in the tables of the file."""
     return station.model_dump(exclude_unset=True)
 
 
 @pytest.mark.parametrize("text", ["", "[camera]\n", "# only a remark\n[watch]\n[journal]\n"])
-def test_what_the_file_does_not_say_stays_open(tmp_path: Path, text: str) -> None:
-    assert not any(said(load_station(written(tmp_path, text))).values())
+def test_an_empty_table_sets_nothing(tmp_path: Path, text: str) -> None:
+    assert not any(written_settings(load_station(written(tmp_path, text))).values())
 
 
 def descriptions(table: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
@@ -95,48 +95,50 @@ def test_every_setting_is_described(name: str, description: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "values"),
     [
-        ("[camera]\nsorce = 'sim:1'", "camera.sorce is not a setting; did you mean source"),
-        ("[kamera]\nsource = 'sim:1'", "kamera is not a setting; did you mean camera"),
+        ("[camera]\nsorce = 'sim:1'", r"camera\.sorce .*\bsource\?"),
+        ("[kamera]\nsource = 'sim:1'", r"kamera .*\bcamera\?"),
         (
             "[watch]\nzzz = 1",
-            "watch.zzz is not a setting; known are max_frames, stop_after_stalled_s, require_check",
+            r"watch\.zzz .* max_frames, stop_after_stalled_s, require_check\.",
         ),
-        ("camera = 'sim:1'", "camera = 'sim:1' is not allowed"),
-        ("[camera]\ntimeout_s = 0", "camera.timeout_s = 0 is not allowed .*greater than 0"),
-        ("[camera]\ntimeout_s = inf", "camera.timeout_s = inf is not allowed .*finite"),
-        ("[camera]\ntimeout_s = 'soon'", "camera.timeout_s = 'soon' is not allowed .*number"),
-        ("[detector]\nstride_px = 1.5", "detector.stride_px = 1.5 is not allowed"),
-        ("[detector]\nworkers = 0", "detector.workers = 0 is not allowed"),
-        ("[decision]\nof_frame = 3", "decision.of_frame is not a setting; did you mean of_frames"),
-        ("[decision]\ncool_down_s = -1", "decision.cool_down_s = -1 is not allowed"),
-        ("[decision]\nframes_above = 2", "decision = {.* is not allowed .*not be above of_frames"),
-        ("[drift]\nend_abov = 0.1", "drift.end_abov is not a setting; did you mean end_above"),
-        ("[camera]\nregion_px = [0, 0, 0, 8]", "camera.region_px.2 = 0 is not allowed"),
-        ("[camera.features]\nA = [1]", "camera.features = .* is not allowed .A takes a text"),
-        ("[station]\nname = ''", "station.name = '' is not allowed"),
-        ("[cameras.left]\nsorce = 'x'", "cameras.left.sorce is not a setting; did you mean source"),
+        ("camera = 'sim:1'", "camera = 'sim:1' "),
+        ("[camera]\ntimeout_s = 0", "camera.timeout_s = 0 .*greater than 0"),
+        ("[camera]\ntimeout_s = inf", "camera.timeout_s = inf .*finite"),
+        ("[camera]\ntimeout_s = 'soon'", "camera.timeout_s = 'soon' .*number"),
+        ("[detector]\nstride_px = 1.5", "detector.stride_px = 1.5 "),
+        ("[detector]\nworkers = 0", "detector.workers = 0 "),
+        ("[decision]\nof_frame = 3", r"decision\.of_frame .*\bof_frames\?"),
+        ("[decision]\ncool_down_s = -1", "decision.cool_down_s = -1 "),
+        ("[decision]\nframes_above = 2", r"decision = \{.*\bof_frames\b"),
+        ("[drift]\nend_abov = 0.1", r"drift\.end_abov .*\bend_above\?"),
+        ("[camera]\nregion_px = [0, 0, 0, 8]", "camera.region_px.2 = 0 "),
+        ("[camera.features]\nA = [1]", "camera.features = .* .A .*number.*"),
+        ("[station]\nname = ''", "station.name = '' "),
+        ("[cameras.left]\nsorce = 'x'", r"cameras\.left\.sorce .*\bsource\?"),
         (
             "[cameras.left.detector]\nfle = 'x'",
-            "cameras.left.detector.fle is not a setting; did you mean file",
+            r"cameras\.left\.detector\.fle .*\bfile\?",
         ),
-        ("[cameras.'a b']\nsource = 'x'", r"cameras.a b.\[key\] = 'a b' is not allowed"),
-        ("[camera\nsource = 1", "is not TOML: .*line 1"),
-        (b"\xff\xfe[camera]", "is not TOML"),
-        ("[sinks.mes]\nkind = 'webhook'\nulr = 'x'", "mes.ulr is not a setting; did you mean url"),
+        ("[cameras.'a b']\nsource = 'x'", r"cameras.a b.\[key\] = 'a b' "),
+        ("[camera\nsource = 1", r"TOML: .*line 1\b"),
+        (b"\xff\xfe[camera]", "TOML: .*utf-8"),
+        ("[sinks.mes]\nkind = 'webhook'\nulr = 'x'", r"mes\.ulr .*\burl\?"),
         (
             "[sinks.mes]\nkind = 'webhook'\ntoken = { envv = 'X' }",
-            "sinks.mes.token.envv is not a setting; did you mean env",
+            r"sinks\.mes\.token\.envv .*\benv\?",
         ),
-        ("[sinks.mes]\nkind = 'webhok'", "Input tag 'webhok' found .* expected .*'webhook'"),
-        ("[sinks.console]\nkind = 'webhook'", "sinks = .* is not allowed .console is"),
-        ("[sinks.mes]\nkind = 'webhook'\ntoken = { }", "mes.token = .* .give either . env"),
+        ("[sinks.mes]\nkind = 'webhok'", "'webhok' .*'webhook'"),
+        ("[sinks.console]\nkind = 'webhook'", "sinks = .* .console "),
+        ("[sinks.mes]\nkind = 'webhook'\ntoken = { }", "mes.token = .* env .* file "),
     ],
 )
-def test_faults_are_said_in_one_sentence(tmp_path: Path, text: str | bytes, said: str) -> None:
+def test_faults_are_reported_in_one_sentence(
+    tmp_path: Path, text: str | bytes, values: str
+) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(SemedgeError, match=said) as caught:
+    with pytest.raises(SemedgeError, match=values) as caught:
         load_station(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -167,15 +169,19 @@ def test_files_of_sinks_count_from_the_file(tmp_path: Path) -> None:
     assert sink.token == Secret(file=tmp_path / "secrets" / "token")
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SemedgeError, match=r"absent\.toml cannot be read"):
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SemedgeError, match=r"absent\.toml .*\(No such file"):
         load_station(tmp_path / "absent.toml")
 
 
 def test_every_kind_of_sink_can_be_named() -> None:
     for module in pkgutil.iter_modules(semedge.sinks.__path__, "semedge.sinks."):
         importlib.import_module(module.name)
-    kinds = {each for each in _below(SinkSection) if "kind" in each.model_fields}
+    kinds = {
+        each
+        for each in _below(SinkSection)
+        if "kind" in each.model_fields and each.__module__.startswith("semedge.")
+    }
     assert kinds == set(get_args(AnySection))
 
 

@@ -49,16 +49,16 @@ def test_systemd_accepts_the_unit(call: Call, station: Path, tmp_path: Path) -> 
     assert "(checked)" in result.err
     unit = (tmp_path / "line-1.service").read_text()
     assert verify_unit("line-1", unit) == ""
-    said = directives(unit)
+    found = directives(unit)
     folder = f'"{tmp_path}/the \\"line\\" 100%% $$HOME'
-    assert said["ExecStart"].endswith(
+    assert found["ExecStart"].endswith(
         f' -m semedge --log json watch --station {folder}/semedge.toml"'
     )
-    assert said["EnvironmentFile"] == str(secrets)
-    assert said["StateDirectory"] == "line-1"
-    assert said["Type"] == "notify"
-    assert said["CapabilityBoundingSet"] == ""
-    assert said["ReadWritePaths"] == f'{folder}" {folder}/pictures"'
+    assert found["EnvironmentFile"] == str(secrets)
+    assert found["StateDirectory"] == "line-1"
+    assert found["Type"] == "notify"
+    assert found["CapabilityBoundingSet"] == ""
+    assert found["ReadWritePaths"] == f'{folder}" {folder}/pictures"'
 
 
 @needs_systemd
@@ -77,20 +77,20 @@ def test_print_writes_nothing(call: Call, station: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "values"),
     [
-        (["--user", "nobody-of-that-name"], "This machine has no user nobody-of-that-name"),
-        (["--user", "root"], "root has every privilege, and a station needs none"),
-        (["--secrets", "missing"], "cannot be read (No such file or directory)"),
-        (["--name", "../cron"], "A service cannot be called '../cron'"),
+        (["--user", "nobody-of-that-name"], "no user nobody-of-that-name"),
+        (["--user", "root"], "user root "),
+        (["--secrets", "missing"], "missing cannot be read (No such file"),
+        (["--name", "../cron"], "'../cron'"),
     ],
 )
-def test_what_is_wrong_is_said(
-    call: Call, station: Path, arguments: list[str], sentence: str
+def test_what_is_wrong_is_reported(
+    call: Call, station: Path, arguments: list[str], values: str
 ) -> None:
     result = call("install-service", "--station", station, "--user", USER, *arguments)
     assert result.status in (1, 2)
-    assert sentence in result.err
+    assert values in result.err
     assert result.out == ""
 
 
@@ -110,7 +110,7 @@ def test_a_folder_that_is_not_there_is_named(call: Call, tmp_path: Path) -> None
     station.write_text('[journal]\nfile = "gone/j.sqlite"\n')
     result = call("install-service", "--station", station, "--user", USER)
     assert result.status == 1
-    assert f"writes to the folder {tmp_path}/gone, which is not there" in result.err
+    assert f"folder {tmp_path}/gone" in result.err
 
 
 def test_the_user_of_these_tests_exists() -> None:

@@ -25,7 +25,7 @@ def test_several_cameras_are_inspected_side_by_side(bench: WatchBench) -> None:
         "right": ScriptedCamera(NORMAL, NORMAL),
     }
     with Journal(bench.journal_file) as journal:
-        summary = bench.prepare_lines(cameras, journal, [collector]).run()
+        summary = bench.prepare_cameras(cameras, journal, [collector]).run()
     assert summary.cameras["left"].frames_inspected == 3
     assert summary.cameras["right"].frames_inspected == 2
     assert [sentence.split(":")[0] for sentence in summary.sentences()] == ["left", "right"]

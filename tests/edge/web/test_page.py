@@ -209,7 +209,7 @@ def test_no_path_leads_elsewhere(station: PageStation, path: str) -> None:
 def test_a_name_that_is_not_the_pages_is_not_answered(station: PageStation) -> None:
     status, body = raw(station, "GET", "/api/state", Host="evil.example")
     assert status == 421
-    assert b"does not go by the name evil.example" in body
+    assert b"evil.example" in body
     assert raw(station, "GET", "/api/state", Host="localhost:1")[0] == 200
 
 
@@ -232,14 +232,14 @@ ALARM_13 = {"action": "levels", "camera": "top", "alarm": 13.0}
 def test_without_the_token_nothing_is_changed(
     client: httpx.Client, station: PageStation, headers: dict[str, str]
 ) -> None:
-    before = list(station.control.asked)
+    before = list(station.control.requests)
     answer = client.post("/api/ask", json=ALARM_13, headers=headers)
     assert answer.status_code == 401
-    assert station.control.asked == before
+    assert station.control.requests == before
     assert client.post("/api/token", headers=headers).status_code == 401
 
 
-def test_with_the_token_it_is_done_and_kept_who_did_it(
+def test_with_the_token_a_change_is_made_and_audited(
     client: httpx.Client, station: PageStation
 ) -> None:
     event = station.raise_event(station.inspect(13.0))
@@ -251,7 +251,7 @@ def test_with_the_token_it_is_done_and_kept_who_did_it(
         answer = client.post("/api/ask", json={**request, "who": "R. Weiß"}, headers=RIGHT)
         assert answer.status_code == 200, answer.text
     who = "page: R. Weiß"
-    assert station.control.asked[-3:] == [
+    assert station.control.requests[-3:] == [
         ("levels", "top", 13.0, 8.0, who),
         ("recipe", "top", "tile", who),
         ("acknowledge", event.event_id, who),
@@ -265,21 +265,21 @@ def test_with_the_token_it_is_done_and_kept_who_did_it(
 
 
 @pytest.mark.parametrize(
-    ("request_", "status", "said"),
+    ("request_", "status", "reason"),
     [
-        ({"action": "levels", "alarm": 1}, 422, "warn level must be below the alarm level"),
-        ({"action": "recipe", "recipe": "../token"}, 422, "There is no recipe"),
-        ({"action": "recipe", "recipe": "broken"}, 422, "damaged; the old one goes on"),
-        ({"action": "erase"}, 422, "cannot be understood"),
-        ([1], 400, "no JSON object"),
+        ({"action": "levels", "alarm": 1}, 422, "warn level .* 1. Received: "),
+        ({"action": "recipe", "recipe": "../token"}, 422, "'../token'"),
+        ({"action": "recipe", "recipe": "broken"}, 422, "damaged"),
+        ({"action": "erase"}, 422, "'erase'"),
+        ([1], 400, "JSON object; send one"),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    client: httpx.Client, request_: Any, status: int, said: str
+def test_what_cannot_be_done_is_refused(
+    client: httpx.Client, request_: Any, status: int, reason: str
 ) -> None:
     answer = client.post("/api/ask", json=request_, headers=RIGHT)
     assert answer.status_code == status
-    assert said in answer.json()["detail"]
+    assert re.search(reason, answer.json()["detail"])
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 16_000, b'{"action": NaN}'])
@@ -317,11 +317,11 @@ def test_a_station_without_a_token_changes_nothing(tmp_path: Path) -> None:
     with page_station(tmp_path, token=False) as started:
         answer = httpx.post(f"{started.address}api/ask", json=ALARM_13, headers=RIGHT)
         assert answer.status_code == 403
-        assert "no web.token" in answer.json()["detail"]
-        assert started.control.asked == []
+        assert "web.token" in answer.json()["detail"]
+        assert started.control.requests == []
 
 
-def test_ready_only_while_every_camera_inspects_and_it_is_armed(
+def test_ready_only_while_every_camera_inspects_and_is_qualified(
     client: httpx.Client, station: PageStation
 ) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
@@ -387,7 +387,7 @@ def open_streams(
 
 
 @pytest.mark.fault(Fault.PAGE)
-def test_many_pages_are_served_and_the_many_more_are_told(station: PageStation) -> None:
+def test_many_pages_are_served_and_more_are_refused(station: PageStation) -> None:
     over, threads, read = open_streams(station, 260)
     try:
         ends_s = time.monotonic() + 30
@@ -418,7 +418,7 @@ def test_it_ends_in_time_with_pages_open(tmp_path: Path) -> None:
             thread.join(5)
 
 
-def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     state, control = running_station()
     Journal(tmp_path / "journal.sqlite").close()
     with (
@@ -426,7 +426,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         JournalReader(tmp_path / "journal.sqlite") as journal,
     ):
         section = WebSection(port=holder.getsockname()[1])
-        with pytest.raises(SemedgeError, match=r"cannot listen on 127\.0\.0\.1 port \d+ \(Address"):
+        with pytest.raises(SemedgeError, match=r"127\.0\.0\.1 port \d+ \(Address"):
             PageServer(section, state, request_handler_of(control), journal, tmp_path)
 
 

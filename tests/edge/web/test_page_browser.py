@@ -111,7 +111,7 @@ def test_changes_need_the_token(browser: Browser, station: PageStation) -> None:
     page.fill("#who", "R. Weiss")
     page.fill("#token", "wrong")
     page.click("#token-form button[type=submit]")
-    expect(page.locator("#token-problem")).to_have_text("The token is not the right one.")
+    expect(page.locator("#token-problem")).to_contain_text("token is wrong")
     assert page.is_disabled("#alarm")
     page.context.close()
 
@@ -122,19 +122,21 @@ def test_levels_recipe_and_acknowledgement(browser: Browser, station: PageStatio
     page.fill("#alarm", "13,5")
     page.fill("#warn", "")
     page.click("#levels button")
-    expect(page.locator("#said")).to_have_text("Camera top has alarm level 13.5 and no warn level.")
+    expect(page.locator("#notice")).to_have_text(
+        "Camera top has alarm level 13.5 and no warn level."
+    )
     page.select_option("#recipe", "tile")
     page.click("#recipe-form button")
-    expect(page.locator("#said")).to_have_text("Camera top inspects by recipe tile.")
+    expect(page.locator("#notice")).to_have_text("Camera top inspects by recipe tile.")
     page.select_option("#recipe", "broken")
     page.click("#recipe-form button")
-    expect(page.locator("#said")).to_contain_text("damaged; the old one goes on")
+    expect(page.locator("#notice")).to_contain_text("damaged")
     page.locator("#events li").first.get_by_text("Acknowledge").click()
     expect(page.locator("#events li").first).to_contain_text(
         "Acknowledged by page: R. Weiss", timeout=3000
     )
     who = "page: R. Weiss"
-    assert station.control.asked[-3:] == [
+    assert station.control.requests[-3:] == [
         ("levels", "top", 13.5, None, who),
         ("recipe", "top", "tile", who),
         ("acknowledge", event.event_id, who),
@@ -169,9 +171,9 @@ def test_a_picture_is_shown_large(browser: Browser, station: PageStation) -> Non
     page.context.close()
 
 
-def test_a_station_that_is_gone_is_said_at_once(browser: Browser, tmp_path: Path) -> None:
+def test_a_station_that_is_gone_is_reported_at_once(browser: Browser, tmp_path: Path) -> None:
     with page_station(tmp_path) as started:
         page = opened(browser, started)
     expect(page.locator("#verdict")).to_have_text("NO CONNECTION", timeout=9000)
-    expect(page.locator("#problem")).to_contain_text("what is shown below is old")
+    expect(page.locator("#problem")).to_contain_text("values below are old")
     page.context.close()

@@ -10,7 +10,7 @@ import pytest
 from ablations import a_result, finish, make_frames, planned
 
 from semedge.core.errors import SemedgeError
-from semedge.core.files import held_alone
+from semedge.core.files import locked
 from semedge_trainer.ablation.ablate import Execution, ablate
 from semedge_trainer.ablation.cluster import pack_frames
 from semedge_trainer.ablation.plan import (
@@ -115,7 +115,7 @@ def test_what_is_no_cell_is_refused(
 
 
 def test_two_ablations_in_one_folder_are_refused(request_: AblationRequest, tmp_path: Path) -> None:
-    with held_alone(tmp_path / "ablation", ""), pytest.raises(SemedgeError, match=str(tmp_path)):
+    with locked(tmp_path / "ablation", ""), pytest.raises(SemedgeError, match=str(tmp_path)):
         ablate(request_, Execution(tmp_path))
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from semedge.core.files import held_alone, write_atomically
+from semedge.core.files import locked, write_atomically
 from semedge_trainer.ablation.cluster import pack_frames, run_on_cluster
 from semedge_trainer.ablation.local import CellEnd, run_locally
 from semedge_trainer.ablation.plan import (
@@ -81,7 +81,7 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
     frames = match_masks(request.test_images, request.masks)
     cells = plan_cells(request, frames, searched)
     folder = execution.folder
-    with held_alone(
+    with locked(
         folder / "ablation", f"Another `semedge ablate` works on {folder}; wait for its end."
     ):
         results = read_cells(folder, cells)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python.schema_py_generated import BuiltinOperator, Padding
 
-from semedge.inference.manifest import Node, OverFrame, PatchInput
+from semedge.inference.manifest import Node, PatchInput, TileNetwork
 from semedge_trainer.detectors.whole_frame import choose_tile
 from semedge_trainer.quantization.flatbuffer import Flatbuffer
 
@@ -72,7 +72,7 @@ def fully_convolutional_nodes(
             continue
         name = f"{node.graph}_over_frame"
         added[name] = graph
-        over_frame = OverFrame(
+        over_frame = TileNetwork(
             graph=name, tile_height_px=tile_shape[0], tile_width_px=tile_shape[1]
         )
         found.append(node.model_copy(update={"over_frame": over_frame}))

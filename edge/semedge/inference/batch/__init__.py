@@ -1,1 +1,1 @@
-"""Archives: thousands of image files, scored on this machine's cores or on a cluster."""
+"""Thousands of image files, scored on this machine's cores or on a cluster."""

@@ -1,7 +1,7 @@
 """Files scored on the machines of a Ray cluster, through Ray Data (extra: cluster).
 
 Each machine needs this version of semedge with the same runtime, and sees the files under the same
-paths; the detector travels with the work. A worker that is lost is started again.
+paths; the detector is sent with the work. A worker that is lost is restarted.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from semedge.inference.bundle import Bundle, parse_bundle
 
 FILES_A_BATCH = 8
 ROWS_IN_MEMORY = 1024
-LONGEST_SILENCE_S = 900.0
-"""How long the cluster may give no result, while its workers start or are at a batch."""
+LONGEST_WAIT_S = 900.0
+"""Longest wait for a result, while the workers of the cluster start or score a batch."""
 
 Rows = dict[str, list[Any]]
 
 
 class FileBatches:
-    """What a worker of the cluster does: batches of paths to batches of results.
+    """The work of one worker of the cluster: batches of paths to batches of results.
 
     Parameters
     ----------
     content, name
-        The detector's bundle as bytes, and what a person calls it.
+        The detector's bundle as bytes, and its name in messages.
     settings
-        What this machine has to score by.
+        Settings that the other machine must match.
     """
 
     def __init__(self, content: bytes, name: str, settings: ScoreSettings) -> None:
@@ -57,7 +57,7 @@ class FileBatches:
             )
 
     def __call__(self, batch: Mapping[str, Any]) -> Rows:
-        """One row a path, its numbers 0 where the file was skipped."""
+        """One row for each path; its numbers are 0 where the file was skipped."""
         results = [self._scorer.score(os.fsdecode(path)) for path in batch["path"]]
         return {
             "path": [os.fsencode(result.path) for result in results],
@@ -72,7 +72,7 @@ class FileBatches:
 def score_on_cluster(
     files: Sequence[str], bundle: Bundle, content: bytes, settings: ScoreSettings, address: str
 ) -> Iterator[FileResult]:
-    """Each file's result, as it comes from the cluster at `address`.
+    """Results of the files, in the order in which the cluster at `address` returns them.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def score_on_cluster(
     bundle, content
         The detector, and its bytes.
     settings
-        What is scored by.
+        Settings that the scores depend on.
     address
-        Such as `auto` or `10.0.0.1:6379`.
+        Address of the cluster, such as `auto` or `10.0.0.1:6379`.
     """
     with joined_cluster(address) as ray:
         data = import_extra("ray.data", "cluster", "--ray")
@@ -103,7 +103,7 @@ def score_on_cluster(
             )
             .iter_rows()
         )
-        for row in _timed(rows, LONGEST_SILENCE_S):
+        for row in _timed(rows, LONGEST_WAIT_S):
             path = os.fsdecode(row["path"])
             if row["reason"]:
                 yield SkippedFile(path, row["reason"])
@@ -113,7 +113,7 @@ def score_on_cluster(
 
 
 def _timed(rows: Iterator[dict[str, Any]], longest_s: float) -> Iterator[dict[str, Any]]:
-    """The rows; `SemedgeError` where the next one does not come in time or the cluster fails."""
+    """The rows; `SemedgeError` where the next one is late or the cluster fails."""
     queue: Queue[dict[str, Any] | Exception | None] = Queue(ROWS_IN_MEMORY)
 
     def read() -> None:
@@ -121,7 +121,7 @@ def _timed(rows: Iterator[dict[str, Any]], longest_s: float) -> Iterator[dict[st
             for row in rows:
                 queue.put(row, timeout=longest_s)
             queue.put(None, timeout=longest_s)
-        except Exception as error:  # whatever Ray makes of a fault on another machine
+        except Exception as error:  # Ray raises any exception for a fault on another machine
             queue.put(error, timeout=longest_s)
 
     threading.Thread(target=read, name="cluster", daemon=True).start()
@@ -130,7 +130,7 @@ def _timed(rows: Iterator[dict[str, Any]], longest_s: float) -> Iterator[dict[st
             row = queue.get(timeout=longest_s)
         except Empty:
             raise SemedgeError(
-                f"The cluster gave no score for {longest_s:.0f} s; look at it with `ray status`."
+                f"The cluster returned no score for {longest_s:.0f} s; check it with `ray status`."
             ) from None
         if row is None:
             return
@@ -140,7 +140,7 @@ def _timed(rows: Iterator[dict[str, Any]], longest_s: float) -> Iterator[dict[st
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason's last line: Ray wraps it, and adds the other machine's traceback."""
+    """The last line of the innermost cause, without Ray's wrapping and remote traceback."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line for line in str(error).splitlines() if line.strip()]

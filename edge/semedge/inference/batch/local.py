@@ -1,8 +1,8 @@
 """Files scored on this machine's cores.
 
-Threads, not processes: the runtime and OpenCV let go of Python's lock while they compute, and
-threads end with the process, however it ends. Each scores whole files by itself, so that reading,
-scaling and scoring of different files go on side by side.
+Threads, not processes, because the runtime and OpenCV release Python's lock while they compute, and
+threads end with the process, however it ends. Each thread scores one file at a time, so that
+reading, scaling and scoring of different files overlap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from semedge.inference.bundle import Bundle
 from semedge.inference.interpreter import worker_count
 
 AHEAD = 4
-"""Files a thread that wait for their turn, or for an earlier file's result."""
+"""Files per thread that are queued, or wait for the result of an earlier file."""
 WAIT_FOR_SCORER_S = 60
 LONGEST_FILE_S = 600
 
@@ -38,9 +38,9 @@ def score_locally(
     files
         Paths.
     bundle, stride_px, lower_edge
-        As in `FileScorer`.
+        As for `FileScorer`.
     workers
-        Threads; the usable cores where None. Where there are fewer files, several score one.
+        Threads; the usable cores where None. With fewer files than threads, several score one.
     """
     cores = worker_count(workers)
     threads = max(1, min(cores, len(files)))
@@ -67,7 +67,7 @@ def _in_order(
     files: Sequence[str],
     ahead: int,
 ) -> Iterator[FileResult]:
-    """Results in the files' order, of which at most `ahead` wait in memory."""
+    """Results in the files' order; at most `ahead` of them wait in memory."""
     waiting: deque[Future[FileResult]] = deque()
     try:
         for path in files:

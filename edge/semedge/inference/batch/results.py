@@ -1,4 +1,4 @@
-"""Results of an archive while they are gathered: a file that survives whatever happens."""
+"""A store of results while files are scored, which survives an interruption."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from semedge.inference.batch.score_file import ScoredFile, ScoreSettings
 
 APPLICATION_ID = 0x5E3D5C0E
 FORMAT = 1
-LOT = 500
-"""Rows a query."""
+BATCH_ROWS = 500
+"""Rows of one query."""
 SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "CREATE TABLE settings (document TEXT NOT NULL)",
@@ -32,15 +32,15 @@ SCHEMA = (
 
 
 class ScoreStore(Closing):
-    """One row a file, whose path is the key; what is kept is kept, even from `kill -9`.
+    """One row for each file, keyed by its path; what is stored survives even `kill -9`.
 
     Parameters
     ----------
     path
-        An SQLite file, or None to keep the rows until the end of the process. One process at a time
-        has it.
+        An SQLite file, or None to store the rows in memory. Only one process at a time can open
+        it.
     settings
-        What the scores depend on; a file that was made with others is refused.
+        Settings that the scores depend on; a file with scores of other settings is refused.
     """
 
     def __init__(self, path: Path | None, settings: ScoreSettings) -> None:
@@ -59,7 +59,7 @@ class ScoreStore(Closing):
             raise
 
     def add(self, results: Iterable[ScoredFile]) -> None:
-        """Keep the results, all or none; one of a file that is there already replaces it."""
+        """Store the results, all or none; a new result of a file replaces the old one."""
         rows = [
             (os.fsencode(each.path), each.frame_score, each.peak_x_px, each.peak_y_px)
             for each in results
@@ -71,34 +71,34 @@ class ScoreStore(Closing):
             raise self._failure("written", str(error)) from error
 
     def missing(self, files: Sequence[str]) -> list[str]:
-        """Those of the files that have no row."""
+        """The files that have no row yet."""
         found = {each.path for each in self.rows(files)}
         return [path for path in files if path not in found]
 
     def rows(self, files: Iterable[str]) -> Iterator[ScoredFile]:
         """The rows of these files, in their order."""
         remaining = iter(files)
-        while lot := list(islice(remaining, LOT)):
-            marks = ",".join("?" * len(lot))
+        while batch := list(islice(remaining, BATCH_ROWS)):
+            marks = ",".join("?" * len(batch))
             query = f"SELECT * FROM scored WHERE path IN ({marks})"
-            keys = [os.fsencode(path) for path in lot]
+            keys = [os.fsencode(path) for path in batch]
             try:
                 found = {row[0]: row[1:] for row in self._connection.execute(query, keys)}
             except sqlite3.Error as error:
                 raise self._failure("read", str(error)) from error
-            for key, path in zip(keys, lot, strict=True):
+            for key, path in zip(keys, batch, strict=True):
                 if key in found:
                     yield ScoredFile(path, *found[key])
 
     def remove(self) -> None:
-        """Close the file and delete it: its rows are elsewhere."""
+        """Close the file and delete it, because its rows are no longer needed."""
         self.close()
         if self.path is not None:
             for ending in ("", "-wal", "-shm"):
                 self.path.with_name(f"{self.path.name}{ending}").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; it stays."""
+        """Close the file."""
         self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -118,7 +118,7 @@ class ScoreStore(Closing):
 
     def _prepare(self, settings: ScoreSettings) -> None:
         connection = self._connection
-        asked = asdict(settings) | {"format": FORMAT}
+        expected = asdict(settings) | {"format": FORMAT}
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -128,26 +128,26 @@ class ScoreStore(Closing):
                 with self._transaction():
                     for statement in SCHEMA:
                         connection.execute(statement)
-                    connection.execute("INSERT INTO settings VALUES (?)", [json.dumps(asked)])
+                    connection.execute("INSERT INTO settings VALUES (?)", [json.dumps(expected)])
                 return
             if application_id != APPLICATION_ID:
-                raise self._failure("read", "it is of another program")
+                raise self._failure("read", "it belongs to another program")
             (document,) = connection.execute("SELECT document FROM settings").fetchone()
-            there = json.loads(document)
+            stored = json.loads(document)
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise self._failure("opened", str(error)) from error
-        for name, value in asked.items():
-            if there.get(name) != value:
+        for name, value in expected.items():
+            if stored.get(name) != value:
                 raise SemedgeError(
-                    f"{self._name} holds scores of an interrupted run with {name} "
-                    f"{there.get(name)!r}, and this one has {value!r}; finish that run, delete "
+                    f"{self._name} has scores of an interrupted run with {name} "
+                    f"{stored.get(name)!r}, and this one has {value!r}; finish that run, delete "
                     "the file, or choose another --out."
                 )
 
     def _failure(self, verb: str, reason: str) -> SemedgeError:
         if reason == "database is locked":
             return SemedgeError(
-                f"Another `semedge score` writes to {self._name}; wait for its end, or choose "
+                f"Another `semedge score` writes to {self._name}; wait until it ends, or choose "
                 "another --out."
             )
         return SemedgeError(

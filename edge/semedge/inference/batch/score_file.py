@@ -1,4 +1,4 @@
-"""An image file to its score."""
+"""The score of an image file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from semedge.inference.detector import Detector
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """An image file with the score of its frame and the centre of the patch that has it."""
+    """An image file with the score of its frame, and the centre of the patch with that score."""
 
     path: str
     frame_score: float
@@ -27,7 +27,7 @@ class ScoredFile:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """A file that cannot be decoded or scored, and the sentence that says why."""
+    """A file that cannot be decoded or scored, and the reason as a sentence."""
 
     path: str
     reason: str
@@ -38,16 +38,16 @@ FileResult = ScoredFile | SkippedFile
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """All that a file's score depends on, beside the file.
+    """Everything that a file's score depends on, apart from the file.
 
     Attributes
     ----------
     detector_sha256, score_name, stride_px, runtime
-        The detector and how it runs.
+        The detector, and the settings and the runtime that it runs with.
     crop_bottom_px
         Rows cut off at the lower edge of each frame.
     semedge
-        Version that scores.
+        Version of semedge.
     """
 
     detector_sha256: str
@@ -79,9 +79,9 @@ class FileScorer(Closing):
     stride_px
         Distance between patches.
     lower_edge
-        What is cut off from each frame.
+        Cuts off the lower edge of each frame.
     workers
-        Threads that score a frame.
+        Number of threads that score one frame.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class FileScorer(Closing):
         self._lower_edge = lower_edge
 
     def score(self, path: str) -> FileResult:
-        """The file's result; nothing about a file is an error."""
+        """The file's result; a file that cannot be scored raises nothing."""
         try:
             image = self._lower_edge.crop(read_image(path), path)
             captured_at_s = Path(path).stat().st_mtime

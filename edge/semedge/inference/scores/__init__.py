@@ -4,8 +4,8 @@ A score function's parameters are the names of the tensors that it needs: `x` th
 `y` = G(E(x)) their reconstruction, `z` = E(x) their latent, `h_x` and `h_y` the discriminator's
 embeddings, `d_x` and `d_y` its reconstructions, `f_x` and `f_y` a discriminator's features, `z_y`
 the latent that a second encoder finds in `y`, `f_ab` and `l_ab` the features and the logit that a
-discriminator of pairs gives (a, b). The detector computes the tensors that the wanted scores name,
-and no others. The trainer evaluates with these same functions.
+discriminator of pairs gives (a, b). The detector computes only the tensors that the
+requested scores need. The trainer uses the same functions.
 
 Norms run over everything but the batch and are not squared.
 """

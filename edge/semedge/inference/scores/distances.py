@@ -1,4 +1,4 @@
-"""Distances of the items of a batch, which scores are made of."""
+"""Distances between the elements of a batch, which scores are made of."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ScoreFunction = Callable[..., Tensor]
 
 
 def l1_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of absolute differences of each item, shape `(n,)`."""
+    """Sum of absolute differences of each element, shape `(n,)`."""
     return np.abs(a - b).reshape(len(a), -1).sum(axis=1)
 
 
 def l2_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distance of each item, shape `(n,)`."""
+    """Euclidean distance of each element, shape `(n,)`."""
     difference = (a - b).reshape(len(a), -1)
     return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 
 def mean_square(a: Tensor, b: Tensor) -> Tensor:
-    """Squared Euclidean distance of each item divided by its number of values, shape `(n,)`."""
+    """Squared Euclidean distance of each element divided by its number of values, shape `(n,)`."""
     difference = (a - b).reshape(len(a), -1)
     squares: Tensor = np.einsum("ij,ij->i", difference, difference)
     return squares / np.float32(difference.shape[1])
@@ -42,7 +42,7 @@ def mahalanobis_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Ten
 
 
 def relative_distance(values: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """Squared Mahalanobis distance by the number of its dimensions, shape `(n,)`."""
+    """Squared Mahalanobis distance divided by the number of dimensions, shape `(n,)`."""
     found = whitened(values, mean, whitening)
     return np.einsum("ij,ij->i", found, found) / np.float32(whitening.shape[1])
 

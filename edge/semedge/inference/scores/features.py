@@ -13,31 +13,31 @@ from semedge.inference.scores.distances import (
 )
 
 NEAREST_WORDS = 5
-"""Words whose distances are averaged."""
+"""Number of nearest words whose distances are averaged."""
 
 
 def texture_5(f5: Tensor, f5_mean: Tensor, f5_whitening: Tensor) -> Tensor:
-    """As `texture_6`, of the four places of the 5th block's output at each place of the 6th's."""
+    """Like `texture_6`, of the four places of the 5th block at each place of the 6th."""
     return relative_distance(f5, f5_mean, f5_whitening)
 
 
 def texture_6(f6: Tensor, f6_mean: Tensor, f6_whitening: Tensor) -> Tensor:
     """How far features of a network's 6th block are from those of normal texture.
 
-    The squared Mahalanobis distance by the number of dimensions, so that normal texture has 1 on
-    average. `f6` has shape `(positions, d)`, `f6_mean` `(d,)`; `f6_whitening` `(d, k)` maps centred
-    features to unit covariance.
+    The distance is the squared Mahalanobis distance divided by the number of dimensions, so that
+    normal texture has 1 on average. `f6` has shape `(positions, d)`, `f6_mean` `(d,)`;
+    `f6_whitening` `(d, k)` maps centred features to unit covariance.
     """
     return relative_distance(f6, f6_mean, f6_whitening)
 
 
 def texture_9(f9: Tensor, f9_mean: Tensor, f9_whitening: Tensor) -> Tensor:
-    """As `texture_6`, of the 9th block."""
+    """Like `texture_6`, of the 9th block."""
     return relative_distance(f9, f9_mean, f9_whitening)
 
 
 def texture_12(f12: Tensor, f12_mean: Tensor, f12_whitening: Tensor) -> Tensor:
-    """As `texture_6`, of the 12th block's expansion."""
+    """Like `texture_6`, of the expansion of the 12th block."""
     return relative_distance(f12, f12_mean, f12_whitening)
 
 
@@ -49,7 +49,7 @@ def unforeseen_5(
     e5_mean: Tensor,
     e5_whitening: Tensor,
 ) -> Tensor:
-    """As `unforeseen_6`, of the four places of the 5th block at each place of the 6th."""
+    """Like `unforeseen_6`, of the four places of the 5th block at each place of the 6th."""
     return relative_distance(whitened(f5, f5_mean, f5_whitening) - s5, e5_mean, e5_whitening)
 
 
@@ -61,10 +61,11 @@ def unforeseen_6(
     e6_mean: Tensor,
     e6_whitening: Tensor,
 ) -> Tensor:
-    """How far what a student does not predict of the 6th block is from that of normal texture.
+    """How far a student's prediction error of the 6th block is from that of normal texture.
 
-    The whitened features `(positions, k)` less the student's `s6`, and their squared Mahalanobis
-    distance as in `texture_6`; `e6_mean` `(k,)` and `e6_whitening` `(k, k)` are of normal texture.
+    The error is the whitened features `(positions, k)` minus the student's prediction `s6`, and its
+    distance is that of `texture_6`; `e6_mean` `(k,)` and `e6_whitening` `(k, k)` are those of the
+    errors on normal texture.
     """
     return relative_distance(whitened(f6, f6_mean, f6_whitening) - s6, e6_mean, e6_whitening)
 
@@ -77,22 +78,22 @@ def unforeseen_9(
     e9_mean: Tensor,
     e9_whitening: Tensor,
 ) -> Tensor:
-    """As `unforeseen_6`, of the 9th block."""
+    """Like `unforeseen_6`, of the 9th block."""
     return relative_distance(whitened(f9, f9_mean, f9_whitening) - s9, e9_mean, e9_whitening)
 
 
 def feature_energy(w: Tensor, d_x: Tensor) -> Tensor:
-    """Energy of a place's whitened features w, ||w - D(w)|| (thesis eq. 3.7)."""
+    """Energy of the whitened features w of a place, ||w - D(w)|| (thesis eq. 3.7)."""
     return l2_distance(w, d_x)
 
 
 def feature_residual(w: Tensor, y: Tensor) -> Tensor:
-    """Residual of their reconstruction, ||w - G(E(w))||."""
+    """Residual of the reconstruction of the whitened features, ||w - G(E(w))||."""
     return l2_distance(w, y)
 
 
 def feature_norm(w: Tensor) -> Tensor:
-    """How far they are from normal features' mean, ||w||: a baseline that needs no network."""
+    """Distance of the features from their normal mean, ||w||: a baseline without a network."""
     return l2_distance(w, np.zeros_like(w))
 
 
@@ -101,8 +102,8 @@ def self_similarity(
 ) -> Tensor:
     """Mean distance of the patch's features to the nearest words of normal patches.
 
-    `words_mean` `(d,)` is taken off the features; `words_projection` `(d, k)` maps them to the
-    space of the words, `words` `(m, k)`.
+    `words_mean` `(d,)` is subtracted from the features; `words_projection` `(d, k)` maps them to
+    the space of the words, `words` `(m, k)`.
     """
     projected = (f_x - words_mean) @ words_projection
     differences = projected[:, None, :] - words

@@ -1,4 +1,4 @@
-"""Scores of what networks make of a patch again: the thesis's and its sources'."""
+"""Scores of the reconstruction of a patch: those of the thesis and of its sources."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ def energy(x: Tensor, d_x: Tensor) -> Tensor:
 
 
 def final_1(z: Tensor, z_y: Tensor) -> Tensor:
-    """What the second encoder does not find again, ||E_G(x) - E_R(G(E_G(x)))||."""
+    """Latents of the patch and of its reconstruction, ||E_G(x) - E_R(G(E_G(x)))||."""
     return l2_distance(z, z_y)
 
 
 def final_2(z: Tensor, h_y: Tensor) -> Tensor:
-    """Latent against embedding of the reconstruction, ||E_G(x) - h(G(E_G(x)))||."""
+    """Latent, compared with the embedding of the reconstruction, ||E_G(x) - h(G(E_G(x)))||."""
     return l2_distance(z, h_y)
 
 
 def final_3(h_x: Tensor, h_y: Tensor) -> Tensor:
-    """Embeddings before and after, ||h(x) - h(G(E_G(x)))||."""
+    """Embeddings of the patch and of its reconstruction, ||h(x) - h(G(E_G(x)))||."""
     return l2_distance(h_x, h_y)
 
 
 def features_xz(f_xz: Tensor, f_yz: Tensor) -> Tensor:
-    """L1 distance of D(x, z)'s features, (x, E(x)) against (G(E(x)), E(x)) (eq. 2.33)."""
+    """L1 distance of D(x, z)'s features, (x, E(x)) and (G(E(x)), E(x)) (eq. 2.33)."""
     return l1_distance(f_xz, f_yz)
 
 
 def features_xz_l2(f_xz: Tensor, f_yz: Tensor) -> Tensor:
-    """The same in L2."""
+    """Like `features_xz`, in L2."""
     return l2_distance(f_xz, f_yz)
 
 
@@ -58,7 +58,7 @@ def cross_entropy_xz(l_xz: Tensor) -> Tensor:
 
 
 def cross_entropy_xz_flipped(l_xz: Tensor) -> Tensor:
-    """The same where D was trained with flipped labels and gives real pairs 0."""
+    """Like `cross_entropy_xz`, where D was trained with flipped labels and gives real pairs 0."""
     return minus_log_sigmoid(-l_xz)
 
 
@@ -68,12 +68,12 @@ def denoised(x: Tensor, n_y: Tensor) -> Tensor:
 
 
 def denoised_l1(x: Tensor, n_y: Tensor) -> Tensor:
-    """The same in L1, sum|x - N(G(E_G(x)))|."""
+    """Like `denoised`, in L1, sum|x - N(G(E_G(x)))|."""
     return l1_distance(x, n_y)
 
 
 def features_xx(f_xx: Tensor, f_xy: Tensor) -> Tensor:
-    """L1 distance of the pair discriminator's features, (x, x) against (x, G(E_G(x)))."""
+    """L1 distance of the pair discriminator's features, (x, x) and (x, G(E_G(x)))."""
     return l1_distance(f_xx, f_xy)
 
 
@@ -83,12 +83,12 @@ def cross_entropy_xx(l_xy: Tensor) -> Tensor:
 
 
 def cross_entropy_xx_flipped(l_xy: Tensor) -> Tensor:
-    """The same where D_xx was trained with flipped labels."""
+    """Like `cross_entropy_xx`, where D_xx was trained with flipped labels."""
     return minus_log_sigmoid(-l_xy)
 
 
 def features_zz(f_zz: Tensor, f_zy: Tensor) -> Tensor:
-    """L1 distance of the latent pair discriminator's features, (z, z) against (z, E_R(G(z)))."""
+    """L1 distance of the latent pair discriminator's features, (z, z) and (z, E_R(G(z)))."""
     return l1_distance(f_zz, f_zy)
 
 
@@ -98,12 +98,12 @@ def residual_l1(x: Tensor, y: Tensor) -> Tensor:
 
 
 def features_l2(f_x: Tensor, f_y: Tensor) -> Tensor:
-    """Features before and after, ||f(x) - f(G(x))|| (eq. 2.96)."""
+    """Features of the patch and of its reconstruction, ||f(x) - f(G(x))|| (eq. 2.96)."""
     return l2_distance(f_x, f_y)
 
 
 def latent_l1(z: Tensor, z_y: Tensor) -> Tensor:
-    """What the second encoder does not find again, in L1, sum|G_E(x) - E(G(x))| (eq. 2.95)."""
+    """Latents of the patch and of its reconstruction in L1, sum|G_E(x) - E(G(x))| (eq. 2.95)."""
     return l1_distance(z, z_y)
 
 

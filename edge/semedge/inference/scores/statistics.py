@@ -1,4 +1,4 @@
-"""Scores by statistics of normal patches: baselines, and what separates better than a residual."""
+"""Scores by statistics of normal patches: baselines, and scores that beat a residual."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semedge.inference.scores.reconstruction import im1
 from semedge.inference.sparse_coding import parts_of, sparse_codes
 
 LOG_FLOOR = np.float32(1e-3)
-"""Added before a logarithm; a thousandth of the range of gray values is below the noise."""
+"""Added before a logarithm; a thousandth of the gray range, which is below the noise."""
 
 
 def embedding_gaussian(h_x: Tensor, h_mean: Tensor, h_whitening: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def deviation(x: Tensor) -> Tensor:
 
 
 def pca_residual(x: Tensor, pca_mean: Tensor, pca_components: Tensor) -> Tensor:
-    """What the principal components of normal patches leave of the patch, its norm.
+    """Norm of the part of the patch that the principal components of normal patches do not explain.
 
     `pca_mean` has shape `(pixels,)`; `pca_components` `(pixels, k)`, orthonormal.
     """
@@ -56,7 +56,7 @@ def pca_hotelling(
 
 
 def code_indicators(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
-    """Norm of what the sparse code leaves of the patch, and L1 norm of the code, shape `(n, 2)`.
+    """Norm of the residual of the sparse code, and L1 norm of the code, shape `(n, 2)`.
 
     `dictionary_mean` has shape `(d,)`; `dictionary_atoms` `(k, d)`, of unit norm. The patch is
     coded in parts of d pixels; their residuals are joined, and their codes' norms added.
@@ -69,7 +69,7 @@ def code_indicators(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor
 
 
 def dictionary_residual(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor) -> Tensor:
-    """What a sparse code over a dictionary of normal patches leaves of the patch, its norm."""
+    """Norm of the residual of a sparse code over a dictionary of normal patches."""
     return code_indicators(x, dictionary_mean, dictionary_atoms)[:, 0]
 
 
@@ -99,8 +99,8 @@ def code_statistics(x: Tensor, dictionary_mean: Tensor, dictionary_atoms: Tensor
 def patch_statistics(x: Tensor) -> Tensor:
     """Brightness, contrast and sharpness of each patch and of its middle, shape `(n, 5)`.
 
-    Mean, log standard deviation, log gradient norm, and mean and log standard deviation of the
-    middle quarter of the area.
+    They are the mean, the log standard deviation and the log gradient norm of the patch, and the
+    mean and the log standard deviation of the middle quarter of its area.
     """
     image = x[..., 0]
     quarter = image.shape[1] // 4
@@ -137,7 +137,7 @@ def surprise(statistics: Tensor, means: Tensor, factors: Tensor, log_weights: Te
 
 
 def statistics_surprise(x: Tensor, s_means: Tensor, s_factors: Tensor, s_weights: Tensor) -> Tensor:
-    """How rare the patch's statistics are among normal patches, without any network: a baseline."""
+    """How rare the patch's statistics are among normal patches, without a network: a baseline."""
     return surprise(patch_statistics(x), s_means, s_factors, s_weights)
 
 
@@ -152,7 +152,7 @@ def residual_surprise(
     """How rare the residual is among normal patches of this brightness, contrast and sharpness.
 
     A film or a bead is smooth, so it is reconstructed *better* than fibres, and the plain residual
-    ranks it below them; here a residual that is too small is as suspicious as one too large.
+    ranks it below them; here too small a residual is as suspicious as too large a one.
     """
     return surprise(residual_statistics(x, y), r_means, r_factors, r_weights)
 

@@ -1,4 +1,4 @@
-"""A setting written into the station file; its comments and layout stay."""
+"""Edits of the station file that preserve its comments and layout."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Table = tuple[str, ...]
 
 
 def detector_tables(path: Path, bundle: Bundle) -> list[Table]:
-    """Where the station file says how this detector runs: `detector`, `cameras.NAME.detector`.
+    """The tables of the station file for this detector: `detector`, `cameras.NAME.detector`.
 
-    Raises `SemedgeError` where the file cannot be read, or has no camera that this detector judges.
+    Raises `SemedgeError` where the file cannot be read, or no camera uses this detector.
     """
     judges = _judges(load_station(path))
     tables = list(dict.fromkeys(table for table, sha256 in judges if sha256 == bundle.sha256))
     if not tables:
         raise SemedgeError(
-            f"No camera of {path} is judged by {bundle.name}; name it there as detector.file, or "
+            f"No camera of {path} uses {bundle.name}; name it there as detector.file, or "
             "measure the detector that the file names."
         )
     return tables
@@ -47,7 +47,7 @@ def write_workers(path: Path, tables: list[Table], workers: int) -> None:
 
 
 def _judges(station: Station) -> Iterator[tuple[Table, str]]:
-    """For each camera, the table that says how its detector runs, and that detector's digest."""
+    """For each camera, the table of its detector, and the digest of that detector."""
     if not station.cameras:
         yield ("detector",), _sha256(station.detector.file, station.recipe.file)
     for name, camera in station.cameras.items():

@@ -1,4 +1,4 @@
-"""What is wrong with a value of the station file, as the one sentence that a person reads."""
+"""Errors of values of the station file, each as one sentence."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from semedge.cameras.stream import redact
 from semedge.core.section import table_of
 
 LONGEST = 200
-"""Characters of a value that are repeated."""
+"""Characters of a value that the sentence repeats."""
 
 
 def refused_value(name: str, fault: ErrorDetails) -> str:
-    """A value that pydantic refused for the key `name`, and why, without passwords."""
+    """The sentence for a value of the key `name` that pydantic refused, without passwords."""
     reason = fault["msg"].removeprefix("Value error, ")
     received = redact(repr(fault["input"]))[:LONGEST]
     return f"{name} = {received} is not allowed ({reason}); correct it."
 
 
 def key_hint(where: Sequence[str], table: type[BaseModel]) -> str:
-    """What a key that is not known may have been meant for; `where` leads to it from `table`."""
+    """A suggestion for an unknown key; `where` is the path to it from `table`."""
     for part in where[:-1]:
         table = table_of(table.model_fields[part].annotation)
     near = get_close_matches(where[-1], table.model_fields, n=1)

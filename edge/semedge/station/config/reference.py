@@ -1,4 +1,4 @@
-"""The reference of the station file, from its own descriptions.
+"""The reference of the station file, generated from the descriptions of its fields.
 
 `python -m semedge.station.config.reference` prints it.
 """
@@ -20,9 +20,9 @@ from semedge.station.config.station import Station
 HEAD = """\
 # The station file
 
-What `semedge.toml` can say. Flags win over `SEMEDGE_*` variables, and these over the file; relative
-files and folders count from the folder that the file is in. A key that is not known is refused.
-This page is what `python -m semedge.station.config.reference` prints.
+The settings of `semedge.toml`. Flags win over `SEMEDGE_*` variables, and these over the file.
+Relative paths start at the folder of the file. Unknown keys are refused. This page is the output of
+`python -m semedge.station.config.reference`.
 """
 
 

@@ -1,4 +1,4 @@
-"""The tables of the station file that say what to run; the others stand where they are used."""
+"""Tables of the station file that select what to run; the others are where they are used."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from semedge.decision.defect import DecisionSettings
 from semedge.decision.health import HealthSettings
 from semedge.journal.records import DEFAULT_JOURNAL
 from semedge.station.challenge import ChallengeSettings
+from semedge.station.inspection.limits import LoopLimits
 
 DEFAULT_PICTURES = Path("semedge-pictures")
-"""The folder of pictures, in the working directory, where none is named."""
+"""The default folder of pictures, in the working directory."""
 
 
 class StationSection(Section):
-    """`[station]`: what the station is called."""
+    """`[station]`: the name of the station, and its recipes."""
 
     name: str = Field(
         default="station", min_length=1, max_length=60, description="Name that events carry."
     )
     recipes: Path | None = Field(
-        default=None, description="The folder of the recipes that can be switched to."
+        default=None, description="The folder of the recipes to switch to."
     )
 
 
 class CameraSection(CameraSettings):
-    """`[camera]`: where the frames come from, and what the camera is set to."""
+    """`[camera]`: the source of the frames, and the settings of the camera."""
 
     source: str | None = Field(
         default=None,
@@ -41,12 +42,12 @@ class CameraSection(CameraSettings):
         description="Longest time without a frame before the camera counts as stalled.",
     )
     loop: bool = Field(
-        default=False, description="Start a folder or a video file again at its end, for trials."
+        default=False, description="Restart a folder or a video file at its end, for trials."
     )
 
     @property
     def settings(self) -> CameraSettings:
-        """What the camera is set to, without where it is."""
+        """The settings of the camera, without its source."""
         return CameraSettings(
             **{
                 name: getattr(self, name)
@@ -57,33 +58,35 @@ class CameraSection(CameraSettings):
 
 
 class RecipeSection(Section):
-    """`[recipe]`: what stands for detector, calibration and decision."""
+    """`[recipe]`: a recipe, which replaces detector, calibration and decision."""
 
     file: Path | None = Field(
         default=None,
-        description="A recipe that `semedge recipe make` wrote, instead of detector and "
+        description="A recipe that `semedge recipe make` wrote, in place of detector and "
         "calibration.",
     )
 
 
 class DetectorSection(Section):
-    """`[detector]`: what scores the frames."""
+    """`[detector]`: the detector, which scores the frames."""
 
     file: Path | None = Field(
         default=None,
-        description="The detector bundle, as `semedge export` wrote it; the demo detector where "
-        "absent.",
+        description="The detector bundle, as `semedge export` wrote it; by default the demo "
+        "detector.",
     )
     stride_px: int | None = Field(
-        default=None, ge=1, description="Distance between patches; the bundle's own where absent."
+        default=None, ge=1, description="Distance between patches; by default the bundle's own."
     )
     workers: int | None = Field(
-        default=None, ge=1, description="Threads that score patches; the usable cores where absent."
+        default=None,
+        ge=1,
+        description="Number of threads that score; by default the usable cores.",
     )
 
 
 class CalibrationSection(Section):
-    """`[calibration]`: from which score on a frame is not normal."""
+    """`[calibration]`: the calibration, whose threshold is the default of the alarm level."""
 
     file: Path | None = Field(
         default=None,
@@ -92,23 +95,23 @@ class CalibrationSection(Section):
 
 
 class NamedCameraSection(CameraSection):
-    """`[cameras.NAME]`: one of several; timeout, loop and tables are the station's where absent."""
+    """`[cameras.NAME]`: one of several; timeout, loop and tables default to the station's."""
 
-    recipe: Path | None = Field(default=None, description="As `recipe.file`, for this camera.")
+    recipe: Path | None = Field(default=None, description="Like `recipe.file`, for this camera.")
     detector: DetectorSection | None = Field(
-        default=None, description="As `[detector]`, for this camera."
+        default=None, description="Like `[detector]`, for this camera."
     )
     calibration: CalibrationSection | None = Field(
-        default=None, description="As `[calibration]`, for this camera."
+        default=None, description="Like `[calibration]`, for this camera."
     )
     decision: DecisionSettings | None = Field(
-        default=None, description="As `[decision]`, for this camera."
+        default=None, description="Like `[decision]`, for this camera."
     )
     health: HealthSettings | None = Field(
-        default=None, description="As `[health]`, for this camera."
+        default=None, description="Like `[health]`, for this camera."
     )
     challenge: ChallengeSettings | None = Field(
-        default=None, description="As `[challenge]`, for this camera."
+        default=None, description="Like `[challenge]`, for this camera."
     )
 
 
@@ -117,28 +120,20 @@ class JournalSection(Section):
 
     file: Path | None = Field(
         default=None,
-        description="The SQLite file of events and their deliveries; `semedge watch` makes "
-        f"./{DEFAULT_JOURNAL} where absent.",
+        description="The SQLite file of events and their deliveries; by default `semedge watch` "
+        f"creates ./{DEFAULT_JOURNAL}.",
     )
     pictures: Path | None = Field(
         default=None,
-        description="The folder of the frames that raised alerts, and of their heat maps; "
-        f"`semedge watch` makes ./{DEFAULT_PICTURES} where absent.",
+        description="The folder of the frames that raised alerts, and of their heat maps; by "
+        f"default `semedge watch` creates ./{DEFAULT_PICTURES}.",
     )
 
 
-class WatchSection(Section):
+class WatchSection(LoopLimits):
     """`[watch]`: when to stop, and when to judge."""
 
-    max_frames: int | None = Field(
-        default=None, ge=1, description="Stop after so many inspected frames."
-    )
-    stop_after_stalled_s: float | None = Field(
-        default=None,
-        gt=0,
-        description="Give up on a camera that is silent so long; never where absent.",
-    )
     require_check: bool = Field(
         default=False,
-        description="Judge only once `semedge check` was passed with the active setup.",
+        description="Judge only after `semedge check` has passed with the active setup.",
     )

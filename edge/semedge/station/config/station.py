@@ -39,12 +39,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
 class Station(Section):
-    """The whole file."""
+    """The whole station file."""
 
     station: StationSection = StationSection()
     camera: CameraSection = CameraSection()
     cameras: dict[Name, NamedCameraSection] = Field(
-        default={}, description="Several cameras, by names of one's own, in place of `[camera]`."
+        default={}, description="Several cameras, by names of your choice, in place of `[camera]`."
     )
     recipe: RecipeSection = RecipeSection()
     detector: DetectorSection = DetectorSection()
@@ -57,7 +57,8 @@ class Station(Section):
     retention: RetentionSettings = RetentionSettings()
     watch: WatchSection = WatchSection()
     sinks: dict[Name, SinkChoice] = Field(
-        default={}, description="Where events go beside the console, by a name of one's own."
+        default={},
+        description="Receivers of events in addition to the console, by names of your choice.",
     )
     web: WebSection | None = Field(
         default=None, description="The live page, where the file has the table `[web]`."
@@ -65,17 +66,18 @@ class Station(Section):
 
     @field_validator("sinks")
     @classmethod
-    def _leaves_the_console_its_name(cls, sinks: dict[str, Any]) -> dict[str, Any]:
+    def _reserves_the_name_console(cls, sinks: dict[str, Any]) -> dict[str, Any]:
         if "console" in sinks:
-            raise ValueError("console is the terminal's name; choose another")
+            raise ValueError("console is the name of the terminal; choose another")
         return sinks
 
 
 def load_station(path: Path) -> Station:
     """Read a station file.
 
-    Relative files and folders of its sections count from the folder that the file is in; the
-    camera's source is taken as it is on the command line. `SemedgeError` says what is wrong.
+    Relative paths in its sections are relative to the folder of the file; the camera's source is
+    relative to the working directory, as on the command line. Raises `SemedgeError` where the file
+    cannot be read or has an error.
     """
     path = Path(path)
     try:
@@ -95,16 +97,16 @@ def load_station(path: Path) -> Station:
 
 
 def _resolved(value: Any, folder: Path) -> Any:
-    """`value` with its files and folders, however deep, counted from `folder`."""
+    """`value` with its paths, at any depth, relative to `folder`."""
     if isinstance(value, Path):
         return folder / value.expanduser()
     if isinstance(value, dict):
         return {name: _resolved(each, folder) for name, each in value.items()}
     if isinstance(value, Section):
-        # Only what the file says: a camera of several takes the rest from the station.
-        said = value.model_fields_set
+        # Only keys in the file: a camera of several takes the others from the station.
+        written = value.model_fields_set
         return value.model_copy(
-            update={name: _resolved(each, folder) for name, each in value if name in said}
+            update={name: _resolved(each, folder) for name, each in value if name in written}
         )
     return value
 
@@ -115,7 +117,7 @@ def _first_fault(error: ValidationError) -> str:
     name = ".".join(where[:2] + where[3:] if where[0] == "sinks" else where)
     if fault["type"] == "model_type" and fault["ctx"]["class_name"] == Secret.__name__:
         return (
-            f'{name} is a secret, which does not belong in the file; write {{ env = "NAME" }} or '
+            f'{name} is a secret, which must not be in the file; write {{ env = "NAME" }} or '
             f'{{ file = "PATH" }} there.'
         )
     if fault["type"] == "extra_forbidden":
@@ -124,7 +126,7 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _key_hint(where: list[str]) -> str:
-    """What an unknown key may have been meant for; below `sinks` and `cameras` comes a name."""
+    """A suggestion for an unknown key; below `sinks` and `cameras` is a name."""
     if where[0] == "sinks" and len(where) > 3:
         return key_hint(where[3:], section_of_kind(where[2]))
     if where[0] == "cameras" and len(where) > 2:

@@ -1,1 +1,1 @@
-"""One camera's loop: from a frame to events."""
+"""The loop of one camera: from a frame to events."""

@@ -9,15 +9,15 @@ from semedge.core.event import Event, Phase
 from semedge.core.frame import Frame
 from semedge.decision.defect import Defect, Judgement
 from semedge.inference.score_map import ScoreMap
-from semedge.journal.records import Run
-from semedge.station.camera_setup import Setup
+from semedge.journal.records import WatchRun
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.event_pictures import EventPictures
 from semedge.station.recorder import EventRecorder, new_event
 
 
 @dataclass(frozen=True)
 class _Peak:
-    """The frame with the largest score so far, of which pictures may still be due."""
+    """The frame with the largest score so far, whose pictures may not be written yet."""
 
     frame: Frame
     score_map: ScoreMap
@@ -26,13 +26,13 @@ class _Peak:
 class DefectReporter:
     """Reports the defects of one camera.
 
-    An event names the frame with the largest score so far; pictures are written of the frame that
-    starts the defect, and of a later one when an update or the end names it.
+    An event is about the frame with the largest score so far. Pictures are written of the frame
+    that starts the defect, and of a later one when an update or the end is about it.
 
     Parameters
     ----------
     recorder, pictures
-        Take the events, and their pictures.
+        Record the events, and write their pictures.
     camera
         Name of the camera.
     """
@@ -47,7 +47,7 @@ class DefectReporter:
 
     @property
     def is_ongoing(self) -> bool:
-        """Whether a defect was reported that is not over."""
+        """Whether a defect was reported that has not ended."""
         return self._event is not None
 
     def report(
@@ -55,11 +55,11 @@ class DefectReporter:
         judgement: Judgement,
         frame: Frame,
         score_map: ScoreMap,
-        setup: Setup,
-        run: Run,
+        setup: CameraSetup,
+        run: WatchRun,
         at_s: float,
     ) -> None:
-        """Report what a judgement says of the frame, judged `at_s` by the monotonic clock."""
+        """Report the judgement of a frame; `at_s` is the monotonic time of the judgement."""
         if judgement.is_peak:
             self._peak = _Peak(frame, score_map)
         for phase in judgement.phases:
@@ -68,11 +68,11 @@ class DefectReporter:
                 self._event = self._first_event(setup)
             self._record(phase, judgement.defect, setup, run, at_s)
 
-    def end(self, defect: Defect, setup: Setup, run: Run, reason: str) -> None:
+    def end(self, defect: Defect, setup: CameraSetup, run: WatchRun, reason: str) -> None:
         """Report that a defect is over because no frame of it can follow."""
         self._record("end", defect, setup, run, time.monotonic(), reason)
 
-    def _first_event(self, setup: Setup) -> Event:
+    def _first_event(self, setup: CameraSetup) -> Event:
         active = setup.active_setup
         return replace(
             new_event(
@@ -89,7 +89,13 @@ class DefectReporter:
         )
 
     def _record(
-        self, phase: Phase, defect: Defect, setup: Setup, run: Run, at_s: float, reason: str = ""
+        self,
+        phase: Phase,
+        defect: Defect,
+        setup: CameraSetup,
+        run: WatchRun,
+        at_s: float,
+        reason: str = "",
     ) -> None:
         before = self._event
         assert before is not None
@@ -116,7 +122,7 @@ class DefectReporter:
         if defect.level == "alarm" and before.level != "alarm":
             self.alerts += 1
 
-    def _with_peak(self, event: Event, peak: _Peak, setup: Setup) -> Event:
+    def _with_peak(self, event: Event, peak: _Peak, setup: CameraSetup) -> Event:
         """The event about the frame with the largest score, with its pictures written."""
         frame, score_map = peak.frame, peak.score_map
         pictures = self._pictures.write(frame, score_map, setup.levels.lowest, event.event_id)

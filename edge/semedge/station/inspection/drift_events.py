@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
 from semedge.state.state import StationState
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.recorder import EventRecorder, OngoingEvent
 
 
@@ -14,15 +14,15 @@ class DriftReporter:
     Parameters
     ----------
     recorder, state
-        Take the events, and the p-values.
+        Record the events, and show the p-values.
     camera
         Name of the camera.
     setup
-        What its frames are judged by, and when a difference is called drift.
+        The setup of the camera, with its calibration and drift settings.
     """
 
     def __init__(
-        self, recorder: EventRecorder, state: StationState, camera: str, setup: Setup
+        self, recorder: EventRecorder, state: StationState, camera: str, setup: CameraSetup
     ) -> None:
         self._state = state
         self._camera = camera
@@ -34,15 +34,15 @@ class DriftReporter:
         self._monitor: DriftMonitor
         self.restart(setup)
 
-    def restart(self, setup: Setup) -> None:
-        """Begin a new window, because frames are judged by another setup."""
+    def restart(self, setup: CameraSetup) -> None:
+        """Start a new window, because frames are judged by another setup."""
         self._settings = setup.drift
         self._monitor = DriftMonitor(
-            setup.calibration, setup.active_setup.promised_rate, setup.drift
+            setup.calibration, setup.active_setup.guaranteed_rate, setup.drift
         )
 
     def add(self, score: float, *, is_alarm: bool) -> None:
-        """Take a frame, and report what the window that it completes shows."""
+        """Add a frame, and report the result of the window that it completes."""
         findings = self._monitor.add(score, is_alarm)
         if findings:
             self._state.change(self._camera, drift={each.test: each.p_value for each in findings})

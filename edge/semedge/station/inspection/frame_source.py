@@ -1,4 +1,4 @@
-"""A camera's frames: waited for through its stalls, and counted where they are lost."""
+"""The frames of a camera, with waits for stalls, and counters of lost frames."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from semedge.core.frame import Frame
 logger = logging.getLogger(__name__)
 
 REMIND_EVERY_S = 60.0
-"""Time between two messages that a camera still gives no frame."""
+"""Time between two messages about the same stall."""
 
 SHORTEST_RETRY_S = 0.5
-"""Pause where a stalled camera fails at once, so that the loop does not spin."""
+"""Pause where a stalled camera fails immediately, so that the loop does not spin."""
 
 
 class FrameSource:
-    """Gives one frame after the other, from one camera after the other.
+    """Reads one frame after the other, from one camera after the other.
 
     Parameters
     ----------
     stop_after_stalled_s
-        A live camera that gives no frame for so long ends the inspection; None for never.
+        Time without a frame after which a live camera ends the inspection; None for never.
     on_stall
-        Called at each stall with the reason, and whether it is to be logged now.
+        Called at each stall with the reason, and whether to log it now.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class FrameSource:
 
     @property
     def stopped(self) -> bool:
-        """Whether no further frame is wanted."""
+        """Whether the source was stopped."""
         return self._stopping.is_set()
 
     @property
@@ -54,27 +54,27 @@ class FrameSource:
 
     @property
     def skipped(self) -> int:
-        """Files of all cameras so far that could not be decoded."""
+        """Number of files of all cameras so far that could not be decoded."""
         camera = self._camera
         return self._closed_skipped + (0 if camera is None else len(camera.skipped))
 
     @property
     def lost(self) -> int:
-        """Frames of all cameras so far that newer ones replaced, or that never came."""
+        """Number of frames of all cameras so far that newer ones replaced, or that never came."""
         camera = self._camera
         return self._closed_lost + (0 if camera is None else camera.lost)
 
     def begin_iteration(self) -> None:
-        """Note that the loop makes progress."""
+        """Record that the loop makes progress."""
         self._iteration_began_s = time.monotonic()
 
     def wait(self, pause_s: float) -> None:
-        """Pause, or less where it is stopped meanwhile."""
+        """Pause, until `stop` at the latest."""
         self._stopping.wait(pause_s)
 
     @contextmanager
     def opened(self, camera: Camera) -> Iterator[Camera]:
-        """Take frames from this camera, and close it at the end."""
+        """Read frames from this camera, and close it at the end."""
         with camera:
             self._camera = camera
             try:
@@ -85,7 +85,7 @@ class FrameSource:
                 self._camera = None
 
     def frame(self) -> Frame | None:
-        """The camera's next frame, waited for through stalls; None where there will be none."""
+        """The camera's next frame, after any stalls; None after the last one."""
         camera = self._camera
         assert camera is not None
         begun_s = time.monotonic()
@@ -111,7 +111,7 @@ class FrameSource:
         return None
 
     def stop(self) -> None:
-        """Give no further frame; callable from any thread."""
+        """Stop reading frames; callable from any thread."""
         self._stopping.set()
         self.close()
 
@@ -119,7 +119,7 @@ class FrameSource:
         """Close the current camera; callable from any thread."""
         camera = self._camera
         if camera is not None:
-            # Closing may wait for a driver; whoever stops or switches does not.
+            # Closing may wait for a driver, and the caller does not.
             threading.Thread(target=camera.close, name="camera-close", daemon=True).start()
 
     def _give_up(self, camera: Camera, error: CameraStalledError, stalled_s: float) -> None:

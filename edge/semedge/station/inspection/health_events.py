@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from semedge.core.frame import Frame
 from semedge.decision.health import CameraHealth, HealthChange, HealthSettings, Problem
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge_calibration import Appearance
 
@@ -18,7 +18,7 @@ class HealthReporter:
     Parameters
     ----------
     recorder
-        Takes the events.
+        Records the events.
     camera
         Name of the camera.
 
@@ -27,7 +27,7 @@ class HealthReporter:
     is_fit
         Whether the last picture could be inspected.
     unfit_frames
-        Frames so far whose pictures could not.
+        Number of frames so far whose pictures could not be inspected.
     """
 
     def __init__(self, recorder: EventRecorder, camera: str) -> None:
@@ -39,12 +39,12 @@ class HealthReporter:
         self._reference: tuple[HealthSettings, Appearance, bool] | None = None
         self._ongoing: dict[Problem, OngoingEvent] = {}
 
-    def begin(self, setup: Setup, *, live: bool) -> None:
-        """Compare the pictures from now on with those that this setup is for."""
+    def begin(self, setup: CameraSetup, *, live: bool) -> None:
+        """Compare the pictures from now on with those of this setup's calibration."""
         reference = (setup.health, setup.calibration.appearance, live)
         if self._health is not None and reference == self._reference:
             return
-        self.close("What the pictures are compared with has changed")
+        self.close("The calibration that the pictures are compared with has changed")
         self._reference = reference
         training = setup.detector.bundle.manifest.training
         self._health = CameraHealth(
@@ -55,7 +55,7 @@ class HealthReporter:
         )
 
     def observe(self, frame: Frame) -> str:
-        """Why the frame is not to be inspected; empty where it is."""
+        """The reason why the frame must not be inspected; empty where it may be."""
         assert self._health is not None
         seen = self._health.observe(frame, time.monotonic())
         self._report(seen.changes)
@@ -69,7 +69,7 @@ class HealthReporter:
             self._report(self._health.no_frame(reason, time.monotonic()))
 
     def close(self, why: str) -> None:
-        """End every problem, because no frame will show its end."""
+        """End every problem, because no frame can end it."""
         if self._health is not None:
             self._report(self._health.close(why, time.monotonic()))
             self._health = None

@@ -1,4 +1,4 @@
-"""From a frame to its score, its judgement, and what is recorded of them."""
+"""The judge of a camera: scores a frame, judges it, and records the result."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
-from semedge.journal.records import Counters, Run
+from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
@@ -27,12 +27,12 @@ class FrameJudge:
     camera
         Name of the camera.
     setup
-        What its frames are judged by.
+        The setup that its frames are judged by.
     outputs
-        Take events and scores.
+        Record events and scores.
     """
 
-    def __init__(self, camera: str, setup: Setup, outputs: LoopOutputs) -> None:
+    def __init__(self, camera: str, setup: CameraSetup, outputs: LoopOutputs) -> None:
         self._setup = setup
         self._active_setup = setup.active_setup
         self._scores = outputs.scores
@@ -44,21 +44,21 @@ class FrameJudge:
 
     @property
     def active_setup(self) -> ActiveSetup:
-        """What frames are judged by."""
+        """The setup that frames are judged by."""
         return self._active_setup
 
     @property
     def frames_inspected(self) -> int:
-        """Frames judged so far."""
+        """Number of frames judged so far."""
         return self._counters.frames_inspected
 
     @property
     def counters(self) -> Counters:
-        """Inspected frames and alerts so far."""
+        """Counters of inspected frames and alerts so far."""
         return replace(self._counters, alerts=self._defects.alerts)
 
-    def inspect(self, frame: Frame, run: Run, *, qualified: bool) -> Inspected:
-        """Score a frame, judge it, and record that; a defect only where the camera is qualified."""
+    def inspect(self, frame: Frame, run: WatchRun, *, qualified: bool) -> Inspected:
+        """Score and judge a frame, and record it; a defect only where the camera is qualified."""
         arrived_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
         score_map = self._setup.detector.score(frame)
@@ -84,7 +84,7 @@ class FrameJudge:
         }
         return Inspected(frame, score_map, judgement.level, latency_ms)
 
-    def switch(self, setup: Setup, run: Run) -> None:
+    def switch(self, setup: CameraSetup, run: WatchRun) -> None:
         """Judge by another setup from the next frame on."""
         before = self._setup
         if before.detector is setup.detector and before.decision == setup.decision:
@@ -96,7 +96,7 @@ class FrameJudge:
         self._active_setup = setup.active_setup
         self._drift.restart(setup)
 
-    def end_defect(self, reason: str, run: Run) -> None:
+    def end_defect(self, reason: str, run: WatchRun) -> None:
         """End the defect in progress, because no frame of it can follow."""
         defect = self._tracker.end()
         if defect is not None and self._defects.is_ongoing:
@@ -104,7 +104,7 @@ class FrameJudge:
 
 
 class _FrameSizes:
-    """Warns, once for each size, that the guarantee was made for frames of another one."""
+    """Warns, once for each size, that the guarantee is for frames of another size."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[int, int]] = set()
@@ -116,7 +116,7 @@ class _FrameSizes:
         self._warned.add(frame.shape)
         (height, width), (made_height, made_width) = frame.shape, calibrated
         logger.warning(
-            f"frames have {width}x{height} px, and the calibration's promise counts areas "
+            f"frames have {width}x{height} px, and the calibration's guarantee counts areas "
             f"of {made_width}x{made_height} px; a frame is "
             f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
             "alarms differs accordingly.",

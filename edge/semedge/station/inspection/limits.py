@@ -1,21 +1,20 @@
-"""What ends an inspection."""
+"""What ends the loop of a camera."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic import Field
+
+from semedge.core.section import Section
 
 
-@dataclass(frozen=True)
-class RunLimits:
-    """When an inspection ends by itself.
+class LoopLimits(Section):
+    """When the loop of a camera ends by itself."""
 
-    Attributes
-    ----------
-    max_frames
-        After so many inspected frames; None for no limit.
-    stop_after_stalled_s
-        Once a live camera has given no frame for so long; None for never.
-    """
-
-    max_frames: int | None = None
-    stop_after_stalled_s: float | None = None
+    max_frames: int | None = Field(
+        default=None, ge=1, description="Number of inspected frames after which the watch stops."
+    )
+    stop_after_stalled_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Time without a frame after which the loop ends; by default it never does.",
+    )

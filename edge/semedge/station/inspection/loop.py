@@ -1,4 +1,4 @@
-"""The loop of one camera: it takes frames, and has them judged while they can be."""
+"""The loop of one camera: it reads frames, and has them judged while they can be."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.journal.records import Counters
-from semedge.station.camera_setup import Setup, StationCamera
+from semedge.station.camera_setup import CameraSetup, StationCamera
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.judge import FrameJudge
-from semedge.station.inspection.limits import RunLimits
+from semedge.station.inspection.limits import LoopLimits
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge.station.inspection.run_log import RunLog
 from semedge.station.inspection.setup_switch import SetupSwitch
@@ -28,51 +28,51 @@ LONGEST_RETRY_S = 30.0
 
 
 class CameraLoop:
-    """Takes a camera's frames, and has them scored, judged and recorded.
+    """Reads a camera's frames, and has them scored, judged and recorded.
 
     Parameters
     ----------
-    line
-        The camera and its setup.
+    camera
+        The camera, its name and its setup.
     outputs
-        Where everything goes.
+        What the loop writes to.
     limits
-        When to end.
+        When the loop ends by itself.
     qualification
-        Whether the camera may judge.
+        Whether the camera is qualified, or need not be.
     keep_trying
-        Whether a camera that fails is opened again, with growing pauses, or ends the loop.
+        Whether a camera that fails is opened again, with growing pauses; if not, the loop ends.
     """
 
     def __init__(
         self,
-        line: StationCamera,
+        camera: StationCamera,
         outputs: LoopOutputs,
-        limits: RunLimits,
+        limits: LoopLimits,
         qualification: Qualification,
         *,
         keep_trying: bool = False,
     ) -> None:
-        self.name = line.name
+        self.name = camera.name
         self._outputs = outputs
         self._limits = limits
         self._qualification = qualification
         self._keep_trying = keep_trying
-        self._setups = SetupSwitch(line.setup)
+        self._setups = SetupSwitch(camera.setup)
         self._source = FrameSource(limits.stop_after_stalled_s, self._on_stall)
-        self._health = HealthReporter(outputs.recorder, line.name)
-        self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", line.name)
-        self._judge = FrameJudge(line.name, line.setup, outputs)
-        self._runs = RunLog(outputs.journal, line.name)
+        self._health = HealthReporter(outputs.recorder, camera.name)
+        self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", camera.name)
+        self._judge = FrameJudge(camera.name, camera.setup, outputs)
+        self._runs = RunLog(outputs.journal, camera.name)
 
     @property
-    def setup(self) -> Setup:
-        """What frames are judged by, or will be from the next one on."""
+    def setup(self) -> CameraSetup:
+        """The setup that frames are judged by, or will be from the next one on."""
         return self._setups.newest
 
     @property
     def iteration_s(self) -> float:
-        """How long the current iteration has taken so far: it waits, scores, or hangs."""
+        """Duration of the current iteration, which waits, scores or hangs."""
         return self._source.iteration_s
 
     def begin(self) -> None:
@@ -109,7 +109,7 @@ class CameraLoop:
         self._health.close("The watch ended")
         self._setups.close()
         self._outputs.state.change(self.name, activity="stopped", reason="the watch ended")
-        # What ended the watch matters more than the counters, which may fail for its sake.
+        # The error that ended the watch matters more than one of the counters, which may follow it.
         with contextlib.suppress(SemedgeError):
             self.count(ended=True)
 
@@ -118,10 +118,10 @@ class CameraLoop:
         self._runs.count(self.counters(), ended=ended)
 
     def stop(self) -> None:
-        """Finish the current frame and end `run`; callable from any thread."""
+        """Finish the current frame, and end `run`; callable from any thread."""
         self._source.stop()
 
-    def switch(self, setup: Setup) -> None:
+    def switch(self, setup: CameraSetup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
 
         Where its camera is another one, the current camera is closed first.
@@ -142,7 +142,7 @@ class CameraLoop:
         )
 
     def _inspect_camera(self) -> bool:
-        """Inspect what the camera gives; whether that was all, rather than a switch of cameras."""
+        """Inspect the camera's frames; False where they end because the camera is switched."""
         with self._source.opened(self._open_camera()) as camera:
             self._outputs.state.change(self.name, source=camera.source)
             self._log_start(camera)
@@ -158,7 +158,7 @@ class CameraLoop:
         return self._setups.next_with_other_camera is None
 
     def _open_camera(self) -> Camera:
-        """The camera to switch to, or the current one where that one fails or there is none."""
+        """The requested camera, or the current one where that fails or none is requested."""
         following = self._setups.next_with_other_camera
         if following is not None:
             try:
@@ -171,8 +171,8 @@ class CameraLoop:
         self._take_setup()
         return self._setups.current.camera.open()
 
-    def _refuse(self, setup: Setup, error: SemedgeError) -> None:
-        """Keep the current setup, because the camera of the requested one cannot be used."""
+    def _refuse(self, setup: CameraSetup, error: SemedgeError) -> None:
+        """Keep the current setup, because the requested camera cannot be used."""
         self._setups.refuse(setup)
         message = f"{self.name} keeps its setup: {error}"
         logger.warning(message, extra={"event": "recipe-refused"})
@@ -222,7 +222,7 @@ class CameraLoop:
             before.detector.close()
         self._outputs.state.change(self.name, active_setup=setup.active_setup)
         if before.active_setup != setup.active_setup:
-            # A journal that takes nothing now counts on for the run before.
+            # Where the journal cannot be written, the run before goes on.
             with contextlib.suppress(SemedgeError):
                 self.count(ended=True)
                 self._runs.begin(setup)

@@ -1,4 +1,4 @@
-"""What a camera's loop writes to."""
+"""The outputs of a camera's loop."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from semedge.station.recorder import EventRecorder
 
 @dataclass(frozen=True)
 class LoopOutputs:
-    """What the loops of a station share.
+    """Outputs that the loops of a station share.
 
     Attributes
     ----------
     recorder, pictures
-        Take the events, and their pictures.
+        Record the events, and write their pictures.
     scores
-        Takes the score of every frame.
+        Stores the score of every frame.
     journal
-        Takes the counters.
+        Stores the counters.
     state
-        Shows what the cameras do now.
+        Shows what the cameras do.
     """
 
     recorder: EventRecorder

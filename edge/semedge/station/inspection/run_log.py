@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters, Run
-from semedge.station.camera_setup import Setup
+from semedge.journal.records import Counters, WatchRun
+from semedge.station.camera_setup import CameraSetup
 
 
 class RunLog:
@@ -13,7 +13,7 @@ class RunLog:
     Parameters
     ----------
     journal
-        Where they are stored.
+        The journal that stores them.
     camera
         Name of the camera.
     """
@@ -21,16 +21,16 @@ class RunLog:
     def __init__(self, journal: Journal, camera: str) -> None:
         self._journal = journal
         self._camera = camera
-        self._run: Run | None = None
+        self._run: WatchRun | None = None
 
     @property
-    def current(self) -> Run:
-        """The run that was begun last."""
+    def current(self) -> WatchRun:
+        """The newest run."""
         assert self._run is not None
         return self._run
 
-    def begin(self, setup: Setup) -> None:
-        """Begin a run by this setup; where the journal takes none, the one before goes on."""
+    def begin(self, setup: CameraSetup) -> None:
+        """Begin a run by this setup; where the journal cannot be written, the last one goes on."""
         active = setup.active_setup
         self._run = self._journal.start_run(
             self._camera,

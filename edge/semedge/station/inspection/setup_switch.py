@@ -1,17 +1,17 @@
-"""The setup that a camera's frames are judged by, and the one to switch to."""
+"""The switch between the setups of a camera."""
 
 from __future__ import annotations
 
 import threading
 
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 
 
 class SetupSwitch:
-    """Passes setups from whoever requests one to the camera's loop; usable from every thread.
+    """Passes requested setups to the camera's loop; usable from every thread.
 
-    A detector that is no longer used is closed, except the one of the first setup, which is its
-    owner's to close.
+    A detector that is no longer used is closed, except that of the first setup, which its owner
+    closes.
 
     Parameters
     ----------
@@ -19,25 +19,25 @@ class SetupSwitch:
         The first setup.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: CameraSetup) -> None:
         self._lock = threading.Lock()
         self._current = setup
-        self._next: Setup | None = None
+        self._next: CameraSetup | None = None
         self._first_detector = setup.detector
 
     @property
-    def current(self) -> Setup:
-        """The setup in use; it changes with `take` alone."""
+    def current(self) -> CameraSetup:
+        """The setup in use, which only `take` changes."""
         return self._current
 
     @property
-    def newest(self) -> Setup:
+    def newest(self) -> CameraSetup:
         """The setup to switch to, or the one in use where there is none."""
         with self._lock:
             return self._next or self._current
 
     @property
-    def next_with_other_camera(self) -> Setup | None:
+    def next_with_other_camera(self) -> CameraSetup | None:
         """The setup to switch to, where its camera is another one."""
         with self._lock:
             following = self._next
@@ -45,8 +45,8 @@ class SetupSwitch:
                 return None
             return following
 
-    def request(self, setup: Setup) -> bool:
-        """Switch to a setup as soon as the loop takes it; whether its camera is another one."""
+    def request(self, setup: CameraSetup) -> bool:
+        """Request a setup, which the loop takes later; whether its camera is another one."""
         with self._lock:
             dropped, self._next = self._next, setup
             in_use = (setup.detector, self._current.detector)
@@ -54,10 +54,10 @@ class SetupSwitch:
                 dropped.detector.close()
             return setup.camera != self._current.camera
 
-    def take(self, *, camera_stays: bool = False) -> Setup | None:
-        """Switch to the setup that was requested; the one before, or None without a request.
+    def take(self, *, camera_stays: bool = False) -> CameraSetup | None:
+        """Switch to the requested setup; the one before, or None where there is no request.
 
-        Where the camera stays, only to a setup with this camera.
+        With `camera_stays`, only a setup with the same camera is taken.
         """
         with self._lock:
             before, setup = self._current, self._next
@@ -66,7 +66,7 @@ class SetupSwitch:
             self._current, self._next = setup, None
             return before
 
-    def refuse(self, setup: Setup) -> None:
+    def refuse(self, setup: CameraSetup) -> None:
         """Drop a requested setup that cannot be used."""
         with self._lock:
             if self._next is setup:

@@ -1,14 +1,14 @@
-// The live page: shows what the station says, and asks it for changes.
+// The live page: shows the state of the station, and sends requests to change it.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const KEPT_POINTS = 2000;
+const SHOWN_POINTS = 2000;
 const VERDICTS = {good: "GOOD", warn: "WARNING", alarm: "ALARM", "not inspecting": "NOT INSPECTING"};
 
-let news = null;              // the last message of the station
-let broken = false;           // whether the browser says that the connection is gone
-let heardAt = 0;              // when it came, by this machine's steady clock
-let camera = null;            // whose figures are shown
+let latest = null;            // the last message of the station
+let broken = false;           // whether the browser reports a lost connection
+let receivedAt = 0;           // when it arrived, by this machine's monotonic clock
+let camera = null;            // the camera whose figures are shown
 let view = "heat";
 let points = {};              // scores by camera
 let events = [];
@@ -29,19 +29,19 @@ function connect() {
   stream.addEventListener("full", () => { stream.close(); setTimeout(connect, 10000); });
   stream.onerror = () => {
     broken = true;
-    // A browser gives up for good where the answer is no stream; a restarted station is back soon.
+    // A browser does not retry where the response is not a stream; a restarted station is back soon.
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
   };
 }
 
 function takeState(message) {
-  news = message;
+  latest = message;
   broken = false;
-  heardAt = performance.now();
+  receivedAt = performance.now();
   for (const [name, added] of Object.entries(message.scores)) {
     const known = message.whole ? [] : points[name] || [];
     const last = known.length ? known[known.length - 1][0] : -Infinity;
-    points[name] = known.concat(added.filter((point) => point[0] > last || point[0] < last - 5)).slice(-KEPT_POINTS);
+    points[name] = known.concat(added.filter((point) => point[0] > last || point[0] < last - 5)).slice(-SHOWN_POINTS);
   }
   const names = Object.keys(message.state.cameras);
   if (!names.includes(camera)) camera = names[0] || null;
@@ -49,21 +49,21 @@ function takeState(message) {
 }
 
 function isStale() {
-  if (news === null) return true;
-  return performance.now() - heardAt > 1000 * (broken ? 2 : 3 + 3 * news.every_s);
+  if (latest === null) return true;
+  return performance.now() - receivedAt > 1000 * (broken ? 2 : 3 + 3 * latest.every_s);
 }
 
 function show() {
   showVerdict();
-  if (news === null) return;
-  const state = news.state;
+  if (latest === null) return;
+  const state = latest.state;
   $("station").textContent = state.station;
   document.title = `${isStale() ? "NO CONNECTION" : VERDICTS[state.verdict]} · ${state.station}`;
   showCameras(state);
   const mine = state.cameras[camera];
   if (!mine) return;
   $("score").textContent = figure(mine.score);
-  $("promise").textContent = promise(mine);
+  $("guarantee").textContent = guarantee(mine);
   drawChart($("chart"), points[camera] || [], {warn: mine.warn_level, alarm: mine.alarm_level});
   showFigures(mine);
   showHealth(state);
@@ -74,23 +74,23 @@ function show() {
 function showVerdict() {
   const stale = isStale();
   document.body.toggleAttribute("data-stale", stale);
-  const verdict = stale ? "unknown" : news.state.verdict;
+  const verdict = stale ? "unknown" : latest.state.verdict;
   document.body.dataset.verdict = verdict;
-  // Written only where it changes, so that a screen reader says it once.
+  // Written only where it changes, so that a screen reader reads it once.
   const text = stale ? "NO CONNECTION" : VERDICTS[verdict];
   if ($("verdict").textContent !== text) $("verdict").textContent = text;
   const problems = [];
-  if (stale && news !== null) problems.push(`No news from the station for ${Math.round((performance.now() - heardAt) / 1000)} s: what is shown below is old.`);
-  if (!stale && !news.state.armed) problems.push("The station is not armed: it has not passed its challenge set.");
+  if (stale && latest !== null) problems.push(`No message from the station for ${Math.round((performance.now() - receivedAt) / 1000)} s: the values below are old.`);
+  if (!stale && !latest.state.armed) problems.push("The station is not qualified: not every camera has passed its challenge set.");
   if (!stale) {
-    for (const [name, each] of Object.entries(news.state.cameras)) {
+    for (const [name, each] of Object.entries(latest.state.cameras)) {
       if (each.activity !== "inspecting") problems.push(`${name}: ${each.activity}${each.reason ? ` – ${each.reason}` : ""}`);
     }
   }
   $("problem").hidden = problems.length === 0;
   $("problem").textContent = problems.join(" ");
-  if (news === null) return;
-  $("connection").textContent = stale ? "No connection; trying again…" : `Live · ${localTime(news.now)}`;
+  if (latest === null) return;
+  $("connection").textContent = stale ? "No connection; reconnecting…" : `Live · ${localTime(latest.now)}`;
 }
 
 function showCameras(state) {
@@ -106,9 +106,9 @@ function showCameras(state) {
   }));
 }
 
-function promise(mine) {
+function guarantee(mine) {
   if (mine.alarm_level === null) return "";
-  if (mine.alarm_level < mine.threshold) return `The alarm level is below the calibrated ${figure(mine.threshold)}: nothing is promised about false alarms.`;
+  if (mine.alarm_level < mine.threshold) return `The alarm level is below the calibrated ${figure(mine.threshold)}: nothing is guaranteed about false alarms.`;
   return mine.guarantee || "";
 }
 
@@ -122,10 +122,10 @@ function showFigures(mine) {
     ["Latency, median · p95", total ? `${figure(total.median)} · ${figure(total.p95)} ms` : "–"],
     ["Alerts since the start", mine.alerts.toLocaleString("en")],
     ["Alarm frames, last hour", mine.alarms_seen_last_hour.toLocaleString("en"), expected !== null && mine.alarms_seen_last_hour > expected],
-    ["False alarms allowed an hour", expected === null ? "no promise" : `at most ${figure(expected)}`],
+    ["False alarms allowed an hour", expected === null ? "no guarantee" : `at most ${figure(expected)}`],
     ["Recipe", mine.recipe ? `${mine.recipe}${mine.recipe_version ? ` v${mine.recipe_version}` : ""}` : "none"],
     ["Detector", mine.detector_sha256 ? mine.detector_sha256.slice(0, 12) : "–"],
-    ["Running for", duration(news.state.uptime_s)],
+    ["Running for", duration(latest.state.uptime_s)],
   ];
   $("figures").replaceChildren(...rows.flatMap(([name, value, bad]) => [make("dt", name), make("dd", value, bad ? "bad" : "")]));
 }
@@ -138,15 +138,15 @@ function showHealth(state) {
   }
   for (const [name, each] of Object.entries(state.sinks)) {
     const level = each.failures ? "alarm" : each.pending ? "warn" : "good";
-    const waits = each.pending ? `${each.pending} waiting` : "nothing waits";
+    const waits = each.pending ? `${each.pending} pending` : "none pending";
     rows.push([level, `Delivery to ${name}: ${waits}`, each.last_error || `${each.delivered} delivered${each.rejected ? `, ${each.rejected} rejected` : ""}`]);
   }
   const disk = state.disk;
   if (disk.free_bytes !== null) {
     const stopped = [disk.pictures_stopped && "pictures", disk.scores_stopped && "scores"].filter(Boolean);
-    rows.push([stopped.length ? "alarm" : "good", `Disk: ${(disk.free_bytes / 1e9).toFixed(1)} GB free`, stopped.length ? `No more ${stopped.join(" and ")} for want of room; alerts go on.` : "pictures and scores are kept"]);
+    rows.push([stopped.length ? "alarm" : "good", `Disk: ${(disk.free_bytes / 1e9).toFixed(1)} GB free`, stopped.length ? `No more ${stopped.join(" and ")} for lack of space; alerts continue.` : "pictures and scores are stored"]);
   }
-  rows.push([state.armed ? "good" : "alarm", state.armed ? "Armed" : "Not armed", state.armed ? "alerts count" : "the challenge set is not passed"]);
+  rows.push([state.armed ? "good" : "alarm", state.armed ? "Qualified" : "Not qualified", state.armed ? "every camera may judge" : "the challenge set is not passed"]);
   const signs = {good: "✓", warn: "!", alarm: "✕"};
   $("health").replaceChildren(...rows.map(([level, title, more]) => {
     const item = make("li");
@@ -159,7 +159,7 @@ function showHealth(state) {
 
 function showSettings(mine) {
   const locked = token === null;
-  const noRecipes = news.recipes.length === 0;
+  const noRecipes = latest.recipes.length === 0;
   for (const form of [$("levels"), $("recipe-form")]) {
     for (const element of form.elements) element.disabled = locked || (form.id === "recipe-form" && noRecipes);
   }
@@ -168,7 +168,7 @@ function showSettings(mine) {
     $("warn").value = mine.warn_level === null ? "" : figure(mine.warn_level);
     $("alarm").value = mine.alarm_level === null ? "" : figure(mine.alarm_level);
   }
-  const names = noRecipes ? ["none"] : news.recipes;
+  const names = noRecipes ? ["none"] : latest.recipes;
   if ($("recipe").dataset.names !== names.join("\n")) {
     $("recipe").dataset.names = names.join("\n");
     $("recipe").replaceChildren(...names.map((name) => make("option", name)));
@@ -177,7 +177,7 @@ function showSettings(mine) {
 }
 
 function showPicture(mine) {
-  const due = performance.now() - pictureAt > 1000 * news.picture_every_s - 50;
+  const due = performance.now() - pictureAt > 1000 * latest.picture_every_s - 50;
   if (pictureBusy || !due || mine.sequence === null || document.hidden) return;
   const key = `${camera}/${view}/${mine.sequence}`;
   if (key === pictureSequence) return;
@@ -198,7 +198,7 @@ function showPicture(mine) {
 
 function showEvents() {
   const open = events.filter((event) => event.kind === "defect" && !event.seen).length;
-  $("events-count").textContent = events.length ? `${open} not acknowledged` : "None so far.";
+  $("events-count").textContent = events.length ? `${open} not acknowledged` : "None yet.";
   $("events").replaceChildren(...events.map(eventItem));
 }
 
@@ -209,14 +209,14 @@ function eventItem(event) {
   const text = make("div");
   const what = event.kind === "defect" ? (event.level || "defect").toUpperCase() : `${event.kind}: ${event.code}`;
   text.append(make("strong", `${what} · ${localTime(event.started_at)}`));
-  const going = event.phase === "end" ? (event.duration_s >= 1 ? `lasted ${duration(event.duration_s)}` : "over") : "goes on";
+  const going = event.phase === "end" ? (event.duration_s >= 1 ? `lasted ${duration(event.duration_s)}` : "over") : "ongoing";
   const facts = [event.camera, event.frame_score === null ? null : `score ${figure(event.frame_score)}`, event.frames > 1 ? `${event.frames} frames` : null, going];
   text.append(make("small", facts.filter(Boolean).join(" · ")), make("p", event.message));
   if (event.seen) text.append(make("small", `Acknowledged by ${event.seen.who}, ${localTime(event.seen.at)}`));
   else if (token !== null && (event.kind === "defect" || event.level)) {
     const button = make("button", "Acknowledge", "ack");
     button.type = "button";
-    button.onclick = () => ask({action: "acknowledge", event_id: event.event_id});
+    button.onclick = () => requestChange({action: "acknowledge", event_id: event.event_id});
     text.append(button);
   }
   item.append(text);
@@ -250,26 +250,26 @@ async function send(path, document_, secret) {
   });
 }
 
-async function ask(request) {
+async function requestChange(request) {
   try {
     const answer = await send("/api/ask", {...request, who}, token);
     const document_ = await answer.json();
     if (answer.status === 401) lock();
-    say(document_.message || document_.detail, !answer.ok);
+    notify(document_.message || document_.detail, !answer.ok);
     return answer.ok;
   } catch {
-    say("The station did not answer; nothing is known to have changed.", true);
+    notify("The station did not answer; the change may not have been made.", true);
     return false;
   }
 }
 
-let saidUntil = 0;
-function say(text, bad) {
-  $("said").textContent = text;
-  $("said").classList.toggle("bad", bad);
-  $("said").hidden = false;
-  clearTimeout(saidUntil);
-  saidUntil = setTimeout(() => { $("said").hidden = true; }, 6000);
+let noticeTimer = 0;
+function notify(text, bad) {
+  $("notice").textContent = text;
+  $("notice").classList.toggle("bad", bad);
+  $("notice").hidden = false;
+  clearTimeout(noticeTimer);
+  noticeTimer = setTimeout(() => { $("notice").hidden = true; }, 6000);
 }
 
 function lock() {
@@ -299,7 +299,7 @@ $("token-form").onsubmit = async (event) => {
     const answer = await send("/api/token", {}, $("token").value);
     if (answer.ok) problem = null;
     else problem = (await answer.json()).detail;
-  } catch { /* said below */ }
+  } catch { /* reported below */ }
   $("token-problem").hidden = problem === null;
   $("token-problem").textContent = problem || "";
   if (problem !== null) return;
@@ -313,19 +313,19 @@ $("token-form").onsubmit = async (event) => {
 };
 $("levels").onsubmit = async (event) => {
   event.preventDefault();
-  const mine = news.state.cameras[camera];
+  const mine = latest.state.cameras[camera];
   const warn = number($("warn").value), alarm = number($("alarm").value);
-  if (Number.isNaN(warn) || Number.isNaN(alarm) || alarm === null) { say("A level is a number, such as 12.5; only the warn level may be empty.", true); return; }
+  if (Number.isNaN(warn) || Number.isNaN(alarm) || alarm === null) { notify("A level is a number, such as 12.5; only the warn level may be empty.", true); return; }
   document.activeElement.blur();
-  // A figure that was only rounded for the eye is left as it is.
+  // A value that was only rounded for display stays as it is.
   const request = {action: "levels", camera};
   if (figure(mine.alarm_level) !== figure(alarm)) request.alarm = alarm;
   if (figure(mine.warn_level) !== figure(warn)) request.warn = warn;
-  await ask(request);
+  await requestChange(request);
 };
 $("recipe-form").onsubmit = async (event) => {
   event.preventDefault();
-  await ask({action: "recipe", camera, recipe: $("recipe").value});
+  await requestChange({action: "recipe", camera, recipe: $("recipe").value});
 };
 for (const button of document.querySelectorAll("[data-view]")) {
   button.onclick = () => {

@@ -24,7 +24,7 @@ def test_a_stall_is_waited_out_and_logged(
 
 
 def test_a_stall_beyond_the_limit_ends_the_watch(bench: WatchBench) -> None:
-    with pytest.raises(SemedgeError, match=r"gave no frame for .* s, and the limit is 0\.6 s"):
+    with pytest.raises(SemedgeError, match=r"\d s.* 0\.6 s\b"):
         bench.watch(ScriptedCamera(NORMAL, *[STALL] * 50, live=True), stop_after_stalled_s=0.6)
     assert bench.rows("SELECT frames_inspected, ended_at IS NOT NULL FROM runs") == [(1, 1)]
 

@@ -20,7 +20,7 @@ def test_frames_of_another_size_are_inspected_and_logged_once(
     assert [alert.sequence for alert in collector.alerts] == [2]
     logged = capsys.readouterr().err
     assert logged.count("Warning: frames have 512x192 px") == 1
-    assert "promise counts areas of 256x192 px; a frame is 2 of them" in logged
+    assert "256x192 px; a frame is 2 of them" in logged
     assert "Warning: frames have 256x192 px" not in logged
 
 

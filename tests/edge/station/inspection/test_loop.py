@@ -48,7 +48,7 @@ def test_a_camera_that_dies_is_tried_again_and_costs_the_other_no_frame(bench: W
     choice = Reopened()
     good = ScriptedCamera(*[paced] * 100)
     with Journal(bench.journal_file) as journal:
-        watch = bench.prepare_lines({"dead": choice, "good": good}, journal, [collector])
+        watch = bench.prepare_cameras({"dead": choice, "good": good}, journal, [collector])
         started_s = time.monotonic()
         summary = watch.run()
     assert summary.cameras["good"].frames_inspected == 100

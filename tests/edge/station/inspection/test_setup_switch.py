@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
-from semedge.station.camera_setup import Setup
+from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.setup_switch import SetupSwitch
 
 
@@ -20,12 +20,12 @@ class FakeDetector:
         self.closed = True
 
 
-def make_setup(camera: str = "left", detector: FakeDetector | None = None) -> Setup:
+def make_setup(camera: str = "left", detector: FakeDetector | None = None) -> CameraSetup:
     detector = detector or FakeDetector()
-    return cast(Setup, SimpleNamespace(camera=camera, detector=detector))
+    return cast(CameraSetup, SimpleNamespace(camera=camera, detector=detector))
 
 
-def is_closed(setup: Setup) -> bool:
+def is_closed(setup: CameraSetup) -> bool:
     return cast(FakeDetector, setup.detector).closed
 
 

@@ -1,4 +1,4 @@
-"""A real bundle of a few kilobytes whose network runs over the frame, for tests."""
+"""A real bundle of a few kilobytes with a fully convolutional network, for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ MEMBERS = {
 }
 
 
-def over_frame_manifest(over_frame: dict[str, Any] | None, **changes: object) -> dict[str, Any]:
+def fully_convolutional_manifest(
+    over_frame: dict[str, Any] | None, **changes: object
+) -> dict[str, Any]:
     """The manifest with this as its node's `over_frame`, and with changes."""
     node = {"output": "h_x", "graph": "embedding", "inputs": ["x"], "output_scale": "scale"}
     return tiny_manifest(MEMBERS) | {
@@ -38,7 +40,7 @@ def tiles(height: int = TILE_SHAPE[0], width: int = TILE_SHAPE[1]) -> dict[str, 
     return {"graph": "tile", "tile_height_px": height, "tile_width_px": width}
 
 
-def over_frame_bundle(path: Path) -> Path:
+def fully_convolutional_bundle(path: Path) -> Path:
     """Write the bundle to `path`, and return it."""
-    write_bundle(path, Manifest.model_validate(over_frame_manifest(tiles())), MEMBERS)
+    write_bundle(path, Manifest.model_validate(fully_convolutional_manifest(tiles())), MEMBERS)
     return path
