@@ -5,7 +5,8 @@
     python benchmarks/comparison.py run --normal DIR --images DIR --masks DIR --out ROWS
     python benchmarks/comparison.py table ROWS --page docs/results.md
 
-A row is one JSON file, written when it is whole: an interrupted run goes on with the next row.
+A row is one detector and seed, one JSON file, written when it is whole: an interrupted run goes on
+from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from semedge.core.files import write_atomically
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 
-STEPS = 300
+SCHEDULE = "appendix"
+STEPS = 1000
+"""Of each stage."""
 STRIDE_PX = 16
 """Between patches; a whole-frame detector's cells lie closer and keep their own."""
 TIMED_FRAMES = 5
-SEARCHED_PATCHES = 200
-SEARCH_STEPS = 100
-TIMEOUT_S = 3 * 3600.0
+TIMEOUT_S = 12 * 3600.0
 NOT_MEASURED = "–"
 
 Row = dict[str, Any]
@@ -48,31 +49,35 @@ def semedge(*arguments: object) -> str:
 
 
 def run_rows(options: argparse.Namespace) -> None:
-    """Measure every detector that has no row yet."""
-    entries = json.loads(semedge("detectors", "--json"))
-    wanted = options.detectors.split(",") if options.detectors else [e["name"] for e in entries]
-    for entry in entries:
-        path = options.out / f"{entry['name']}.json"
-        if entry["name"] in wanted and not path.exists():
+    """Measure every detector of the schedule that has no row yet, in the order asked for."""
+    entries = {entry["name"]: entry for entry in json.loads(semedge("detectors", "--json"))}
+    learning = [name for name in entries if options.schedule in entries[name]["schedules"]]
+    for name in options.detectors.split(",") if options.detectors else learning:
+        entry = entries[name]
+        path = options.out / f"{name}_{options.seed}.json"
+        if not path.exists():
             row = measure_row(entry, options)
             write_atomically(path, (json.dumps(row, indent=1) + "\n").encode())
 
 
 def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
     """Train, export and measure one detector."""
-    run = options.out / "runs" / entry["name"]
+    run = options.out / "runs" / f"{entry['name']}_{options.seed}"
+    stages = entry["schedules"][options.schedule]
     bundle = run.with_suffix(".semedge")
     if not (run / "weights").exists():
         resumed = ["--resume"] if (run / "run.json").exists() else []
-        fresh = ["--images", options.normal, "--steps", options.steps, "--seed", options.seed]
-        semedge(
-            *("train", "--detector", entry["name"], "--out", run, "--mixed-precision"),
-            *(resumed or fresh),
-        )
+        fresh = [
+            *("--detector", entry["name"], "--images", options.normal, "--mixed-precision"),
+            *("--schedule", options.schedule, "--steps", options.steps * len(stages)),
+            *("--seed", options.seed),
+        ]
+        semedge("train", "--out", run, *(resumed or fresh))
     row: Row = {
         "detector": entry["name"],
         "thesis_section": entry["thesis_section"],
-        "steps": options.steps,
+        "schedule": options.schedule,
+        "steps": dict.fromkeys(stages, options.steps),
         "seed": options.seed,
         "train_s": _training_time_s(run),
         "machine": f"{platform.machine()}, {options.machine}",
@@ -89,9 +94,8 @@ def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
             *("evaluate", "--detector", bundle, *frames, "--all-scores", "--stride", stride_px)
         )
     else:
-        sample = ("--patches", SEARCHED_PATCHES, "--search-steps", SEARCH_STEPS)
         started_s = time.monotonic()
-        printed = semedge("evaluate", "--run", run, *frames, "--all-scores", *sample)
+        printed = semedge("evaluate", "--run", run, *frames)
         row["search_s"] = time.monotonic() - started_s
     row["protocols"] = {
         name: [_measures(score) for score in protocol["scores"]]
@@ -163,7 +167,8 @@ def _times(rows: list[Row]) -> list[str]:
     for row in rows:
         frame = f"{row['frame_ms']:.0f} ms" if "frame_ms" in row else NOT_MEASURED
         training = NOT_MEASURED if row["train_s"] is None else f"{row['train_s']:.0f} s"
-        cells = (row["detector"], row["thesis_section"], row["steps"], training, frame)
+        steps = " + ".join(map(str, row["steps"].values()))
+        cells = (row["detector"], row["thesis_section"], steps, training, frame)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
@@ -186,7 +191,8 @@ def main() -> None:
     for name in ("normal", "images", "masks", "out"):
         run.add_argument(f"--{name}", type=Path, required=True)
     run.add_argument("--detectors", help="names, separated by commas; all where absent")
-    run.add_argument("--steps", type=int, default=STEPS)
+    run.add_argument("--schedule", default=SCHEDULE)
+    run.add_argument("--steps", type=int, default=STEPS, help="of each stage")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--machine", default=platform.processor() or "unknown")
     run.set_defaults(do=run_rows)

@@ -26,7 +26,7 @@ def train(
     images: str | Path,
     run: str | Path,
     *,
-    detector: str = "sencebgan",
+    detector: str | None = None,
     options: Mapping[str, object] | None = None,
     schedule: str = "fast",
     steps: int | None = None,
@@ -46,11 +46,12 @@ def train(
     run
         The run folder, which is made.
     detector
-        Name of the detector, one that `semedge detectors` lists.
+        Name of the detector, one that `semedge detectors` lists; needed unless `resume`.
     options
         Variants of the detector by their names.
     schedule
-        `fast`: minutes on a CPU; `thesis`: the thesis's rates and epochs.
+        `fast`: minutes on a CPU; `appendix`: the rates and 50 epochs of the thesis's appendix A;
+        `author`: the epochs of the author's code, where they are others.
     steps
         Shorten the schedule to this many steps in all.
     seed
@@ -77,6 +78,7 @@ def train(
     from semedge_trainer.training.train import (
         TrainingRequest,
         choose_strategy,
+        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -89,7 +91,7 @@ def train(
     else:
         settings = {name: str(value) for name, value in (options or {}).items()}
         request = TrainingRequest(
-            detector=detector,
+            detector=chosen_detector(detector),
             source=str(images),
             settings=settings,
             schedule=schedule,

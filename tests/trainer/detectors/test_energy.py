@@ -194,17 +194,19 @@ def test_a_denoiser_and_latent_pairs_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "encoder_rates"),
+    ("name", "epochs", "encoder_rates"),
     [
-        ("ebgan", {"ebgan": 100 * 800}, {}),
-        ("encebgan", {"ebgan": 101 * 800, "encoder": 300 * 800}, {"encoder": 5e-5}),
+        ("ebgan", {"ebgan": 100}, {}),
+        ("encebgan", {"ebgan": 101, "encoder": 300}, {"encoder": 5e-5}),
     ],
 )
-def test_the_thesis_schedule(
-    name: str, steps: dict[str, int], encoder_rates: dict[str, float]
+def test_the_schedules_of_the_appendix_and_of_the_author(
+    name: str, epochs: dict[str, int], encoder_rates: dict[str, float]
 ) -> None:
     rates = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6} | encoder_rates
-    assert make_detector(name, {}, "thesis").schedule == Schedule(steps, rates, batch=64)
+    for schedule, of_it in (("appendix", dict.fromkeys(epochs, 50)), ("author", epochs)):
+        steps = {stage: count * 800 for stage, count in of_it.items()}
+        assert make_detector(name, {}, schedule).schedule == Schedule(steps, rates, batch=64)
 
 
 def test_encebgan_has_the_six_scores_of_the_thesis() -> None:

@@ -116,12 +116,12 @@ def test_two_gaussians_come_apart(name: str, kind: str) -> None:
     assert auroc_on_points(detector, networks) > 0.95
 
 
-@pytest.mark.parametrize("switch", ["soft_labels", "label_flipping"])
+@pytest.mark.parametrize("switch", ["soft_labels=true", "label_flipping=early"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stabilizations_reach_the_discriminator(name: str, switch: str) -> None:
     x = tf.constant(points(NORMAL_MEAN, 6, 0))
     losses = []
-    for settings in ({}, {switch: "true"}):
+    for settings in ({}, dict([switch.split("=")])):
         detector, networks = detector_of(name, **settings), toy_networks(name)
         losses.append(detector.stages()[0].step(still_context(detector, networks), x))
     plain, stabilized = losses

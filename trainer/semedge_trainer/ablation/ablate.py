@@ -24,6 +24,7 @@ from semedge_trainer.ablation.plan import (
     chosen_frames,
     plan_cells,
     read_cells,
+    stabilizations,
 )
 from semedge_trainer.ablation.tables import as_csv, as_latex, as_markdown
 from semedge_trainer.detectors import make_detector
@@ -109,7 +110,7 @@ def _check_detectors(request: AblationRequest) -> list[str]:
     """Names of the detectors whose scores are searched for."""
     searched = []
     for name in request.detectors:
-        settings = dict.fromkeys(SWITCHES, "true")
+        settings = stabilizations(frozenset(SWITCHES), request.label_flipping)
         detector = make_detector(name, settings, request.schedule, request.steps)
         if isinstance(detector, SearchedDetector):
             searched.append(name)

@@ -27,7 +27,7 @@ def _settings(
 
 
 @click.command()
-@click.option("--detector", default="sencebgan", show_default=True, help="Name of the detector.")
+@click.option("--detector", help="Name of the detector, of those that `semedge detectors` lists.")
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
 @crop_option
 @click.option(
@@ -37,7 +37,8 @@ def _settings(
     "--schedule",
     default="fast",
     show_default=True,
-    help="fast: minutes on a CPU; thesis: the thesis's rates and epochs, days on a CPU.",
+    help="fast: minutes on a CPU; appendix: rates and 50 epochs of the thesis's appendix A, days "
+    "on a CPU; author: epochs of the author's code, where they are others.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), help="Shorten the schedule to this number of steps in all."
@@ -65,7 +66,7 @@ def _settings(
 @click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def train(
-    detector: str,
+    detector: str | None,
     images: str | None,
     crop_bottom_px: int,
     out: Path,
@@ -88,6 +89,7 @@ def train(
     from semedge_trainer.training.train import (
         TrainingRequest,
         choose_strategy,
+        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -100,7 +102,7 @@ def train(
         raise click.UsageError("Give normal frames with --images, or --resume.")
     else:
         request = TrainingRequest(
-            detector=detector,
+            detector=chosen_detector(detector),
             source=images,
             settings=settings,
             schedule=schedule,

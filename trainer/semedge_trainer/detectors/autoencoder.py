@@ -24,6 +24,7 @@ from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.losses import mean_l1, mean_squared_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -39,6 +40,8 @@ from semedge_trainer.detectors.base import (
 LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256}
 SPARSITY_WEIGHT = 0.01
 NOISE_DEVIATION = 0.2
+RATES = {"encoder": 5e-5, "decoder": 5e-5}
+FAST_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
     thesis_section = "2.2.2"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule({"autoencoder": 50 * 800}, {"encoder": 5e-5, "decoder": 5e-5}),
-        "fast": Schedule({"autoencoder": 2000}, {"encoder": 5e-4, "decoder": 5e-4}),
+        "appendix": Schedule({"autoencoder": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"autoencoder": 2000}, RATES).faster(FAST_FACTOR),
     }
     options: Options
 

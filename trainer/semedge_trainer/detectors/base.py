@@ -40,7 +40,8 @@ class StepContext:
     random
         Random numbers of this step.
     progress
-        Share of the stage's steps that are done, a float scalar in [0, 1).
+        Share of the stage's steps that are done, a float scalar in [0, 1); what decays, decays
+        with it on every schedule.
     """
 
     networks: Networks
@@ -91,9 +92,18 @@ class Stage:
     settle: Callable[[Networks, tf.Tensor, Randomness], None]
 
 
+EPOCH_STEPS = 800
+"""Of 64 patches: the author's code's 51,200 crops."""
+APPENDIX_STEPS = 50 * EPOCH_STEPS
+"""Every table of appendix A says 50 epochs."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long each stage trains, and how fast.
+
+    A detector has schedules by name. `appendix`: 50 epochs a stage at the rates of appendix A;
+    `author`: epochs of the author's code, where they are others; `fast`: minutes.
 
     Attributes
     ----------
@@ -109,6 +119,15 @@ class Schedule:
     learning_rates: Mapping[str, float]
     batch: int = 64
 
+    def faster(self, factor: float) -> Schedule:
+        """The same steps at learning rates that are all multiplied by `factor`.
+
+        What one network's rate is to another's decides the game between a generator and its
+        discriminator, so that it is the same on every schedule.
+        """
+        rates = {name: factor * rate for name, rate in self.learning_rates.items()}
+        return dataclasses.replace(self, learning_rates=rates)
+
     def shortened(self, steps: int | None) -> Schedule:
         """The same schedule with its stages shortened in proportion to `steps` in all."""
         if steps is None:
@@ -116,6 +135,13 @@ class Schedule:
         total = sum(self.steps.values())
         shares = {name: max(1, round(count * steps / total)) for name, count in self.steps.items()}
         return dataclasses.replace(self, steps=shares)
+
+
+FIT_SCHEDULES: Mapping[str, Schedule] = {
+    "appendix": Schedule({"fit": EPOCH_STEPS}, {}),
+    "fast": Schedule({"fit": 200}, {}),
+}
+"""Of what is fitted without gradients: the batches of one epoch, or fewer."""
 
 
 def node(output: str, graph: str, *inputs: str) -> Node:

@@ -33,8 +33,9 @@ from semedge_trainer.detectors.adversarial import (
     minimax_loss,
     opposed,
 )
-from semedge_trainer.detectors.anogan import FEATURE_SHARE
+from semedge_trainer.detectors.anogan import FAST_FACTOR, FEATURE_SHARE
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -53,23 +54,15 @@ IMAGE_FEATURES = 4 * 4 * 256
 LATENT_FEATURES = 512
 JOINT_FEATURES = 1024
 DROPOUT = 0.5
-EPOCH_STEPS = 800
 
 
 def schedules_with(encoder_networks: tuple[str, ...]) -> dict[str, Schedule]:
     """The schedules, with the networks that E is made of."""
 
-    def schedule(steps: int, generator: float, encoder: float, discriminator: float) -> Schedule:
-        rates = {
-            "generator": generator,
-            **dict.fromkeys(encoder_networks, encoder),
-            **dict.fromkeys(JOINT_NETWORKS, discriminator),
-        }
-        return Schedule({"gan": steps}, rates)
-
+    rates = {"generator": 5e-5, **dict.fromkeys((*encoder_networks, *JOINT_NETWORKS), 1e-6)}
     return {
-        "thesis": schedule(50 * EPOCH_STEPS, 5e-5, 1e-6, 1e-6),
-        "fast": schedule(1200, 2e-4, 2e-4, 1e-4),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, rates),
+        "fast": Schedule({"gan": 1200}, rates).faster(FAST_FACTOR),
     }
 
 

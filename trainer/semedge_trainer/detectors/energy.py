@@ -26,12 +26,11 @@ MARGIN = 20.0
 GENERATOR_UPDATES = 3
 PULLING_AWAY_WEIGHT = 0.25
 FEATURE_WEIGHT = 0.4
-EPOCH_STEPS = 800
 
-RATES_THESIS = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
-RATES_FAST = {"generator": 2e-4, "embedding": 2e-4, "decoder": 2e-4}
-ENCODER_RATE_THESIS = 5e-5
-ENCODER_RATE_FAST = 5e-4
+RATES = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
+ENCODER_RATE = 5e-5
+FAST_FACTOR = 10.0
+"""Of the learning rates, on the `fast` schedules of the family."""
 LEAST_WIDTH = 0.125
 MOST_WIDTH = 2.0
 

@@ -29,7 +29,9 @@ from semedge_trainer.components.losses import mean_l1, mean_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import Discriminator
+from semedge_trainer.detectors.anogan import FAST_FACTOR
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -48,6 +50,7 @@ WEIGHTS = {"adversarial": 1.0, "contextual": 50.0, "encoder": 1.0}
 
 GENERATOR = ("encoder", "generator", "second_encoder")
 DISCRIMINATOR = ("features", "logit")
+RATES = dict.fromkeys(GENERATOR, 5e-5) | dict.fromkeys(DISCRIMINATOR, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,8 @@ class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "2.3.4, A.4"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {"gan": 50 * 800},
-            dict.fromkeys(GENERATOR, 5e-5) | dict.fromkeys(DISCRIMINATOR, 1e-6),
-        ),
-        "fast": Schedule(
-            {"gan": 2000}, dict.fromkeys(GENERATOR, 2e-4) | dict.fromkeys(DISCRIMINATOR, 1e-4)
-        ),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"gan": 2000}, RATES).faster(FAST_FACTOR),
     }
     options: Options
 

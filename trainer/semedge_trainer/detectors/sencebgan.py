@@ -33,6 +33,8 @@ from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import energy
 from semedge_trainer.detectors.adversarial import pair_discriminator
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
+    EPOCH_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -46,9 +48,8 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    ENCODER_RATE_FAST,
-    ENCODER_RATE_THESIS,
-    EPOCH_STEPS,
+    ENCODER_RATE,
+    FAST_FACTOR,
     FEATURE_WEIGHT,
     EncodedOptions,
     ebgan_stage,
@@ -64,26 +65,24 @@ DENOISER_LAYERS = 20
 DENOISER_FILTERS = 63
 NOISE_DEVIATION = 1.0
 
-RATES_THESIS = {
-    **energy.RATES_THESIS,
-    "encoder": ENCODER_RATE_THESIS,
-    "reconstruction_encoder": ENCODER_RATE_THESIS,
-    "denoiser": 1e-4,
+DENOISER_RATE = 1e-4
+
+STAGES = ("ebgan", "encoder", "reconstruction")
+RATES = {
+    **energy.RATES,
+    "encoder": ENCODER_RATE,
+    "reconstruction_encoder": ENCODER_RATE,
+    "denoiser": DENOISER_RATE,
     "features_xx": 1e-6,
     "logit_xx": 1e-6,
     "features_zz": 1e-6,
     "logit_zz": 1e-6,
 }
-RATES_FAST = {
-    **energy.RATES_FAST,
-    "encoder": ENCODER_RATE_FAST,
-    "reconstruction_encoder": ENCODER_RATE_FAST,
-    "denoiser": 1e-4,
-    "features_xx": 1e-4,
-    "logit_xx": 1e-4,
-    "features_zz": 1e-4,
-    "logit_zz": 1e-4,
-}
+
+
+def schedule_of(*steps: int) -> Schedule:
+    """The steps of each stage, at the rates of table A7."""
+    return Schedule(dict(zip(STAGES, steps, strict=True)), RATES)
 
 
 @dataclass(frozen=True)
@@ -115,15 +114,9 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "4.3, A.7"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {
-                "ebgan": 100 * EPOCH_STEPS,
-                "encoder": 100 * EPOCH_STEPS,
-                "reconstruction": 400 * EPOCH_STEPS,
-            },
-            RATES_THESIS,
-        ),
-        "fast": Schedule({"ebgan": 1200, "encoder": 2000, "reconstruction": 1000}, RATES_FAST),
+        "appendix": schedule_of(*[APPENDIX_STEPS] * len(STAGES)),
+        "author": schedule_of(100 * EPOCH_STEPS, 100 * EPOCH_STEPS, 400 * EPOCH_STEPS),
+        "fast": schedule_of(1200, 2000, 1000).faster(FAST_FACTOR),
     }
     options: Options
 

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import Input, Model, layers
@@ -28,6 +27,7 @@ from semedge.core.frame import GrayImage
 from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
 from semedge_trainer.components.efficientnet import group_of
 from semedge_trainer.components.losses import mean_norm
+from semedge_trainer.components.optimizer import FusedAdam
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
@@ -246,7 +246,7 @@ def _train(stage: Stage, networks: Networks, items: Array, schedule: Schedule) -
     """Run a stage on random items."""
     optimizers = {}
     for name, rate in stage.learning_rates.items():
-        optimizers[name] = keras.optimizers.Adam(rate, beta_1=ADAM_BETA_1)
+        optimizers[name] = FusedAdam(rate, beta_1=ADAM_BETA_1)
         optimizers[name].build(networks[name].trainable_variables)
 
     @tf.function(autograph=False)

@@ -16,7 +16,7 @@ from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
 from semedge_trainer.training.run import Run
 
 BATCH = 50
-"""Patches that are searched together: those of a frame in a sample of 1,000 on 20 frames."""
+"""Patches that are searched together: those of half a frame in a sample of 2,000 on 20 frames."""
 
 
 class SearchingScorer:

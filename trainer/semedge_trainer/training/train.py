@@ -43,6 +43,16 @@ class TrainingRequest:
     crop_bottom_px: int = 0
 
 
+def chosen_detector(name: str | None) -> str:
+    """The detector's name; one sentence where none was chosen, as none suits every material."""
+    if name is None:
+        raise SemedgeError(
+            "A training needs the name of a detector; choose one that `semedge detectors` lists, "
+            "such as `--detector texture-gaussian`, which finds most on most materials."
+        )
+    return name
+
+
 def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
     """Read the frames and start the run folder."""
     detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
