@@ -6,9 +6,16 @@ face; everything else is private. TensorFlow is loaded and set up when a call ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+# Before any module of this package can import TensorFlow, which reads both once. Without oneDNN,
+# transposed convolutions of a few pixels take up to 35 times longer, and TensorFlow leaves it off
+# on some processors.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Importing a folder gives the package an attribute of its name, once; `export` below replaces it.
 import semedge_trainer.export  # noqa: F401
@@ -36,6 +43,8 @@ def train(
     crop_bottom_px: int = 0,
     devices: Sequence[str] | None = None,
     resume: bool = False,
+    jit_compile: bool | None = None,
+    deterministic: bool = False,
 ) -> Path:
     """Train a detector on normal frames, as `semedge train` does; the run folder.
 
@@ -59,13 +68,18 @@ def train(
     scaling
         `range` keeps brightness; `patch` standardizes each patch.
     mixed_precision
-        Compute in bfloat16 where it is safe.
+        Compute in bfloat16 where it is safe, or in float16 on a GPU that has no bfloat16.
     crop_bottom_px
         Rows that are cut off at the lower edge of each frame.
     devices
-        Such as `gpu:0`; all GPUs where None, else the CPU.
+        Such as `gpu:0`, or `all`; the first GPU where None, or the CPU where there is none.
     resume
         Go on with the training in `run`, on the same frames.
+    jit_compile
+        Whether XLA compiles a training step; on a GPU alone where None.
+    deterministic
+        Whether a training gives the same weights each time on one machine, which takes longer on a
+        GPU; it has to be the first that the program does with TensorFlow.
 
     Raises
     ------
@@ -74,10 +88,10 @@ def train(
     """
     from semedge_trainer.extra import need_tensorflow
 
-    need_tensorflow()
+    need_tensorflow(deterministic=deterministic)
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
         chosen_detector,
         finish_run,
         resume_run,
@@ -103,7 +117,7 @@ def train(
         )
         started, frames = start_run(folder, request)
     if not started.finished:
-        finish_run(started, frames, strategy)
+        finish_run(started, frames, strategy, jit_compile=jit_compile)
     return folder
 
 
@@ -178,7 +192,8 @@ def evaluate(
         Folders of frames, anomalous or not, and of a mask for each: NAME, NAME_gt or NAME_mask,
         above 0 where the frame is anomalous.
     protocol
-        `thesis`: patches at stride 16, anomalous above 20 mask pixels; `pixel`: every pixel.
+        `thesis`: patches at stride 16, anomalous above 20 mask pixels, as in the code of the
+        thesis's author; `pixel`: every pixel.
     normal_images
         Folder of normal frames that were not trained on, for the AUROC of whole frames.
     score_names

@@ -32,13 +32,13 @@ from semedge_trainer.detectors.anogan import (
 )
 from semedge_trainer.detectors.base import Networks, Stage, StepContext
 from semedge_trainer.evaluation.request import EvaluationRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.loop import TrainingDivergedError, has_checkpoint, train
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import (
     TrainingRequest,
-    choose_strategy,
     finish_run,
     resume_run,
     start_run,

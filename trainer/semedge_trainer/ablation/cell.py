@@ -46,9 +46,31 @@ def cell_command(job_path: Path, result_path: Path) -> list[str]:
     return [sys.executable, "-m", "semedge_trainer.ablation.cell", str(job_path), str(result_path)]
 
 
-def cell_environment(threads: int) -> dict[str, str]:
-    """Environment of such a process: TensorFlow keeps to its share of the cores."""
-    return {**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+def cell_environment(threads: int, gpu: str | None = None) -> dict[str, str]:
+    """Environment of such a process: TensorFlow keeps to its share of the cores, and to one GPU.
+
+    Where `gpu` is None, the process sees the GPUs that this one may see.
+    """
+    chosen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+    return {
+        **os.environ,
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "TF_NUM_INTEROP_THREADS": "1",
+        **chosen,
+    }
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may see, as `CUDA_VISIBLE_DEVICES` names them.
+
+    Counting them starts none and takes no memory of theirs.
+    """
+    import tensorflow as tf
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(number) for number in range(count)] if listed is None else listed.split(",")
+    return names[:count]
 
 
 def last_line(log_path: Path) -> str:
@@ -61,11 +83,11 @@ def last_line(log_path: Path) -> str:
 def compute_cell(job: CellJob) -> Cell:
     """Train, export and measure; a training that was interrupted goes on."""
     need_tensorflow()
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.loop import TrainingDivergedError
     from semedge_trainer.training.run import Run, package_versions
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
         finish_run,
         resume_run,
         start_run,

@@ -82,7 +82,7 @@ class CellSettings(Record):
 
 
 class CellResult(Record):
-    """What a cell gave, by the thesis's protocol.
+    """What a cell gave, on patches at stride 16.
 
     Attributes
     ----------

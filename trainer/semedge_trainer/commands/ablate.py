@@ -149,10 +149,10 @@ def ablate(
     """Fill the thesis's tables 51-55.
 
     Trains each detector with each of the 8 subsets of instance noise (IN), soft labels (SL) and
-    label flipping (LF), measures it by the thesis's protocol, and writes the tables as Markdown,
+    label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,
     CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
     """
-    need_tensorflow()
+    need_tensorflow(gpus=False)
     from semedge_trainer.ablation.ablate import Execution
     from semedge_trainer.ablation.ablate import ablate as run_ablation
     from semedge_trainer.ablation.tables import as_markdown

@@ -59,9 +59,26 @@ def _settings(
     show_default=True,
     help="range keeps brightness; patch standardizes each patch, for comparison.",
 )
-@click.option("--mixed-precision", is_flag=True, help="Compute in bfloat16 where it is safe.")
 @click.option(
-    "--devices", metavar="LIST", help="Such as gpu:0,gpu:1; default: all GPUs, else the CPU."
+    "--mixed-precision",
+    is_flag=True,
+    help="Compute in bfloat16 where it is safe, or in float16 on a GPU that has no bfloat16.",
+)
+@click.option(
+    "--devices",
+    metavar="LIST",
+    help="Such as gpu:0,gpu:1, or all, which is every GPU; default: the first GPU, else the CPU.",
+)
+@click.option(
+    "--jit-compile/--no-jit-compile",
+    default=None,
+    help="Let XLA compile a training step; default: on a GPU alone.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Take operations that give the same numbers each time, also on a GPU, where they are "
+    "slower.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
@@ -77,6 +94,8 @@ def train(
     scaling: Scaling,
     mixed_precision: bool,
     devices: str | None,
+    jit_compile: bool | None,
+    deterministic: bool,
     resume: bool,
     as_json: bool,
 ) -> None:
@@ -85,10 +104,10 @@ def train(
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
     weights. A training that was stopped, at whatever moment, goes on with --resume.
     """
-    need_tensorflow()
+    need_tensorflow(deterministic=deterministic)
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
         chosen_detector,
         finish_run,
         resume_run,
@@ -120,7 +139,7 @@ def train(
             work = "a fit"
         logger.info(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
         try:
-            finish_run(run, frames, strategy)
+            finish_run(run, frames, strategy, jit_compile=jit_compile)
         except KeyboardInterrupt as error:
             logger.info(f"Stopped; go on with `semedge train --resume --out {out}`.")
             raise click.Abort from error

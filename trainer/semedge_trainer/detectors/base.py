@@ -52,7 +52,8 @@ class StepContext:
     def descend(self, names: tuple[str, ...], loss: Callable[[], tf.Tensor]) -> tf.Tensor:
         """One step of the optimizers of `names` down the gradient of `loss`; gives the loss.
 
-        Keras's optimizers sum the gradients of all replicas, hence the division.
+        Keras's optimizers sum the gradients of all replicas, hence the division. In float16, the
+        smallest gradients would be zero: they are taken of a scaled loss.
         """
         variables = {name: self.networks[name].trainable_variables for name in names}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -60,13 +61,18 @@ class StepContext:
                 tape.watch([variable.value for variable in group])
             value = loss()
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            share = value / replicas
+            share = loss_scale() * value / replicas
         flat = [variable for group in variables.values() for variable in group]
         gradients = tape.gradient(share, [variable.value for variable in flat])
-        by_variable = iter(gradients)
+        by_variable = iter([gradient / loss_scale() for gradient in gradients])
         for name, group in variables.items():
             self.optimizers[name].apply([next(by_variable) for _ in group], group)
         return value
+
+
+def loss_scale() -> float:
+    """What losses are multiplied by before their gradients are taken."""
+    return FLOAT16_SCALE if keras.mixed_precision.global_policy().name == "mixed_float16" else 1.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class Stage:
     settle: Callable[[Networks, tf.Tensor, Randomness], None]
 
 
+FLOAT16_SCALE = 128.0
 EPOCH_STEPS = 800
 """Of 64 patches: the author's code's 51,200 crops."""
 APPENDIX_STEPS = 50 * EPOCH_STEPS

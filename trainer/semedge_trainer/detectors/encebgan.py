@@ -84,7 +84,10 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         return networks["generator"](networks["encoder"](patches, training=False), training=False)
 
     def score_plan(self) -> ScorePlan:
-        """The six scores of the thesis's code, in images and in latents."""
+        """The six scores of the author's code, in images and in latents, and two rarities.
+
+        The default is a rarity for the reason that `sencebgan` gives.
+        """
         scores = {
             "im1": {"im1": 1.0},
             "im2": {"im2": 1.0},
@@ -95,7 +98,7 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             "embedding_gaussian": {"embedding_gaussian": 1.0},
             "residual_surprise": {"residual_surprise": 1.0},
         }
-        return ScorePlan(image_nodes("x"), scores, default="comb_z")
+        return ScorePlan(image_nodes("x"), scores, default="residual_surprise")
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the loss of stage 2."""

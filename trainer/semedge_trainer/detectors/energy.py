@@ -1,7 +1,8 @@
 """What the detectors of the EBGAN family share (thesis 3.2, 4.2 and 4.3; tables A6 and A7).
 
 G, and D(x) = Dec(h(x)) as its halves h and Dec. Energy e(x) = mean ||D(x) - x||. Norms are per
-patch and not squared; losses are means over the batch.
+patch and not squared; losses are means over the batch. The margin, the three updates of G and the
+weights of the terms are the author's code's.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def ebgan_stage(
     matching_weight
         w; 0 leaves the term out.
     margin
-        m; the thesis's where None.
+        m; the author's code's 20 where None.
     latent_shape
         Shape of one z.
     """

@@ -46,7 +46,7 @@ from semedge_trainer.detectors.base import (
 )
 
 WEIGHTS = {"adversarial": 1.0, "contextual": 50.0, "encoder": 1.0}
-"""Of the terms of eq. 2.94."""
+"""Of the terms of eq. 2.94, which leaves them open: those of Akcay et al. and the author's code."""
 
 GENERATOR = ("encoder", "generator", "second_encoder")
 DISCRIMINATOR = ("features", "logit")

@@ -13,7 +13,10 @@ Three stages, each with everything before it frozen:
    code (Remez et al., "Deep class-aware image denoising"): it scores by ||x - N(y)|| and its L1
    form.
 
-Norms are per patch and not squared; losses are means over the batch.
+Norms are per patch and not squared; losses are means over the batch. The author's code scores by
+`comb_z`. It grows with contrast, and whether anomalous patches have more or less of it than normal
+ones, normal frames cannot tell. The default is `residual_surprise`, how rare a residual is among
+normal patches of the same statistics, which they can.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ def schedule_of(*steps: int) -> Schedule:
 
 @dataclass(frozen=True)
 class Options(EncodedOptions, Stabilization):
-    """Variants of the thesis and its code.
+    """Variants of the thesis and of the author's code.
 
     The stabilizations are those of the pair discriminators, the only ones here that classify as 0
     or 1.
@@ -197,7 +200,7 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 node("f_zy", "features_zz", "z", "z_y"),
             ]
             scores["features_zz"] = {"features_zz": 1.0}
-        return ScorePlan(tuple(nodes), scores, default="comb_z")
+        return ScorePlan(tuple(nodes), scores, default="residual_surprise")
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the losses of stages 2 and 3, each moving its own networks only."""

@@ -30,6 +30,7 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     TrainedDetector,
 )
+from semedge_trainer.training.devices import mixed_policy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.gallery import gallery
 from semedge_trainer.training.patches import patch_dataset
@@ -63,6 +64,8 @@ class StageTraining:
         The stage of it.
     strategy
         Where the replicas are.
+    jit_compile
+        Whether XLA compiles a step.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class StageTraining:
         networks: Mapping[str, Network],
         stage: Stage,
         strategy: tf.distribute.Strategy,
+        *,
+        jit_compile: bool = False,
     ) -> None:
         self._run = run
         self._detector = detector
@@ -102,7 +107,9 @@ class StageTraining:
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(checkpoint_folder(run.folder, stage.name)), max_to_keep=2
         )
-        self._train_step = tf.function(self._distributed_step, autograph=False)
+        self._train_step = tf.function(
+            self._distributed_step, autograph=False, jit_compile=jit_compile or None
+        )
 
     @property
     def step(self) -> int:
@@ -269,10 +276,11 @@ def train(
     make_log: Callable[[Run, str, int], StageLog],
     *,
     save_every: int = 200,
+    jit_compile: bool = False,
 ) -> dict[str, Network]:
     """Train every stage of a run from where it stands; gives the networks."""
     if run.record.mixed_precision:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        keras.mixed_precision.set_global_policy(mixed_policy(strategy))
     keras.utils.set_random_seed(run.record.seed)
     detector = run.detector()
     with strategy.scope():
@@ -282,7 +290,7 @@ def train(
     for index, stage in enumerate(stages):
         if index < first:
             continue
-        training = StageTraining(run, detector, networks, stage, strategy)
+        training = StageTraining(run, detector, networks, stage, strategy, jit_compile=jit_compile)
         if index == first and has_checkpoint(run.folder, stage.name):
             training.restore()
         else:

@@ -16,6 +16,7 @@ from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
 from semedge_trainer.detectors.base import Arrays, FittedDetector, Networks
 from semedge_trainer.detectors.whole_frame import FrameDetector
+from semedge_trainer.training.devices import compiles
 from semedge_trainer.training.frames import TrainingFrames, read_training_frames
 from semedge_trainer.training.loop import train
 from semedge_trainer.training.patches import patch_dataset
@@ -104,13 +105,19 @@ def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
     return run, frames
 
 
-def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strategy) -> None:
-    """Train to the end and write the weights."""
+def finish_run(
+    run: Run,
+    frames: TrainingFrames,
+    strategy: tf.distribute.Strategy,
+    *,
+    jit_compile: bool | None = None,
+) -> None:
+    """Train to the end and write the weights; see `semedge_trainer.training.devices.compiles`."""
 
     def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
         return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
 
-    networks = train(run, frames, strategy, make_log)
+    networks = train(run, frames, strategy, make_log, jit_compile=compiles(strategy, jit_compile))
     run.write_weights(networks, fit(run, networks, frames, make_log))
 
 
@@ -165,25 +172,3 @@ def _fit_patches(
         for index, patches in enumerate(dataset.take(batches)):
             log.record(index + 1, fitting.take(patches.numpy()))
     return fitting.arrays()
-
-
-def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
-    """One device, or several that share each batch; every GPU where none is named."""
-    available = [device.name for device in tf.config.list_logical_devices()]
-    if devices is None:
-        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-        return (
-            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
-        )
-    full = [f"/device:{device.upper()}" for device in devices]
-    if missing := sorted(set(full) - set(available)):
-        raise SemedgeError(
-            f"There is no device {', '.join(missing)}; this machine has {', '.join(available)}."
-        )
-    if len(full) == 1:
-        return tf.distribute.OneDeviceStrategy(full[0])
-    if all(name.startswith("/device:CPU") for name in full):
-        return tf.distribute.MirroredStrategy(
-            full, cross_device_ops=tf.distribute.ReductionToOneDevice()
-        )
-    return tf.distribute.MirroredStrategy(full)
