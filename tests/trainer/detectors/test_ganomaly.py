@@ -107,6 +107,15 @@ def test_the_second_encoder_trains() -> None:
     assert missed[0] < 0.3 * missed[1]
 
 
+def test_ganomaly_can_learn_to_take_noise_off_its_input() -> None:
+    detector, networks = detector_of("ganomaly", noisy_input="true"), toy_networks("ganomaly")
+    x = points(NORMAL_MEAN, 6, 0)
+    losses = detector.stages()[0].step(still_context(detector, networks), tf.constant(x))
+    noisy = x + 0.2 * Randomness(3, tf.constant(0)).normal((6, 2)).numpy()
+    y = run(networks["generator"], run(networks["encoder"], noisy))
+    assert float(losses["contextual"]) == pytest.approx(np.abs(x - y).sum(axis=1).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_two_gaussians_come_apart(name: str, kind: str) -> None:
     detector, networks = detector_of(name, adversarial=kind), toy_networks(name)

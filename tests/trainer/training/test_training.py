@@ -60,6 +60,7 @@ OPTIONS = [
     ("encebgan", {}),
     ("sencebgan", {"denoiser": "true", **NARROW}),
     ("autoencoder", {"kind": "regularized"}),
+    ("autoencoder", {"kind": "variational"}),
     ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
     ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "random"}),
     ("bigan", {}),

@@ -59,7 +59,13 @@ class Ebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN."""
         rates = self.rates("generator", "embedding", "decoder")
-        return (ebgan_stage(rates, pulling_away_squared=self.options.pulling_away_squared),)
+        return (
+            ebgan_stage(
+                rates,
+                pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
+            ),
+        )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(h(x)) in inference mode."""

@@ -33,10 +33,10 @@ from semedge_trainer.detectors.base import (
 from semedge_trainer.detectors.energy import (
     ENCODER_RATE,
     FAST_FACTOR,
-    FEATURE_WEIGHT,
     RATES,
     EncodedOptions,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
@@ -75,6 +75,7 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             ebgan_stage(
                 self.rates("generator", "embedding", "decoder"),
                 pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
             ),
             Stage("encoder", self.rates("encoder"), self._step_encoder, settle_encoder),
         )
@@ -109,9 +110,9 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            _, terms = encoder_terms(context.networks, x)
+            _, terms = encoder_terms(context.networks, x, energy=self.options.encoder_energy)
             losses.update(terms)
-            return terms["image"] + FEATURE_WEIGHT * terms["features"]
+            return encoder_loss(terms)
 
         losses["encoder"] = context.descend(("encoder",), loss)
         return losses

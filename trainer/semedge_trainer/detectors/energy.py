@@ -45,12 +45,15 @@ class EnergyOptions:
     pulling_away_squared
         Whether the pulling-away term squares the cosines, as in eq. 3.8 and not in the author's
         code.
+    pulling_away_weight
+        Of the term in the generator's loss; 0 switches it off.
     width
         What the filters of every convolution of G, D and the encoders are multiplied by; the
         tables have 1. The latents stay as long as they are.
     """
 
     pulling_away_squared: bool = True
+    pulling_away_weight: float = PULLING_AWAY_WEIGHT
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -58,6 +61,11 @@ class EnergyOptions:
             raise SemedgeError(
                 f"Option width must be between {LEAST_WIDTH} and {MOST_WIDTH}. Received: "
                 f"{self.width}"
+            )
+        if not self.pulling_away_weight >= 0.0:
+            raise SemedgeError(
+                f"Option pulling_away_weight must be 0 or more. Received: "
+                f"{self.pulling_away_weight}"
             )
 
 
@@ -70,9 +78,12 @@ class EncodedOptions(EnergyOptions):
     encoder_padding
         Padding of the encoders' convolutions: `same`, as in the tables, or `valid`, with which
         they take a fraction of the multiply-adds, and a frame's patches can share them.
+    encoder_energy
+        Whether the encoder's loss has the energy e(G(E(x))) too, as 5.5 asks.
     """
 
     encoder_padding: Padding = field(default="same", metadata={"choices": ("same", "valid")})
+    encoder_energy: bool = False
 
     def encoder(self, name: str) -> Network:
         """An encoder of this width and padding."""
@@ -104,6 +115,7 @@ def ebgan_stage(
     rates: Mapping[str, float],
     *,
     pulling_away_squared: bool,
+    pulling_away_weight: float = PULLING_AWAY_WEIGHT,
     matching_weight: float = 0.0,
     margin: float | None = None,
     latent_shape: tuple[int, ...] = (LATENT,),
@@ -118,6 +130,8 @@ def ebgan_stage(
         Learning rates of `generator`, `embedding` and `decoder`.
     pulling_away_squared
         Whether PT squares the cosines, as in eq. 3.8.
+    pulling_away_weight
+        Of PT; the author's code's where it is not given.
     matching_weight
         w; 0 leaves the term out.
     margin
@@ -128,6 +142,7 @@ def ebgan_stage(
     step = partial(
         _step_ebgan,
         pulling_away_squared=pulling_away_squared,
+        pulling_away_weight=pulling_away_weight,
         matching_weight=matching_weight,
         margin=MARGIN if margin is None else margin,
         latent_shape=latent_shape,
@@ -136,12 +151,12 @@ def ebgan_stage(
 
 
 def encoder_terms(
-    networks: Networks, x: tf.Tensor, *, decoded: bool = False
+    networks: Networks, x: tf.Tensor, *, decoded: bool = False, energy: bool = False
 ) -> tuple[tf.Tensor, Losses]:
     """G(E(x)), and the terms of the encoder's loss with G and D frozen.
 
     `image` is ||G(E(x)) - x||; `features` is ||h(x) - h(G(E(x)))||, or the same of the decoded
-    images D(x) and D(G(E(x))). The loss is image + 0.4 features.
+    images D(x) and D(G(E(x))). `energy`, where it is asked for, is e(G(E(x))).
     """
     h, decoder = networks["embedding"], networks["decoder"]
 
@@ -150,7 +165,15 @@ def encoder_terms(
         return decoder(embedded, training=False) if decoded else embedded
 
     y = networks["generator"](networks["encoder"](x, training=True), training=False)
-    return y, {"image": mean_norm(y - x), "features": mean_norm(features(x) - features(y))}
+    terms = {"image": mean_norm(y - x), "features": mean_norm(features(x) - features(y))}
+    if energy:
+        terms["energy"] = mean_norm(decoder(h(y, training=False), training=False) - y)
+    return y, terms
+
+
+def encoder_loss(terms: Losses) -> tf.Tensor:
+    """Image + 0.4 features, and the energy where there is one."""
+    return terms["image"] + FEATURE_WEIGHT * terms["features"] + terms.get("energy", 0.0)
 
 
 def settle_encoder(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
@@ -182,6 +205,7 @@ def _step_ebgan(
     x: tf.Tensor,
     *,
     pulling_away_squared: bool,
+    pulling_away_weight: float,
     matching_weight: float,
     margin: float,
     latent_shape: tuple[int, ...],
@@ -213,7 +237,7 @@ def _step_ebgan(
         terms["pulling_away"] = pulling_away(
             tf.reshape(h_fake, (count, -1)), squared=pulling_away_squared
         )
-        loss = energy_fake + PULLING_AWAY_WEIGHT * terms["pulling_away"]
+        loss = energy_fake + pulling_away_weight * terms["pulling_away"]
         return loss if h_x is None else loss + matching_weight * mean_norm(h_x - h_fake)
 
     for _ in range(GENERATOR_UPDATES):

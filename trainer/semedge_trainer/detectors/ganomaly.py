@@ -48,6 +48,8 @@ from semedge_trainer.detectors.base import (
 WEIGHTS = {"adversarial": 1.0, "contextual": 50.0, "encoder": 1.0}
 """Of the terms of eq. 2.94, which leaves them open: those of Akcay et al. and the author's code."""
 
+NOISE_DEVIATION = 0.2
+
 GENERATOR = ("encoder", "generator", "second_encoder")
 DISCRIMINATOR = ("features", "logit")
 RATES = dict.fromkeys(GENERATOR, 5e-5) | dict.fromkeys(DISCRIMINATOR, 1e-6)
@@ -55,9 +57,17 @@ RATES = dict.fromkeys(GENERATOR, 5e-5) | dict.fromkeys(DISCRIMINATOR, 1e-6)
 
 @dataclass(frozen=True)
 class Options(Stabilization):
-    """The adversarial loss, and the stabilizations of 4.2.1."""
+    """The adversarial loss, the stabilizations of 4.2.1, and the noise of 5.5.
+
+    Attributes
+    ----------
+    noisy_input
+        Whether G is shown x with Gaussian noise of deviation 0.2 while it trains, and is to give x
+        without it; the thesis names the noise without a figure.
+    """
 
     adversarial: str = field(default="features", metadata={"choices": ("features", "labels")})
+    noisy_input: bool = False
 
 
 class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
@@ -116,15 +126,18 @@ class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         discriminator = Discriminator(context, self.options, DISCRIMINATOR)
         terms: Losses = {}
+        seen = x
+        if self.options.noisy_input:
+            seen = x + NOISE_DEVIATION * context.random.normal(tf.shape(x))
 
         def loss_g() -> tf.Tensor:
-            z, y, z_y = _forward(context.networks, x)
+            z, y, z_y = _forward(context.networks, seen)
             terms["adversarial"] = adversarial_loss(discriminator, self.options.adversarial, x, y)
             terms["contextual"] = mean_l1(x - y)
             terms["encoder"] = mean_norm(z - z_y)
             return objective(terms)
 
-        _, y, _ = _forward(context.networks, x)
+        _, y, _ = _forward(context.networks, seen)
         return {
             "discriminator": discriminator.learn((x,), (y,)),
             "generator": context.descend(GENERATOR, loss_g),

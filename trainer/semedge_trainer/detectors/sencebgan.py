@@ -53,9 +53,9 @@ from semedge_trainer.detectors.base import (
 from semedge_trainer.detectors.energy import (
     ENCODER_RATE,
     FAST_FACTOR,
-    FEATURE_WEIGHT,
     EncodedOptions,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
@@ -150,6 +150,7 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             ebgan_stage(
                 self.rates("generator", "embedding", "decoder"),
                 pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
                 matching_weight=MATCHING_WEIGHT,
             ),
             Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder),
@@ -225,9 +226,14 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            y, terms = encoder_terms(networks, x, decoded=self.options.feature_term == "decoded")
+            y, terms = encoder_terms(
+                networks,
+                x,
+                decoded=self.options.feature_term == "decoded",
+                energy=self.options.encoder_energy,
+            )
             losses.update(terms)
-            total = terms["image"] + FEATURE_WEIGHT * terms["features"]
+            total = encoder_loss(terms)
             if self.options.xx:
                 discriminator = pair_discriminator(context, self.options, "xx")
                 losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))

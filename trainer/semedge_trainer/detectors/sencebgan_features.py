@@ -39,8 +39,8 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    FEATURE_WEIGHT,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     image_nodes,
     settle_encoder,
@@ -226,7 +226,7 @@ def _step_encoder(context: StepContext, w: tf.Tensor) -> Losses:
     def loss() -> tf.Tensor:
         _, found = encoder_terms(context.networks, w)
         terms.update(found)
-        return found["image"] + FEATURE_WEIGHT * found["features"]
+        return encoder_loss(found)
 
     return {"encoder": context.descend(("encoder",), loss), **terms}
 
