@@ -45,6 +45,8 @@ def train(
     resume: bool = False,
     jit_compile: bool | None = None,
     deterministic: bool = False,
+    validation_share: float = 0.0,
+    patience: int = 5,
 ) -> Path:
     """Train a detector on normal frames, as `semedge train` does; the run folder.
 
@@ -80,6 +82,11 @@ def train(
     deterministic
         Whether a training gives the same weights each time on one machine, which takes longer on a
         GPU; it has to be the first that the program does with TensorFlow.
+    validation_share
+        Share of each frame, its lower rows, that is held out; a stage ends when their
+        reconstruction or energy gets no better.
+    patience
+        Validations without improvement, one every 100 steps, after which a stage ends.
 
     Raises
     ------
@@ -114,6 +121,8 @@ def train(
             scaling=scaling,
             mixed_precision=mixed_precision,
             crop_bottom_px=crop_bottom_px,
+            validation_share=validation_share,
+            patience=patience,
         )
         started, frames = start_run(folder, request)
     if not started.finished:

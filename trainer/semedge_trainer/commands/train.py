@@ -80,6 +80,21 @@ def _settings(
     help="Take operations that give the same numbers each time, also on a GPU, where they are "
     "slower.",
 )
+@click.option(
+    "--validation-share",
+    type=click.FloatRange(0, 0.5),
+    default=0.0,
+    show_default=True,
+    help="Hold this share of each frame, its lower rows, out of the training, and end a stage when "
+    "their reconstruction or energy gets no better.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Validations without improvement, one every 100 steps, after which a stage ends.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def train(
@@ -96,6 +111,8 @@ def train(
     devices: str | None,
     jit_compile: bool | None,
     deterministic: bool,
+    validation_share: float,
+    patience: int,
     resume: bool,
     as_json: bool,
 ) -> None:
@@ -130,6 +147,8 @@ def train(
             scaling=scaling,
             mixed_precision=mixed_precision,
             crop_bottom_px=crop_bottom_px,
+            validation_share=validation_share,
+            patience=patience,
         )
         run, frames = start_run(out, request)
     record = run.record

@@ -90,7 +90,7 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """The GAN."""
         rates = self.rates("generator", "encoder", *DISCRIMINATORS)
-        return (Stage("gan", rates, self._step, self._settle),)
+        return (Stage("gan", rates, self._step, self._settle, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode."""

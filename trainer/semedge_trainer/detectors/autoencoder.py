@@ -80,7 +80,7 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """Both halves at once."""
         rates = self.rates(*self._trained)
-        return (Stage("autoencoder", rates, self._step, self._settle),)
+        return (Stage("autoencoder", rates, self._step, self._settle, self.missed),)
 
     def score_plan(self) -> ScorePlan:
         """The residual, and how rare it is beside the patch's statistics."""

@@ -18,6 +18,7 @@ from semedge.inference.manifest import Node
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scores import tensors_needed
 from semedge_trainer.components.blocks import PATCH_PX, Network
+from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
 
 Networks = Mapping[str, Network]
@@ -90,12 +91,16 @@ class Stage:
     settle
         Runs each trained network in training mode on the data that it will see when it scores,
         for the batch-normalization statistics to settle on.
+    watched
+        What early stopping watches of patches `(n, 32, 32, 1)` held out, by the networks in
+        inference mode: their mean error or energy. A stage without it is never stopped early.
     """
 
     name: str
     learning_rates: Mapping[str, float]
     step: Callable[[StepContext, tf.Tensor], Losses]
     settle: Callable[[Networks, tf.Tensor, Randomness], None]
+    watched: Callable[[Networks, tf.Tensor], tf.Tensor] | None = None
 
 
 FLOAT16_SCALE = 128.0
@@ -302,6 +307,10 @@ class Reconstructing(ABC):
     @abstractmethod
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode, shape of the patches."""
+
+    def missed(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """Mean of ||x - G(E(x))||, for a stage to be stopped by."""
+        return mean_norm(self.reconstruct(networks, patches) - patches)
 
 
 class Sampling:

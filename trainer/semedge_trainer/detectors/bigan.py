@@ -106,7 +106,7 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """The GAN."""
         rates = self.rates("generator", *self.encoder_networks, *JOINT_NETWORKS)
-        return (Stage("gan", rates, self._step, self._settle),)
+        return (Stage("gan", rates, self._step, self._settle, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode."""

@@ -77,7 +77,9 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 pulling_away_squared=self.options.pulling_away_squared,
                 pulling_away_weight=self.options.pulling_away_weight,
             ),
-            Stage("encoder", self.rates("encoder"), self._step_encoder, settle_encoder),
+            Stage(
+                "encoder", self.rates("encoder"), self._step_encoder, settle_encoder, self.missed
+            ),
         )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:

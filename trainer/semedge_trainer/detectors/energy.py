@@ -147,7 +147,14 @@ def ebgan_stage(
         margin=MARGIN if margin is None else margin,
         latent_shape=latent_shape,
     )
-    return Stage("ebgan", rates, step, partial(_settle_ebgan, latent_shape=latent_shape))
+    settle = partial(_settle_ebgan, latent_shape=latent_shape)
+    return Stage("ebgan", rates, step, settle, watched=_energy_of)
+
+
+def _energy_of(networks: Networks, x: tf.Tensor) -> tf.Tensor:
+    """e(x) in inference mode."""
+    embedded = networks["embedding"](x, training=False)
+    return mean_norm(networks["decoder"](embedded, training=False) - x)
 
 
 def encoder_terms(

@@ -90,7 +90,13 @@ class Fanogan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 self._step_gan,
                 self._settle_gan,
             ),
-            Stage("encoder", self.rates("encoder"), self._step_encoder, self._settle_encoder),
+            Stage(
+                "encoder",
+                self.rates("encoder"),
+                self._step_encoder,
+                self._settle_encoder,
+                self.missed,
+            ),
         )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:

@@ -94,9 +94,8 @@ class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
 
     def stages(self) -> tuple[Stage, ...]:
         """Everything at once."""
-        return (
-            Stage("gan", self.rates(*GENERATOR, *DISCRIMINATOR), self._step_gan, self._settle_gan),
-        )
+        rates = self.rates(*GENERATOR, *DISCRIMINATOR)
+        return (Stage("gan", rates, self._step_gan, self._settle_gan, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(x) in inference mode."""

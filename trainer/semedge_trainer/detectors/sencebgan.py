@@ -153,7 +153,7 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 pulling_away_weight=self.options.pulling_away_weight,
                 matching_weight=MATCHING_WEIGHT,
             ),
-            Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder),
+            Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder, self.missed),
             Stage("reconstruction", self.rates("denoiser"), self._step_denoiser, _settle_nothing)
             if self.options.denoiser
             else Stage(

@@ -79,7 +79,7 @@ class SkipGanomaly(TrainedDetector, Reconstructing, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """Everything at once."""
         rates = self.rates("generator", *DISCRIMINATOR)
-        return (Stage("gan", rates, self._step_gan, self._settle_gan),)
+        return (Stage("gan", rates, self._step_gan, self._settle_gan, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(x) in inference mode."""

@@ -12,6 +12,7 @@ weights.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,6 +37,9 @@ from semedge_trainer.training.gallery import gallery
 from semedge_trainer.training.patches import patch_dataset
 from semedge_trainer.training.progress import LOG_EVERY, StageLog
 from semedge_trainer.training.run import Run
+from semedge_trainer.training.validation import Validation
+
+logger = logging.getLogger(__name__)
 
 AVERAGE_EVERY = 10
 AVERAGE_DECAY = 0.999**AVERAGE_EVERY
@@ -66,6 +70,8 @@ class StageTraining:
         Where the replicas are.
     jit_compile
         Whether XLA compiles a step.
+    held_out
+        Frames to validate on; None where there are none.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class StageTraining:
         strategy: tf.distribute.Strategy,
         *,
         jit_compile: bool = False,
+        held_out: TrainingFrames | None = None,
     ) -> None:
         self._run = run
         self._detector = detector
@@ -97,12 +104,14 @@ class StageTraining:
             }
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._diverged_at = tf.Variable(NOT_DIVERGED, dtype=tf.int64, trainable=False)
+        self._validation = None if held_out is None else self._watch(held_out)
         checkpoint = tf.train.Checkpoint(
             step=self._step,
             networks=dict(networks),
             optimizers=self._optimizers,
             averages=self._averages,
             dropout_seeds=_dropout_seeds(networks),
+            **({} if self._validation is None else {"validation": self._validation}),
         )
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(checkpoint_folder(run.folder, stage.name)), max_to_keep=2
@@ -147,7 +156,7 @@ class StageTraining:
             ) from error
 
     def train(self, frames: TrainingFrames, log: StageLog, *, save_every: int) -> None:
-        """Train to the end of the stage.
+        """Train to the end of the stage, or until the patches held out get no better.
 
         Losses stay on their device until a step is reported, so that the host prepares the next
         steps while a GPU computes.
@@ -159,12 +168,17 @@ class StageTraining:
         distributed = iter(self._strategy.experimental_distribute_dataset(dataset))
         samples = next(iter(self._dataset(frames, first_step=0)))[:GALLERY_PATCHES]
         for step in range(self.step + 1, self.steps + 1):
+            if self._validation is not None and self._validation.ends(step - 1):
+                logger.info(f"{self._stage.name} ends after {step - 1} steps by the validation.")
+                break
             losses = self._train_step(next(distributed))
             saved = step % save_every == 0 or step == self.steps
             drawn = step % log.picture_every == 0 or step == self.steps
             if saved or drawn or step % LOG_EVERY == 0:
                 self._check_convergence()
                 log.record(step, {name: float(value) for name, value in losses.items()})
+            if self._validation is not None:
+                self._validation.take(step)
             if saved:
                 self.save()
             if drawn:
@@ -186,6 +200,17 @@ class StageTraining:
             seed=record.seed,
             first_step=self.step if first_step is None else first_step,
             scaling=record.scaling,
+        )
+
+    def _watch(self, held_out: TrainingFrames) -> Validation | None:
+        if self._stage.watched is None:
+            return None
+        return Validation(
+            self._stage.watched,
+            self._networks,
+            self._dataset(held_out, first_step=0),
+            self._run.record.patience,
+            self._run.folder / "logs" / f"{self._stage.name}-validation.csv",
         )
 
     def _check_convergence(self) -> None:
@@ -286,11 +311,22 @@ def train(
     with strategy.scope():
         networks = detector.build()
     stages = detector.stages() if isinstance(detector, TrainedDetector) else ()
+    held_out = None
+    if run.record.validation_share:
+        frames, held_out = frames.split(run.record.validation_share, detector.patch_px)
     first = _stage_reached(run.folder, stages)
     for index, stage in enumerate(stages):
         if index < first:
             continue
-        training = StageTraining(run, detector, networks, stage, strategy, jit_compile=jit_compile)
+        training = StageTraining(
+            run,
+            detector,
+            networks,
+            stage,
+            strategy,
+            jit_compile=jit_compile,
+            held_out=held_out,
+        )
         if index == first and has_checkpoint(run.folder, stage.name):
             training.restore()
         else:

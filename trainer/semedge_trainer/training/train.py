@@ -14,7 +14,13 @@ import tensorflow as tf
 from semedge.core.errors import SemedgeError
 from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
-from semedge_trainer.detectors.base import Arrays, FittedDetector, Networks
+from semedge_trainer.detectors.base import (
+    Arrays,
+    FittedDetector,
+    Networks,
+    TrainableDetector,
+    TrainedDetector,
+)
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.training.devices import compiles
 from semedge_trainer.training.frames import TrainingFrames, read_training_frames
@@ -25,6 +31,7 @@ from semedge_trainer.training.run import SAMPLE_PATCHES, Run, RunRecord, package
 
 PICTURES_A_STAGE = 8
 SAMPLE_FRAMES = 16
+MOST_HELD_OUT = 0.5
 FIT = "fit"
 """Name of the fit in schedules and logs."""
 
@@ -42,6 +49,15 @@ class TrainingRequest:
     scaling: Scaling = "range"
     mixed_precision: bool = False
     crop_bottom_px: int = 0
+    validation_share: float = 0.0
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.validation_share <= MOST_HELD_OUT:
+            raise SemedgeError(
+                f"The share of the frames that is held out must be between 0 and {MOST_HELD_OUT}. "
+                f"Received: {self.validation_share}"
+            )
 
 
 def chosen_detector(name: str | None) -> str:
@@ -60,6 +76,8 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
     frames = read_training_frames(
         request.source, detector.patch_px, crop_bottom_px=request.crop_bottom_px
     )
+    if request.validation_share:
+        _check_validation(detector, frames, request.validation_share)
     record = RunRecord(
         detector=request.detector,
         options=dataclasses.asdict(detector.options),
@@ -72,6 +90,8 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         mixed_precision=request.mixed_precision,
         source=request.source,
         crop_bottom_px=request.crop_bottom_px,
+        validation_share=request.validation_share,
+        patience=request.patience,
         frame_names=frames.names,
         frame_sha256=frames.sha256,
         frame_shape=frames.shape,
@@ -87,6 +107,16 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         return Run.create(folder, record, frames.some(SAMPLE_FRAMES)), frames
     patches = frames.sample(SAMPLE_PATCHES, detector.patch_px, request.seed)
     return Run.create(folder, record, patches), frames
+
+
+def _check_validation(detector: TrainableDetector, frames: TrainingFrames, share: float) -> None:
+    stages = detector.stages() if isinstance(detector, TrainedDetector) else ()
+    if not any(stage.watched for stage in stages):
+        raise SemedgeError(
+            f"{detector.name} has no stage that a validation could stop; leave out "
+            "--validation-share."
+        )
+    frames.split(share, detector.patch_px)
 
 
 def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
