@@ -14,7 +14,7 @@ from keras import Input, Model, layers
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
-from semedge.inference.frame_scorer import cells_of, continued, prepare_frame, tile_values
+from semedge.inference.frame_tiles import cells_of, continued, prepare_frame, tile_values
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.components.blocks import LEAKY_SLOPE, Network
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian, TextureGaussianOptions

@@ -20,9 +20,13 @@ BATCHES = (1, 64)
 TIMED_STEPS = {1: 20, 64: 2 if SHORT else 4}
 """Steps that the longer of two timed inversions does more than the shorter, by batch."""
 
-LEAST_SPEEDUP = 10_000
-LEAST_SPEEDUP_WITHOUT_DOT_PRODUCTS = 4_000
-"""Of one patch, and against batches of 64, where int8 is no faster than float32."""
+LEAST_SPEEDUP = 2_000
+LEAST_SPEEDUP_WITHOUT_DOT_PRODUCTS = 800
+"""Of one patch, and against batches of 64, where int8 is no faster than float32.
+
+A fifth of what is measured on an idle machine: under load the short rounds of one patch suffer
+more than the long inversions do.
+"""
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ def lint(project: Path) -> subprocess.CompletedProcess[str]:
     [
         ("edge/semedge/core/errors.py", "import semedge.state.state", "semedge.state.state"),
         ("edge/semedge/sinks/mqtt.py", "import semedge.station.watch", "semedge.station.watch"),
+        ("edge/semedge/learning/learn.py", "import semedge.cameras.base", "semedge.cameras.base"),
         ("edge/semedge/web/app.py", "import semedge.sinks.mqtt", "semedge.sinks.mqtt"),
         ("edge/semedge/station/demo.py", "import semedge_trainer.extra", "semedge_trainer.extra"),
         (

@@ -20,7 +20,7 @@ from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import worker_count
-from semedge.inference.manifest import FrameInput
+from semedge.inference.manifest import FrameGeometry
 from semedge.station.config.edit import detector_tables, write_workers
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _facts(bundle: Bundle, load: Workload) -> dict[str, Any]:
                 "detector": bundle.manifest.detector,
                 "score": loaded.score_name,
                 "quantization": bundle.manifest.quantization,
-                "kind": "frame" if isinstance(bundle.manifest.input, FrameInput) else "patch",
+                "kind": "frame" if isinstance(bundle.manifest.input, FrameGeometry) else "patch",
             },
             "runtime": loaded.runtime,
             "cores": worker_count(None),

@@ -10,7 +10,7 @@ import click
 
 from semedge.core.console import print_json
 from semedge.inference.bundle import Bundle, read_bundle
-from semedge.inference.manifest import FrameInput, Manifest, Node
+from semedge.inference.manifest import FrameGeometry, FrameInput, Manifest, Node, ScoreChoice
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,15 @@ def _weighted(weights: dict[str, float]) -> str:
 def _input(manifest: Manifest) -> tuple[str, str]:
     """The input of the graphs, as a name and a value."""
     taken = manifest.input
-    if isinstance(taken, FrameInput):
+    if isinstance(taken, FrameGeometry):
+        tiles = ""
+        if isinstance(taken, FrameInput):
+            tiles = f"tiles of {taken.tile_width_px}x{taken.tile_height_px} px, "
         return (
             "Frame",
             (
-                f"tiles of {taken.tile_width_px}x{taken.tile_height_px} px, overlap "
-                f"{taken.overlap_px} px, magnified {taken.magnification:g} times; a score every "
-                f"{manifest.stride_px} px"
+                f"{tiles}overlap {taken.overlap_px} px, magnified {taken.magnification:g} times; "
+                f"a score every {manifest.stride_px} px"
             ),
         )
     return (
@@ -45,6 +47,20 @@ def _input(manifest: Manifest) -> tuple[str, str]:
             f"{taken.patch_px}x{taken.patch_px} px, stride {manifest.stride_px} px, scaled by "
             f"{taken.scaling}"
         ),
+    )
+
+
+def _score(manifest: Manifest) -> str:
+    """How a frame's score is computed."""
+    score = manifest.score
+    if isinstance(score, ScoreChoice):
+        return f"{score.name} = {_weighted(score.weights)}"
+    groups = [" + ".join(f"{each.weight:g} {each.name}" for each in g.maps) for g in score.groups]
+    highest = groups[0] if len(groups) == 1 else f"the highest of {'; '.join(groups)}"
+    position = "" if score.position is None else ", compared with the same position"
+    return (
+        f"{score.name} = {highest}{position}; a frame's is the mean of its highest "
+        f"{score.top_share:.1%} of cells, at least {score.least_cells}"
     )
 
 
@@ -57,14 +73,19 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield "Detector", f"{manifest.detector}; thesis section {training.thesis_section}"
     yield _input(manifest)
     yield "Quantization", manifest.quantization
-    yield "Score", f"{manifest.score.name} = {_weighted(manifest.score.weights)}"
+    yield "Score", _score(manifest)
+    if manifest.choice is not None:
+        yield "Chosen", manifest.choice.reason
+        for candidate in manifest.choice.candidates:
+            kinds = ", ".join(f"{kind} {value:.2f}" for kind, value in candidate.kinds.items())
+            yield "Tried", f"{candidate.name}: AUROC {candidate.auroc:.3f} ({kinds})"
     for name, weights in sorted(manifest.scores.items()):
         yield "Other score", f"{name} = {_weighted(weights)}"
     for node in manifest.nodes:
         yield "Step", f"{node.output} = {node.graph}({', '.join(node.inputs)}){_tiles(node)}"
     for name, member in sorted(manifest.members.items()):
         yield "File", f"{name}, {member.size_bytes:,} bytes, sha256 {member.sha256[:16]}…"
-    steps = ", ".join(f"{stage} {count:,}" for stage, count in training.steps.items())
+    steps = ", ".join(f"{stage} {count:,}" for stage, count in training.steps.items()) or "none"
     yield (
         "Training",
         (

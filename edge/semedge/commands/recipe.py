@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import logging
-from datetime import datetime, timezone
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
@@ -30,10 +27,9 @@ from semedge.core.files import read_bounded
 from semedge.decision.calibration_file import MAX_FILE_BYTES
 from semedge.decision.defect import DecisionSettings
 from semedge.inference.bundle import MAX_BUNDLE_BYTES
-from semedge.station.config.faults import refused_value
 from semedge.station.config.sections import CalibrationSection
 from semedge.station.config.station import load_station
-from semedge.station.recipe import SUFFIX, Recipe, RecipeManifest, read_recipe, write_recipe
+from semedge.station.recipe import SUFFIX, Recipe, make_recipe, read_recipe
 from semedge.web.client import send_request
 from semedge_calibration import Calibration
 
@@ -104,34 +100,18 @@ def make(
     bundle = _detector_content(detector_path)
     calibrated = _content(calibration, MAX_FILE_BYTES)
     decision, settings = _inherited(station, camera)
-    document: dict[str, Any] = {
-        "format_version": 1,
-        "name": name,
-        "version": recipe_version,
-        "note": note,
-        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "detector_sha256": hashlib.sha256(bundle).hexdigest(),
-        "calibration_sha256": hashlib.sha256(calibrated).hexdigest(),
-        "stride_px": stride_px,
-        "decision": given.over(decision),
-        "camera": given.over(settings),
-    }
-    try:
-        manifest = RecipeManifest.model_validate(document)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(str(part) for part in fault["loc"])
-        raise SemedgeError(f"The recipe's {refused_value(name, fault)}") from error
-    written = out.with_name(f".{out.name}.making")
-    try:
-        write_recipe(written, manifest, bundle, calibrated)
-        made = read_recipe(written)
-        loaded, calibration_read = made.load(workers=1)
-        loaded.close()
-        written.replace(out)
-    finally:
-        written.unlink(missing_ok=True)
-    _print(Recipe(out, made.sha256, manifest, made.bundle, calibrated), calibration_read, as_json)
+    made, calibration_read = make_recipe(
+        out,
+        name,
+        bundle,
+        calibrated,
+        version=recipe_version,
+        note=note,
+        stride_px=stride_px,
+        decision=given.over(decision),
+        camera=given.over(settings),
+    )
+    _print(made, calibration_read, as_json)
 
 
 @recipe.command()

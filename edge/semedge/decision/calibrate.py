@@ -211,12 +211,13 @@ def score_normal_frames(
             normal.training.append(frame.source)
         if normal.training and not request.allow_training_frames:
             continue
-        group = _group_of(frame, request, frame.captured_at_s - first_captured_at_s)
+        group = group_of(frame, request, frame.captured_at_s - first_captured_at_s)
         _score_frame(detector, frame, request, group, normal)
     return normal
 
 
-def _group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:
+def group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:
+    """The group of a frame that was captured `elapsed_s` after the first; None without groups."""
     if request.group_every_s is not None:
         return math.floor(elapsed_s / request.group_every_s)
     if request.group_by is None:

@@ -87,8 +87,13 @@ def members_of(contents: Mapping[str, bytes]) -> dict[str, Member]:
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle; the same content gives the same bytes."""
+    write_atomically(path, bundle_content(manifest, contents))
+
+
+def bundle_content(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:
+    """The bytes of a bundle."""
     files = {MANIFEST: manifest.model_dump_json(indent=1, exclude_none=True).encode()}
-    write_atomically(path, pack(files | dict(sorted(contents.items()))))
+    return pack(files | dict(sorted(contents.items())))
 
 
 def demo_content() -> bytes:

@@ -13,10 +13,11 @@ from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError, unknown_name
 from semedge.core.frame import Frame, GrayImage
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.inference.feature_scorer import FeatureScorer
 from semedge.inference.frame_scorer import FrameScorer
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import find_runtime
-from semedge.inference.manifest import FrameInput
+from semedge.inference.manifest import FeatureInput, FrameGeometry, FrameInput
 from semedge.inference.patch_scorer import PatchScorer
 from semedge.inference.score_map import ScoreMap
 from semedge.inference.scores.distances import Tensor
@@ -64,7 +65,7 @@ class Detector(Closing):
         self.bundle = bundle
         self.patch_px = manifest.input.patch_px
         self.stride_px = manifest.stride_px if stride_px is None else stride_px
-        self.whole_frames = isinstance(manifest.input, FrameInput)
+        self.whole_frames = isinstance(manifest.input, FrameGeometry)
         self.score_names = tuple(score_names) or (manifest.score.name,)
         self.score_name = self.score_names[0]
         self.runtime, _ = find_runtime()
@@ -130,7 +131,8 @@ class Detector(Closing):
         except SemedgeError as error:
             raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
         self._check_finite(scores, frame.source)
-        return {name: ScoreMap(grid, values, stage_ms) for name, values in scores.items()}
+        judged = self.bundle.manifest.score.judged_cells(len(grid))
+        return {name: ScoreMap(grid, values, stage_ms, judged) for name, values in scores.items()}
 
     def score_chosen(
         self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
@@ -167,9 +169,12 @@ class Detector(Closing):
         """Score a blank frame, so that graphs and arrays that do not match are refused at once."""
         # One pixel more than a patch: some patches lie on the stride, others snap to the border.
         side_px = self.patch_px + 1
-        blank = np.zeros((side_px, side_px), np.uint8)
+        shape = (side_px, side_px)
+        if isinstance(self.bundle.manifest.input, FeatureInput):
+            shape = self.bundle.manifest.input.frame_shape or shape
+        blank = np.zeros(shape, np.uint8)
         try:
-            grid = PatchGrid((side_px, side_px), self.patch_px, self.stride_px)
+            grid = PatchGrid(shape, self.patch_px, self.stride_px)
             scores, _ = self._scorer.score_image(blank, grid)
             fits = all(values.shape == (len(grid),) for values in scores.values())
         except (ValueError, RuntimeError):
@@ -217,6 +222,8 @@ class _Scorer(Protocol):
 def _make_scorer(
     bundle: Bundle, scores: Mapping[str, Mapping[str, float]], workers: int | None
 ) -> _Scorer:
+    if isinstance(bundle.manifest.input, FeatureInput):
+        return FeatureScorer(bundle, scores, workers)
     if isinstance(bundle.manifest.input, FrameInput):
         return FrameScorer(bundle, scores, workers)
     return PatchScorer(bundle, scores, workers)

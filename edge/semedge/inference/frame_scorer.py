@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
+from semedge.inference.frame_tiles import (
+    Prepared,
+    cells_of,
+    chosen_scores,
+    cut_tile,
+    prepare_frame,
+    tile_values,
+    used_places,
+)
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph, worker_count
 from semedge.inference.manifest import FrameInput
 from semedge.inference.nodes import nodes_needed, run_node
-from semedge.inference.scaling import scale_locally, scale_patches
 from semedge.inference.scores import tensors_needed, weighted_score
 from semedge.inference.scores.distances import Tensor
 from semedge.inference.tiling import Span, Tiling
 
 Shape = tuple[int, int]
-Prepared = GrayImage | NDArray[np.float32]
-"""A frame ready to be cut into tiles: gray values, or scaled values."""
 
 
 class Network(Protocol):
@@ -99,21 +104,8 @@ class FrameScorer:
     def score_chosen(
         self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Tensor]:
-        """Scores of the chosen patches of a grid that covers the frame's upper left part.
-
-        The score of a patch is the highest of the cells that lie in it.
-        """
-        height, width = image.shape
-        cell_px = self.input.patch_px
-        cells = PatchGrid((height, width), cell_px, min(cell_px, grid.stride_px))
-        by_cell, _ = self.score_image(image, cells)
-        if grid == cells:
-            return {name: values[chosen] for name, values in by_cell.items()}
-        scores = {}
-        for name, values in by_cell.items():
-            pixels: Any = grid.crop(cells.to_pixels(values))
-            scores[name] = grid.cut(pixels)[chosen].max(axis=(1, 2, 3))
-        return scores
+        """Scores of the chosen patches, see `semedge.inference.frame_tiles.chosen_scores`."""
+        return chosen_scores(self.score_image, self.input.patch_px, image, grid, chosen)
 
     def close(self) -> None:
         """Do nothing: the graphs' threads end with them."""
@@ -130,7 +122,7 @@ class FrameScorer:
             scaled = tile_values(tile)
             watch.lap("scale")
             tensors = self._run_graphs(scaled, rows, columns, watch)
-            target = tuple(_used(span, stride_px) for span in (rows, columns))
+            target = tuple(used_places(span, stride_px) for span in (rows, columns))
             for name, weights in self._scores.items():
                 part = weighted_score(weights, tensors)
                 maps[name][target] = part.reshape(maps[name][target].shape)
@@ -142,7 +134,9 @@ class FrameScorer:
     ) -> dict[str, Tensor]:
         """Outputs of the graphs for the used positions of a tile, `(positions, channels)`."""
         stride_px = self.input.feature_stride_px
-        inner = tuple(_used(span, stride_px, origin_px=span.start) for span in (rows, columns))
+        inner = tuple(
+            used_places(span, stride_px, origin_px=span.start) for span in (rows, columns)
+        )
         tensors: dict[str, Tensor] = {"x": tile}
         for node in self._nodes:
             tensors[node.output] = run_node(
@@ -179,89 +173,3 @@ def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
         return features
     blocks = features.reshape(rows, finer, columns, finer, -1).swapaxes(1, 2)
     return blocks.reshape(rows, columns, -1)
-
-
-def prepare_frame(image: GrayImage, frame_input: FrameInput) -> Prepared:
-    """The frame magnified, and extended by reflection on every side.
-
-    The pixel type stays, unless the frame is scaled by the surroundings of each pixel.
-    """
-    prepared: Any = scale_locally(image) if frame_input.scaling == "local" else image
-    if frame_input.magnification != 1:
-        height, width = (max(1, round(side * frame_input.magnification)) for side in image.shape)
-        how = cv2.INTER_AREA if frame_input.magnification < 1 else cv2.INTER_LINEAR
-        prepared = cv2.resize(prepared, (width, height), interpolation=how)
-    margin = frame_input.margin_px
-    return continued(prepared, (margin, margin, margin, margin))
-
-
-def tile_values(tile: Prepared) -> NDArray[np.float32]:
-    """A tile of the prepared frame as a graph takes it, `(1, height, width, 1)`."""
-    batch: Any = tile[None, ..., None]
-    scaled: NDArray[np.float32] = (
-        batch if batch.dtype == np.float32 else scale_patches(batch, "range")
-    )
-    return scaled
-
-
-def continued(image: Prepared, sides_px: tuple[int, int, int, int]) -> Prepared:
-    """The image extended by reflection above, below, on the left and on the right."""
-    if not any(sides_px):
-        return image
-    top, bottom, left, right = sides_px
-    longer: Any = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    return longer
-
-
-def cut_tile(frame: Prepared, rows: Span, columns: Span, tile_shape: Shape) -> Prepared:
-    """A tile of the prepared frame; what lies beyond the frame is its reflection."""
-    part = frame[rows.start : rows.stop, columns.start : columns.stop]
-    below, right = (side - shown for side, shown in zip(tile_shape, part.shape, strict=True))
-    return continued(part, (0, below, 0, right))
-
-
-def cells_of(
-    score_map: NDArray[np.float32], grid: PatchGrid, frame_input: FrameInput
-) -> NDArray[np.float32]:
-    """Scores of the grid's cells `(rows, columns)` from a map with a value every stride."""
-    rows, columns = (
-        _positions(_judged_at(starts + grid.patch_px / 2, side_px, frame_input), frame_input)
-        for starts, side_px in zip((grid.tops, grid.lefts), grid.frame_shape, strict=True)
-    )
-    across = np.broadcast_to(columns, grid.shape)
-    down = np.broadcast_to(rows[:, None], grid.shape)
-    cells: Any = cv2.remap(
-        score_map,
-        np.ascontiguousarray(across),
-        np.ascontiguousarray(down),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if frame_input.smoothing_px:
-        sigma = frame_input.smoothing_px / grid.stride_px
-        cells = cv2.GaussianBlur(cells, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-    smoothed: NDArray[np.float32] = cells
-    return smoothed
-
-
-def _judged_at(
-    centres_px: NDArray[np.floating], side_px: int, frame_input: FrameInput
-) -> NDArray[np.floating]:
-    """Positions along a side of the frame from which the scores of the cells are taken."""
-    border_px = min(frame_input.border_px, side_px / 2)
-    return np.clip(centres_px, border_px, side_px - border_px)
-
-
-def _positions(centres_px: NDArray[np.floating], frame_input: FrameInput) -> NDArray[np.float32]:
-    """Positions of the frame's pixels in units of the map's values."""
-    network_px = centres_px * frame_input.magnification + frame_input.margin_px
-    positions: NDArray[np.float32] = (network_px / frame_input.feature_stride_px - 0.5).astype(
-        np.float32
-    )
-    return positions
-
-
-def _used(span: Span, stride_px: int, origin_px: int = 0) -> slice:
-    return slice(
-        (span.used_start - origin_px) // stride_px, -(-(span.used_stop - origin_px) // stride_px)
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,6 +40,39 @@ def worker_count(workers: int | None) -> int:
     return count
 
 
+def open_graph(
+    content: bytes, name: str, *, threads: int = 1, input_shape: Sequence[int] | None = None
+) -> Any:
+    """An interpreter of a graph with one input, ready to run.
+
+    Parameters
+    ----------
+    content
+        The graph.
+    name
+        What it is called where it cannot be run.
+    threads
+        Threads that it runs on.
+    input_shape
+        The input's shape, where the graph leaves it open.
+    """
+    _, interpreter_class = find_runtime()
+    try:
+        with without_information():
+            interpreter = interpreter_class(model_content=content, num_threads=threads)
+            (found,) = interpreter.get_input_details()
+            if input_shape is not None:
+                interpreter.resize_tensor_input(found["index"], list(input_shape))
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SemedgeError(
+            f"The graph {name} cannot be run by the TFLite runtime installed here ({reason}); "
+            "export the detector again with this version of semedge."
+        ) from error
+    return interpreter
+
+
 class Graph:
     """One TFLite graph with one input, one output and a fixed batch, run on one thread.
 
@@ -49,19 +82,15 @@ class Graph:
     """
 
     def __init__(self, content: bytes, name: str, *, threads: int = 1) -> None:
-        _, interpreter_class = find_runtime()
-        try:
-            with without_information():
-                self._interpreter = interpreter_class(model_content=content, num_threads=threads)
-                self._interpreter.allocate_tensors()
-            (self._input,) = self._interpreter.get_input_details()
-            (self._output,) = self._interpreter.get_output_details()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        self._interpreter = open_graph(content, name, threads=threads)
+        (self._input,) = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        if len(outputs) != 1:
             raise SemedgeError(
-                f"The graph {name} cannot be run by the TFLite runtime installed here ({reason}); "
-                "export the detector again with this version of semedge."
-            ) from error
+                f"The graph {name} has {len(outputs)} outputs instead of one; export the detector "
+                "again with this version of semedge."
+            )
+        (self._output,) = outputs
         self.name = name
         self.input_shape: tuple[int, ...] = tuple(int(side) for side in self._input["shape"])
         self.batch = self.input_shape[0]

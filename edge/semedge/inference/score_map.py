@@ -15,6 +15,15 @@ from semedge.inference.grid import PatchGrid
 MOST_REGIONS = 16
 
 
+def mean_of_highest(scores: NDArray[np.float32], count: int) -> float:
+    """Mean of the `count` highest scores, or of all where there are fewer."""
+    if count == 1:
+        return float(scores.max())
+    flat = scores.ravel()
+    count = min(count, flat.size)
+    return float(np.partition(flat, flat.size - count)[flat.size - count :].mean())
+
+
 @dataclass(frozen=True)
 class ScoreMap:
     """Scores of a frame's patches.
@@ -27,16 +36,19 @@ class ScoreMap:
         Shape `(len(grid),)`, float32.
     stage_ms
         Time spent in each stage, summed over the workers.
+    top_patches
+        How many patches, those with the highest scores, the frame is judged by.
     """
 
     grid: PatchGrid
     patch_scores: NDArray[np.float32]
     stage_ms: Mapping[str, float]
+    top_patches: int = 1
 
     @property
     def frame_score(self) -> float:
-        """Largest score of any patch, which is compared with the threshold."""
-        return float(self.patch_scores.max())
+        """Mean of the highest scores of patches, which is compared with the threshold."""
+        return mean_of_highest(self.patch_scores, self.top_patches)
 
     @property
     def peak_px(self) -> tuple[int, int]:

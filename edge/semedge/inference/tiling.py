@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from semedge.core.errors import SemedgeError
+
+LARGEST_TILE_PX = 2_000_000
+"""Pixels of the network's input above which a frame is scored in tiles; about 100 MB to run."""
+MOST_TILES_A_SIDE = 16
 
 
 @dataclass(frozen=True)
@@ -97,3 +102,45 @@ def _spans(length_px: int, tile_px: int, overlap_px: int, step_px: int) -> list[
         Span(start, min(start + tile_px, length_px), used_start, used_stop)
         for start, used_start, used_stop in zip(starts, used_starts, used_stops, strict=True)
     ]
+
+
+def choose_tile(
+    frame_shape: tuple[int, int], overlap_px: int, step_px: int, largest_px: int = LARGEST_TILE_PX
+) -> tuple[int, int]:
+    """Height and width of the tile that covers frames of a shape with the least work.
+
+    Parameters
+    ----------
+    frame_shape
+        Height and width of the largest frame, as the network sees it.
+    overlap_px, step_px
+        As in `Tiling`.
+    largest_px
+        Area that a tile may have.
+    """
+    choices = []
+    for rows in range(1, MOST_TILES_A_SIDE + 1):
+        for columns in range(1, MOST_TILES_A_SIDE + 1):
+            tile = tuple(
+                _tile_side(length, count, overlap_px, step_px)
+                for length, count in zip(frame_shape, (rows, columns), strict=True)
+            )
+            area = tile[0] * tile[1]
+            advances = all(
+                side > 2 * overlap_px or count == 1
+                for side, count in zip(tile, (rows, columns), strict=True)
+            )
+            if area <= largest_px and advances:
+                choices.append((rows * columns * area, rows * columns, (tile[0], tile[1])))
+    if not choices:
+        raise SemedgeError(
+            f"Frames of {frame_shape[1]}x{frame_shape[0]} px, as the network sees them, cannot be "
+            f"covered by tiles of at most {largest_px:,} px; use smaller frames or a smaller "
+            "magnification."
+        )
+    return min(choices)[2]
+
+
+def _tile_side(length_px: int, count: int, overlap_px: int, step_px: int) -> int:
+    side_px = (length_px + 2 * (count - 1) * overlap_px) / count
+    return math.ceil(side_px / step_px) * step_px

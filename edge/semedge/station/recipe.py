@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -22,11 +23,13 @@ from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.manifest import Record
 from semedge.station.camera_setup import RecipeIdentity
-from semedge.station.config.faults import key_hint
+from semedge.station.config.faults import key_hint, refused_value
 from semedge_calibration import Calibration
 
 FORMAT_VERSION = 1
 SUFFIX = ".recipe"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
+FRAME_DECISION = DecisionSettings()
 MANIFEST, DETECTOR, CALIBRATION = "recipe.json", "detector.semedge", "calibration.json"
 ARCHIVE = ArchiveKind(
     member_name=re.compile("|".join(map(re.escape, (MANIFEST, DETECTOR, CALIBRATION)))),
@@ -41,14 +44,14 @@ class RecipeManifest(Record):
     """The recipe's own record, `recipe.json` in the file."""
 
     format_version: Literal[1]
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
+    name: str = Field(pattern=NAME)
     version: int = Field(ge=1, lt=2**31)
     note: str = Field(default="", max_length=1000)
     created_at: str
     detector_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     calibration_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     stride_px: int | None = Field(default=None, ge=1)
-    decision: DecisionSettings = DecisionSettings()
+    decision: DecisionSettings = FRAME_DECISION
     camera: CameraSettings = AS_IT_IS
 
 
@@ -100,6 +103,58 @@ def write_recipe(path: Path, manifest: RecipeManifest, detector: bytes, calibrat
         CALIBRATION: calibration,
     }
     write_atomically(path, pack(contents))
+
+
+def check_name(name: str) -> None:
+    """`SemedgeError` where a recipe cannot have this name."""
+    if not re.match(NAME, name):
+        raise SemedgeError(
+            "The recipe's name must begin with a letter or a digit and have at most 60 letters, "
+            f"digits, dots, dashes or underscores. Received: {name!r}"
+        )
+
+
+def make_recipe(
+    path: Path,
+    name: str,
+    detector: bytes,
+    calibration: bytes,
+    *,
+    version: int = 1,
+    note: str = "",
+    stride_px: int | None = None,
+    decision: DecisionSettings = FRAME_DECISION,
+    camera: CameraSettings = AS_IT_IS,
+) -> tuple[Recipe, Calibration]:
+    """Write a recipe, once it was seen to load; `SemedgeError` where it does not."""
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "version": version,
+        "note": note,
+        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "detector_sha256": hashlib.sha256(detector).hexdigest(),
+        "calibration_sha256": hashlib.sha256(calibration).hexdigest(),
+        "stride_px": stride_px,
+        "decision": decision,
+        "camera": camera,
+    }
+    try:
+        manifest = RecipeManifest.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise SemedgeError(f"The recipe's {refused_value(key, fault)}") from error
+    written = path.with_name(f".{path.name}.making")
+    try:
+        write_recipe(written, manifest, detector, calibration)
+        made = read_recipe(written)
+        loaded, calibration_read = made.load(workers=1)
+        loaded.close()
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)
+    return replace(made, path=path), calibration_read
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -120,8 +120,8 @@ DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "manifest a list": (lambda: packed(b"[]", tiny_members()), "manifest .*object"),
     "manifest empty": (lambda: packed(b"{}", tiny_members()), "format_version.*[Ff]ield required"),
     "later version": (
-        lambda: edited(lambda document: document.update(format_version=4)),
-        r"\b4\b.* 1, 2, 3\b",
+        lambda: edited(lambda document: document.update(format_version=5)),
+        r"\b5\b.* 1, 2, 3, 4\b",
     ),
     "unknown field": (
         lambda: edited(lambda document: document.update(hook="run.sh")),

@@ -13,13 +13,13 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
-from semedge.inference.frame_scorer import cells_of
+from semedge.inference.frame_tiles import cells_of
 from semedge.inference.grid import PatchGrid
 from semedge.inference.manifest import FrameInput
+from semedge.inference.tiling import choose_tile
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.texture_features import gaussian_of
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
-from semedge_trainer.detectors.whole_frame import choose_tile
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest

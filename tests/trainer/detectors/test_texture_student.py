@@ -13,7 +13,7 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.frame import Frame, GrayImage
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
-from semedge.inference.frame_scorer import cells_of
+from semedge.inference.frame_tiles import cells_of
 from semedge.inference.grid import PatchGrid
 from semedge.inference.manifest import FrameInput
 from semedge_trainer.detectors import make_detector

@@ -174,6 +174,23 @@ def build_segment(
     return Model(source, values, name=f"blocks_{first}_to_{last}")
 
 
+def build_features(weights: Weights | None = None) -> Network:
+    """The network of the edge's pretrained features, see `semedge.inference.feature_network`.
+
+    Returns
+    -------
+    Network
+        From gray frames `(n, height, width, 1)` in [-1, 1] to the expansion of the 4th block,
+        averaged over 4x4 values, and the outputs of the 5th, 6th and 9th block.
+    """
+    weights = read_weights() if weights is None else weights
+    frame = Input((None, None, 1), name="frame")
+    model = Model(frame, _blocks(_stem(frame, weights), weights, 1, 9))
+    names = ("block4_expand_relu6", "block5_add", "block6_project", "block9_project")
+    fine, *deeper = (model.get_layer(name).output for name in names)
+    return Model(frame, [layers.AveragePooling2D(4)(fine), *deeper], name="features")
+
+
 def group_of(block: int) -> BlockGroup:
     """Group of a block, counted from 1."""
     groups = [group for group in GROUPS for _ in range(group.blocks)]

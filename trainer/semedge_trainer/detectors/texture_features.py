@@ -18,7 +18,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.inference.frame_scorer import continued, grouped, prepare_frame, tile_values
+from semedge.inference.frame_scorer import grouped
+from semedge.inference.frame_tiles import continued, prepare_frame, tile_values
 from semedge.inference.manifest import FrameInput, Node
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.efficientnet import build_segment, group_of, reach_px

@@ -9,17 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.manifest import FrameInput
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import Networks, Schedule, TrainableDetector
 
 Array = NDArray[np.float32]
-
-LARGEST_TILE_PX = 2_000_000
-"""Pixels of the network's input above which a frame is scored in tiles; about 100 MB to run."""
-MOST_TILES_A_SIDE = 16
 
 
 class FrameDetector(TrainableDetector):
@@ -65,45 +60,3 @@ class FrameDetector(TrainableDetector):
     @abstractmethod
     def networks_for(self, networks: Networks, tile_shape: tuple[int, int]) -> dict[str, Network]:
         """The networks with their inputs fixed to what comes of a tile."""
-
-
-def choose_tile(
-    frame_shape: tuple[int, int], overlap_px: int, step_px: int, largest_px: int = LARGEST_TILE_PX
-) -> tuple[int, int]:
-    """Height and width of the tile that covers frames of a shape with the least work.
-
-    Parameters
-    ----------
-    frame_shape
-        Height and width of the largest frame, as the network sees it.
-    overlap_px, step_px
-        As in `semedge.inference.tiling.Tiling`.
-    largest_px
-        Area that a tile may have.
-    """
-    choices = []
-    for rows in range(1, MOST_TILES_A_SIDE + 1):
-        for columns in range(1, MOST_TILES_A_SIDE + 1):
-            tile = tuple(
-                _tile_side(length, count, overlap_px, step_px)
-                for length, count in zip(frame_shape, (rows, columns), strict=True)
-            )
-            area = tile[0] * tile[1]
-            advances = all(
-                side > 2 * overlap_px or count == 1
-                for side, count in zip(tile, (rows, columns), strict=True)
-            )
-            if area <= largest_px and advances:
-                choices.append((rows * columns * area, rows * columns, (tile[0], tile[1])))
-    if not choices:
-        raise SemedgeError(
-            f"Frames of {frame_shape[1]}x{frame_shape[0]} px, as the network sees them, cannot be "
-            f"covered by tiles of at most {largest_px:,} px; use smaller frames or a smaller "
-            "magnification."
-        )
-    return min(choices)[2]
-
-
-def _tile_side(length_px: int, count: int, overlap_px: int, step_px: int) -> int:
-    side_px = (length_px + 2 * (count - 1) * overlap_px) / count
-    return int(np.ceil(side_px / step_px)) * step_px

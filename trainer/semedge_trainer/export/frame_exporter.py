@@ -12,13 +12,14 @@ import numpy as np
 
 from semedge.core.frame import GrayImage
 from semedge.inference.bundle import Bundle, array_content
-from semedge.inference.frame_scorer import FrameScorer, cut_tile, prepare_frame, tile_values
+from semedge.inference.frame_scorer import FrameScorer
+from semedge.inference.frame_tiles import cut_tile, prepare_frame, tile_values
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph
 from semedge.inference.manifest import FrameInput, Manifest, Parity
-from semedge.inference.tiling import Tiling
+from semedge.inference.tiling import Tiling, choose_tile
 from semedge_trainer.components.blocks import Network
-from semedge_trainer.detectors.whole_frame import FrameDetector, choose_tile
+from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.export.exporter import Array, Conversion, Exporter
 from semedge_trainer.export.parity import BLUR_SIGMA_PX, keras_tensors, parity_of_scores
 from semedge_trainer.quantization.convert import convert

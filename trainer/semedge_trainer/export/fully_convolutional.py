@@ -15,7 +15,7 @@ import numpy as np
 from tensorflow.lite.python.schema_py_generated import BuiltinOperator, Padding
 
 from semedge.inference.manifest import Node, PatchInput, TileNetwork
-from semedge_trainer.detectors.whole_frame import choose_tile
+from semedge.inference.tiling import choose_tile
 from semedge_trainer.quantization.flatbuffer import Flatbuffer
 
 LARGEST_TILE_PX = 2**17

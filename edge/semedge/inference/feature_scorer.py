@@ -1,0 +1,127 @@
+"""Scores frames by how normal the features of a pretrained network are at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.frame import GrayImage
+from semedge.core.timing import Stopwatch
+from semedge.inference.bundle import Bundle
+from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_maps import Bank, FeatureModel, Gaussian
+from semedge.inference.feature_score import log_distances, scores_of
+from semedge.inference.frame_tiles import cells_of, chosen_scores
+from semedge.inference.grid import PatchGrid
+from semedge.inference.interpreter import worker_count
+from semedge.inference.manifest import FEATURES, FeatureInput, FeatureMap, FeatureScore
+
+Array = NDArray[np.float32]
+
+
+class FeatureScorer:
+    """Scores of a bundle that judges pretrained features.
+
+    Parameters
+    ----------
+    bundle
+        What to run.
+    scores
+        Names of the wanted scores: the bundle's own, and each map alone.
+    workers
+        Threads of the network; the usable cores where None.
+
+    Attributes
+    ----------
+    batch
+        Tiles that the network takes at once.
+    """
+
+    batch = 1
+
+    def __init__(
+        self, bundle: Bundle, scores: Mapping[str, Mapping[str, float]], workers: int | None = None
+    ) -> None:
+        manifest = bundle.manifest
+        assert isinstance(manifest.input, FeatureInput)
+        assert isinstance(manifest.score, FeatureScore)
+        self.input = manifest.input
+        self._score = manifest.score
+        self._wanted = tuple(scores)
+        self._arrays = bundle.arrays()
+        self._models = {each.name: model_of(each, self._arrays) for each in self._score.maps}
+        self._extractor = FeatureExtractor(
+            bundle.graph(FEATURES), self.input, threads=worker_count(workers)
+        )
+
+    def score_image(
+        self, image: GrayImage, grid: PatchGrid
+    ) -> tuple[dict[str, Array], dict[str, float]]:
+        """Scores of the grid's cells by name, each `(len(grid),)`, and milliseconds by stage."""
+        watch = Stopwatch()
+        logarithms = log_maps(self._extractor, self._models, image, grid, watch)
+        scores: dict[str, Array] = {}
+        for name in self._wanted:
+            if name == self._score.name:
+                shape = self.input.frame_shape
+                cells = scores_of(self._score, logarithms, grid, self._arrays, shape)
+            else:
+                cells = logarithms[name]
+            scores[name] = cells.reshape(-1)
+        watch.lap("score")
+        return scores, watch.stage_ms
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Array]:
+        """Scores of the chosen patches, see `semedge.inference.frame_tiles.chosen_scores`."""
+        return chosen_scores(self.score_image, self.input.patch_px, image, grid, chosen)
+
+    def close(self) -> None:
+        """Do nothing: the network's threads end with it."""
+
+
+def model_of(feature_map: FeatureMap, arrays: Mapping[str, Array]) -> FeatureModel:
+    """The model of a map, from the bundle's arrays."""
+    found = {
+        name.removeprefix(f"{feature_map.name}_"): array
+        for name, array in arrays.items()
+        if name.startswith(f"{feature_map.name}_")
+    }
+    if feature_map.output is None:
+        return Bank(found["projection"], found["offset"], found["items"])
+    return Gaussian(feature_map.output, found["mean"], found["whitening"])
+
+
+def arrays_of(models: Mapping[str, FeatureModel]) -> dict[str, Array]:
+    """The arrays of models by the names that `model_of` reads."""
+    return {
+        f"{name}_{end}": array
+        for name, model in models.items()
+        for end, array in model.arrays().items()
+    }
+
+
+def log_maps(
+    extractor: FeatureExtractor,
+    models: Mapping[str, FeatureModel],
+    image: GrayImage,
+    grid: PatchGrid,
+    watch: Stopwatch,
+) -> dict[str, Array]:
+    """Logarithm of each model's smoothed distances `(rows, columns)` by cell, by the map's name."""
+    prepared = extractor.prepare(image)
+    watch.lap("scale")
+    shape = extractor.places(prepared)
+    maps = {name: np.empty(shape, np.float32) for name in models}
+    for tile in extractor.tiles(prepared):
+        watch.lap("network")
+        for name, model in models.items():
+            maps[name][tile.target] = model.distances(tile.outputs)[tile.inner]
+        watch.lap("score")
+    return {
+        name: log_distances(cells_of(values, grid, extractor.input))
+        for name, values in maps.items()
+    }

@@ -1,0 +1,1 @@
+"""From normal frames to a bundle, with NumPy alone."""

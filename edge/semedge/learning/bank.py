@@ -1,0 +1,64 @@
+"""Chooses the bank: features of normal places that stand for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.inference.feature_maps import BANK_OUTPUTS, Bank
+
+Array = NDArray[np.float32]
+
+COMPONENTS = 64
+ITEMS = 1000
+
+
+def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -> Bank:
+    """The bank of averaged features `(n, d)`.
+
+    Each output of the network counts alike: its features are divided by the root of their total
+    variance. The leading components of all are kept.
+
+    Parameters
+    ----------
+    features
+        Of normal places, the network's outputs side by side.
+    channels
+        Features of each output in them.
+    items
+        Size of the bank.
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = features - mean
+    ends = np.cumsum([channels[name] for name in BANK_OUTPUTS])
+    scales = np.concatenate(
+        [
+            np.full(part.shape[1], 1 / np.sqrt(max(np.square(part).mean(axis=0).sum(), 1e-12)))
+            for part in np.split(centred, ends[:-1], axis=1)
+        ]
+    )
+    scaled = centred * scales
+    _, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+    projection = (scales[:, None] * vectors[:, ::-1][:, :COMPONENTS]).astype(np.float32)
+    offset = (mean @ projection).astype(np.float32)
+    projected = features @ projection - offset
+    return Bank(projection, offset, spread_items(projected, items))
+
+
+def spread_items(places: Array, count: int) -> Array:
+    """At most `count` of the places `(n, k)` that lie far apart (greedy k-centre).
+
+    The first is the one nearest to the origin, which is the mean of a bank's features.
+
+    Gonzalez, "Clustering to minimize the maximum intercluster distance" (1985).
+    """
+    squares = np.einsum("ij,ij->i", places, places)
+    chosen = [int(squares.argmin())]
+    distances = np.full(len(places), np.inf, np.float32)
+    for _ in range(min(count, len(places)) - 1):
+        last = places[chosen[-1]]
+        np.minimum(distances, squares - 2 * (places @ last) + last @ last, out=distances)
+        chosen.append(int(distances.argmax()))
+    return places[chosen]

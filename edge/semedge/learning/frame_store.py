@@ -1,0 +1,164 @@
+"""Frames that were collected: lossless files, with when and where each was taken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.core.frame import Frame, GrayImage
+from semedge.core.images import read_image
+
+SIDECAR = "frames.jsonl"
+PNG_COMPRESSION = 1
+SPARE_BYTES = 256 * 2**20
+"""Space that is left free on the disk."""
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A frame in a folder.
+
+    Attributes
+    ----------
+    file
+        Name of its file in the folder.
+    source
+        Its name in messages: the file that it was read from, or the camera's address.
+    captured_at_s
+        Time of capture, seconds since the Unix epoch.
+    sequence
+        Position in the camera's stream.
+    """
+
+    file: str
+    source: str
+    captured_at_s: float
+    sequence: int
+
+
+class FrameStore(Sequence[Frame]):
+    """A folder of frames, each a PNG file of full bit depth; only one frame is in memory at a time.
+
+    A frame counts once its line stands in `frames.jsonl`, so that a process that is killed loses
+    the frame that it was writing and no other.
+
+    Parameters
+    ----------
+    folder
+        New or empty, or one that was begun for the same camera.
+    camera
+        Where the frames come from, without passwords.
+    """
+
+    def __init__(self, folder: Path, camera: str) -> None:
+        self.folder = folder
+        self.camera = camera
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.entries = self._read_entries()
+        except OSError as error:
+            raise SemedgeError(
+                f"The folder {folder} for the frames cannot be used ({error.strerror}); give "
+                "another one."
+            ) from error
+
+    def add(self, frame: Frame, *, still_to_come: int = 0) -> None:
+        """Write a frame; `SemedgeError` where the disk has no space for it and those to come."""
+        self._check_space(frame.image.nbytes * (1 + still_to_come))
+        name = f"{len(self.entries):06d}.png"
+        encoded, content = cv2.imencode(
+            ".png", frame.image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION]
+        )
+        assert encoded  # every gray frame can be written as PNG
+        entry = StoredFrame(name, frame.source, frame.captured_at_s, frame.sequence)
+        write_atomically(self.folder / name, content.tobytes())
+        try:
+            with (self.folder / SIDECAR).open("a", encoding="utf-8") as sidecar:
+                sidecar.write(json.dumps({"camera": self.camera, **vars(entry)}) + "\n")
+        except OSError as error:
+            raise SemedgeError(
+                f"{self.folder / SIDECAR} cannot be written ({error.strerror}); free some space or "
+                "choose another folder. The frames before are kept."
+            ) from error
+        self.entries.append(entry)
+
+    def remove(self) -> None:
+        """Delete the folder and every frame in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
+        entry = self.entries[index]
+        image = read_image(self.folder / entry.file)
+        return Frame(image, entry.sequence, entry.captured_at_s, entry.source)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[index] for index in range(len(self)))
+
+    def _read_entries(self) -> list[StoredFrame]:
+        sidecar = self.folder / SIDECAR
+        if not sidecar.exists():
+            if any(self.folder.iterdir()):
+                raise SemedgeError(
+                    f"The folder {self.folder} has files already; give a new or an empty folder."
+                )
+            return []
+        entries = []
+        lines = sidecar.read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            entry = self._parsed(line)
+            if entry is None:
+                break
+            entries.append(entry)
+        # What an interruption left behind is cut off, so that lines can be appended again.
+        if len(entries) < len(lines):
+            kept = "".join(line + "\n" for line in lines[: len(entries)])
+            write_atomically(sidecar, kept.encode())
+        return entries
+
+    def _parsed(self, line: str) -> StoredFrame | None:
+        try:
+            values: dict[str, Any] = json.loads(line)
+            camera = values.pop("camera")
+            entry = StoredFrame(**values)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+        if camera != self.camera:
+            raise SemedgeError(
+                f"The folder {self.folder} has frames of {camera}, not of {self.camera}; give "
+                "another folder."
+            )
+        return entry if (self.folder / entry.file).is_file() else None
+
+    def _check_space(self, needed_bytes: int) -> None:
+        free_bytes = shutil.disk_usage(self.folder).free
+        if free_bytes < needed_bytes + SPARE_BYTES:
+            raise SemedgeError(
+                f"The disk of {self.folder} has {free_bytes / 2**20:,.0f} MiB free, and the frames "
+                f"may need {(needed_bytes + SPARE_BYTES) / 2**20:,.0f} MiB; make space, or take "
+                "fewer frames."
+            )
+
+
+class StoredImages(Sequence[GrayImage]):
+    """Gray values of some frames of a store, read when they are asked for."""
+
+    def __init__(self, store: FrameStore, indices: Sequence[int]) -> None:
+        self._store = store
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> GrayImage:  # type: ignore[override]  # no slices
+        return self._store[self._indices[index]].image

@@ -1,0 +1,331 @@
+"""Learns a material: from normal frames to a detector bundle, without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import numpy as np
+
+from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.core.frame import GrayImage
+from semedge.core.version import __version__
+from semedge.inference.bundle import array_content, bundle_content, frame_sha256, members_of
+from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_network import REACH_PX, STRIDE_PX
+from semedge.inference.feature_scorer import arrays_of
+from semedge.inference.interpreter import find_runtime, worker_count
+from semedge.inference.manifest import (
+    FEATURES,
+    Candidate,
+    Choice,
+    FeatureInput,
+    Intensity,
+    Manifest,
+    Training,
+)
+from semedge.learning.choose import judge_candidate, plant_defects
+from semedge.learning.learner import Learner
+from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions
+from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Plan, plan_of
+from semedge.learning.score_fit import FittedScore, similar_sizes
+
+DETECTOR = "pretrained-features"
+FEATURES_SHA256 = "eabfecaadb47f29cd80cd74c06e332ebd774923acc80d990d06380ccd03bafd4"
+"""Digest of the network that the package carries."""
+
+CELL_PX = 8
+SMOOTHING_PX = 6.0
+BORDER_PX = 20.0
+MARGIN_PX = 32
+OVERLAP_PX = -(-REACH_PX // STRIDE_PX) * STRIDE_PX
+LEAST_SIDE_PX = 32
+MOST_FIT_FRAMES = 300
+MOST_FIT_PIXELS = 48_000_000
+"""Frames and pixels that a detector is fitted to; more add time, and hardly knowledge."""
+LIGHT_FRAMES = 12
+LIGHT_PLANTED = 28
+"""Frames, and frames with a planted defect, by which it is judged whether light is evened."""
+PLANTED = 70
+"""Frames with a planted defect, about: ten of each kind."""
+POSITION_MARGIN = 0.012
+"""By so much more AUROC the detector without positions must find planted defects."""
+LIGHT_MARGIN = 0.05
+"""The same for uneven light."""
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A detector that was learned.
+
+    Attributes
+    ----------
+    manifest, contents
+        The bundle.
+    outlying
+        Indices of frames that stood out from the others and were left out.
+    """
+
+    manifest: Manifest
+    contents: dict[str, bytes]
+    outlying: tuple[int, ...]
+
+    @property
+    def bundle_content(self) -> bytes:
+        """The bytes of the bundle."""
+        return bundle_content(self.manifest, self.contents)
+
+    def write(self, path: Path) -> None:
+        """Write the bundle."""
+        write_atomically(path, self.bundle_content)
+
+
+def learn(
+    frames: Sequence[GrayImage],
+    options: LearnOptions = AUTOMATIC,
+    *,
+    workers: int | None = None,
+    step: Step = lambda stage: None,
+) -> Learned:
+    """Fit a detector to normal frames.
+
+    Parameters
+    ----------
+    frames
+        Gray values of normal frames, uint8 or uint16, in the order in which they were captured. At
+        most 300 with 48 million pixels are used, evenly chosen. They may be read when they are
+        asked for.
+    options
+        What is chosen by hand.
+    workers
+        Threads of the network; the usable cores where None.
+    step
+        Called with the name of the stage after each frame that was looked at.
+
+    Raises
+    ------
+    SemedgeError
+        Where there is no frame, where a frame is smaller than 32 px, or where the frames show no
+        texture.
+    """
+    if not len(frames):
+        raise SemedgeError("No normal frame was given; give at least one, and better 60 or more.")
+    height, width = _checked_shape(frames[0])
+    most = max(1, min(MOST_FIT_FRAMES, MOST_FIT_PIXELS // (height * width)))
+    chosen = _evenly(len(frames), most)
+    used = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
+    fit = _Fit(used, options, worker_count(workers), step)
+    even_light, light_candidates = fit.choose_light()
+    learner = fit.learner(used, even_light)
+    plan, reason, candidates = fit.choose_plan(learner)
+    fitted = learner.score(plan)
+    manifest, contents = _bundle(fit, learner, plan, fitted, even_light)
+    reasons = "; ".join(each for each in (fit.light_reason, reason) if each)
+    choice = Choice(reason=f"{reasons}.", candidates=(*candidates, *light_candidates))
+    manifest = manifest.model_copy(update={"choice": choice})
+    return Learned(manifest, contents, tuple(chosen[index] for index in learner.outlying))
+
+
+def features_content() -> bytes:
+    """The network of features that ships with semedge; `SemedgeError` where it is damaged."""
+    content = package_files("semedge").joinpath("data/features.tflite").read_bytes()
+    if hashlib.sha256(content).hexdigest() != FEATURES_SHA256:
+        raise SemedgeError(
+            "The network of features that ships with semedge is damaged (its digest differs); "
+            "install semedge again."
+        )
+    return content
+
+
+class _Fit:
+    """One run of `learn`."""
+
+    def __init__(
+        self, frames: Sequence[GrayImage], options: LearnOptions, threads: int, step: Step
+    ) -> None:
+        self.frames = frames
+        self.options = options
+        self.content = features_content()
+        self.light_reason = ""
+        self._threads = threads
+        self._step = step
+        self.shapes = [_checked_shape(frame) for frame in frames]
+        enough = len(frames) >= BANK_FROM_FRAMES
+        self.bank = enough if options.bank == "auto" else options.bank == "on"
+        self.fine = enough if options.fine == "auto" else options.fine == "on"
+
+    def learner(self, frames: Sequence[GrayImage], even_light: bool) -> Learner:
+        """Models of these frames."""
+        extractor = FeatureExtractor(self.content, self.input(even_light), self._threads)
+        plan = plan_of(bank=self.bank, fine=self.fine, position=False)
+        seed = self.options.seed
+        return Learner(frames, extractor, plan, seed=seed, step=lambda: self._step("learning"))
+
+    def input(self, even_light: bool) -> FeatureInput:
+        """How frames are shown to the network."""
+        return FeatureInput(
+            network="efficientnet-lite0",
+            overlap_px=OVERLAP_PX,
+            feature_stride_px=STRIDE_PX,
+            magnification=MAGNIFICATIONS[self.options.speed],
+            margin_px=MARGIN_PX,
+            cell_px=CELL_PX,
+            smoothing_px=SMOOTHING_PX,
+            border_px=BORDER_PX,
+            scaling="local" if even_light else "range",
+        )
+
+    def choose_light(self) -> tuple[bool, tuple[Candidate, ...]]:
+        """Whether light is evened, and what was found with and without."""
+        given = self.options.even_light
+        if given != "auto":
+            self.light_reason = f"even light is {given}, as was asked for"
+            return given == "on", ()
+        if len(self.frames) < POSITION_FROM_FRAMES:
+            self.light_reason = "light is evened, since there are too few frames to compare"
+            return True, ()
+        used = _Subset(self.frames, _evenly(len(self.frames), LIGHT_FRAMES))
+        plan = plan_of(bank=self.bank, fine=self.fine, position=False)
+        candidates = []
+        for even, name in ((True, "even light on"), (False, "even light off")):
+            learner = self.learner(used, even)
+            planted = plant_defects(learner, LIGHT_PLANTED, self.options.seed)
+            candidates.append(judge_candidate(f"{name}, few frames", learner, planted, plan))
+        with_it, without = (each.auroc for each in candidates)
+        even = without <= with_it + LIGHT_MARGIN
+        self.light_reason = (
+            f"even light is {'on' if even else 'off'} (planted defects are found with an AUROC of "
+            f"{with_it:.2f} with it and {without:.2f} without)"
+        )
+        return even, tuple(candidates)
+
+    def choose_plan(self, learner: Learner) -> tuple[Plan, str, tuple[Candidate, ...]]:
+        """The plan, why, and what was tried."""
+        plans = {
+            name: plan_of(bank=self.bank, fine=self.fine, position=name == "on")
+            for name in ("on", "off")
+        }
+        given = self.options.position
+        if given != "auto":
+            return plans[given], f"position is {given}, as was asked for", ()
+        if len(learner.kept) < POSITION_FROM_FRAMES:
+            return plans["off"], "position is off, since there are too few frames to know it", ()
+        if not similar_sizes(self.shapes):
+            return plans["off"], "position is off, since the frames have several sizes", ()
+        planted = plant_defects(learner, PLANTED, self.options.seed)
+        tried = tuple(
+            judge_candidate(f"position {name}", learner, planted, plan)
+            for name, plan in plans.items()
+        )
+        on, off = (each.auroc for each in tried)
+        name = "off" if off > on + POSITION_MARGIN else "on"
+        reason = (
+            f"position is {name} (planted defects are found with an AUROC of {on:.2f} with it and "
+            f"{off:.2f} without)"
+        )
+        return plans[name], reason, tried
+
+
+def _bundle(
+    fit: _Fit, learner: Learner, plan: Plan, fitted: FittedScore, even_light: bool
+) -> tuple[Manifest, dict[str, bytes]]:
+    kept = [fit.frames[index] for index in learner.kept]
+    arrays = arrays_of(learner.models()) | dict(fitted.arrays)
+    contents = {f"{name}.npy": array_content(array) for name, array in sorted(arrays.items())}
+    contents[f"{FEATURES}.tflite"] = fit.content
+    height, width = fitted.frame_shape or (None, None)
+    detector_input = fit.input(even_light).model_copy(
+        update={"frame_height_px": height, "frame_width_px": width}
+    )
+    runtime, _ = find_runtime()
+    manifest = Manifest(
+        format_version=4,
+        detector=DETECTOR,
+        input=detector_input,
+        stride_px=CELL_PX,
+        quantization="int8",
+        nodes=(),
+        score=fitted.score,
+        scores={},
+        members=members_of(contents),
+        training=Training(
+            detector=DETECTOR,
+            thesis_section="none: pretrained features",
+            schedule=fit.options.speed,
+            seed=fit.options.seed,
+            steps={},
+            learning_rates={},
+            options={
+                **{
+                    field.name: getattr(fit.options, field.name)
+                    for field in dataclasses.fields(fit.options)
+                    if field.name not in ("seed", "speed")
+                },
+                "even_light": _on(even_light),
+                "position": _on(plan.position),
+                "bank": _on(fit.bank),
+                "fine": _on(fit.fine),
+            },
+            frame_sha256=tuple(sorted({frame_sha256(frame) for frame in fit.frames})),
+            frames=len(kept),
+            intensity=_intensity(kept),
+            packages={"semedge": __version__, "numpy": np.__version__, "runtime": runtime},
+            created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        ),
+        parity={},
+    )
+    return manifest, contents
+
+
+def _on(switched: bool) -> str:
+    return "on" if switched else "off"
+
+
+def _intensity(frames: Sequence[GrayImage]) -> Intensity:
+    """Gray values of every 16th pixel of the frames."""
+    values = np.concatenate(
+        [frame[::4, ::4].ravel() / np.float64(np.iinfo(frame.dtype).max) for frame in frames]
+    )
+    return Intensity(
+        mean=float(values.mean()),
+        standard_deviation=float(values.std()),
+        percentile_1=float(np.quantile(values, 0.01)),
+        percentile_99=float(np.quantile(values, 0.99)),
+    )
+
+
+def _checked_shape(frame: GrayImage) -> tuple[int, int]:
+    height, width = frame.shape
+    if min(height, width) < LEAST_SIDE_PX:
+        raise SemedgeError(
+            f"A normal frame must have at least {LEAST_SIDE_PX}x{LEAST_SIDE_PX} px. "
+            f"Received: {width}x{height} px"
+        )
+    return height, width
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """At most `most` of `count` indices, evenly chosen."""
+    return [int(at) for at in np.linspace(0, count - 1, min(count, most))]
+
+
+class _Subset(Sequence[GrayImage]):
+    """Some frames of a sequence, read when they are asked for."""
+
+    def __init__(self, frames: Sequence[GrayImage], indices: Sequence[int]) -> None:
+        self._frames = frames
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> GrayImage:  # type: ignore[override]  # no slices
+        return self._frames[self._indices[index]]

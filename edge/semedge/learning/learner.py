@@ -1,0 +1,153 @@
+"""Learns normal material from frames that are shown to the network in one way."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.frame import GrayImage
+from semedge.core.timing import Stopwatch
+from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_maps import FeatureModel
+from semedge.inference.feature_scorer import log_maps
+from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import mean_of_highest
+from semedge.learning.plan import Plan
+from semedge.learning.samples import FIT_PLACES, FrameSample, fit_models, sample_frame
+from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score
+from semedge.learning.variation import varied
+
+BLOCKS = 4
+"""The frames are cut into so many blocks in a row, which belong to two folds by turns."""
+LEAST_FOLDED = 4
+"""With fewer frames there are no folds: models are compared by the frames that they know."""
+OUTLYING = 8.0
+"""Deviations, by the median one, that a frame lies above the others' scores to stand out."""
+MOST_OUTLYING = 0.05
+"""Share of the frames that may be left out; where more stand out, it is how the material is."""
+OUTLYING_FROM_FRAMES = 10
+VARY_FROM_FRAMES = 10
+"""Fewer frames are fitted to as they are: varied ones would outweigh what little they show."""
+
+Step = Callable[[], None]
+
+
+class Learner:
+    """Models of normal frames, fold by fold, so that each frame is judged by models without it.
+
+    Parameters
+    ----------
+    frames
+        Normal frames.
+    extractor
+        Shows them to the network.
+    plan
+        The maps that are needed.
+    seed
+        Of every random choice.
+    step
+        Called after each frame that is looked at.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[GrayImage],
+        extractor: FeatureExtractor,
+        plan: Plan,
+        *,
+        seed: int = 0,
+        step: Step = lambda: None,
+    ) -> None:
+        self.frames = frames
+        self.extractor = extractor
+        self.plan = plan
+        self.outlying: tuple[int, ...] = ()
+        self._seed = seed
+        self._step = step
+        self._vary = len(frames) >= VARY_FROM_FRAMES
+        share = -(-FIT_PLACES // (len(frames) * (2 if self._vary else 1)))
+        self._samples = [self._sample(frame, share) for frame in frames]
+        self.folds = folds_of(len(frames))
+        self._judge_frames()
+        outlying = self._find_outlying()
+        if outlying:
+            self.outlying = outlying
+            self._judge_frames()
+
+    @property
+    def kept(self) -> list[int]:
+        """Indices of the frames that nothing is wrong with."""
+        return [index for index in range(len(self.frames)) if index not in self.outlying]
+
+    def models(self) -> dict[str, FeatureModel]:
+        """Models of all frames that are kept."""
+        return self._fit(self.kept)
+
+    def score(self, plan: Plan, frames: Sequence[int] | None = None) -> FittedScore:
+        """How maps become a score, fitted to kept frames, or to those of these indices."""
+        indices = self.kept if frames is None else [each for each in frames if each in self.kept]
+        return fit_score([self.maps[index] for index in indices], plan)
+
+    def maps_of(self, image: GrayImage, fold: int) -> NormalMaps:
+        """Maps of a frame by the models that do not know the frames of a fold."""
+        height, width = image.shape[:2]
+        grid = PatchGrid(
+            (height, width), self.extractor.input.cell_px, self.extractor.input.cell_px
+        )
+        found = log_maps(self.extractor, self._fold_models[fold], image, grid, Stopwatch())
+        self._step()
+        return NormalMaps(grid, found)
+
+    def _sample(self, frame: GrayImage, share: int) -> list[FrameSample]:
+        """Features of a frame as it is, and as a line varies it where there are many.
+
+        The frame itself decides on the random choices, so that they depend on no other frame.
+        """
+        random = np.random.default_rng([self._seed, zlib.crc32(frame.tobytes())])
+        shown = (frame, varied(frame, random)) if self._vary else (frame,)
+        samples = [sample_frame(self.extractor, each, self.plan, share, random) for each in shown]
+        self._step()
+        return samples
+
+    def _fit(self, indices: Sequence[int]) -> dict[str, FeatureModel]:
+        samples = [sample for index in indices for sample in self._samples[index]]
+        return fit_models(samples, self.plan)
+
+    def _judge_frames(self) -> None:
+        """Fit the models of each fold, and judge every frame by those that do not know it."""
+        self._fold_models = [
+            self._fit([index for index in self.kept if self.folds[index] != fold] or self.kept)
+            for fold in range(int(self.folds.max()) + 1)
+        ]
+        self.maps = [
+            self.maps_of(frame, int(fold))
+            for frame, fold in zip(self.frames, self.folds, strict=True)
+        ]
+
+    def _find_outlying(self) -> tuple[int, ...]:
+        """Frames that stand out from the others as no normal frame would."""
+        if len(self.frames) < OUTLYING_FROM_FRAMES:
+            return ()
+        fitted = self.score(self.plan)
+        scores = np.array([frame_score(fitted.scores(each), fitted) for each in self.maps])
+        median = np.median(scores)
+        deviation = 1.4826 * np.median(np.abs(scores - median))
+        outlying = np.flatnonzero(scores > median + OUTLYING * deviation)
+        most = max(1, int(MOST_OUTLYING * len(scores)))
+        return tuple(int(index) for index in outlying) if len(outlying) <= most else ()
+
+
+def folds_of(count: int) -> NDArray[np.intp]:
+    """Fold of each frame: neighbours, which may show the same, are in one."""
+    if count < LEAST_FOLDED:
+        return np.zeros(count, np.intp)
+    folds: NDArray[np.intp] = np.arange(count) * BLOCKS // count % 2
+    return folds
+
+
+def frame_score(cells: NDArray[np.float32], fitted: FittedScore) -> float:
+    """Score of a frame from those of its cells."""
+    return mean_of_highest(cells, fitted.score.judged_cells(cells.size))

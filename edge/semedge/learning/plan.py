@@ -1,0 +1,94 @@
+"""What a detector may be made of: which maps, in which groups, and whether position counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BANK_FROM_FRAMES = 10
+"""Fewer frames do not show what else the material can look like, and a bank would take it amiss."""
+POSITION_FROM_FRAMES = 10
+POSITION_WEIGHT = 0.5
+TOP_SHARE = 0.001
+LEAST_CELLS = 10
+
+
+@dataclass(frozen=True)
+class PlannedMap:
+    """A map before it is fitted.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    output
+        The network's output that a Gaussian judges; None for the bank.
+    weight
+        Share in its group.
+    """
+
+    name: str
+    output: str | None
+    weight: float
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """Maps that are averaged.
+
+    Attributes
+    ----------
+    maps
+        What is averaged.
+    importance
+        How much the group's highest values count beside those of other groups.
+    """
+
+    maps: tuple[PlannedMap, ...]
+    importance: float = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A detector before it is fitted.
+
+    Attributes
+    ----------
+    groups
+        Groups of maps.
+    position
+        Whether places are judged among what is normal there.
+    """
+
+    groups: tuple[PlannedGroup, ...]
+    position: bool
+
+    @property
+    def maps(self) -> tuple[PlannedMap, ...]:
+        """The maps of all groups."""
+        return tuple(each for group in self.groups for each in group.maps)
+
+
+TEXTURE = PlannedGroup(
+    (
+        PlannedMap("gaussian_5", "f5", 1 / 3),
+        PlannedMap("gaussian_6", "f6", 1 / 3),
+        PlannedMap("gaussian_9", "f9", 1 / 3),
+    )
+)
+"""One Gaussian a depth: what few frames of one texture give."""
+MATERIAL = PlannedGroup(
+    (
+        PlannedMap("gaussian_6", "f6", 0.25),
+        PlannedMap("gaussian_9", "f9", 0.25),
+        PlannedMap("bank", None, 0.5),
+    )
+)
+"""Gaussians and the bank: texture, and material of several kinds."""
+FINE = PlannedGroup((PlannedMap("fine", "e4", 1.0),), importance=0.75)
+"""What is finer than the other depths see, such as cracks."""
+
+
+def plan_of(*, bank: bool, fine: bool, position: bool) -> Plan:
+    """The plan with these parts."""
+    first = MATERIAL if bank else TEXTURE
+    return Plan((first, FINE) if fine else (first,), position)

@@ -1,0 +1,73 @@
+"""Features of normal places: what models are fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.frame import GrayImage
+from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_maps import FeatureModel, bank_features, features_of
+from semedge.inference.feature_network import OUTPUTS
+from semedge.learning.bank import fit_bank
+from semedge.learning.gaussian import fit_gaussian
+from semedge.learning.plan import Plan
+
+Array = NDArray[np.float32]
+
+BANK = "bank"
+FIT_PLACES = 20_000
+"""Places that a model is fitted to, at most."""
+
+
+@dataclass(frozen=True)
+class FrameSample:
+    """Features at random places of one frame, by what is judged: `(places, d)`."""
+
+    features: Mapping[str, Array]
+
+
+def sample_frame(
+    extractor: FeatureExtractor,
+    image: GrayImage,
+    plan: Plan,
+    places: int,
+    random: np.random.Generator,
+) -> FrameSample:
+    """Features at up to so many random places inside the frame."""
+    prepared = extractor.prepare(image)
+    rows, columns = extractor.inside(prepared)
+    shape = extractor.places(prepared)
+    inside = np.zeros(shape, bool)
+    inside[rows, columns] = True
+    candidates = np.flatnonzero(inside)
+    chosen = np.zeros(inside.size, bool)
+    chosen[random.permutation(candidates)[:places]] = True
+    wanted = chosen.reshape(shape)
+    gathered: dict[str, list[Array]] = {}
+    for tile in extractor.tiles(prepared):
+        there = wanted[tile.target]
+        if not there.any():
+            continue
+        for name in sorted({each.output or BANK for each in plan.maps}):
+            values = (
+                bank_features(tile.outputs) if name == BANK else features_of(name, tile.outputs)
+            )
+            gathered.setdefault(name, []).append(values[tile.inner][there])
+    return FrameSample({name: np.concatenate(parts) for name, parts in gathered.items()})
+
+
+def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureModel]:
+    """The plan's models, by the names of their maps, fitted to the samples of some frames."""
+    models: dict[str, FeatureModel] = {}
+    for each in plan.maps:
+        name = each.output or BANK
+        features = np.concatenate([sample.features[name] for sample in samples])
+        if each.output is not None:
+            models[each.name] = fit_gaussian(each.output, features)
+        else:
+            models[each.name] = fit_bank(features, OUTPUTS)
+    return models

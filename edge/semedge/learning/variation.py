@@ -1,0 +1,97 @@
+"""Normal frames as a line varies them: light, focus, compression, and where the material lies.
+
+A detector that has seen only frames of one hour takes the next hour's light for a defect. So each
+frame is learnt as it is and once more, varied at random within these limits; what lies beyond them
+is for the camera's health to report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from semedge.core.frame import GrayImage
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far normal frames vary.
+
+    Attributes
+    ----------
+    light
+        Share by which gray values are scaled, up or down.
+    gamma
+        Largest exponent of the gray values, and the smallest's reciprocal.
+    blur_px
+        Largest standard deviation of a Gaussian blur.
+    jpeg_quality
+        Lowest quality of compression.
+    turn_degrees
+        Largest turn to either side.
+    shift_px
+        Largest shift along either axis.
+    """
+
+    light: float = 0.2
+    gamma: float = 1.15
+    blur_px: float = 1.0
+    jpeg_quality: int = 70
+    turn_degrees: float = 2.0
+    shift_px: float = 8.0
+
+
+LIMITS = Limits()
+
+
+def varied(image: GrayImage, random: np.random.Generator, limits: Limits = LIMITS) -> GrayImage:
+    """The frame under other light, focus, compression and position, all at random."""
+    moved = _moved(
+        image,
+        random.uniform(-limits.turn_degrees, limits.turn_degrees),
+        random.uniform(-limits.shift_px, limits.shift_px, 2),
+    )
+    lit = _lit(
+        moved,
+        1 + random.uniform(-limits.light, limits.light),
+        limits.gamma ** random.uniform(-1, 1),
+    )
+    blurred = _blurred(lit, random.uniform(0, limits.blur_px))
+    return _compressed(blurred, int(random.integers(limits.jpeg_quality, 101)))
+
+
+def _moved(image: GrayImage, turn_degrees: float, shift_px: Any) -> GrayImage:
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn_degrees, 1)
+    matrix[:, 2] += shift_px
+    moved: Any = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return moved
+
+
+def _lit(image: GrayImage, gain: float, gamma: float) -> GrayImage:
+    largest = np.iinfo(image.dtype).max
+    shares = np.arange(largest + 1, dtype=np.float64) / largest
+    table: Any = np.clip(np.round(gain * shares**gamma * largest), 0, largest).astype(image.dtype)
+    lit: GrayImage = table[image]
+    return lit
+
+
+def _blurred(image: GrayImage, sigma_px: float) -> GrayImage:
+    if sigma_px < 0.1:
+        return image
+    blurred: Any = cv2.GaussianBlur(image, (0, 0), sigma_px)
+    return blurred
+
+
+def _compressed(image: GrayImage, quality: int) -> GrayImage:
+    """The frame after JPEG; one of 16 bits stays as it is, for JPEG knows none."""
+    if image.dtype != np.uint8:
+        return image
+    _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded: Any = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
+    return decoded
