@@ -63,7 +63,7 @@ def run_rows(options: argparse.Namespace) -> None:
     learning = [name for name in entries if options.schedule in entries[name]["schedules"]]
     for name in options.detectors.split(",") if options.detectors else learning:
         entry = entries[name]
-        path = options.out / f"{name}_{options.seed}.json"
+        path = options.out / f"{_label(name, options)}_{options.seed}.json"
         if not path.exists():
             row = measure_row(entry, options)
             write_atomically(path, (json.dumps(row, indent=1) + "\n").encode())
@@ -71,19 +71,21 @@ def run_rows(options: argparse.Namespace) -> None:
 
 def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
     """Train, export and measure one detector."""
-    run = options.out / "runs" / f"{entry['name']}_{options.seed}"
+    label = _label(entry["name"], options)
+    run = options.out / "runs" / f"{label}_{options.seed}"
     stages = entry["schedules"][options.schedule]
-    bundle = run.with_suffix(".semedge")
+    bundle = run.with_name(f"{run.name}.semedge")
     if not (run / "weights").exists():
         resumed = ["--resume"] if (run / "run.json").exists() else []
         fresh = [
             *("--detector", entry["name"], "--images", options.normal, "--mixed-precision"),
             *("--schedule", options.schedule, "--steps", options.steps * len(stages)),
             *("--seed", options.seed),
+            *(part for option in options.option for part in ("--option", option)),
         ]
         semedge("train", "--out", run, *(resumed or fresh))
     row: Row = {
-        "detector": entry["name"],
+        "detector": label,
         "thesis_section": entry["thesis_section"],
         "schedule": options.schedule,
         "steps": dict.fromkeys(stages, options.steps),
@@ -111,6 +113,11 @@ def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
         for name, protocol in json.loads(printed)["protocols"].items()
     }
     return row
+
+
+def _label(name: str, options: argparse.Namespace) -> str:
+    """What a row is called: the detector with the options that it was trained with."""
+    return ",".join([name, *options.option])
 
 
 def _training_time_s(run: Path) -> float | None:
@@ -228,6 +235,7 @@ def main() -> None:
     run.add_argument("--schedule", default=SCHEDULE)
     run.add_argument("--steps", type=int, default=STEPS, help="of each stage")
     run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--option", action="append", default=[], help="as in `semedge train`")
     run.add_argument("--machine", default=platform.processor() or "unknown")
     run.set_defaults(do=run_rows)
     table = commands.add_parser("table", help="print the rows, or put them into a page")
