@@ -12,6 +12,7 @@ from semedge.core.version import __version__
 from semedge_trainer.evaluation.report import chapters
 from semedge_trainer.evaluation.report.curves import histogram, precision_recall, roc
 from semedge_trainer.evaluation.report.heat_maps import frame_views
+from semedge_trainer.evaluation.report.losses import loss_curves
 from semedge_trainer.evaluation.report.page import Chapter, fill_page
 from semedge_trainer.evaluation.report.picture import CaptionedPictures, Picture
 from semedge_trainer.evaluation.report.reconstructions import reconstructions
@@ -57,6 +58,12 @@ def _chapters(folder: Path, evaluation: Evaluation, command: str) -> Iterator[Ch
     yield chapters.scores(results)
     charts = {name: _charts(folder, name, result) for name, result in results.items()}
     yield chapters.curves(results, charts)
+    if evaluation.bundle is None:
+        losses = loss_curves(Path(evaluation.subject["path"]))
+        for stage, picture in losses.items():
+            write_atomically(folder / f"losses-{stage}.png", picture.content)
+        if losses:
+            yield chapters.losses(losses)
     chosen = results.get("pixel") or next(iter(results.values()))
     if chosen.by_pixel:
         yield chapters.heat_maps(_frames(folder, chosen), len(chosen.frames))
