@@ -88,13 +88,20 @@ class Anogan(SearchedDetector, TrainedDetector, Sampling):
 
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """The inversion; the score is the loss at z*."""
+        return self._inversion(networks, batch, score_name).score
+
+    def search_reconstruction(self, networks: Networks, batch: int) -> LatentSearch:
+        """G(z*)."""
+        return self._inversion(networks, batch, self.searched_scores[0]).reconstruct
+
+    def _inversion(self, networks: Networks, batch: int, score_name: str) -> Inversion:
         second = (
             features_term
             if score_name == "inversion"
             else partial(cross_entropy_term, self.options)
         )
         loss = partial(inversion_loss, second_term=second, residual=self.options.residual)
-        return Inversion(networks, batch, loss).score
+        return Inversion(networks, batch, loss)
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         discriminator = Discriminator(context, self.options, ("features", "logit"))
@@ -169,12 +176,20 @@ class Inversion:
 
     def score(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
         """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""
+        self._search(x, steps, seed)
+        return self._loss(self._networks, x, self._z)
+
+    def reconstruct(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
+        """G(z*) of the patches after `steps` steps, of their shape."""
+        self._search(x, steps, seed)
+        return self._networks["generator"](self._z, training=False)
+
+    def _search(self, x: tf.Tensor, steps: int, seed: int) -> None:
         for variable, initial in zip(self._optimizer.variables, self._initial, strict=True):
             variable.assign(initial)
         self._z.assign(tf.random.stateless_normal(self._z.shape, [seed, 0]))
         for _ in range(steps):
             self._step(x)
-        return self._loss(self._networks, x, self._z)
 
     def _descend(self, x: tf.Tensor) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -197,7 +197,7 @@ LatentSearch = Callable[[tf.Tensor, int, int], tf.Tensor]
 """A score that takes a search for the latent of every patch.
 
 From patches `(batch, 32, 32, 1)`, the steps of the search, and the seed of where it starts, to
-scores `(batch,)`.
+scores `(batch,)`, or to what the search ends with.
 """
 
 
@@ -299,6 +299,10 @@ class SearchedDetector(TrainableDetector):
     @abstractmethod
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """A searched score, for batches of `batch` patches."""
+
+    @abstractmethod
+    def search_reconstruction(self, networks: Networks, batch: int) -> LatentSearch:
+        """What the default score's search paints of each patch, of the patches' shape."""
 
 
 class Reconstructing(ABC):

@@ -71,6 +71,12 @@ class SearchingScorer:
         scaled = scale_patches(grid.cut(grid.crop(image))[chosen], self._scaling)
         return {name: self._score(name, scaled) for name in self.score_names}
 
+    def paint(self, patches: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Patches of a frame, scaled, and what the search paints of them."""
+        scaled = scale_patches(patches, self._scaling)
+        search = self._detector.search_reconstruction(self._networks, len(scaled))
+        return scaled, np.asarray(search(scaled, self._steps, self._seed))
+
     def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = min(BATCH, len(scaled))
         if (name, batch) not in self._searches:
