@@ -72,7 +72,8 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--protocol",
     type=click.Choice(["thesis", "pixel", "both"]),
-    help="thesis: patches at stride 16, anomalous above 20 mask pixels; pixel: every pixel. "
+    help="thesis: patches at stride 16, anomalous above 20 mask pixels, as in the code of the "
+    "thesis's author; pixel: every pixel. "
     "Default: both, and thesis with --run or --patches.",
 )
 @click.option("--score", "scores", multiple=True, metavar="NAME", help="A score; may be repeated.")

@@ -64,7 +64,8 @@ def evaluate(
         "search_steps": None if request.run is None else request.search_steps,
         "fields_px": request.fields_px,
     }
-    return Evaluation(scorer.facts, settings, calibration, results, scorer.bundle)
+    paint = getattr(scorer, "paint", None)
+    return Evaluation(scorer.facts, settings, calibration, results, scorer.bundle, paint)
 
 
 def _open_scorer(request: EvaluationRequest) -> AbstractContextManager[AnyScorer]:

@@ -63,6 +63,26 @@ class TrainingFrames:
         ]
         return tuple({id(image): image for image in chosen}.values())[:count]
 
+    def split(self, share: float, patch_px: int) -> tuple[TrainingFrames, TrainingFrames]:
+        """The frames without their lower rows, and these: about a share, a patch at least.
+
+        No patch of one part has a pixel of the other.
+
+        Raises `SemedgeError` where a frame is too low for both parts.
+        """
+        upper, lower = [], []
+        for image, name in zip(self.images, self.names, strict=True):
+            height = image.shape[0]
+            row = height - max(patch_px, round(share * height))
+            if row < patch_px:
+                raise SemedgeError(
+                    f"{name} is {height} px high, too low to hold rows for validation out of it "
+                    f"with patches of {patch_px} px; leave out --validation-share."
+                )
+            upper.append(image[:row])
+            lower.append(image[row:])
+        return TrainingFrames(tuple(upper), self.names), TrainingFrames(tuple(lower), self.names)
+
     def sample(self, count: int, patch_px: int, seed: int) -> NDArray:
         """`count` random patches, shape `(count, patch_px, patch_px, 1)`, pixel type kept."""
         random = np.random.default_rng(seed)

@@ -63,6 +63,8 @@ class RunRecord(Record):
     crop_bottom_px: int = 0
     crop_left_px: int = 0
     crop_right_px: int = 0
+    validation_share: float = 0.0
+    patience: int = 5
     frame_names: tuple[str, ...]
     frame_sha256: tuple[str, ...]
     frame_shape: tuple[int, int]
