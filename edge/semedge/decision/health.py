@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,9 @@ SENTENCES: Mapping[Problem, str] = {
         "expected); focus again or clean the lens."
     ),
     "brightness": (
-        "The picture's mean gray of {mean_gray:.3f} of the range is outside {low:.3f} to "
-        "{high:.3f}; set light and exposure as they were for the calibration, or calibrate again."
+        "The picture is {direction} than in the calibration (its mean gray is {mean_gray:.3f} of "
+        "the range, and {low:.3f} to {high:.3f} is expected); set light and exposure as they were, "
+        "or calibrate again."
     ),
     "magnification": (
         "A pixel is {pixel_size_um:.4g} um, and was {expected_um:.4g} um in the calibration; set "
@@ -67,6 +68,12 @@ ENDS: Mapping[Problem, str] = {
     "brightness": "The picture is as bright as it should be again",
     "magnification": "The magnification is as it should be again",
 }
+
+
+def _sentence(problem: Problem, details: Mapping[str, Any]) -> str:
+    """What is wrong, the measured values, and what to do."""
+    direction = "brighter" if details.get("mean_gray", 0) > details.get("high", 1) else "darker"
+    return SENTENCES[problem].format(direction=direction, **details)
 
 
 class HealthSettings(Section):
@@ -212,7 +219,7 @@ class CameraHealth:
             # A frame that has arrived can be inspected, however long the next one takes.
             blocks = problem != "no-frame" and problem not in self._settings.inspect_during
             if blocks and (problem in self._open or (is_bad and problem in IMMEDIATE)):
-                reasons.append(SENTENCES[problem].format(**details))
+                reasons.append(_sentence(problem, details))
         return Observation(tuple(changes), reasons[0] if reasons else "")
 
     def no_frame(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
@@ -304,7 +311,7 @@ class CameraHealth:
         change = HealthChange(
             problem=problem,
             phase="start",
-            message=SENTENCES[problem].format(reason=reason, **details),
+            message=_sentence(problem, {"reason": reason, **details}),
             started_s=at_s,
             at_s=at_s,
             blocks_inspection=problem not in self._settings.inspect_during,
