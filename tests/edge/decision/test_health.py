@@ -42,7 +42,7 @@ def darker(image: GrayImage) -> GrayImage:
 
 
 def brighter(image: GrayImage) -> GrayImage:
-    return (image * 0.5 + 0.4 * np.iinfo(image.dtype).max).astype(image.dtype)
+    return (image * 0.35 + 0.6 * np.iinfo(image.dtype).max).astype(image.dtype)
 
 
 def deep(image: GrayImage) -> GrayImage:

@@ -75,6 +75,15 @@ class Result:
         return None if point is None else point.threshold
 
     @property
+    def verdict(self) -> str:
+        """What a line would have seen, in a sentence."""
+        found, alarmed = _alarmed(self.rows[0].frames)
+        if self.rows[0].frames.calibrated is None:
+            return "Give --calibration FILE to see how many frames raise an alarm."
+        good = "no good frame was measured" if alarmed == "none" else f"{alarmed} good ones alarmed"
+        return f"{found} defective frames found, {good}."
+
+    @property
     def headline(self) -> str:
         """What was measured, in a line."""
         metrics = self.rows[0].samples
