@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from semedge.decision.calibration_file import load_calibration, save_calibration
     from semedge.inference.detector import Detector
     from semedge.inference.score_map import ScoreMap
+    from semedge.learning.learn import learn
+    from semedge.learning.options import LearnOptions
     from semedge.station.calibration import calibrate
     from semedge_calibration import Calibration
 
@@ -27,11 +29,13 @@ __all__ = [
     "Camera",
     "Detector",
     "Frame",
+    "LearnOptions",
     "RefusedError",
     "ScoreMap",
     "SemedgeError",
     "__version__",
     "calibrate",
+    "learn",
     "load_calibration",
     "open_camera",
     "read_image",
@@ -43,10 +47,12 @@ _HOMES = {
     "Camera": "semedge.cameras",
     "Detector": "semedge.inference.detector",
     "Frame": "semedge.core.frame",
+    "LearnOptions": "semedge.learning.options",
     "RefusedError": "semedge.core.errors",
     "ScoreMap": "semedge.inference.score_map",
     "SemedgeError": "semedge.core.errors",
     "calibrate": "semedge.station.calibration",
+    "learn": "semedge.learning.learn",
     "load_calibration": "semedge.decision.calibration_file",
     "open_camera": "semedge.cameras",
     "read_image": "semedge.core.images",

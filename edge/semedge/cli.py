@@ -21,6 +21,7 @@ EDGE_COMMANDS = {
     "collect": "Collect frames of a camera as lossless files.",
     "demo": "Calibrate and inspect on a simulated line, in a minute or two.",
     "history": "Show events, scores and the audit trail of a journal, or export them.",
+    "init": "Write a station file with every setting and its description.",
     "inspect": "Show what a detector bundle contains.",
     "install-service": "Write a systemd unit that keeps a station running.",
     "learn": "Learn a normal material from a camera or files, and write a recipe to watch with.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import tiny_bundle
-from commandline import environment, succeed
+from commandline import environment
 from fully_convolutional_bundles import fully_convolutional_bundle
+from learned import learned
 from numpy.typing import NDArray
 
 from semedge.cameras.simulation import SimulatedLine
+from semedge.learning.options import LearnOptions
 
 FRAMES = 6
 SHAPE = (256, 320)
@@ -115,18 +116,11 @@ def int8_agreement(frames: Path, tflite_python: str) -> Agreement:
 
 
 @pytest.fixture(scope="module")
-def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """texture-gaussian in int8, fitted on simulated fibres."""
-    if importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is not installed; pip install -e '.[train]'")
-    folder = tmp_path_factory.mktemp("texture")
-    succeed(
-        folder,
-        *("train", "--detector", "texture-gaussian", "--images", "sim:5?frames=4&size=320x256"),
-        *("--out", "run"),
-    )
-    succeed(folder, "export", "run", "--only-score", "--out", "texture.semedge")
-    return folder / "texture.semedge"
+def learned_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `semedge learn` fits to simulated fibres."""
+    path = tmp_path_factory.mktemp("learned") / "learned.semedge"
+    learned(LearnOptions(even_light="on", position="off"), 12).write(path)
+    return path
 
 
 def test_float_graphs_score_alike(tmp_path: Path, frames: Path, tflite_python: str) -> None:
@@ -154,8 +148,8 @@ def test_int8_graphs_score_nearly_alike(int8_agreement: Agreement) -> None:
 
 
 def test_whole_frame_graphs_score_alike(
-    texture_bundle: Path, frames: Path, tflite_python: str
+    learned_bundle: Path, frames: Path, tflite_python: str
 ) -> None:
-    agreement = compare(texture_bundle, frames, tflite_python)
+    agreement = compare(learned_bundle, frames, tflite_python)
     assert agreement.rank_correlation > 0.98
     assert agreement.mean_difference < 0.12

@@ -18,7 +18,7 @@ from semedge.core.errors import SemedgeError
 from semedge.learning.collect import CollectPlan, collect_frames
 from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import features_content
-from semedge.learning.lesson import Lesson, LessonRequest, hourly, learn_lesson
+from semedge.learning.lesson import Lesson, LessonRequest, hourly, learn_lesson, pace
 from semedge.learning.options import Speed, parse_options
 from semedge.learning.screening import Screening, named
 from semedge.station.recipe import SUFFIX, check_name, make_recipe
@@ -201,7 +201,7 @@ def _report(lesson: Lesson, rate_hz: float, out: Path, source: str) -> None:
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
     logger.info(calibration.guarantee)
     logger.info(
-        f"At {rate_hz:.3g} frames a second that is at most "
+        f"At {pace(rate_hz, calibration.fields is not None)} that is at most "
         f"{hourly(calibration.proved_rate, rate_hz)} false alarms an hour. By the method "
         f"conformal, which holds on average over calibrations, the same frames prove "
         f"{hourly(proof.conformal_rate, rate_hz)} an hour."

@@ -187,7 +187,7 @@ class _Fit:
         """Whether light is evened, and what was found with and without."""
         given = self.options.even_light
         if given != "auto":
-            self.light_reason = f"even light is {given}, as was asked for"
+            self.light_reason = f"even light is {given}, as given"
             return given == "on", ()
         if len(self.frames) < POSITION_FROM_FRAMES:
             self.light_reason = "light is evened, since there are too few frames to compare"
@@ -215,7 +215,7 @@ class _Fit:
         }
         given = self.options.position
         if given != "auto":
-            return plans[given], f"position is {given}, as was asked for", ()
+            return plans[given], f"position is {given}, as given", ()
         if len(learner.kept) < POSITION_FROM_FRAMES:
             return plans["off"], "position is off, since there are too few frames to know it", ()
         if not similar_sizes(self.shapes):

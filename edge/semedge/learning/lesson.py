@@ -158,6 +158,12 @@ def hourly(rate: float, frame_rate_hz: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
+def pace(rate_hz: float, fields: bool) -> str:
+    """A rate of frames, or of fields, in words."""
+    unit = "field" if fields else "frame"
+    return f"{rate_hz:.3g} {unit}{'' if rate_hz == 1 else 's'} a second"
+
+
 def _groups(
     store: FrameStore, usable: Sequence[int], guarantee: CalibrationRequest
 ) -> list[Hashable]:
@@ -214,11 +220,11 @@ def _provable(proof: Proof, request: LessonRequest, collected: int) -> Calibrati
     rate = proof.tolerance_rate if guarantee.method == "tolerance" else proof.conformal_rate
     while frames_needed(rate, guarantee.confidence, guarantee.method) > proof.count:
         rate *= 1.0001
+    speed = pace(request.frame_rate_hz, guarantee.fields is not None)
     weaker = (
         f"The {proof.count} {guarantee.unit} for the calibration prove a false-alarm rate of "
-        f"{percent(rate)} (about {hourly(rate, request.frame_rate_hz)} an hour at "
-        f"{request.frame_rate_hz:.3g} frames a second), and {percent(guarantee.false_alarm_rate)} "
-        f"needs {proof.needed}"
+        f"{percent(rate)} (about {hourly(rate, request.frame_rate_hz)} an hour at {speed}), and "
+        f"{percent(guarantee.false_alarm_rate)} needs {proof.needed}"
     )
     if rate >= WEAKEST_RATE:
         raise RefusedError(

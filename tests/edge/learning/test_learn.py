@@ -221,3 +221,21 @@ def test_a_damaged_network_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_bundle_is_small() -> None:
     assert len(learned(AUTOMATIC).bundle_content) < 3_000_000
+
+
+@pytest.mark.parametrize("position", ["on", "off"])
+def test_the_border_of_the_frame_is_no_likelier_to_stand_out(position: str) -> None:
+    result = learned(parse_options(["even-light=on", f"position={position}"]), 30)
+    zone_px = 24
+    inside, peaks = np.zeros(SHAPE, bool), []
+    inside[zone_px:-zone_px, zone_px:-zone_px] = True
+    with Detector(bundle_of(result)) as detector:
+        for image in simulated(120, 1000):
+            x, y = detector.score(image).peak_px
+            peaks.append(not inside[y, x])
+    share = 1 - inside.mean()
+    # 99.9 % of a binomial distribution: what chance alone does to uniform peaks.
+    deviation = 3.3 * np.sqrt(share * (1 - share) / len(peaks))
+    # Cells within 20 px of the border have the score of the nearest cell inside, so that fewer
+    # different values lie there.
+    assert share / 4 < np.mean(peaks) < share + deviation

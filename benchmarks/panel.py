@@ -1,0 +1,354 @@
+"""Detectors on many materials, with the defaults of `semedge learn`; as Markdown.
+
+::
+
+    python benchmarks/panel.py ../shared/data                # semedge beside PaDiM and PatchCore
+    python benchmarks/panel.py ../shared/data --speeds       # fast, balanced and fine
+    python benchmarks/panel.py ../shared/data --robustness   # false alarms under changes
+    python benchmarks/panel.py ../shared/data --few-frames   # 1, 5, 20 and 60 frames
+
+Each material is a folder with `normal`, `test_normal` and `anomalous/images`, and masks where there
+are any. Magnetic tiles are cross-validated over the tiles, since they have no `test_normal`; their
+figure is the mean of the classes. Nothing is chosen by these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+
+import cv2
+import numpy as np
+from magnetic_tiles import folds_of, tiles_of
+from numpy.typing import NDArray
+from panel_peers import Padim, PatchCore, Peer
+from sklearn.metrics import roc_auc_score
+
+from semedge.core.frame import GrayImage
+from semedge.core.images import list_images, read_image, read_mask
+from semedge.inference.bundle import parse_bundle
+from semedge.inference.detector import Detector
+from semedge.learning.learn import learn
+from semedge.learning.options import LearnOptions, Speed
+from semedge_trainer.evaluation.aupro import region_overlap
+from semedge_trainer.evaluation.samples import FrameSamples, frame_samples
+
+MATERIALS = ("magnetic_tile", "solar_cell", "pill", "pcb", "commutator", "cookie")
+FOLDS = 2
+"""Of the four folds of magnetic tiles, so many are measured."""
+CALIBRATED = 0.95
+"""Quantile of the normal test frames above which a frame is found."""
+DRAWS = 1000
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frames of a material: to fit, and to test."""
+
+    fit: tuple[Path, ...]
+    normal: tuple[Path, ...]
+    anomalous: dict[str, tuple[Path, ...]]
+    masks: dict[Path, Path]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A method on one split."""
+
+    normal: Scores
+    anomalous: dict[str, Scores]
+    aupro: float | None
+    frame_ms: float
+    fit_s: float
+    size_bytes: int
+    chosen: str = ""
+
+    @property
+    def auroc(self) -> float:
+        """Mean of the classes."""
+        return mean(_auroc(self.normal, each) for each in self.anomalous.values())
+
+    @property
+    def found(self) -> float:
+        """Share of the anomalous frames above 95 % of the normal ones."""
+        level = np.quantile(self.normal, CALIBRATED)
+        return float((np.concatenate(list(self.anomalous.values())) > level).mean())
+
+
+Method = Callable[[Split], Judged]
+
+
+def splits_of(folder: Path) -> list[Split]:
+    """The splits of a material."""
+    if (folder / "test_normal").is_dir():
+        masks = _masks(folder / "anomalous" / "images", folder / "anomalous" / "masks")
+        return [
+            Split(
+                tuple(list_images(folder / "normal")),
+                tuple(list_images(folder / "test_normal")),
+                {"all": tuple(list_images(folder / "anomalous" / "images"))},
+                masks,
+            )
+        ]
+    folds = folds_of(tiles_of(list_images(folder / "normal" / "images")), 4)
+    classes = sorted(each for each in (folder / "anomalous").iterdir() if each.is_dir())
+    anomalous = {each.name: tuple(list_images(each / "images")) for each in classes}
+    masks = {
+        image: mask
+        for each in classes
+        for image, mask in _masks(each / "images", each / "masks").items()
+    }
+    return [
+        Split(
+            tuple(path for other in folds if other is not fold for path in other),
+            tuple(fold),
+            anomalous,
+            masks,
+        )
+        for fold in folds[:FOLDS]
+    ]
+
+
+def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judged:
+    """The detector of `semedge learn`."""
+    images = [read_image(path) for path in _some(split.fit, frames)]
+    started_s = time.perf_counter()
+    learned = learn(images, options)
+    fit_s = time.perf_counter() - started_s
+    content = learned.bundle_content
+    chosen = learned.manifest.training.options
+    with Detector(parse_bundle(content, "the learned detector")) as detector:
+
+        def score(image: GrayImage) -> tuple[float, NDArray[np.float32]]:
+            found = detector.score(image)
+            return found.frame_score, found.to_pixels()
+
+        return _judged(
+            split,
+            score,
+            fit_s,
+            len(content),
+            f"position {chosen['position']}, even light {chosen['even_light']}",
+        )
+
+
+def peer(split: Split, make: Callable[[], Peer]) -> Judged:
+    """A peer; a frame's score is its map's highest."""
+    method = make()
+    started_s = time.perf_counter()
+    method.fit([read_image(path) for path in split.fit])
+    fit_s = time.perf_counter() - started_s
+
+    def score(image: GrayImage) -> tuple[float, NDArray[np.float32]]:
+        pixels = method.pixel_scores(image)
+        return float(pixels.max()), pixels
+
+    return _judged(split, score, fit_s, method.size_bytes)
+
+
+def _judged(
+    split: Split,
+    score: Callable[[GrayImage], tuple[float, NDArray[np.float32]]],
+    fit_s: float,
+    size_bytes: int,
+    chosen: str = "",
+) -> Judged:
+    times_ms: list[float] = []
+    samples: list[FrameSamples] = []
+
+    def of(path: Path) -> float:
+        image = read_image(path)
+        started_s = time.perf_counter()
+        frame_score, pixels = score(image)
+        times_ms.append(1000 * (time.perf_counter() - started_s))
+        if path in split.masks:
+            samples.append(_samples(pixels, read_mask(split.masks[path])))
+        return frame_score
+
+    normal = np.array([of(path) for path in split.normal])
+    anomalous = {
+        name: np.array([of(path) for path in paths]) for name, paths in split.anomalous.items()
+    }
+    aupro = None
+    if samples:
+        negatives = np.sort(np.concatenate([each.normal for each in samples]))
+        aupro = region_overlap(samples, negatives)
+    return Judged(normal, anomalous, aupro, median(times_ms), fit_s, size_bytes, chosen)
+
+
+def _samples(pixels: NDArray[np.float32], mask: NDArray[np.bool_]) -> FrameSamples:
+    """Scores of the pixels of every fourth row and column, with the regions of the mask."""
+    if mask.shape != pixels.shape:
+        size = pixels.shape[::-1]
+        mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    mask = mask[::4, ::4]
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return frame_samples(pixels[::4, ::4], mask, labels[mask])
+
+
+def interval(judged: Sequence[Judged]) -> tuple[float, float]:
+    """95 % interval of the AUROC, by frames drawn anew."""
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(DRAWS):
+        values = []
+        for each in judged:
+            normal = random.choice(each.normal, len(each.normal))
+            values += [_auroc(normal, random.choice(a, len(a))) for a in each.anomalous.values()]
+        drawn.append(mean(values))
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _auroc(normal: Scores, anomalous: Scores) -> float:
+    labels = [0] * len(normal) + [1] * len(anomalous)
+    return float(roc_auc_score(labels, np.concatenate([normal, anomalous])))
+
+
+def _masks(images: Path, masks: Path) -> dict[Path, Path]:
+    if not masks.is_dir():
+        return {}
+    found = {path.stem: path for path in list_images(masks)}
+    return {path: found[path.stem] for path in list_images(images) if path.stem in found}
+
+
+def _some(paths: Sequence[Path], count: int | None) -> list[Path]:
+    if count is None or count >= len(paths):
+        return list(paths)
+    return [paths[int(at)] for at in np.linspace(0, len(paths) - 1, count)]
+
+
+def table(materials: Sequence[str], data: Path, methods: dict[str, Method]) -> Iterator[str]:
+    """One row for each material and method, and the means."""
+    yield "| material | method | image AUROC | found at 5 % | AUPRO | ms | fit s | MB | chosen |"
+    yield "|---|---|---|---:|---:|---:|---:|---:|---|"
+    rows: dict[str, list[tuple[float, float, float | None, float]]] = {name: [] for name in methods}
+    for material in materials:
+        splits = splits_of(data / material)
+        for name, method in methods.items():
+            judged = [method(split) for split in splits]
+            auroc, found = mean(each.auroc for each in judged), mean(each.found for each in judged)
+            low, high = interval(judged)
+            overlaps = [each.aupro for each in judged if each.aupro is not None]
+            aupro = mean(overlaps) if overlaps else None
+            frame_ms = median(each.frame_ms for each in judged)
+            rows[name].append((auroc, found, aupro, frame_ms))
+            classes = "".join(
+                f"; {kind} {mean(_auroc(each.normal, each.anomalous[kind]) for each in judged):.3f}"
+                for kind in judged[0].anomalous
+                if len(judged[0].anomalous) > 1
+            )
+            yield (
+                f"| {material} | {name} | {auroc:.3f} ({low:.3f}–{high:.3f}){classes} "
+                f"| {found:.2f} | {'–' if aupro is None else f'{aupro:.3f}'} | {frame_ms:.0f} | "
+                f"{mean(each.fit_s for each in judged):.0f} | "
+                f"{mean(each.size_bytes for each in judged) / 1e6:.1f} | {judged[0].chosen} |"
+            )
+    for name, each in rows.items():
+        overlaps = [aupro for _, _, aupro, _ in each if aupro is not None]
+        yield (
+            f"| **mean** | {name} | **{mean(row[0] for row in each):.3f}** | "
+            f"**{mean(row[1] for row in each):.2f}** | {mean(overlaps):.3f} | "
+            f"{mean(row[3] for row in each):.0f} | | | |"
+        )
+
+
+Change = Callable[[GrayImage], GrayImage]
+
+
+def changes() -> dict[str, Change]:
+    """What a line does to a frame without making it anomalous."""
+
+    def lit(image: GrayImage, gain: float) -> GrayImage:
+        brighter: GrayImage = np.clip(np.round(image * gain), 0, 255).astype(np.uint8)
+        return brighter
+
+    def blurred(image: GrayImage, sigma_px: float) -> GrayImage:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px))
+
+    def compressed(image: GrayImage, quality: int) -> GrayImage:
+        _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE))
+
+    def turned(image: GrayImage, degrees: float) -> GrayImage:
+        height, width = image.shape
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+        return np.asarray(
+            cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+        )
+
+    return {
+        "light +20 %": partial(lit, gain=1.2),
+        "light -20 %": partial(lit, gain=0.8),
+        "blur 1 px": partial(blurred, sigma_px=1.0),
+        "JPEG 70": partial(compressed, quality=70),
+        "JPEG 50": partial(compressed, quality=50),
+        "turn 2°": partial(turned, degrees=2.0),
+        "turn 3°": partial(turned, degrees=3.0),
+    }
+
+
+def robustness(materials: Sequence[str], data: Path) -> Iterator[str]:
+    """Share of changed normal test frames above the 95 % quantile of the unchanged ones."""
+    made = changes()
+    yield f"| material | {' | '.join(made)} |"
+    yield f"|---|{'---:|' * len(made)}"
+    rates: dict[str, list[float]] = {name: [] for name in made}
+    for material in materials:
+        split = splits_of(data / material)[0]
+        learned = learn([read_image(path) for path in split.fit])
+        images = [read_image(path) for path in split.normal]
+        with Detector(parse_bundle(learned.bundle_content, "the learned detector")) as detector:
+            unchanged = np.array([detector.score(image).frame_score for image in images])
+            level = np.quantile(unchanged, CALIBRATED)
+            for name, change in made.items():
+                scores = np.array([detector.score(change(image)).frame_score for image in images])
+                rates[name].append(float((scores > level).mean()))
+        yield f"| {material} | {' | '.join(f'{rates[name][-1]:.0%}' for name in made)} |"
+    yield f"| **mean** | {' | '.join(f'{mean(rates[name]):.0%}' for name in made)} |"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--material", action="append", choices=MATERIALS, default=[])
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--speeds", action="store_true")
+    kind.add_argument("--robustness", action="store_true")
+    kind.add_argument("--few-frames", action="store_true")
+    given = parser.parse_args()
+    materials = given.material or MATERIALS
+    if given.robustness:
+        lines = robustness(materials, given.data)
+    else:
+        lines = table(materials, given.data, _methods(given))
+    for line in lines:
+        print(line, flush=True)
+
+
+def _methods(given: argparse.Namespace) -> dict[str, Method]:
+    if given.speeds:
+        speeds: tuple[Speed, ...] = ("fast", "balanced", "fine")
+        return {speed: partial(ours, options=LearnOptions(speed=speed)) for speed in speeds}
+    if given.few_frames:
+        return {
+            f"{count} frames": partial(ours, options=LearnOptions(), frames=count)
+            for count in (1, 5, 20, 60)
+        }
+    return {
+        "semedge learn": partial(ours, options=LearnOptions()),
+        "PaDiM": partial(peer, make=Padim),
+        "PatchCore": partial(peer, make=PatchCore),
+    }
+
+
+if __name__ == "__main__":
+    main()
