@@ -5,13 +5,14 @@ EDGE := .venv-edge
 DEV := .venv-dev
 TFLITE := .venv-tflite
 ARM := .venv-arm
+SBOM := .venv-sbom
 PEERS := .venv-peers
 # Processes that run test files side by side.
 JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint format pictures apt clean
+.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint format pictures constraints sbom apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -27,7 +28,7 @@ test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
 
-# Every fault of docs/reliability.md, and the page of their figures; in under ten minutes.
+# Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
 reliability: $(DEV)/ready $(DEV)/aravis apt
 	@mkdir -p runs
 	$(DEV)/bin/python -m pytest tests/edge tests/system -m fault -o junit_family=xunit1 \
@@ -101,7 +102,7 @@ $(TFLITE)/ready: pyproject.toml
 	if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
 	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable . && \
 	  $(TFLITE)/bin/pip install --quiet --disable-pip-version-check \
-	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" click rich pydantic; \
+	    tflite-runtime "numpy<2" "opencv-python-headless<4.12" simplejpeg tifffile click rich pydantic; \
 	fi
 	touch $@
 
@@ -121,6 +122,19 @@ apt:
 	    $(APT_PACKAGES) > /dev/null || \
 	  echo "Some Debian packages could not be installed; the tests that need them are skipped."; \
 	fi
+
+# The versions that the tests ran with, for `pip install -c constraints.txt`.
+constraints: $(DEV)/ready
+	(echo "# The versions that the tests ran with: pip install -c constraints.txt semedge[...]; made by \`make constraints\`."; \
+	  $(DEV)/bin/pip freeze --exclude-editable | grep -v '^-e\|@ file') > constraints.txt
+
+# What an edge device installs, as a CycloneDX document.
+sbom: $(EDGE)/ready
+	test -x $(SBOM)/bin/cyclonedx-py || { $(PYTHON) -m venv $(SBOM) && \
+	  $(SBOM)/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom; }
+	mkdir -p runs
+	$(SBOM)/bin/cyclonedx-py environment --output-reproducible --of JSON -o runs/sbom.json $(EDGE)/bin/python
+	@echo "runs/sbom.json"
 
 clean:
 	rm -rf .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

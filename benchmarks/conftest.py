@@ -95,9 +95,9 @@ def texture_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     pytest.importorskip("tensorflow", reason="the detector is fitted with the extra train")
     from semedge_trainer.export.export import export_run
     from semedge_trainer.export.exporter import ExportRequest
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
         finish_run,
         start_run,
     )

@@ -89,4 +89,5 @@ def finish(out: Path, cells: Sequence[CellSettings], missing: str | None = MISSI
             path = cell_path(out, settings)
             path.parent.mkdir(parents=True, exist_ok=True)
             result = a_result(auroc=0.5 + number / 100, precision=0.25, recall=0.5, f1=0.3)
+            result = result.model_copy(update={"calibrated_f1": 0.2})
             path.write_text(Cell(settings=settings, result=result).model_dump_json())

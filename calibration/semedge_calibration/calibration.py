@@ -73,6 +73,11 @@ class Calibration:
         Date and time with its offset, ISO 8601.
     warnings
         What a reader of the guarantee must know.
+    bits
+        Bits of a pixel that the frames were read with; None where they filled their type. It is
+        written only where there are any.
+    pixel_size_um
+        Micrometres of a pixel of the frames; None, and not written, where it was not known.
     """
 
     threshold: float
@@ -95,6 +100,8 @@ class Calibration:
     appearance: Appearance
     created_at: str
     warnings: tuple[str, ...] = ()
+    bits: int | None = None
+    pixel_size_um: float | None = None
 
     def exceeds(self, score: float) -> bool:
         """Whether a frame of this score raises an alarm.
@@ -111,6 +118,9 @@ class Calibration:
     def to_json(self) -> str:
         """The document; `from_json` gives back an equal calibration, to the last bit."""
         document = {"format_version": FORMAT_VERSION, **asdict(self)}
+        for name in ("bits", "pixel_size_um"):
+            if document[name] is None:
+                del document[name]
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -143,6 +153,8 @@ class Calibration:
             appearance=read_appearance(reader),
             created_at=_created_at(reader),
             warnings=reader.texts("warnings"),
+            bits=reader.count("bits") if reader.has("bits") else None,
+            pixel_size_um=reader.number("pixel_size_um") if reader.has("pixel_size_um") else None,
         )
         reader.finish()
         _check_agreement(calibration)

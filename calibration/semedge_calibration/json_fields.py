@@ -41,6 +41,10 @@ class Reader:
         if self._fields:
             raise CalibrationError(f"unknown fields {sorted(self._fields)}")
 
+    def has(self, name: str) -> bool:
+        """Whether an optional field is there."""
+        return name in self._fields
+
     def take(self, name: str) -> Any:
         """The value of a required field."""
         if name not in self._fields:

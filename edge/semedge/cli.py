@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from typing import Literal
 
 import click
@@ -36,6 +37,10 @@ TRAINER_COMMANDS = {
     "export": "Turn a training run into a detector bundle (TFLite).",
     "train": "Train a detector on normal frames.",
 }
+
+
+MAY_HANG = ("delivery-", "paho-mqtt")
+"""Beginnings of the names of threads that wait for receivers of events."""
 
 
 def _leave_cores_to_graphs() -> None:
@@ -121,8 +126,17 @@ def main() -> None:
         sys.exit(1)
     except SemedgeError as error:
         _log("error", str(error), "failed")
-        sys.exit(error.exit_status)
-    sys.exit(status if isinstance(status, int) else 0)
+        _leave(error.exit_status)
+    _leave(status if isinstance(status, int) else 0)
+
+
+def _leave(status: int) -> None:
+    """End the process, without waiting for a receiver that hangs, as in the look-up of a name."""
+    if any(each.name.startswith(MAY_HANG) for each in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _log(level: Literal["info", "error"], message: str, event: str) -> None:

@@ -18,19 +18,20 @@ START_TIMEOUT_S = 30.0
 
 
 class Server:
-    """The server of a camera that streams by `kind`: `mjpeg` or `rtsp`."""
+    """The server of a camera that streams by `kind`: `mjpeg` or `rtsp`.
 
-    def __init__(
-        self, kind: str, log: Path, credentials: str = "", folder: Path | None = None
-    ) -> None:
+    `option` is the folder of the pictures, or `udp`.
+    """
+
+    def __init__(self, kind: str, log: Path, credentials: str = "", option: object = None) -> None:
         self.port = free_port()
         user = f"{credentials}@" if credentials else ""
         host = f"{user}127.0.0.1:{self.port}"
         self.address = f"rtsp://{host}/line" if kind == "rtsp" else f"http://{host}/"
         python = SYSTEM_PYTHON if kind == "rtsp" else sys.executable
         self._command = [python, str(HERE / f"{kind}_server.py"), str(self.port), credentials]
-        if folder is not None:
-            self._command.append(str(folder))
+        if option is not None:
+            self._command.append(str(option))
         self._log = log
         self.start()
 

@@ -67,7 +67,7 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
     """Starts cameras' servers, which end with the test."""
     servers: list[Server] = []
 
-    def start(kind: str, credentials: str = "", folder: Path | None = None) -> Server:
+    def start(kind: str, credentials: str = "", folder: Path | str | None = None) -> Server:
         if kind == "rtsp":
             request.getfixturevalue("rtsp_available")
         servers.append(Server(kind, tmp_path / f"server{len(servers)}.log", credentials, folder))

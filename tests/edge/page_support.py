@@ -122,11 +122,18 @@ def page_station(
     host: str = "127.0.0.1",
     certificate: Path | None = None,
     private_key: Path | None = None,
+    operator: str | None = None,
+    viewer: str | None = None,
+    names: tuple[str, ...] = (),
 ) -> Iterator[PageStation]:
     """A running page with a short history."""
     secret = folder / "token"
     secret.write_text(TOKEN)
     secret.chmod(0o600)
+    others = {"operator_token": operator, "viewer_token": viewer}
+    for name, word in others.items():
+        (folder / name).write_text(word or "")
+        (folder / name).chmod(0o600)
     (folder / "pictures").mkdir(exist_ok=True)
     state = StationState("Fibre line 1", ["top"])
     state.change("top", source="sim:7", activity="inspecting", active_setup=active_setup_of(LEVELS))
@@ -142,6 +149,8 @@ def page_station(
                 host=host,
                 port=port,
                 token=Secret(file=secret) if token else None,
+                **{name: Secret(file=folder / name) for name, word in others.items() if word},
+                names=names,
                 certificate=certificate,
                 private_key=private_key,
             ),

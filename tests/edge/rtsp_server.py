@@ -1,4 +1,6 @@
-"""A camera that streams H.264 over RTSP: `rtsp_server.py PORT`, by the system's Python.
+"""A camera that streams H.264 over RTSP, by the system's Python.
+
+`rtsp_server.py PORT [USER:PASSWORD [udp]]`; with `udp` it refuses to send over TCP (461)
 
 `rtsp_server.py` alone exits with 0 where everything it needs is installed.
 """
@@ -12,8 +14,9 @@ import clock_picture
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 FRAMES_A_SECOND = 25
 CAPS = (
@@ -40,9 +43,32 @@ def main() -> None:
     server.set_address("127.0.0.1")
     factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
     factory.connect("media-configure", configure)
+    if len(sys.argv) > 3:
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
+    if len(sys.argv) > 2 and sys.argv[2]:
+        protect(server, factory, *sys.argv[2].split(":"))
     server.get_mount_points().add_factory("/line", factory)
     server.attach(None)
     GLib.MainLoop().run()
+
+
+def protect(
+    server: GstRtspServer.RTSPServer,
+    factory: GstRtspServer.RTSPMediaFactory,
+    user: str,
+    password: str,
+) -> None:
+    """Let only this user in, by Digest."""
+    permissions = GstRtspServer.RTSPPermissions()
+    for right in ("access", "construct"):
+        permissions.add_permission_for_role("viewer", f"media.factory.{right}", True)
+    factory.set_permissions(permissions)
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    auth.add_digest(user, password, token)
+    server.set_auth(auth)
 
 
 def configure(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:

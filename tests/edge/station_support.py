@@ -29,6 +29,7 @@ class RecordingControl:
     state: StationState
     recipe_files: list[Path] = field(default_factory=list)
     requests: list[tuple[object, ...]] = field(default_factory=list)
+    fault: Exception | None = None
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         self.requests.append(("levels", camera, levels.alarm, levels.warn, who))
@@ -43,6 +44,8 @@ class RecordingControl:
         self.state.change(camera, active_setup=active_setup_of(LEVELS, path.stem))
 
     def recipes(self) -> list[Path]:
+        if self.fault is not None:
+            raise self.fault
         return self.recipe_files
 
     def acknowledge(self, event_id: str, who: str) -> None:
@@ -50,6 +53,9 @@ class RecordingControl:
 
     def reload(self, who: str) -> None:
         self.requests.append(("reload", who))
+
+    def audit_refusal(self, who: str) -> None:
+        self.requests.append(("token-refused", who))
 
 
 def active_setup_of(levels: Levels, recipe: str | None = "fibre") -> ActiveSetup:

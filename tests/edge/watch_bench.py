@@ -22,12 +22,13 @@ from semedge.station.camera_setup import DEFAULT_DRIFT, CameraChoice, CameraSetu
 from semedge.station.inspection.limits import LoopLimits
 from semedge.station.retention import RetentionSettings
 from semedge.station.summary import WatchSummary
+from semedge.station.systemd import SHORTEST_HANG_S
 from semedge.station.watch import Watch, WatchSettings
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
 STALL = CameraStalledError("The camera script gave no frame for 0.01 s.")
-ALWAYS_ROOM = RetentionSettings(least_free_bytes=0)
+ALWAYS_ROOM = RetentionSettings(least_free_bytes=0, most_bytes=20_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class WatchBench:
         levels: Levels | None = None,
         drift: DriftSettings = DEFAULT_DRIFT,
         retention: RetentionSettings = ALWAYS_ROOM,
+        hang_after_s: float = SHORTEST_HANG_S,
         **limits: Any,
     ) -> Watch:
         calibration = load_calibration(self.calibration_file, self.detector)
@@ -91,6 +93,7 @@ class WatchBench:
                 "line 4",
                 LoopLimits(**limits),
                 retention,
+                hang_after_s=hang_after_s,
             ),
         )
 

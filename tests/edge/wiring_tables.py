@@ -11,6 +11,7 @@ from pathlib import Path
 
 from semedge.sinks.modbus_registers import CAMERA, SETTINGS, STATION, Register
 from semedge.sinks.opcua_nodes import CAMERA_NODES, METHODS, STATION_NODES, NodeRow
+from semedge.sinks.opcua_tree import Method
 
 END = "<!-- end -->"
 PAGE = Path(__file__).parents[2] / "docs" / "wiring.md"
@@ -24,7 +25,7 @@ def tables() -> dict[str, str]:
         "modbus camera": registers(CAMERA),
         "opcua station": nodes(STATION_NODES),
         "opcua camera": nodes(CAMERA_NODES),
-        "opcua methods": table(("method", "effect"), METHODS),
+        "opcua methods": methods(METHODS),
     }
 
 
@@ -39,6 +40,17 @@ def registers(rows: Sequence[Register]) -> str:
 def nodes(rows: Sequence[NodeRow]) -> str:
     """A table of nodes."""
     return table(("node", "type", "value"), [(f"`{r.path}`", r.type, r.meaning) for r in rows])
+
+
+def methods(rows: Sequence[Method]) -> str:
+    """A table of methods."""
+    return table(
+        ("method", "effect"),
+        [
+            (f"{row.name}({', '.join(each.name for each in row.inputs)})", row.effect)
+            for row in rows
+        ],
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

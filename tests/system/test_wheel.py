@@ -16,7 +16,7 @@ from commandline import succeed
 from semedge.core.version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = ("calibration", "edge", "trainer", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("calibration", "edge", "trainer", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 PACKAGES = {"semedge", "semedge_calibration", "semedge_trainer"}
 
 
@@ -82,7 +82,8 @@ def test_its_metadata(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         folder = f"semedge-{__version__}.dist-info"
         metadata = Parser().parsestr(archive.read(f"{folder}/METADATA").decode())
-        assert archive.read(f"{folder}/licenses/LICENSE") == (PROJECT / "LICENSE").read_bytes()
+        for name in ("LICENSE", "NOTICE"):
+            assert archive.read(f"{folder}/licenses/{name}") == (PROJECT / name).read_bytes()
         entry_points = configparser.ConfigParser()
         entry_points.read_string(archive.read(f"{folder}/entry_points.txt").decode())
     assert metadata["Version"] == __version__

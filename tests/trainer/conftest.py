@@ -29,6 +29,7 @@ import tensorflow as tf  # noqa: E402
 from semedge.core.files import write_atomically  # noqa: E402
 from semedge_trainer.training import loop  # noqa: E402
 from semedge_trainer.training import train as training  # noqa: E402
+from semedge_trainer.training.devices import choose_strategy  # noqa: E402
 from semedge_trainer.training.frames import TrainingFrames  # noqa: E402
 from semedge_trainer.training.run import Run  # noqa: E402
 from semedge_trainer.training.train import TrainingRequest  # noqa: E402
@@ -77,7 +78,7 @@ def short_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartRu
     """
     folder = tmp_path_factory.mktemp("runs") / "sencebgan"
     run, frames = start_small_run(folder, SHORT_REQUEST)
-    training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
+    training.finish_run(run, frames, choose_strategy(["cpu:0"]))
     return folder
 
 
@@ -86,7 +87,7 @@ def anogan_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartR
     """A finished AnoGAN run of two steps on simulated frames; tests change nothing in it."""
     folder = tmp_path_factory.mktemp("runs") / "anogan"
     run, frames = start_small_run(folder, TrainingRequest("anogan", "sim:5?frames=2", {}, steps=2))
-    training.finish_run(run, frames, training.choose_strategy(["cpu:0"]))
+    training.finish_run(run, frames, choose_strategy(["cpu:0"]))
     return folder
 
 

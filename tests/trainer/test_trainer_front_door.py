@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_options_are_those_of_the_command(folder: Path) -> None:
     run = train("normal", folder / "run", detector="pca", options={"components": 8}, steps=2)
     assert Run.open(run).record.options["components"] == 8
     with pytest.raises(SemedgeError, match="holds a training already"):
-        train("normal", run)
+        train("normal", run, detector="pca")
     assert train("normal", run, resume=True) == run
 
 
@@ -116,3 +117,22 @@ def test_what_cannot_be_is_said_in_a_sentence(folder: Path, bundle_file: Path) -
         train("normal", "run", detector="pca", options={"sound": 1})
     with pytest.raises(SemedgeError, match="is not a run folder"):
         export("normal", "d.semedge")
+
+
+def test_onednn_is_on_whichever_module_comes_first() -> None:
+    code = (
+        "import os, semedge_trainer.components.losses;"
+        "from tensorflow.python.util import _pywrap_util_port as port;"
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'], port.IsMklEnabled())"
+    )
+    unset = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=unset, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "True"]
+
+
+def test_a_training_needs_the_name_of_a_detector(folder: Path) -> None:
+    with pytest.raises(SemedgeError, match="semedge learn"):
+        train("normal", folder / "run")
+    assert not (folder / "run").exists()

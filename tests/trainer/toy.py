@@ -47,12 +47,12 @@ def train_on_points(stage: Stage, networks: dict[str, Network], steps: int) -> d
         optimizer.build(networks[name].trainable_variables)
 
     @tf.function(autograph=False)
-    def step(x: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        return stage.step(StepContext(networks, optimizers, Randomness(1, index), epoch), x)
+    def step(x: tf.Tensor, index: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        return stage.step(StepContext(networks, optimizers, Randomness(1, index), progress), x)
 
     for index in range(steps):
-        epoch = tf.constant(10.0 * index / steps)
-        losses = step(points(NORMAL_MEAN, BATCH, index), tf.constant(index), epoch)
+        progress = tf.constant(index / steps)
+        losses = step(points(NORMAL_MEAN, BATCH, index), tf.constant(index), progress)
     return {name: float(value) for name, value in losses.items()}
 
 

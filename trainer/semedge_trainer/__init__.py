@@ -6,9 +6,16 @@ face; everything else is private. TensorFlow is loaded and set up when a call ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+# Before any module of this package can import TensorFlow, which reads both once. Without oneDNN,
+# transposed convolutions of a few pixels take up to 35 times longer, and TensorFlow leaves it off
+# on some processors.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Importing a folder gives the package an attribute of its name, once; `export` below replaces it.
 import semedge_trainer.export  # noqa: F401
@@ -26,7 +33,7 @@ def train(
     images: str | Path,
     run: str | Path,
     *,
-    detector: str = "sencebgan",
+    detector: str | None = None,
     options: Mapping[str, object] | None = None,
     schedule: str = "fast",
     steps: int | None = None,
@@ -34,8 +41,13 @@ def train(
     scaling: Scaling = "range",
     mixed_precision: bool = False,
     crop_bottom_px: int = 0,
+    bits: int | None = None,
     devices: Sequence[str] | None = None,
     resume: bool = False,
+    jit_compile: bool | None = None,
+    deterministic: bool = False,
+    validation_share: float = 0.0,
+    patience: int = 5,
 ) -> Path:
     """Train a detector on normal frames, as `semedge train` does; the run folder.
 
@@ -46,11 +58,12 @@ def train(
     run
         The run folder, which is made.
     detector
-        Name of the detector, one that `semedge detectors` lists.
+        Name of the detector, one that `semedge detectors` lists; needed unless `resume`.
     options
         Variants of the detector by their names.
     schedule
-        `fast`: minutes on a CPU; `thesis`: the thesis's rates and epochs.
+        `fast`: minutes on a CPU; `appendix`: the rates and 50 epochs of the thesis's appendix A;
+        `author`: the epochs of the author's code, where they are others.
     steps
         Shorten the schedule to this many steps in all.
     seed
@@ -58,13 +71,25 @@ def train(
     scaling
         `range` keeps brightness; `patch` standardizes each patch.
     mixed_precision
-        Compute in bfloat16 where it is safe.
+        Compute in bfloat16 where it is safe, or in float16 on a GPU that has no bfloat16.
     crop_bottom_px
         Rows that are cut off at the lower edge of each frame.
+    bits
+        Bits of a pixel, where 16-bit frames have fewer and do not say so.
     devices
-        Such as `gpu:0`; all GPUs where None, else the CPU.
+        Such as `gpu:0`, or `all`; the first GPU where None, or the CPU where there is none.
     resume
         Go on with the training in `run`, on the same frames.
+    jit_compile
+        Whether XLA compiles a training step; on a GPU alone where None.
+    deterministic
+        Whether a training gives the same weights each time on one machine, which takes longer on a
+        GPU; it has to be the first that the program does with TensorFlow.
+    validation_share
+        Share of each frame, its lower rows, that is held out; a stage ends when their
+        reconstruction or energy gets no better.
+    patience
+        Validations without improvement, one every 100 steps, after which a stage ends.
 
     Raises
     ------
@@ -73,10 +98,12 @@ def train(
     """
     from semedge_trainer.extra import need_tensorflow
 
-    need_tensorflow()
+    need_tensorflow(deterministic=deterministic)
+    from semedge.core.view import ViewSettings
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
+        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -89,7 +116,7 @@ def train(
     else:
         settings = {name: str(value) for name, value in (options or {}).items()}
         request = TrainingRequest(
-            detector=detector,
+            detector=chosen_detector(detector),
             source=str(images),
             settings=settings,
             schedule=schedule,
@@ -97,11 +124,13 @@ def train(
             seed=seed,
             scaling=scaling,
             mixed_precision=mixed_precision,
-            crop_bottom_px=crop_bottom_px,
+            view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
+            validation_share=validation_share,
+            patience=patience,
         )
         started, frames = start_run(folder, request)
     if not started.finished:
-        finish_run(started, frames, strategy)
+        finish_run(started, frames, strategy, jit_compile=jit_compile)
     return folder
 
 
@@ -164,6 +193,7 @@ def evaluate(
     stride_px: int | None = None,
     fields: tuple[int, int] | None = None,
     crop_bottom_px: int = 0,
+    bits: int | None = None,
     workers: int | None = None,
 ) -> Evaluation:
     """Measure a bundle on frames with defect masks, as `semedge evaluate` does.
@@ -176,7 +206,8 @@ def evaluate(
         Folders of frames, anomalous or not, and of a mask for each: NAME, NAME_gt or NAME_mask,
         above 0 where the frame is anomalous.
     protocol
-        `thesis`: patches at stride 16, anomalous above 20 mask pixels; `pixel`: every pixel.
+        `thesis`: patches at stride 16, anomalous above 20 mask pixels, as in the code of the
+        thesis's author; `pixel`: every pixel.
     normal_images
         Folder of normal frames that were not trained on, for the AUROC of whole frames.
     score_names
@@ -189,6 +220,8 @@ def evaluate(
         Width and height in pixels of the fields that are judged in place of whole frames.
     crop_bottom_px
         Rows that are cut off at the lower edge of each frame.
+    bits
+        Bits of a pixel, where 16-bit frames have fewer and do not say so.
     workers
         Threads that score; the usable cores where None.
 
@@ -206,6 +239,7 @@ def evaluate(
     from semedge_trainer.extra import need_package
 
     need_package("sklearn", "scikit-learn")
+    from semedge.core.view import ViewSettings
     from semedge_trainer.evaluation.evaluate import evaluate as evaluate_request
     from semedge_trainer.evaluation.request import EvaluationRequest
 
@@ -214,7 +248,7 @@ def evaluate(
         masks=Path(masks),
         detector=Path(bundle),
         normal_images=None if normal_images is None else Path(normal_images),
-        crop_bottom_px=crop_bottom_px,
+        view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
         fields_px=fields,
         protocol=protocol,
         scores=tuple(score_names),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 from collections.abc import Callable
 
 from semedge.core.errors import SemedgeError
@@ -20,18 +19,33 @@ def need_package(module: str, name: str, extra: str = "train") -> None:
         )
 
 
-def need_tensorflow(configure: Callable[[], None] | None = None) -> None:
+def need_tensorflow(
+    configure: Callable[[], None] | None = None, *, gpus: bool = True, deterministic: bool = False
+) -> None:
     """Say which extra to install where TensorFlow is missing, and set it up where it is there.
 
-    oneDNN is switched on: without it, transposed convolutions of a few pixels take up to 35 times
-    longer, and TensorFlow leaves it off on some processors. `configure` is called before the
-    devices are set up.
+    A GPU's memory is taken as it is needed, so that several processes can share one.
+
+    Parameters
+    ----------
+    configure
+        Called before the devices are set up.
+    gpus
+        Whether this process may use GPUs; where not, it takes no memory of them.
+    deterministic
+        Whether every operation gives the same numbers each time, which some do slower.
     """
     need_package("tensorflow", "TensorFlow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with stderr_dropped():
         tensorflow = importlib.import_module("tensorflow")
+        physical = tensorflow.config.list_physical_devices("GPU")
+        if not gpus:
+            tensorflow.config.set_visible_devices([], "GPU")
+        for gpu in physical if gpus else ():
+            if not tensorflow.config.experimental.get_memory_growth(gpu):
+                tensorflow.config.experimental.set_memory_growth(gpu, True)
+        if deterministic:
+            tensorflow.config.experimental.enable_op_determinism()
         if configure is not None:
             configure()
         tensorflow.config.list_logical_devices()

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.cameras.folder import FolderCamera
+from semedge.cameras.hot_folder import HotFolderCamera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S, CameraSettings
 from semedge.cameras.simulated import SimulatedCamera
-from semedge.cameras.stream import StreamCamera, redact
+from semedge.cameras.stream import StreamCamera
 from semedge.cameras.video import VIDEO_SUFFIXES, VideoCamera
 from semedge.core.errors import SemedgeError
-from semedge.core.information_bar import LowerEdge
 from semedge.core.plugins import Plugins
+from semedge.core.redact import redact
+from semedge.core.view import FrameView
 
 __all__ = ["Camera", "CameraSettings", "CameraStalledError", "open_camera"]
 
@@ -56,12 +58,11 @@ def open_camera(
     source = str(source)
     if timeout_s <= 0:
         raise SemedgeError(f"timeout_s must be above 0. Received: {timeout_s:g}")
-    lower_edge = LowerEdge(settings.crop_bottom_px)
     camera = _open_device(source, settings, timeout_s)
     if camera is None:
         settings.refuse_for(redact(source))
-        camera = _open_other(source, timeout_s, loop)
-    camera.lower_edge = lower_edge
+        camera = _open_other(source, timeout_s, loop, settings)
+    camera.view = FrameView(settings)
     return camera
 
 
@@ -82,7 +83,7 @@ def _open_device(source: str, settings: CameraSettings, timeout_s: float) -> Cam
     return None
 
 
-def _open_other(source: str, timeout_s: float, loop: bool) -> Camera:
+def _open_other(source: str, timeout_s: float, loop: bool, settings: CameraSettings) -> Camera:
     if source.startswith("sim:"):
         return SimulatedCamera(source)
     if source.isdecimal() or source.startswith(("/dev/video", "rtsp://", "http://", "https://")):
@@ -91,12 +92,19 @@ def _open_other(source: str, timeout_s: float, loop: bool) -> Camera:
     if ":" in source and re.fullmatch(r"[A-Za-z][\w.-]*", name) and name in PLUGINS.names():
         return _open_plugin(name, source, timeout_s)
     path = Path(source)
+    if settings.follow:
+        return HotFolderCamera(
+            source,
+            timeout_s=timeout_s,
+            recursive=settings.recursive,
+            move_to=settings.move_to,
+        )
     if "://" in source or (re.match(r"[A-Za-z]+:", source) and not path.exists()):
         *forms, last = (*FORMS, *(f"{name}:ADDRESS" for name in PLUGINS.names()))
         raise SemedgeError(f"A camera is {', '.join(forms)} or {last}. Received: {redact(source)}")
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         return VideoCamera(source, loop=loop)
-    return FolderCamera(source, loop=loop)
+    return FolderCamera(source, loop=loop, recursive=settings.recursive)
 
 
 def _open_plugin(name: str, source: str, timeout_s: float) -> Camera:

@@ -10,7 +10,12 @@ import numpy as np
 
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
-from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
+from semedge.cameras.live import (
+    CameraSettingsError,
+    Capture,
+    CaptureLostError,
+    Shot,
+)
 from semedge.cameras.pixel_formats import gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
@@ -67,6 +72,9 @@ class AravisCapture(DeviceCapture):
         except Exception as error:
             raise SemedgeError(getattr(error, "message", str(error))) from error
         self._stream: Any = None
+        device = self._camera.get_device()
+        if isinstance(device, aravis.GvDevice) and not device.is_controller():
+            raise CaptureLostError("another program controls it; end that one")
         self._camera.get_device().connect("control-lost", _setter(self._lost))
         super().__init__(settings, AravisFeatures(self._camera.get_device()))
         try:

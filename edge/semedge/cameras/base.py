@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
 from threading import Event
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView
 
 
 class CameraStalledError(SemedgeError):
@@ -31,8 +30,8 @@ class Camera(Closing):
     lost
         Frames that newer ones replaced before they were read, that arrived damaged, or that the
         camera numbered but that never arrived.
-    lower_edge
-        Cuts off the lower edge of each frame.
+    view
+        Shows of each frame what is inspected.
     """
 
     live = False
@@ -41,7 +40,7 @@ class Camera(Closing):
         self.source = source
         self.skipped: list[str] = []
         self.lost = 0
-        self.lower_edge = LowerEdge()
+        self.view = FrameView()
         self._closed = Event()
 
     @property
@@ -72,5 +71,4 @@ class Camera(Closing):
     def __next__(self) -> Frame:
         if self._closed.is_set():
             raise StopIteration
-        frame = self.read()
-        return replace(frame, image=self.lower_edge.crop(frame.image, frame.source))
+        return self.view.show(self.read())

@@ -8,7 +8,7 @@ import time
 from semedge.cameras.base import Camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import list_images, read_image
+from semedge.core.images import list_frames, read_picture, split_page
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +24,16 @@ class FolderCamera(Camera):
     source
         Folder, glob or file.
     loop
-        Whether to start again at the end.
+        Whether to start again at the end, with the files that are there then.
+    recursive
+        Whether to read the folder's subfolders too.
     """
 
-    def __init__(self, source: str, *, loop: bool = False) -> None:
+    def __init__(self, source: str, *, loop: bool = False, recursive: bool = False) -> None:
         super().__init__(source)
-        self._paths = list_images(source)
+        self._folder, self._recursive = source, recursive
+        self._names = list_frames(source, recursive=recursive)
+        self._damaged: set[str] = set()
         self._loop = loop
         self._at = 0
         self._read = 0
@@ -42,19 +46,28 @@ class FolderCamera(Camera):
     def read(self) -> Frame:
         """The next file that can be decoded."""
         while True:
-            if self._at == len(self._paths):
+            if self._at == len(self._names):
                 self._end_of_round()
-            path = self._paths[self._at]
+            name = self._names[self._at]
             try:
-                image = read_image(path)
+                picture = read_picture(name)
             except SemedgeError as error:
-                del self._paths[self._at]
+                del self._names[self._at]
+                # A file that is away may come back, such as one that a sync client renames.
+                if split_page(name)[0].exists():
+                    self._damaged.add(name)
                 self.skipped.append(str(error))
                 logger.info(f"Skipped: {error}", extra={"event": "file-skipped"})
                 continue
             self._at += 1
             self._read += 1
-            return Frame(image, self._read - 1, time.time(), str(path))
+            return Frame(
+                picture.image,
+                self._read - 1,
+                time.time(),
+                name,
+                pixel_size_um=picture.pixel_size_um,
+            )
 
     def _end_of_round(self) -> None:
         if not self._read:
@@ -62,6 +75,14 @@ class FolderCamera(Camera):
                 f"None of the {len(self.skipped)} files of {self.source} can be decoded; give "
                 "8- or 16-bit gray images."
             )
-        if not self._loop or not self._paths:
+        if not self._loop:
+            raise StopIteration
+        try:
+            found = list_frames(self._folder, recursive=self._recursive)
+        except SemedgeError as error:
+            self.skipped.append(str(error))
+            raise StopIteration from error
+        self._names = [name for name in found if name not in self._damaged]
+        if not self._names:
             raise StopIteration
         self._at = 0

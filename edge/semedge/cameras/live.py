@@ -38,6 +38,10 @@ class CaptureLostError(SemedgeError):
     """The connection is lost, and a new one may succeed."""
 
 
+class UnreachableError(CaptureLostError):
+    """Nothing answers at the camera's address; the first attempt to open it ends with this."""
+
+
 class CameraSettingsError(SemedgeError):
     """The camera cannot be used with these settings, and another attempt would not help."""
 
@@ -175,13 +179,21 @@ class LiveCamera(Camera):
     def _wait_for_first(self) -> None:
         with self._arrived:
             self._arrived.wait_for(
-                lambda: self._newest is not None or isinstance(self._fault, CameraSettingsError),
+                lambda: (
+                    self._newest is not None
+                    or isinstance(self._fault, CameraSettingsError | UnreachableError)
+                ),
                 self._timeout_s,
             )
             if self._newest is not None:
                 return
         if isinstance(self._fault, CameraSettingsError):
             raise self._fault
+        if isinstance(self._fault, UnreachableError):
+            raise SemedgeError(
+                f"The camera {self.source} cannot be reached; check that it is on and its address"
+                f"{self._reason()}."
+            )
         raise SemedgeError(
             f"The camera {self.source} gave no frame within {self._timeout_s:g} s; check that it "
             f"is on, its address, and that no other program uses it{self._reason()}."

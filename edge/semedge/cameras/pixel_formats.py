@@ -71,7 +71,7 @@ def gray_from(
         rows = _rows(raw, height, channels * width, row_padding_bytes)
         return _converted(rows.reshape(height, width, channels), COLOURS[pixel_format])
     if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
-        return _unpacked(raw, pixel_format, height * width).reshape(height, width)
+        return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes)
     mosaic, bits = pixel_format[:7], pixel_format[7:]
     if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
         plain = gray_from(data, f"Mono{bits}", shape, row_padding_bytes)
@@ -93,6 +93,23 @@ def _rows(raw: NDArray, height: int, row_bytes: int, padding_bytes: int) -> NDAr
     return np.lib.stride_tricks.as_strided(
         raw, (height, row_bytes), (stride_bytes, 1), writeable=False
     )
+
+
+def _unpacked_rows(
+    raw: NDArray, pixel_format: str, shape: tuple[int, int], padding_bytes: int
+) -> GrayImage:
+    """Rows that follow each other without a gap, or that begin at a whole byte each."""
+    height, width = shape
+    bits = int(pixel_format[4:6])
+    packed = pixel_format.endswith("Packed")
+    row_bytes = (width + 1) // 2 * 3 if packed else (width * bits + 7) // 8
+    together = (height * width + 1) // 2 * 3 if packed else (height * width * bits + 7) // 8
+    # Some drivers pad each row to a whole byte, and report no padding.
+    if not padding_bytes and (raw.size != height * row_bytes or row_bytes * height == together):
+        return _unpacked(raw, pixel_format, height * width).reshape(height, width)
+    rows = _rows(raw, height, row_bytes, padding_bytes)
+    values: NDArray = np.stack([_unpacked(row, pixel_format, width) for row in rows])
+    return values
 
 
 def _unpacked(raw: NDArray, pixel_format: str, pixels: int) -> GrayImage:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from semedge.core.errors import SemedgeError
-from semedge.core.section import Section, WrittenAs
+from semedge.core.section import WrittenAs
+from semedge.core.view import ViewSettings
 
 FREE_RUN = "off"
 SOFTWARE = "software"
@@ -32,14 +34,14 @@ def _text(name: str, value: Any) -> str:
     raise ValueError(f"{name} must be a string, a finite number, true or false")
 
 
-class CameraSettings(Section):
+class CameraSettings(ViewSettings):
     """Settings of a camera; where one is None, the camera keeps its own value."""
 
     exposure_us: float | None = Field(
         default=None,
         gt=0,
-        description="Exposure time; like all settings but the crop, for genicam:, pylon: and "
-        "aravis: cameras.",
+        description="Exposure time; like all settings but those of the view, for genicam:, pylon: "
+        "and aravis: cameras.",
     )
     gain: float | None = Field(
         default=None, description="Gain in the camera's own unit, usually decibels."
@@ -60,10 +62,18 @@ class CameraSettings(Section):
         description="off for a camera that runs freely, software for a trigger when a frame is "
         "needed, or the camera's input, such as Line1.",
     )
-    crop_bottom_px: int = Field(
-        default=0,
-        ge=0,
-        description="Rows cut off at the lower edge of every frame: an information bar.",
+    recursive: bool = Field(
+        default=False, description="Whether the subfolders of a folder of images are read too."
+    )
+    follow: bool = Field(
+        default=False,
+        description="Whether a folder is watched for new images; each is taken once, when it is "
+        "whole, and listed in .semedge-taken there.",
+    )
+    move_to: Path | None = Field(
+        default=None,
+        description="With follow, the folder on the same disk that images which are done are "
+        "moved to, in place of the list.",
     )
     features: Annotated[
         tuple[tuple[str, str], ...], BeforeValidator(feature_texts), WrittenAs("table")
@@ -79,9 +89,11 @@ class CameraSettings(Section):
         return self.model_copy(update=changed)
 
     def refuse_for(self, source: str) -> None:
-        """Raise `SemedgeError` where a setting other than the crop is set, which `source` lacks."""
+        """Raise `SemedgeError` where a setting is set that `source` lacks."""
         for name, value in self:
-            if name != "crop_bottom_px" and value != type(self).model_fields[name].default:
+            if name in OF_EVERY_SOURCE:
+                continue
+            if value != type(self).model_fields[name].default:
                 raise SemedgeError(
                     f"{name} = {value} cannot be set on {source}; only genicam:, pylon: and "
                     "aravis: cameras have such settings, so leave it out."
@@ -93,4 +105,6 @@ class CameraSettings(Section):
         return self.trigger is not None and self.trigger not in (FREE_RUN, SOFTWARE)
 
 
+OF_EVERY_SOURCE = frozenset({*ViewSettings.model_fields, "recursive", "follow", "move_to"})
+"""Settings that are not the camera's own."""
 AS_IT_IS = CameraSettings()

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
+import time
 
 import cv2
 
-from semedge.cameras.live import Capture, CaptureLostError, LiveCamera, Shot
+from semedge.cameras import rtsp
+from semedge.cameras.live import (
+    CameraSettingsError,
+    Capture,
+    CaptureLostError,
+    LiveCamera,
+    Shot,
+    UnreachableError,
+)
+from semedge.cameras.mjpeg import MjpegCapture, open_mjpeg
 from semedge.core.images import silence_opencv, to_gray
+from semedge.core.jpeg import JpegError, decode_jpeg
+from semedge.core.redact import encoding_hint, redact
 
 SHORTEST_OPEN_S = 5.5
 """RTSP servers need up to five seconds to answer."""
-FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;500000"
-"""They apply to every video of the process; `nobuffer` would lose the first frames of files."""
+FFMPEG_OPTIONS = "rtsp_transport;tcp+udp|rtsp_flags;prefer_tcp|analyzeduration;500000"
+"""TCP where the camera can; `nobuffer` would lose the first frames of files. For every video."""
 
 DECODERS = 1
 """With more, FFMPEG delays one frame for each: with eight cores, by a third of a second."""
@@ -21,15 +32,6 @@ DECODERS = 1
 UNDECODED = -1
 """OpenCV's format for packets that are not decoded."""
 JPEGS = cv2.VideoWriter_fourcc(*"MJPG")  # type: ignore[attr-defined]
-
-HOST = r"(?:\[[^\]]*\]|[\w.-]+)(?::\d*)?(?:[/?#]|$)"
-SECRETS = r"(?i)([?&](?:pass|passwd|password|pwd|token|key|secret|auth)=)[^&#]*"
-
-
-def redact(source: str) -> str:
-    """A camera's address without its user and password, which may hold an `@` or a `/`."""
-    without_user = re.sub(rf"(?<=://)(?:[^/?#]*@|(?!{HOST}).*@)", "", source)
-    return re.sub(SECRETS, r"\1***", without_user)
 
 
 class StreamCamera(LiveCamera):
@@ -45,12 +47,41 @@ class StreamCamera(LiveCamera):
 
     def __init__(self, source: str, *, timeout_s: float) -> None:
         self._address = source
+        self._mjpeg: MjpegCapture | None = None
         super().__init__(redact(source), timeout_s=timeout_s)
 
     def connect(self) -> Capture:
-        """Connect through OpenCV."""
+        """Connect to a server of JPEGs, or through OpenCV."""
+        try:
+            return self._connect()
+        except UnreachableError as error:
+            raise UnreachableError(f"{error}{encoding_hint(self._address)}") from None
+        except CameraSettingsError as error:
+            hint = encoding_hint(self._address)
+            raise CameraSettingsError(
+                f"The camera {self.source} cannot be used: {error}; check the address, its user "
+                f"and its password{hint}."
+            ) from None
+
+    def close(self) -> None:
+        """End the thread, which releases the connection."""
+        self._closed.set()
+        if self._mjpeg is not None:
+            self._mjpeg.interrupt()
+        super().close()
+
+    def _connect(self) -> Capture:
+        if self._address.startswith(("http://", "https://")):
+            self._mjpeg = open_mjpeg(self._address, self._timeout_s)
+            if self._mjpeg is not None:
+                return self._mjpeg
         silence_opencv()
-        return OpenCvCapture(self._open_video())
+        began_s = time.monotonic()
+        video = self._open_video()
+        failed_at_once = not video.isOpened() and time.monotonic() - began_s < rtsp.ANSWER_S / 2
+        if failed_at_once and self._address.startswith("rtsp://"):
+            rtsp.check(self._address)
+        return OpenCvCapture(video)
 
     def _open_video(self) -> cv2.VideoCapture:
         if self._address.isdecimal():
@@ -91,8 +122,10 @@ class OpenCvCapture(Capture):
             raise CaptureLostError
         if not self._is_jpeg:
             return Shot(to_gray(image))
-        picture = cv2.imdecode(image.reshape(-1), cv2.IMREAD_UNCHANGED)
-        return Shot(None if picture is None else to_gray(picture))
+        try:
+            return Shot(to_gray(decode_jpeg(image.tobytes())))
+        except JpegError:
+            return Shot(None)
 
     def close(self) -> None:
         """Release the device or the stream."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,25 @@ from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.guarantee_options import guarantee_of, guarantee_options
 from semedge.commands.scoring_options import detector_option, stride_option, workers_option
-from semedge.commands.setting_options import GivenSettings, pass_given
+from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
-from semedge.decision.calibrate import calibrate_detector, check_request
+from semedge.core.files import write_atomically
+from semedge.decision.calibrate import (
+    NormalScores,
+    calibrate_detector,
+    check_request,
+    note_on_high_scores,
+)
 from semedge.decision.calibration_file import save_calibration
+from semedge.decision.contact_sheet import draw_contact_sheet
 from semedge.inference.detector import Detector
+from semedge.inference.overlay import encode_png
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 86_400
+HIGHEST_NAMED = 3
 
 
 @click.command()
@@ -46,6 +57,12 @@ SECONDS_PER_DAY = 86_400
     metavar="FILE",
     help="The calibration to write.",
 )
+@click.option(
+    "--contact-sheet",
+    type=FILE,
+    metavar="FILE",
+    help="Write a PNG that shows the frames with the highest scores, which set the threshold.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration to stdout too.")
 @camera_options
 @pass_given
@@ -59,6 +76,7 @@ def calibrate(
     workers: int | None,
     allow_training_frames: bool,
     out: Path,
+    contact_sheet: Path | None,
     as_json: bool,
     **guarantee: Any,
 ) -> None:
@@ -78,15 +96,23 @@ def calibrate(
     logger.info(
         f"Scoring normal frames; the guarantee needs {needed:,} independent {request.unit}."
     )
-    with (
-        Detector.load(detector_path, stride_px=stride_px, workers=workers) as detector,
-        open_camera(source, settings=given.over(CameraSettings())) as opened,
-    ):
+    with ExitStack() as stack:
+        detector = stack.enter_context(
+            Detector.load(detector_path, stride_px=stride_px, workers=workers)
+        )
+        settings = given.over(CameraSettings()).with_bits(detector.bits)
+        request = replace(request, bits=settings.bits)
+        opened = stack.enter_context(open_camera(source, settings=settings))
         _check_camera(opened, frames, request.group_every_s)
         shown = progress(islice(opened, frames), "Scoring normal frames", total=frames)
-        calibration = calibrate_detector(detector, shown, request, opened.skipped)
+        normal = NormalScores()
+        calibration = calibrate_detector(detector, shown, request, opened.skipped, normal)
     save_calibration(out, calibration)
-    _report(calibration, guarantee["line_rate_hz"], out)
+    _report(calibration, normal, guarantee["line_rate_hz"], out)
+    if contact_sheet is not None:
+        picture = draw_contact_sheet(normal.highest, calibration.threshold)
+        write_atomically(contact_sheet, encode_png(picture))
+        logger.info(f"The frames with the highest scores are in {contact_sheet}.")
     if as_json:
         print_json({"path": str(out), **json.loads(calibration.to_json())})
 
@@ -115,7 +141,9 @@ def _check_camera(camera: Camera, frames: int | None, group_every_s: float | Non
         )
 
 
-def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> None:
+def _report(
+    calibration: Calibration, normal: NormalScores, line_rate_hz: float | None, out: Path
+) -> None:
     for warning in calibration.warnings:
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
     logger.info(calibration.guarantee)
@@ -127,6 +155,11 @@ def _report(calibration: Calibration, line_rate_hz: float | None, out: Path) -> 
         f"At {rate_hz:g} {unit}{plural} a second that is at most {_amount(hourly)} false alarms "
         f"an hour, {_amount(24 * hourly)} a day."
     )
+    highest = normal.highest[:HIGHEST_NAMED]
+    if note := note_on_high_scores(normal):
+        logger.info(note)
+    named = ", ".join(f"{each.score:.5g} ({each.source})" for each in highest)
+    logger.info(f"The highest scores, which set the threshold, are {named}.")
     logger.info(
         f"Threshold {calibration.threshold:.6g}; an alarm is a score above it. Wrote {out}."
     )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from semedge.cameras import CameraSettings
-from semedge.commands.setting_options import Decorator, OptionMaker, field_option, setting_option
+from semedge.commands.setting_options import (
+    FILE,
+    Decorator,
+    OptionMaker,
+    field_option,
+    setting_option,
+)
+from semedge.core.view import ViewSettings
 
 Command = Callable[..., Any]
 
@@ -44,16 +52,57 @@ class Feature(click.ParamType):
         return name, text
 
 
-def _crop(make: OptionMaker) -> Decorator:
+def _crop(make: OptionMaker, edge: str) -> Decorator:
     return make(
-        *(CameraSettings, "crop_bottom_px", "--crop-bottom-px"),
-        envvar="SEMEDGE_CROP_BOTTOM_PX",
+        *(ViewSettings, f"crop_{edge}_px", f"--crop-{edge}-px"),
+        envvar=f"SEMEDGE_CROP_{edge.upper()}_PX",
         metavar="PX",
     )
 
 
-crop_option = _crop(field_option)
-"""The option of cameras that also applies to image files."""
+crop_option = _crop(field_option, "bottom")
+"""The crop as a value that is passed to the command."""
+
+FRAME_OPTIONS = (
+    field_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
+    *(_crop(field_option, edge) for edge in ("top", "bottom", "left", "right")),
+)
+FRAME_SETTINGS = ("bits", *(f"crop_{edge}_px" for edge in ("top", "bottom", "left", "right")))
+
+
+def frame_options(command: Command) -> Command:
+    """Add how whole frames are read, without regions, as options that are passed to a command."""
+    for option in reversed(FRAME_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_view(values: dict[str, Any]) -> ViewSettings:
+    """The settings of `frame_options`, which are taken out of the command's values."""
+    return ViewSettings(**{name: values.pop(name) for name in FRAME_SETTINGS})
+
+
+VIEW_OPTIONS = (
+    setting_option(ViewSettings, "bits", "--bits", envvar="SEMEDGE_BITS", metavar="N"),
+    setting_option(
+        *(ViewSettings, "pixel_size_um", "--pixel-size-um"),
+        envvar="SEMEDGE_PIXEL_SIZE_UM",
+        metavar="UM",
+    ),
+    *(_crop(setting_option, edge) for edge in ("top", "bottom", "left", "right")),
+    setting_option(
+        *(ViewSettings, "leave_out_px", "--leave-out-px"),
+        type=SensorRegion(),
+        multiple=True,
+        envvar="SEMEDGE_LEAVE_OUT_PX",
+    ),
+    setting_option(
+        *(ViewSettings, "leave_out_mask", "--leave-out-mask"),
+        type=FILE,
+        envvar="SEMEDGE_LEAVE_OUT_MASK",
+        metavar="FILE",
+    ),
+)
 
 OPTIONS = (
     setting_option(
@@ -88,8 +137,23 @@ OPTIONS = (
         multiple=True,
         envvar="SEMEDGE_FEATURES",
     ),
-    _crop(setting_option),
+    setting_option(CameraSettings, "recursive", "--recursive", envvar="SEMEDGE_RECURSIVE"),
+    setting_option(CameraSettings, "follow", "--follow", envvar="SEMEDGE_FOLLOW"),
+    setting_option(
+        *(CameraSettings, "move_to", "--move-to"),
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="SEMEDGE_MOVE_TO",
+        metavar="DIR",
+    ),
+    *VIEW_OPTIONS,
 )
+
+
+def view_options(command: Command) -> Command:
+    """Add what of a frame is inspected as options to a command, for its `GivenSettings`."""
+    for option in reversed(VIEW_OPTIONS):
+        command = option(command)
+    return command
 
 
 def camera_options(command: Command) -> Command:

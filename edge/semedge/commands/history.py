@@ -11,6 +11,7 @@ import click
 
 from semedge.core.console import print_json
 from semedge.core.event import KINDS, Level, Phase
+from semedge.core.logs import printable
 from semedge.core.tables import write_table
 from semedge.journal.query import COLUMNS, SUBJECTS, Query, Subject, parse_time
 from semedge.journal.reader import JournalReader
@@ -111,4 +112,4 @@ def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))

@@ -1,4 +1,4 @@
-"""`semedge recipe make | show | check | use`."""
+"""`semedge recipe make | show | check | sign | use`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from semedge.commands.setting_options import (
 from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.core.files import read_bounded
+from semedge.core.signature import sign as write_signature
 from semedge.decision.calibration_file import MAX_FILE_BYTES
 from semedge.decision.defect import DecisionSettings
-from semedge.inference.bundle import MAX_BUNDLE_BYTES
+from semedge.inference.bundle import MAX_BUNDLE_BYTES, read_bundle
 from semedge.station.config.sections import CalibrationSection
 from semedge.station.config.station import load_station
 from semedge.station.recipe import SUFFIX, Recipe, make_recipe, read_recipe
@@ -133,6 +134,24 @@ def check(file: Path, as_json: bool) -> None:
     detector.close()
     _print(read, calibration, as_json)
     logger.info(f"{file} can be used here.")
+
+
+@recipe.command()
+@click.argument("file", type=FILE)
+@click.option(
+    "--key",
+    type=FILE,
+    required=True,
+    metavar="FILE",
+    help="The Ed25519 private key, an unencrypted PEM file.",
+)
+def sign(file: Path, key: Path) -> None:
+    """Sign a recipe or a detector bundle, for stations with a public key.
+
+    The signature is written beside the file, as FILE.sig; copy both to the station.
+    """
+    sha256 = read_recipe(file).sha256 if file.suffix == SUFFIX else read_bundle(file).sha256
+    logger.info(f"Signed: {write_signature(file, sha256, key)}.")
 
 
 @recipe.command()

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from semedge.commands.camera_options import crop_option
+from semedge.commands.camera_options import view_options
 from semedge.commands.scoring_options import detector_option, stride_option, workers_option
-from semedge.commands.setting_options import FILE
+from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.images import list_images
-from semedge.core.information_bar import LowerEdge
+from semedge.core.images import list_frames
 from semedge.core.tables import check_table, write_table
+from semedge.core.view import FrameView, ViewSettings
 from semedge.decision.calibration_file import load_calibration
 from semedge.inference.batch.local import score_locally
 from semedge.inference.batch.results import ScoreStore
@@ -53,7 +53,7 @@ STORED_AT_ONCE = 32
     metavar="ADDRESS",
     help="Score on this Ray cluster, whose machines can read the files (extra: cluster).",
 )
-@crop_option
+@click.option("--recursive", is_flag=True, help="Read the subfolders of folders too.")
 @click.option(
     "--out",
     type=FILE,
@@ -61,14 +61,17 @@ STORED_AT_ONCE = 32
     help="Write the scores to FILE.csv or FILE.parquet; an interrupted run can be resumed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the scores to stdout as JSON.")
+@view_options
+@pass_given
 def score(
+    given: GivenSettings,
     paths: tuple[str, ...],
     detector_path: Path | None,
     calibration_path: Path | None,
     stride_px: int | None,
     workers: int | None,
     cluster: str | None,
-    crop_bottom_px: int,
+    recursive: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -88,13 +91,20 @@ def score(
         logger.info(
             "Using the demo detector that ships with semedge; choose another with --detector."
         )
-    files = list(dict.fromkeys(str(file) for path in paths for file in list_images(path)))
+    files = list(
+        dict.fromkeys(name for path in paths for name in list_frames(path, recursive=recursive))
+    )
     content, bundle = _read_bundle(detector_path)
     with Detector(bundle, stride_px=stride_px, workers=1) as loaded:
         calibration = (
             None if calibration_path is None else load_calibration(calibration_path, loaded)
         )
-        settings = ScoreSettings.of(loaded, crop_bottom_px)
+        settings = ScoreSettings.of(
+            loaded,
+            given.over(ViewSettings()).with_bits(
+                None if calibration is None else calibration.bits, loaded.bits
+            ),
+        )
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:
@@ -104,8 +114,8 @@ def score(
                 f"{len(files) - len(missing):,} of {len(files):,} files are already scored."
             )
         if cluster is None:
-            edge = LowerEdge(crop_bottom_px)
-            results = score_locally(missing, bundle, settings.stride_px, edge, workers)
+            view = FrameView(settings.view)
+            results = score_locally(missing, bundle, settings.stride_px, view, workers)
         else:
             results = _on_cluster(missing, bundle, content, settings, cluster)
         _store(store, progress(results, "Scoring", len(missing)), skipped)
@@ -197,7 +207,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The table, in the files' order; `above_threshold` only where there is a calibration."""
     for scored in store.rows(files):
-        row = asdict(scored) | {"path": storable(scored.path)}
+        row = {name: getattr(scored, name) for name in COLUMNS}
+        row["path"] = storable(scored.path)
         if calibration is not None:
             row["above_threshold"] = calibration.exceeds(scored.frame_score)
         yield row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,14 +15,18 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import locked
 from semedge.journal.journal import Journal
 from semedge.journal.records import DEFAULT_JOURNAL
+from semedge.sinks.base import Sink
 from semedge.sinks.console import ConsoleSink
 from semedge.sinks.registry import open_sinks
 from semedge.station.camera_plan import plan_cameras
+from semedge.station.camera_setup import StationCamera
 from semedge.station.config.sections import DEFAULT_PICTURES
 from semedge.station.config.station import Station, load_station
 from semedge.station.connections import Connections, PagePlan
 from semedge.station.control import StationPlan
+from semedge.station.exposure import warn_of_exposure
 from semedge.station.load import load_cameras
+from semedge.station.safe_mode import SafeMode
 from semedge.station.systemd import SHORTEST_HANG_S
 from semedge.station.watch import Watch, WatchSettings
 
@@ -65,31 +70,82 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
             "Using the demo detector, which is trained on simulated fibres.",
             extra={"event": "demo-detector"},
         )
+    warn_of_exposure(read)
     journal = read.journal.file or DEFAULT_JOURNAL
-    pictures = read.journal.pictures or DEFAULT_PICTURES
+    ready: _Ready | None = None
+    fault: SemedgeError | None = None
+    try:
+        ready = _Ready(read, plan, load_cameras(plans))
+    except SemedgeError as error:
+        if read.web is None:
+            raise
+        fault = error
+    try:
+        with locked(journal, IN_USE.format(journal)), Journal(journal) as opened:
+            if fault is not None:
+                ready = _wait_safely(fault, read, plan, opened, given, station, as_json)
+            if ready is not None:
+                _inspect(ready, opened, as_json)
+    finally:
+        for camera in ready.cameras if ready is not None else ():
+            camera.setup.detector.close()
+    # Everything else ends with the process; without this, a last search for cycles takes half a
+    # second with an OPC UA server.
+    gc.freeze()
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """The settings of a station, and its loaded cameras."""
+
+    read: Station
+    plan: StationPlan
+    cameras: list[StationCamera]
+
+
+def _inspect(ready: _Ready, journal: Journal, as_json: bool) -> None:
+    read = ready.read
+    plans = ready.plan.cameras.values()
     settings = WatchSettings(
-        pictures,
+        read.journal.pictures or DEFAULT_PICTURES,
         read.station.name,
         read.watch,
         read.retention,
         read.watch.require_check,
         SHORTEST_HANG_S + 3 * max(each.camera.timeout_s for each in plans),
     )
-    cameras = load_cameras(plans)
-    try:
-        with locked(journal, IN_USE.format(journal)), Journal(journal) as opened:
-            sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
-            page = None if read.web is None else PagePlan(read.web, journal, pictures)
-            connections = Connections(sinks, page)
-            summary = Watch(cameras, opened, sinks, settings, plan, connections).run()
-    finally:
-        for camera in cameras:
-            camera.setup.detector.close()
+    sinks, connections = _connect(read, journal, as_json)
+    summary = Watch(ready.cameras, journal, sinks, settings, ready.plan, connections).run()
     for sentence in summary.sentences():
         logger.info(sentence, extra={"event": "summary"})
-    # Everything else ends with the process; without this, a last search for cycles takes half a
-    # second with an OPC UA server.
-    gc.freeze()
+
+
+def _wait_safely(
+    error: SemedgeError,
+    read: Station,
+    plan: StationPlan,
+    journal: Journal,
+    given: GivenSettings,
+    station: Path | None,
+    as_json: bool,
+) -> _Ready | None:
+    """Serve the page, which says why nothing is inspected, until the cameras can be loaded."""
+
+    def load() -> _Ready:
+        newest = _read(station, given)
+        planned = _plan(newest, station, given)
+        return _Ready(newest, planned, load_cameras(list(planned.cameras.values())))
+
+    sinks, connections = _connect(read, journal, as_json)
+    safe = SafeMode(read.station.name, list(plan.cameras), journal, sinks, connections)
+    return safe.wait(error, load)
+
+
+def _connect(read: Station, journal: Journal, as_json: bool) -> tuple[list[Sink], Connections]:
+    sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
+    pictures = read.journal.pictures or DEFAULT_PICTURES
+    page = None if read.web is None else PagePlan(read.web, journal.path, pictures)
+    return sinks, Connections(sinks, page)
 
 
 def _read(station: Path | None, given: GivenSettings) -> Station:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files as package_files
 from typing import Any, Literal, get_args
 
@@ -34,6 +34,8 @@ class Region:
         Pixel `(x, y)` of its largest score.
     score
         That score.
+    width_um, height_um, area_um2
+        The same on the specimen, where the size of a pixel is known.
     """
 
     left_px: int
@@ -43,6 +45,25 @@ class Region:
     area_px: int
     peak_px: tuple[int, int]
     score: float
+    width_um: float | None = None
+    height_um: float | None = None
+    area_um2: float | None = None
+
+    def sized(self, pixel_size_um: float | None) -> Region:
+        """The region with its size on the specimen, where that of a pixel is known."""
+        if pixel_size_um is None:
+            return self
+        return replace(
+            self,
+            width_um=self.width_px * pixel_size_um,
+            height_um=self.height_px * pixel_size_um,
+            area_um2=self.area_px * pixel_size_um**2,
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """The region in an event's document, without what is not known."""
+        document = {name: value for name, value in asdict(self).items() if value is not None}
+        return {**document, "peak_px": list(self.peak_px)}
 
 
 @dataclass(frozen=True)
@@ -133,9 +154,7 @@ class Event:
             else:
                 document[name] = value
         document["peak_px"] = None if self.peak_px is None else list(self.peak_px)
-        document["regions"] = [
-            {**asdict(region), "peak_px": list(region.peak_px)} for region in self.regions
-        ]
+        document["regions"] = [region.to_document() for region in self.regions]
         return document
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -14,19 +15,22 @@ from semedge.core.errors import SemedgeError
 USUAL_MODE = 0o644
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = USUAL_MODE, sync: bool = True
+) -> None:
     """Write `content` beside `path`, then rename it there.
 
     A reader sees the old file or the new one, never a part of it, whenever the process is
-    killed; `mode` has the permissions. Raises `SemedgeError` where the disk is
-    full or the folder cannot be written.
+    killed; `mode` has the permissions. Without `sync` that does not hold for a power cut until
+    `sync_file` was called. Raises `SemedgeError` where the disk is full or the folder cannot be
+    written.
     """
-    with written_atomically(path, mode=mode) as temporary:
+    with written_atomically(path, mode=mode, sync=sync) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
+def written_atomically(path: Path, *, mode: int = USUAL_MODE, sync: bool = True) -> Iterator[Path]:
     """A file beside `path` to write to, which replaces `path` at the end of the `with`.
 
     Raises `SemedgeError` where the disk is full or the folder cannot be written.
@@ -39,18 +43,31 @@ def written_atomically(path: Path, *, mode: int = USUAL_MODE) -> Iterator[Path]:
         os.close(descriptor)
         temporary = Path(name)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            sync_file(temporary)
         temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         raise SemedgeError(
-            f"{path} could not be written ({error.strerror}); free some space or choose "
-            "another folder."
+            f"{path} could not be written ({error.strerror}); {_remedy(error)}."
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files and connections are open, so disconnect clients or raise the limit"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make it writable or choose another folder"
+    return "free some space or choose another folder"
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on the disk; `OSError` where it cannot be."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def read_bounded(
@@ -82,6 +99,8 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
 
     The system releases the lock when the process ends, however it ends.
     """
+    # A symbolic link to the file must not give it another lock.
+    path = path.resolve()
     lock = path.with_name(f"{path.name}.lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,10 @@ class Frame:
     device_time_ns
         The camera's own time of the frame, in nanoseconds of its own clock, whose zero is
         arbitrary; None where it gives none.
+    pixel_size_um
+        Size of a pixel on the specimen in micrometres; None where it is not known.
+    left_out
+        True where nothing is inspected, shape of the image; None where everything is.
 
     Raises
     ------
@@ -46,6 +50,8 @@ class Frame:
     source: str = "the image"
     device_frame: int | None = None
     device_time_ns: int | None = None
+    left_out: NDArray[np.bool_] | None = None
+    pixel_size_um: float | None = None
 
     def __post_init__(self) -> None:
         image = self.image

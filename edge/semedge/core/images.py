@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import glob
+import logging
 import os
 import re
+import stat
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +17,35 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+from semedge.core.jpeg import UPRIGHT, JpegError, decode_jpeg, is_jpeg
+from semedge.core.pixel_size import pixel_size_beside
+from semedge.core.tiff_segments import DamagedTiffError, TiffError
+from semedge.core.white import (
+    PNG,
+    PngError,
+    fill_container,
+    png_bits,
+    png_chunks,
+    png_size,
+    scale_pnm,
+)
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+logger = logging.getLogger(__name__)
 
+SUFFIXES = frozenset(
+    {
+        *(".bmp", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    }
+)
+TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PAGE = re.compile(r"(.+)#([1-9]\d*)", re.DOTALL)
+"""Name of a page: the file's path and the page's number, from 1."""
+LONGEST_SIDE_PX, MOST_PIXELS = 1 << 20, 1 << 30
+"""Limits of OpenCV."""
+FEW_VALUES = 16
+"""Most gray values of a mask that was drawn; more come from compression or scaling."""
 
 SILENT = 0
 """OpenCV's log level that writes nothing."""
@@ -36,26 +65,69 @@ def silence_opencv() -> None:
         owner.setLogLevel(SILENT)
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A gray image of a file, `(height, width)`, and its pixels' size where the file says it."""
+
+    image: GrayImage
+    pixel_size_um: float | None = None
+
+
 def read_image(path: Path | str) -> GrayImage:
     """Read an image as gray, shape `(height, width)`, uint8 or uint16 as in the file.
 
-    Colour is converted to gray; nothing is rescaled. Raises `SemedgeError` where the file is not an
-    image or has values that are not 8- or 16-bit integers.
+    `path#n` is page n of a TIFF, from 1; without a number it is the first. The image is upright as
+    its orientation says. Colour is converted to gray, and alpha is left out. Where the file states
+    a white below the largest value of its pixels, its values are scaled to fill them.
+
+    Raises `SemedgeError` where the file is not an image, is damaged, or has values that are not 8-
+    or 16-bit integers.
     """
+    return read_picture(path).image
+
+
+def read_picture(path: Path | str) -> Picture:
+    """Like `read_image`, with the size of a pixel."""
+    file, number = split_page(path)
     try:
-        content = np.fromfile(path, np.uint8)
+        mode = file.stat().st_mode
+        # A pipe would keep its reader waiting for a writer.
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise SemedgeError(f"{path} is not a regular file; give an image file.")
+        content = file.read_bytes()
     except OSError as error:
         raise SemedgeError(
             f"{path} cannot be read ({error.strerror}); check the path and its permissions."
         ) from error
-    image = _decode(content)
+    picture = decode_picture(content, str(path), number)
+    if picture.pixel_size_um is None:
+        return replace(picture, pixel_size_um=pixel_size_beside(file))
+    return picture
+
+
+def decode_image(content: bytes, name: str, number: int = 1) -> GrayImage:
+    """The image in the content of a file, as `read_image`; `name` identifies it in messages."""
+    return decode_picture(content, name, number).image
+
+
+def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
+    """Like `decode_image`, with the size of a pixel."""
+    image, pixel_size_um = _decode(content, name, number)
     if image is None:
-        raise SemedgeError(f"{path} cannot be decoded as an image; save it as PNG or TIFF.")
+        raise SemedgeError(f"{name} cannot be decoded as an image; save it as PNG or TIFF.")
     if image.dtype not in (np.uint8, np.uint16):
         raise SemedgeError(
-            f"{path} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
+            f"{name} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    return to_gray(image)
+    return Picture(to_gray(image), pixel_size_um)
+
+
+def split_page(path: Path | str) -> tuple[Path, int]:
+    """The file and the number of the page that a name means; a file may have a `#` in its name."""
+    page = PAGE.fullmatch(str(path))
+    if page is None or Path(path).exists():
+        return Path(path), 1
+    return Path(page[1]), int(page[2])
 
 
 def to_gray(image: NDArray) -> GrayImage:
@@ -69,15 +141,40 @@ def to_gray(image: NDArray) -> GrayImage:
 
 
 def read_mask(path: Path | str) -> NDArray[np.bool_]:
-    """Read a defect mask, True where its gray value is above 0, shape `(height, width)`."""
-    mask: NDArray[np.bool_] = read_image(path) > 0
+    """Read a defect mask, True where something is wrong, shape `(height, width)`.
+
+    That is where its gray value is above 0. A mask of more than `FEW_VALUES` gray values was
+    compressed with losses or scaled; it is cut at half of its largest value.
+    """
+    image = read_image(path)
+    drawn = len(np.unique(image)) <= FEW_VALUES
+    mask: NDArray[np.bool_] = image > (0 if drawn else int(image.max()) // 2)
     return mask
 
 
-def list_images(source: Path | str) -> list[Path]:
-    """Image files of a folder or a glob, or the one file, in natural order (2 before 10)."""
+def list_frames(source: Path | str, *, recursive: bool = False) -> list[str]:
+    """Names of the pictures of `list_images`: of a TIFF with several pages, `path#n` for each."""
+    return [name for path in list_images(source, recursive=recursive) for name in frames_of(path)]
+
+
+def frames_of(path: Path) -> list[str]:
+    """Names of the pictures in a file, or the one page that `path` names."""
+    file, _ = split_page(path)
+    if file != path or file.suffix.lower() not in TIFF_SUFFIXES:
+        return [str(path)]
+    from semedge.core.tiff import count_pages  # with tifffile, which other files need not
+
+    pages = count_pages(file)
+    return [str(path)] if pages == 1 else [f"{path}#{number + 1}" for number in range(pages)]
+
+
+def list_images(source: Path | str, *, recursive: bool = False) -> list[Path]:
+    """Image files of a folder or a glob, or the one file, in natural order (2 before 10).
+
+    A folder's subfolders are read where `recursive`; what is left out of it is logged.
+    """
     try:
-        found = _find(str(source))
+        found = _find(str(source), recursive)
     except OSError as error:
         raise SemedgeError(
             f"{source} cannot be listed ({error.strerror}); check the path and its permissions."
@@ -86,34 +183,118 @@ def list_images(source: Path | str) -> list[Path]:
         raise SemedgeError(
             f"There is no file, folder or match for {source or 'the empty path'}; check the path."
         )
-    return sorted(found, key=_natural)
+    return sorted(found, key=natural_key)
 
 
-def _find(source: str) -> list[Path]:
+def _find(source: str, recursive: bool) -> list[Path]:
     path = Path(source)
     if source and path.is_dir():
-        found = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES]
-        if not found:
-            raise SemedgeError(
-                f"The folder {path} holds no image; semedge reads {', '.join(sorted(SUFFIXES))}."
-            )
-        return found
-    if source and path.exists():
+        return _images_in(path, recursive)
+    if source and split_page(path)[0].exists():
         return [path]
     matches = glob.glob(source, recursive=True)  # noqa: PTH207 - absolute patterns too
     return [match for match in map(Path, matches) if match.is_file()]
 
 
-def _decode(content: NDArray[np.uint8]) -> NDArray | None:
-    if not content.size:
+def _images_in(folder: Path, recursive: bool) -> list[Path]:
+    found: list[Path] = []
+    folders, others = 0, 0
+    for path, subfolders, names in os.walk(folder, onerror=_raise):
+        visible = [name for name in names if not name.startswith(".")]
+        images = [Path(path, name) for name in visible if Path(name).suffix.lower() in SUFFIXES]
+        regular = [image for image in images if image.is_file() or not image.exists()]
+        found += regular
+        others += len(visible) - len(regular)
+        if not recursive:
+            folders = sum(not name.startswith(".") for name in subfolders)
+            subfolders.clear()
+    left_out = _left_out(folders, others)
+    if not found:
+        raise SemedgeError(
+            f"The folder {folder} holds no image; semedge reads {', '.join(sorted(SUFFIXES))}"
+            f"{f', and {left_out}' if left_out else ''}."
+        )
+    if left_out:
+        logger.info(f"In {folder}, {left_out}.", extra={"event": "left-out"})
+    return found
+
+
+def _left_out(folders: int, others: int) -> str:
+    """The clause on what a folder has beside its images; empty where there is nothing."""
+    parts = []
+    if folders:
+        parts.append(f"{folders:,} {'subfolder' if folders == 1 else 'subfolders'}")
+    if others:
+        parts.append(f"{others:,} {'file' if others == 1 else 'files'} of other kinds")
+    if not parts:
+        return ""
+    verb = "was" if folders + others == 1 else "were"
+    remedy = " (--recursive reads subfolders)" if folders else ""
+    return f"{' and '.join(parts)} {verb} left out{remedy}"
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _decode(content: bytes, name: str, number: int) -> tuple[NDArray | None, float | None]:
+    """What the file has, upright, or None where it is not an image; and its pixels' size."""
+    if content[:4] in TIFF_SIGNATURES:
+        return _decode_tiff(content, name, number)
+    if number != 1:
+        raise SemedgeError(f"{name} is not a TIFF, and only these have pages; leave #{number} out.")
+    try:
+        if is_jpeg(content):
+            return decode_jpeg(content), None
+        if content.startswith(PNG):
+            _check_size(png_size(png_chunks(content)), name)
+        image = _decode_by_opencv(content)
+        if image is None:
+            return None, None
+        if content.startswith(PNG):
+            image = fill_container(image, png_bits(content, image))
+        return scale_pnm(content, image), None
+    except (JpegError, PngError) as error:
+        raise _damaged(name, error) from error
+
+
+def _decode_tiff(content: bytes, name: str, number: int) -> tuple[NDArray, float | None]:
+    from semedge.core.tiff import read_page  # with tifffile, which other files need not
+
+    try:
+        return read_page(content, number)
+    except DamagedTiffError as error:
+        raise _damaged(name, error) from error
+    except TiffError as error:
+        raise SemedgeError(
+            f"{name} {error}; save it as an 8- or 16-bit gray TIFF or PNG."
+        ) from error
+
+
+def _damaged(name: str, error: Exception) -> SemedgeError:
+    return SemedgeError(f"{name} is damaged ({error}); copy it again or record it again.")
+
+
+def _check_size(size_px: tuple[int, int], name: str) -> None:
+    width, height = size_px
+    if max(width, height) > LONGEST_SIDE_PX or width * height > MOST_PIXELS:
+        raise SemedgeError(
+            f"{name} has {width:,}x{height:,} px, and at most {LONGEST_SIDE_PX:,} px a side and "
+            f"{MOST_PIXELS:,} px in all can be read; cut it into several frames."
+        )
+
+
+def _decode_by_opencv(content: bytes) -> NDArray | None:
+    if not content:
         return None
     silence_opencv()
     try:
-        return cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+        return cv2.imdecode(np.frombuffer(content, np.uint8), UPRIGHT)
     except cv2.error:
         return None
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """A key that sorts 2 before 10."""
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

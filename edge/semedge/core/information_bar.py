@@ -1,18 +1,11 @@
-"""The information bar that microscopes print below the picture: found, reported, and cut off."""
+"""The information bar that microscopes print below the picture: found."""
 
 from __future__ import annotations
-
-import logging
-from dataclasses import dataclass, field
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-
-logger = logging.getLogger(__name__)
 
 SAME_GRAY = 6 / 255
 """Gray values nearer than this share of the range to a row's median belong to its background."""
@@ -69,54 +62,3 @@ def _background(rows: GrayImage) -> tuple[NDArray[np.floating], NDArray[np.float
     median = np.median(grays, axis=1)
     share = (np.abs(grays - median[:, None]) <= SAME_GRAY).mean(axis=1)
     return median, share
-
-
-@dataclass
-class LowerEdge:
-    """Cuts rows off at the lower edge of frames, and warns once where a bar is left.
-
-    Several threads may share one.
-
-    Attributes
-    ----------
-    crop_px
-        Rows to cut off.
-    """
-
-    crop_px: int = 0
-    _warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.crop_px < 0:
-            raise SemedgeError(f"crop_bottom_px must not be below 0. Received: {self.crop_px}")
-
-    def crop(self, image: GrayImage, source: str) -> GrayImage:
-        """The rest of the image; `source` is its name in messages.
-
-        Raises `SemedgeError` where nothing would be left.
-        """
-        cropped = self.cut(image)
-        if (
-            not self._warned.locked()
-            and (bar_px := find_information_bar(cropped))
-            and self._warned.acquire(blocking=False)
-        ):
-            logger.warning(
-                f"{source} seems to have an information bar of {bar_px} px at its lower edge, "
-                "which would be inspected as material; cut it off with --crop-bottom-px "
-                f"{self.crop_px + bar_px}, wherever these frames are used.",
-                extra={"event": "information-bar"},
-            )
-        return cropped
-
-    def cut(self, picture: NDArray) -> NDArray:
-        """The rest of a picture or of its mask, without a search for a bar."""
-        if not self.crop_px:
-            return picture
-        height, width = picture.shape
-        if self.crop_px >= height:
-            raise SemedgeError(
-                f"crop_bottom_px = {self.crop_px} leaves nothing of a frame of "
-                f"{width}x{height} px; give the height of the information bar."
-            )
-        return picture[: height - self.crop_px]

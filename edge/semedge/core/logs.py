@@ -20,6 +20,9 @@ from semedge.core.timing import utc_text
 
 PACKAGES = ("semedge", "semedge_trainer", "semedge_calibration")
 DEFAULT_EVENT = "note"
+MOST_OF_A_LIBRARY = 10
+"""Records of one library's logger that are written in `LIMIT_WINDOW_S`."""
+LIMIT_WINDOW_S = 60.0
 
 
 class TextFormatter(logging.Formatter):
@@ -27,7 +30,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        message = super().format(record)
+        message = printable(super().format(record))
         level = _level_of(record)
         return message if level == "info" else f"{level.title()}: {message}"
 
@@ -60,7 +63,48 @@ class StderrHandler(logging.Handler):
             self.handleError(record)
 
 
+class LibraryLimit(logging.Filter):
+    """Passes a few records a minute of each library's logger; semedge's own are not limited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._since_s: dict[str, float] = {}
+        self._passed: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.name.partition(".")[0] in PACKAGES:
+            return True
+        now_s = time.monotonic()
+        with self._lock:
+            if now_s - self._since_s.get(record.name, -LIMIT_WINDOW_S) >= LIMIT_WINDOW_S:
+                self._since_s[record.name], self._passed[record.name] = now_s, 0
+            self._passed[record.name] += 1
+            passed = self._passed[record.name]
+        if passed == MOST_OF_A_LIBRARY:
+            record.msg = (
+                f"{record.msg} (further messages of {record.name} are left out for a minute)"
+            )
+        return passed <= MOST_OF_A_LIBRARY
+
+
 _handler = StderrHandler()
+_limit = LibraryLimit()
+_handler.addFilter(_limit)
+if logging.lastResort is not None:
+    # Writes what libraries log where nothing else is set up for them.
+    logging.lastResort.addFilter(_limit)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters escaped, but for line breaks and tabs.
+
+    The name of a file or a station may hold some that a terminal would carry out.
+    """
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
+    )
 
 
 def write_text() -> None:

@@ -23,14 +23,17 @@ INTEGERS = frozenset(
 )
 FLOATS = frozenset({"score", "frame_score", "threshold", "duration_s"})
 BOOLEANS = frozenset({"above_threshold"})
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes."""
 SUFFIXES = (".csv", ".parquet")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows to `path`, in the format of its extension; the number of rows.
 
-    `.csv` has a header line, empty fields for None and times as ISO-8601 text in UTC; `.parquet`
-    needs the extra `parquet`.
+    `.csv` has a header line, empty fields for None and times as ISO-8601 text in UTC, in UTF-8 with
+    the mark by which Excel knows it; a text that a spreadsheet would take for a formula begins with
+    an apostrophe. `.parquet` needs the extra `parquet`.
     """
     check_table(path)
     write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
@@ -50,13 +53,21 @@ def check_table(path: Path) -> None:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     count = 0
-    with written_atomically(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_atomically(path) as whole,
+        whole.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         for row in rows:
-            writer.writerow(row)
+            writer.writerow({name: _neutral(value) for name, value in row.items()})
             count += 1
     return count
+
+
+def _neutral(value: Any) -> Any:
+    """The value, but a text that begins as a formula does, as a text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -45,29 +47,40 @@ def pack(contents: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(
-    content: bytes, kind: ArchiveKind, damaged: Callable[[str], Exception]
+    content: bytes | BinaryIO, kind: ArchiveKind, damaged: Callable[[str], Exception]
 ) -> dict[str, bytes]:
     """The files of an archive, by name; raises `damaged(reason)` where it is not of the kind."""
+    with opened(content, kind, damaged) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@contextlib.contextmanager
+def opened(
+    content: bytes | BinaryIO, kind: ArchiveKind, damaged: Callable[[str], Exception]
+) -> Iterator[zipfile.ZipFile]:
+    """An archive of the kind, whose files are read one by one; raises like `unpack`."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _members(archive, kind, damaged)
+        with zipfile.ZipFile(
+            io.BytesIO(content) if isinstance(content, bytes) else content
+        ) as archive:
+            _check(archive, kind, damaged)
+            yield archive
     except UNREADABLE as error:
         raise damaged("not a complete zip archive") from error
 
 
-def _members(
+def _check(
     archive: zipfile.ZipFile, kind: ArchiveKind, damaged: Callable[[str], Exception]
-) -> dict[str, bytes]:
+) -> None:
     infos = archive.infolist()
     if len(infos) > kind.most_members:
         raise damaged(f"{len(infos)} files are more than the {kind.most_members} allowed")
-    raw: dict[str, bytes] = {}
+    seen: set[str] = set()
     for info in infos:
         if not kind.member_name.fullmatch(info.filename):
             raise damaged(f"a file is named {info.filename!r}")
-        if info.filename in raw:
+        if info.filename in seen:
             raise damaged(f"{info.filename} is contained twice")
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > kind.most_member_bytes:
             raise damaged(f"{info.filename} is compressed or too large")
-        raw[info.filename] = archive.read(info)
-    return raw
+        seen.add(info.filename)

@@ -18,6 +18,9 @@ SHARPNESS_SIDE_PX = 384
 SUBSAMPLED_SIDE_PX = 256
 """The shorter side of a large frame is subsampled to this length, or to less than twice of it."""
 
+FILTER_PX = 9
+"""Side of the pixels that the filters of the sharpness reach."""
+
 BRIGHT_SHARE = 0.99
 WHITE = 0.98
 """Least gray value of a saturated pixel, as a share of the pixel type's range."""
@@ -51,7 +54,10 @@ class FrameAppearance:
 
 
 def measure_frame(frame: Frame) -> FrameAppearance:
-    """Measure a frame; of a large one, only every second, third, ... row and column."""
+    """Measure what is inspected of a frame, in a large one every second, third, ... row and column.
+
+    Where little of the middle is inspected, the sharpness is that of the whole middle.
+    """
     grays = subsampled(frame)
     return FrameAppearance(
         mean_gray=float(grays.mean()),
@@ -62,10 +68,16 @@ def measure_frame(frame: Frame) -> FrameAppearance:
 
 
 def subsampled(frame: Frame) -> NDArray[np.float32]:
-    """Gray values from 0 to 1 of the rows and columns that are measured."""
+    """Gray values from 0 to 1 of the rows and columns that are measured.
+
+    Shape `(rows, columns)`, or `(pixels,)` where a part of the frame is left out.
+    """
     every = max(1, min(frame.shape) // SUBSAMPLED_SIDE_PX)
     grays = frame.image[::every, ::every].astype(np.float32)
     grays /= frame.full_scale
+    if frame.left_out is not None:
+        inspected = grays[~frame.left_out[::every, ::every]]
+        return inspected if inspected.size else grays.reshape(-1)
     return grays
 
 
@@ -95,13 +107,24 @@ def _sharpness(frame: Frame) -> float:
     top, left = (max(0, side - SHARPNESS_SIDE_PX) // 2 for side in (height, width))
     middle = frame.image[top : top + SHARPNESS_SIDE_PX, left : left + SHARPNESS_SIDE_PX]
     grays = middle.astype(np.float32)
-    contrast = _deviation(grays)
+    inspected = None
+    if frame.left_out is not None:
+        left_out = frame.left_out[top : top + SHARPNESS_SIDE_PX, left : left + SHARPNESS_SIDE_PX]
+        inspected = _away_from(left_out)
+    contrast = _deviation(grays, inspected)
     if contrast < NO_CONTRAST * frame.full_scale:
         return 0.0
     # Smoothed first, because noise has sharp edges too.
     smooth = cv2.GaussianBlur(grays, (5, 5), 1.0)
-    return _deviation(cv2.Laplacian(smooth, cv2.CV_32F)) / contrast
+    return _deviation(cv2.Laplacian(smooth, cv2.CV_32F), inspected) / contrast
 
 
-def _deviation(values: NDArray) -> float:
-    return float(cv2.meanStdDev(values)[1][0, 0])
+def _away_from(left_out: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """1 where no edge of what is left out reaches; None where that is nowhere."""
+    kernel = np.ones((FILTER_PX, FILTER_PX), np.uint8)
+    inspected = cv2.erode((~left_out).astype(np.uint8), kernel).astype(np.uint8)
+    return inspected if inspected.any() else None
+
+
+def _deviation(values: NDArray, inspected: NDArray[np.uint8] | None) -> float:
+    return float(cv2.meanStdDev(values, mask=inspected)[1][0, 0])

@@ -14,9 +14,13 @@ import numpy as np
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
 from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
+from semedge.decision.contact_sheet import Thumbnail, make_thumbnail
 from semedge.decision.fields import split_frame
+from semedge.decision.health import SAME_MAGNIFICATION
+from semedge.decision.outliers import high_scores, unlike_others
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
+from semedge.inference.score_map import ScoreMap
 from semedge_calibration import (
     Calibration,
     CalibrationError,
@@ -31,6 +35,8 @@ from semedge_calibration import (
 
 QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
 NAMES_SHOWN = 3
+MOST_SHOWN = 12
+"""Frames on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class CalibrationRequest:
         Width and height in pixels of the fields that frames are split into.
     allow_training_frames
         Whether to use frames that the detector was trained on, with a warning in the file.
+    bits
+        Bits of a pixel that the frames are read with, for whoever uses the calibration.
     """
 
     false_alarm_rate: float = 0.01
@@ -59,6 +67,7 @@ class CalibrationRequest:
     group_every_s: float | None = None
     fields: tuple[int, int] | None = None
     allow_training_frames: bool = False
+    bits: int | None = None
 
     @property
     def unit(self) -> str:
@@ -101,6 +110,12 @@ class NormalScores:
         Sources of frames that the detector was trained on.
     copies
         Sources of frames whose pixels are those of an earlier frame.
+    sources, frame_scores
+        Name of each frame that was scored, and the highest score in it.
+    highest
+        The frames with the highest scores, the highest first.
+    pixel_sizes_um
+        Size of a pixel of each frame that has one.
     """
 
     scores: list[float] = field(default_factory=list)
@@ -110,6 +125,10 @@ class NormalScores:
     appearances: list[FrameAppearance] = field(default_factory=list)
     training: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    frame_scores: list[float] = field(default_factory=list)
+    highest: list[Thumbnail] = field(default_factory=list)
+    pixel_sizes_um: list[float] = field(default_factory=list)
 
 
 def calibrate_detector(
@@ -117,6 +136,7 @@ def calibrate_detector(
     frames: Iterable[Frame],
     request: CalibrationRequest,
     skipped: Sequence[str] = (),
+    normal: NormalScores | None = None,
 ) -> Calibration:
     """Score normal frames and choose the threshold.
 
@@ -130,6 +150,8 @@ def calibrate_detector(
         The guarantee to prove.
     skipped
         Files that could not be decoded, each with the reason; read after the last frame.
+    normal
+        Collects the scores, for a caller that shows them too.
 
     Raises
     ------
@@ -139,7 +161,8 @@ def calibrate_detector(
         Where a frame, a score or the request cannot be used.
     """
     check_request(request)
-    normal = score_normal_frames(detector, frames, request)
+    normal = NormalScores() if normal is None else normal
+    score_normal_frames(detector, frames, request, normal)
     if normal.training and not request.allow_training_frames:
         raise RefusedError(
             f"{_counted(normal.training, 'frame')} of the calibration "
@@ -172,9 +195,11 @@ def calibrate_detector(
             name: float(np.quantile(normal.scores, float(name), method="lower"))
             for name in QUANTILES
         },
-        appearance=common_appearance(normal.appearances),
+        appearance=common_appearance(_usual(normal.appearances)),
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=tuple(_warnings(normal, request, left_out)),
+        bits=request.bits,
+        pixel_size_um=_common_pixel_size(normal),
     )
 
 
@@ -187,15 +212,17 @@ def check_request(request: CalibrationRequest) -> int:
 
 
 def score_normal_frames(
-    detector: Detector, frames: Iterable[Frame], request: CalibrationRequest
-) -> NormalScores:
-    """Score every frame, or every field of it.
+    detector: Detector,
+    frames: Iterable[Frame],
+    request: CalibrationRequest,
+    normal: NormalScores,
+) -> None:
+    """Score every frame, or every field of it, and add the results to `normal`.
 
     Copies of an earlier frame are left out, since they add nothing new. Frames of the training
     are left out too, unless the request allows them; after the first, nothing more is scored,
     because the calibration will be refused.
     """
-    normal = NormalScores()
     trained_on = set(detector.bundle.manifest.training.frame_sha256)
     seen: set[str] = set()
     first_captured_at_s: float | None = None
@@ -213,7 +240,6 @@ def score_normal_frames(
             continue
         group = group_of(frame, request, frame.captured_at_s - first_captured_at_s)
         _score_frame(detector, frame, request, group, normal)
-    return normal
 
 
 def group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:
@@ -243,6 +269,7 @@ def _score_frame(
     parts: Iterable[Frame] = (frame,)
     if request.fields is not None:
         parts = split_frame(frame, request.fields, detector.patch_px)
+    best: tuple[Frame, ScoreMap] | None = None
     for part in parts:
         if normal.shape is None:
             normal.shape = part.shape
@@ -253,9 +280,32 @@ def _score_frame(
                 "that the line's camera gives."
             )
         normal.groups.append(len(normal.scores) if group is None else group)
-        normal.scores.append(detector.score(part).frame_score)
+        score_map = detector.score(part)
+        normal.scores.append(score_map.frame_score)
+        if best is None or score_map.frame_score > best[1].frame_score:
+            best = part, score_map
     normal.frames += 1
     normal.appearances.append(measure_frame(frame))
+    if best is not None:
+        _note_score(normal, frame, *best)
+
+
+def _note_score(normal: NormalScores, frame: Frame, part: Frame, score_map: ScoreMap) -> None:
+    normal.sources.append(frame.source)
+    if frame.pixel_size_um is not None:
+        normal.pixel_sizes_um.append(frame.pixel_size_um)
+    normal.frame_scores.append(score_map.frame_score)
+    highest = normal.highest
+    if len(highest) < MOST_SHOWN or score_map.frame_score > highest[-1].score:
+        highest.append(make_thumbnail(part, score_map.frame_score, score_map.peak_px))
+        highest.sort(key=lambda thumbnail: -thumbnail.score)
+        del highest[MOST_SHOWN:]
+
+
+def _usual(appearances: Sequence[FrameAppearance]) -> list[FrameAppearance]:
+    """The frames that look like the others: one black frame would hide every dark picture."""
+    unlike = unlike_others(appearances)
+    return [each for index, each in enumerate(appearances) if index not in unlike]
 
 
 def _choose_threshold(
@@ -297,7 +347,48 @@ def _warnings(
             f"the guarantee is for one field, and a frame of {fields_a_frame} fields may raise an "
             f"alarm about {fields_a_frame} times as often"
         )
+    sizes = normal.pixel_sizes_um
+    if sizes and max(sizes) > (1 + SAME_MAGNIFICATION) * min(sizes):
+        yield (
+            f"the frames have pixels of {min(sizes):.4g} to {max(sizes):.4g} um; calibrate on "
+            "frames of one magnification"
+        )
+    yield from _suspicious(normal)
     yield from _left_out(normal, skipped)
+
+
+def _common_pixel_size(normal: NormalScores) -> float | None:
+    """The size of a pixel, where every frame has the same."""
+    sizes = normal.pixel_sizes_um
+    if len(sizes) < normal.frames or max(sizes) > (1 + SAME_MAGNIFICATION) * min(sizes):
+        return None
+    return float(np.median(sizes))
+
+
+def _suspicious(normal: NormalScores) -> Iterator[str]:
+    """Frames that may not be normal."""
+    unlike = unlike_others(normal.appearances)
+    others = normal.frames - len(unlike)
+    for index, what in [*unlike.items()][:NAMES_SHOWN]:
+        yield (
+            f"{normal.sources[index]} {what}, unlike the {others:,} others, and does not count "
+            "for the limits of the camera's health; leave it out unless it is normal"
+        )
+    if len(unlike) > NAMES_SHOWN:
+        yield f"{len(unlike) - NAMES_SHOWN:,} more frames look unlike the others"
+
+
+def note_on_high_scores(normal: NormalScores) -> str:
+    """The sentence on frames whose scores are far above the others; empty where there are none."""
+    high = high_scores(normal.frame_scores)
+    if not high:
+        return ""
+    named = [f"{normal.sources[index]} ({normal.frame_scores[index]:.5g})" for index in high]
+    return (
+        f"{_counted(high, 'frame scores', 'frames score')} far above the median of "
+        f"{float(np.median(normal.frame_scores)):.5g}: {_named(named)}; leave out what is not "
+        "normal."
+    )
 
 
 def _left_out(normal: NormalScores, skipped: Sequence[str]) -> Iterator[str]:
@@ -308,7 +399,7 @@ def _left_out(normal: NormalScores, skipped: Sequence[str]) -> Iterator[str]:
         yield f"left out: {_counted(skipped, 'unreadable file')}, {_named(skipped)}"
 
 
-def _counted(items: Sequence[str], singular: str, plural: str | None = None) -> str:
+def _counted(items: Sequence[object], singular: str, plural: str | None = None) -> str:
     return f"{len(items):,} {singular if len(items) == 1 else plural or f'{singular}s'}"
 
 

@@ -99,6 +99,13 @@ class DecisionSettings(Section):
         description="Shortest time between two updates of a defect whose score grows.",
     )
 
+    smallest_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longer side of a region's box below which it is no defect, on the specimen; "
+        "a region is no smaller than a patch. Without the size of a pixel all regions count.",
+    )
+
     @model_validator(mode="after")
     def _frames_above_fits_of_frames(self) -> DecisionSettings:
         if self.frames_above > self.of_frames:

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
+from semedge.inference.grid import PatchGrid
+from semedge_calibration import ScoredGrid
 
 FIELDS = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})")
 
@@ -26,6 +30,17 @@ def parse_fields(text: str) -> tuple[int, int]:
             f"Fields must read WIDTHxHEIGHT in pixels, such as 256x256. Received: {text!r}"
         )
     return int(match[1]), int(match[2])
+
+
+def patches_calibrated(grid: ScoredGrid) -> int:
+    """Patches of the areas that a calibration's guarantee counts: frames, or fields of them."""
+    return len(PatchGrid(grid.frame_shape, grid.patch_px, grid.stride_px))
+
+
+def fields_in_frame(grid: ScoredGrid, frame_shape: tuple[int, int]) -> float:
+    """Areas of the calibration in a frame, by their patches; at least 1."""
+    patches = len(PatchGrid(frame_shape, grid.patch_px, grid.stride_px))
+    return max(1.0, patches / patches_calibrated(grid))
 
 
 def split_frame(frame: Frame, size_px: tuple[int, int], patch_px: int) -> Iterator[Frame]:
@@ -48,8 +63,10 @@ def split_frame(frame: Frame, size_px: tuple[int, int], patch_px: int) -> Iterat
         )
     for top in range(0, height - field_height + 1, field_height):
         for left in range(0, width - field_width + 1, field_width):
+            field = np.s_[top : top + field_height, left : left + field_width]
             yield replace(
                 frame,
-                image=frame.image[top : top + field_height, left : left + field_width],
+                image=frame.image[field],
+                left_out=None if frame.left_out is None else frame.left_out[field],
                 source=f"{frame.source} (field at {left},{top})",
             )

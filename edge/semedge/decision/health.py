@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,20 @@ from semedge.core.section import Section
 from semedge.decision.appearance import FrameAppearance, measure_frame, subsampled
 from semedge_calibration import Appearance
 
-Problem = Literal["no-frame", "frozen", "dark", "saturated", "out-of-focus", "brightness"]
+Problem = Literal[
+    "no-frame", "frozen", "dark", "saturated", "out-of-focus", "brightness", "magnification"
+]
 
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 
-IMMEDIATE: tuple[Problem, ...] = ("dark", "saturated")
+IMMEDIATE: tuple[Problem, ...] = ("dark", "saturated", "magnification")
 """Problems that already keep the first bad frame from inspection; the material can cause others."""
 
 HYSTERESIS = 0.1
 """Share of a limit by which a picture must be better than the limit before a problem ends."""
+
+SAME_MAGNIFICATION = 0.02
+"""Share by which the size of a pixel may differ without another magnification."""
 
 SENTENCES: Mapping[Problem, str] = {
     "no-frame": "{reason}",
@@ -45,8 +50,13 @@ SENTENCES: Mapping[Problem, str] = {
         "expected); focus again or clean the lens."
     ),
     "brightness": (
-        "The picture's mean gray of {mean_gray:.3f} of the range is outside {low:.3f} to "
-        "{high:.3f}; set light and exposure as they were for the calibration, or calibrate again."
+        "The picture is {direction} than in the calibration (its mean gray is {mean_gray:.3f} of "
+        "the range, and {low:.3f} to {high:.3f} is expected); set light and exposure as they were, "
+        "or calibrate again."
+    ),
+    "magnification": (
+        "A pixel is {pixel_size_um:.4g} um, and was {expected_um:.4g} um in the calibration; set "
+        "the magnification as it was, or calibrate again."
     ),
 }
 ENDS: Mapping[Problem, str] = {
@@ -56,7 +66,14 @@ ENDS: Mapping[Problem, str] = {
     "saturated": "The picture is no longer too bright",
     "out-of-focus": "The picture is in focus again",
     "brightness": "The picture is as bright as it should be again",
+    "magnification": "The magnification is as it should be again",
 }
+
+
+def _sentence(problem: Problem, details: Mapping[str, Any]) -> str:
+    """What is wrong, the measured values, and what to do."""
+    direction = "brighter" if details.get("mean_gray", 0) > details.get("high", 1) else "darker"
+    return SENTENCES[problem].format(direction=direction, **details)
 
 
 class HealthSettings(Section):
@@ -165,11 +182,20 @@ class CameraHealth:
         Standard deviation of the training frames' gray values, as a share of the range.
     live
         Whether the pictures come from a live camera; files may repeat a picture.
+    pixel_size_um
+        Size of a pixel of the calibration's frames, where it is known.
     """
 
     def __init__(
-        self, settings: HealthSettings, normal: Appearance, gray_deviation: float, *, live: bool
+        self,
+        settings: HealthSettings,
+        normal: Appearance,
+        gray_deviation: float,
+        *,
+        live: bool,
+        pixel_size_um: float | None = None,
     ) -> None:
+        self._pixel_size_um = pixel_size_um
         self._settings = settings
         self._live = live
         self._limits = _PictureLimits(settings, normal, gray_deviation)
@@ -188,12 +214,12 @@ class CameraHealth:
         frozen_s = self._freeze.observe(frame, at_s) if self._live else 0.0
         changes: list[HealthChange] = []
         reasons: list[str] = []
-        for problem, is_bad, details in self._findings(appearance, frozen_s):
+        for problem, is_bad, details in self._findings(appearance, frozen_s, frame.pixel_size_um):
             changes += self._count(problem, is_bad, details, at_s)
             # A frame that has arrived can be inspected, however long the next one takes.
             blocks = problem != "no-frame" and problem not in self._settings.inspect_during
             if blocks and (problem in self._open or (is_bad and problem in IMMEDIATE)):
-                reasons.append(SENTENCES[problem].format(**details))
+                reasons.append(_sentence(problem, details))
         return Observation(tuple(changes), reasons[0] if reasons else "")
 
     def no_frame(self, reason: str, at_s: float) -> tuple[HealthChange, ...]:
@@ -209,7 +235,7 @@ class CameraHealth:
         return tuple(self._end(problem, at_s, why) for problem in [*self._open])
 
     def _findings(
-        self, appearance: FrameAppearance, frozen_s: float
+        self, appearance: FrameAppearance, frozen_s: float, pixel_size_um: float | None
     ) -> Iterator[tuple[Problem, bool, dict[str, float]]]:
         """Each problem, whether this frame has it, and the measured values."""
         settings, limits = self._settings, self._limits
@@ -217,6 +243,13 @@ class CameraHealth:
         # Freezing is measured in time, and a single frame that differs ends it.
         frozen_after_s = settings.frozen_after_s if "frozen" not in self._open else 0.0
         yield "frozen", self._live and frozen_s > frozen_after_s, {"frozen_s": frozen_s}
+        measured_um, expected_um = pixel_size_um or 0.0, self._pixel_size_um or 0.0
+        is_other = abs(measured_um - expected_um) > SAME_MAGNIFICATION * expected_um
+        yield (
+            "magnification",
+            measured_um > 0 and expected_um > 0 and is_other,
+            {"pixel_size_um": measured_um, "expected_um": expected_um},
+        )
         limit = self._with_hysteresis("dark", limits.bright_gray, 1 + HYSTERESIS)
         yield (
             "dark",
@@ -278,7 +311,7 @@ class CameraHealth:
         change = HealthChange(
             problem=problem,
             phase="start",
-            message=SENTENCES[problem].format(reason=reason, **details),
+            message=_sentence(problem, {"reason": reason, **details}),
             started_s=at_s,
             at_s=at_s,
             blocks_inspection=problem not in self._settings.inspect_during,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,12 @@ def read_content(path: Path) -> bytes:
 
 def parse_bundle(content: bytes, name: str) -> Bundle:
     """Verify the bytes of a bundle."""
-    raw = unpack(content, BUNDLE, lambda reason: _damaged(name, reason))
+    return parse_bundle_file(io.BytesIO(content), name, hashlib.sha256(content).hexdigest())
+
+
+def parse_bundle_file(file: BinaryIO, name: str, sha256: str) -> Bundle:
+    """Verify a bundle, whose files are read one by one; `sha256` is its digest."""
+    raw = unpack(file, BUNDLE, lambda reason: _damaged(name, reason))
     manifest = _parse_manifest(raw.pop(MANIFEST, None), name)
     if set(raw) != set(manifest.members):
         unmatched = sorted(set(raw) ^ set(manifest.members))
@@ -138,7 +144,7 @@ def parse_bundle(content: bytes, name: str) -> Bundle:
             raise _damaged(name, f"the digest of {member_name} differs from the manifest's")
         if member_name.endswith(".npy"):
             _array(raw[member_name], name)
-    return Bundle(name, hashlib.sha256(content).hexdigest(), manifest, raw)
+    return Bundle(name, sha256, manifest, raw)
 
 
 def _parse_manifest(text: bytes | None, name: str) -> Manifest:

@@ -102,6 +102,11 @@ class Detector(Closing):
         }
 
     @property
+    def bits(self) -> int | None:
+        """Bits of a pixel of the training frames; None where they filled their type."""
+        return self.bundle.manifest.training.bits
+
+    @property
     def trained_on(self) -> tuple[str, ...]:
         """Digests of the training frames, see `semedge.inference.bundle.frame_sha256`."""
         return self.bundle.manifest.training.frame_sha256
@@ -127,11 +132,19 @@ class Detector(Closing):
         frame = image if isinstance(image, Frame) else Frame(image)
         try:
             grid = self._grid_for(frame.shape)
+            inspected = None if frame.left_out is None else self._inspected(frame.left_out, grid)
             scores, stage_ms = self._scorer.score_image(frame.image, grid)
         except SemedgeError as error:
             raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
         self._check_finite(scores, frame.source)
-        judged = self.bundle.manifest.score.judged_cells(len(grid))
+        cells = len(grid)
+        if inspected is not None:
+            cells = int(inspected.sum())
+            scores = {
+                name: np.where(inspected, values, values[inspected].min()).astype(values.dtype)
+                for name, values in scores.items()
+            }
+        judged = self.bundle.manifest.score.judged_cells(cells)
         return {name: ScoreMap(grid, values, stage_ms, judged) for name, values in scores.items()}
 
     def score_chosen(
@@ -196,6 +209,22 @@ class Detector(Closing):
                     f"{self.bundle.name} gives patches of {source} a score {name} that is NaN or "
                     "infinite; export the detector again."
                 )
+
+    def _inspected(self, left_out: NDArray[np.bool_], grid: PatchGrid) -> NDArray[np.bool_]:
+        """Patches `(len(grid),)` that see nothing of what is left out.
+
+        The others get the lowest score of these, so that they are never where a defect is.
+        """
+        reach_px = 0
+        if isinstance(self.bundle.manifest.input, FrameGeometry):
+            reach_px = self.bundle.manifest.input.reach_px
+        inspected = ~grid.touches(left_out, reach_px)
+        if not inspected.any():
+            raise SemedgeError(
+                f"nothing is left of it: every patch of {grid.patch_px} px reaches what is left "
+                "out; leave out smaller regions."
+            )
+        return inspected
 
     def _grid_for(self, frame_shape: tuple[int, int]) -> PatchGrid:
         if self._grid is None or self._grid.frame_shape != frame_shape:

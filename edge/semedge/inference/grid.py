@@ -99,6 +99,22 @@ class PatchGrid:
         cut: GrayImage = patches.reshape(len(self), self.patch_px, self.patch_px, 1)
         return cut
 
+    def touches(self, mask: NDArray[np.bool_], reach_px: int = 0) -> NDArray[np.bool_]:
+        """Whether each patch, or what lies within `reach_px` of it, has a pixel of the mask.
+
+        Shape `(len(grid),)`.
+        """
+        counts = np.pad(mask.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        height, width = self.frame_shape
+        above = np.maximum(self.tops - reach_px, 0)[:, None]
+        below = np.minimum(self.tops + self.patch_px + reach_px, height)[:, None]
+        left = np.maximum(self.lefts - reach_px, 0)
+        right = np.minimum(self.lefts + self.patch_px + reach_px, width)
+        inside = counts[below, right] - counts[above, right]
+        inside += counts[above, left] - counts[below, left]
+        touched: NDArray[np.bool_] = (inside > 0).reshape(-1)
+        return touched
+
     def crop(self, image: NDArray) -> NDArray:
         """The upper left part of a larger image that the grid covers, shape `frame_shape`."""
         height, width = self.frame_shape

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from semedge.inference.scaling import FrameScaling, Scaling
 from semedge.inference.scores import SCORES, tensors_needed
@@ -136,6 +143,11 @@ class FrameGeometry(Record):
     def patch_px(self) -> int:
         """Side of a cell, which has one score."""
         return self.cell_px
+
+    @property
+    def reach_px(self) -> int:
+        """Pixels of the frame beyond a cell that its score may depend on."""
+        return math.ceil(self.overlap_px / self.magnification + 2 * self.smoothing_px)
 
 
 class FrameInput(FrameGeometry):
@@ -358,7 +370,11 @@ class Intensity(Record):
 
 
 class Training(Record):
-    """How the weights were trained."""
+    """How the weights were trained.
+
+    `bits` are those of a pixel, where the frames' white was not the largest value of their type;
+    it is written only then, so that older readers read the others.
+    """
 
     detector: str
     thesis_section: str
@@ -372,6 +388,14 @@ class Training(Record):
     intensity: Intensity
     packages: dict[str, str]
     created_at: str
+    bits: int | None = Field(default=None, ge=1, le=16)
+
+    @model_serializer(mode="wrap")
+    def _without_absent_bits(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = dump(self)
+        if document.get("bits") is None:
+            document.pop("bits", None)
+        return document
 
 
 class Parity(Record):

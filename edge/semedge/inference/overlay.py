@@ -56,20 +56,35 @@ def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
     return mixed
 
 
-def draw_overlay(image: GrayImage, score_map: ScoreMap, threshold: float) -> ColourImage:
+def draw_overlay(
+    image: GrayImage,
+    score_map: ScoreMap,
+    threshold: float,
+    left_out: NDArray[np.bool_] | None = None,
+) -> ColourImage:
     """The frame on the left and its heat map on the right, uint8 BGR `(height, 2 * width, 3)`.
 
     The tint grows with the score, so that normal material stays unchanged. In both halves
     a contour runs around the pixels that a patch above the threshold covers; a cross on the heat
-    map marks the patch with the largest score.
+    map marks the patch with the largest score. What is left out is darkened, under stripes.
     """
     gray: ColourImage = np.repeat(view_8_bit(image)[..., None], 3, axis=2)
+    if left_out is not None:
+        _darken(gray, left_out)
     heated = tinted(gray, heat(score_map.to_pixels(), threshold))
     for half in (gray, heated):
         _draw_contour(half, score_map, threshold)
     _draw_peak(heated, score_map)
     overlay: ColourImage = np.concatenate([gray, heated], axis=1)
     return overlay
+
+
+def _darken(picture: ColourImage, left_out: NDArray[np.bool_]) -> None:
+    rows, columns = np.ogrid[: left_out.shape[0], : left_out.shape[1]]
+    width_px = 3 * _line_px(picture)
+    stripes = (rows + columns) // width_px % 2 == 0
+    picture[left_out] //= 2
+    picture[left_out & stripes] //= 2
 
 
 def encode_png(image: NDArray[Any]) -> bytes:

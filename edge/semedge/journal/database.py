@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from semedge.core.errors import SemedgeError
 from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
 
 BUSY_TIMEOUT_S = 2.0
+
+CHECKED_BYTES = 8_000_000
+"""Size above which a check takes too long for a start."""
 
 CACHE_KIB = 512
 """Size of the page cache: a station reads little at a time, and runs for months."""
@@ -39,7 +44,7 @@ class Database(Closing):
     read_only
         Whether the file must exist, and is never written to.
     check
-        Whether the whole file is checked for damage when it is opened.
+        Whether a file of at most `CHECKED_BYTES` is checked for damage when it is opened.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, check: bool = True) -> None:
@@ -59,6 +64,11 @@ class Database(Closing):
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def interrupt(self) -> None:
+        """Break off the current query; callable from any thread."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.interrupt()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -86,6 +96,10 @@ class Database(Closing):
     def _open(self, read_only: bool) -> sqlite3.Connection:
         if read_only:
             target = f"{self.path.absolute().as_uri()}?mode=ro"
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if not log.exists() and not os.access(self.path.parent, os.W_OK):
+                # On a read-only medium nobody writes, and SQLite cannot lock what it reads.
+                target += "&immutable=1"
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             target = str(self.path)
@@ -100,8 +114,8 @@ class Database(Closing):
     def _prepare(self, read_only: bool, check: bool) -> None:
         with self.reading() as connection:
             self._check_ours(connection)
-            if check:
-                self._check_sound(connection)
+            if check and self.path.stat().st_size <= CHECKED_BYTES:
+                check_sound(connection, self._failure)
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if read_only:
                 self._check_newest(connection)
@@ -125,11 +139,6 @@ class Database(Closing):
                 f"The journal {self.path} has version {version}, and this semedge reads versions "
                 f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
             )
-
-    def _check_sound(self, connection: sqlite3.Connection) -> None:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise self._failure("read", sqlite3.DatabaseError(verdict))
 
     def _check_newest(self, connection: sqlite3.Connection) -> None:
         version = schema_version(connection)
@@ -158,6 +167,45 @@ class Database(Closing):
         )
         kind = UnwritableError if passing else SemedgeError
         return kind(f"The journal {self.path} could not be {verb} ({reason}); {REMEDY[verb]}.")
+
+
+def check_sound(
+    connection: sqlite3.Connection, failure: Callable[[str, Exception], SemedgeError]
+) -> None:
+    """Read the whole file; raises `failure` where it is damaged. A gigabyte takes a minute."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise failure("read", sqlite3.DatabaseError(verdict))
+
+
+class DamageCheck:
+    """A check of a whole journal over a connection of its own, which can be broken off.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, read_only=True, check=False)
+        self._closed = threading.Event()
+
+    def run(self) -> str:
+        """What is wrong with the journal; empty where nothing is, or the check was broken off."""
+        try:
+            with self._database.reading() as connection:
+                check_sound(connection, self._database._failure)
+        except SemedgeError as error:
+            return "" if self._closed.is_set() else str(error)
+        finally:
+            self._database.close()
+        return ""
+
+    def stop(self) -> None:
+        """Break the check off; callable from any thread."""
+        self._closed.set()
+        self._database.interrupt()
 
 
 def storable(text: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,13 @@ TRY_DISK_EVERY_S = 1.0
 """Pause between two attempts to write to a disk that cannot be written; each may take long."""
 
 
+ENDED = "ended"
+"""Name of the setting with the last event's number, where the last watch ended by itself."""
+
+MOST_FORGOTTEN = 1_000
+"""Events of removed sinks that are forgotten in one transaction."""
+
+
 class Journal(Database):
     """The journal at `path`, created where it is absent; usable from several threads.
 
@@ -30,13 +39,42 @@ class Journal(Database):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        found = self.path.stat()
+        self._identity = (found.st_dev, found.st_ino)
+        self._pending_lock = threading.Lock()
         self._buffer = WriteBuffer()
         self._try_disk_at_s = 0.0
         self._reserve = DiskReserve(self.path.with_name(f"{self.path.name}-reserve"))
         self._reserve.take()
+        self._pending: Counter[str] = Counter()
+        self._data_version = -1
+        self.recount_pending()
         with self.reading() as connection:
-            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
-            self._last_number: int = row.fetchone()[0] or 0
+            self._last_number: int = _last_number(connection)
+
+    def begin_watch(self) -> bool:
+        """Record that a watch has begun; whether the last one ended by itself.
+
+        An event that was added since, or a watch that was killed, makes the end an unclean one.
+        """
+        with self._lock:
+            clean = bool(self.setting("", ENDED) == self._last_number)
+            self.save_setting("", ENDED, None)
+            return clean
+
+    def end_watch(self) -> None:
+        """Record that the watch ended by itself."""
+        with self._lock:
+            self.save_setting("", ENDED, self._last_number)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is written to is still the one at `path`."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
 
     def start_run(
         self,
@@ -97,7 +135,10 @@ class Journal(Database):
                     self._try_disk_at_s = time.monotonic() + TRY_DISK_EVERY_S
             self._last_number += 1
             numbered = replace(event, number=self._last_number)
-            self._buffer.add(numbered, run_id, names)
+            dropped = self._buffer.add(numbered, run_id, names)
+            with self._pending_lock:
+                self._pending.update(names)
+                self._pending.subtract(dropped)
             return numbered
 
     @property
@@ -131,20 +172,52 @@ class Journal(Database):
             return [*stored, *buffered][:limit]
 
     def pending_counts(self) -> dict[str, int]:
-        """Number of pending events, by sink."""
+        """Number of pending events, by sink, from memory."""
+        with self._pending_lock:
+            return {sink: count for sink, count in self._pending.items() if count > 0}
+
+    def recount_pending(self) -> None:
+        """Count the pending events again, where another process has changed the journal."""
         with self._lock, self.reading() as connection:
-            counts: dict[str, int] = dict(
-                connection.execute(
-                    "SELECT sink, count(*) FROM deliveries"
-                    " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
-                ).fetchall()
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version == self._data_version:
+                return
+            self._data_version = version
+            counts = Counter(
+                dict(
+                    connection.execute(
+                        "SELECT sink, count(*) FROM deliveries"
+                        " WHERE delivered_at IS NULL AND rejected_at IS NULL GROUP BY sink"
+                    ).fetchall()
+                )
             )
-        for buffered in self._buffer.events.values():
-            for sink in buffered.waiting:
-                counts[sink] = counts.get(sink, 0) + 1
-        for (_, sink), mark in self._buffer.marks.items():
-            counts[sink] = counts.get(sink, 0) - mark.settles
-        return {sink: count for sink, count in counts.items() if count > 0}
+            for buffered in self._buffer.events.values():
+                counts.update(buffered.waiting)
+            counts.subtract(sink for (_, sink), mark in self._buffer.marks.items() if mark.settles)
+            with self._pending_lock:
+                self._pending = counts
+
+    def forget_sinks_but(self, sinks: Collection[str], before_s: float) -> None:
+        """Reject events raised before a time that are pending for none of `sinks`.
+
+        They are those of sinks that are no longer in the station file.
+        """
+        known = ", ".join("?" * len(sinks))
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE deliveries SET rejected_at = ?, last_error = ? WHERE rowid IN"
+                " (SELECT deliveries.rowid FROM deliveries JOIN events USING (number)"
+                " WHERE delivered_at IS NULL AND rejected_at IS NULL"
+                f" AND sink NOT IN ({known}) AND raised_at < ? LIMIT {MOST_FORGOTTEN})",
+                (
+                    utc_text(time.time()),
+                    "the sink is no longer in the station file",
+                    *sinks,
+                    utc_text(max(0.0, before_s)),
+                ),
+            )
+        self._data_version = -1
+        self.recount_pending()
 
     def mark_delivered(self, event: Event, sink: str) -> None:
         """Record that `sink` accepted the event."""
@@ -255,11 +328,12 @@ class Journal(Database):
     def _insert(self, event: Event, run_id: int | None, sinks: list[str]) -> Event:
         """Store an event with the next number; another process may have stored the last one."""
         with self.transaction() as connection:
-            row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
-            number = max(self._last_number, row.fetchone()[0] or 0) + 1
+            number = max(self._last_number, _last_number(connection)) + 1
             numbered = replace(event, number=number)
             _insert_buffered(connection, BufferedEvent(numbered, run_id, sinks))
         self._last_number = number
+        with self._pending_lock:
+            self._pending.update(sinks)
         return numbered
 
     def _pending_stored(self, sink: str, limit: int) -> list[Event]:
@@ -276,6 +350,9 @@ class Journal(Database):
 
     def _mark(self, number: int, sink: str, mark: Mark) -> None:
         with self._lock:
+            if mark.settles:
+                with self._pending_lock:
+                    self._pending[sink] -= 1
             if number in self._buffer.events:
                 self._buffer.mark(number, sink, mark)
                 return
@@ -284,6 +361,11 @@ class Journal(Database):
                     _update_delivery(connection, number, sink, mark)
             except UnwritableError:
                 self._buffer.mark(number, sink, mark)
+
+
+def _last_number(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'")
+    return int(row.fetchone()[0] or 0)
 
 
 def _insert_buffered(connection: sqlite3.Connection, buffered: BufferedEvent) -> None:

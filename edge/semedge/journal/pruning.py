@@ -1,17 +1,24 @@
-"""Deletion of old rows, the oldest first and in batches, so that no other writer waits long."""
+"""Deletion of old rows, found by an index and in small pieces, so that no writer waits long."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
 
 from semedge.core.timing import utc_text
 from semedge.journal.database import Database
 
-BATCH_ROWS = 2_000
+BATCH_ROWS = 200
 """Rows that are deleted in one transaction."""
+
+PAUSE_S = 0.02
+"""Pause between two transactions, in which other writers come first."""
 
 SETTLED = (
     "NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.number = events.number"
     " AND delivered_at IS NULL AND rejected_at IS NULL)"
 )
+GoOn = Callable[[], bool]
 
 
 def used_bytes(journal: Database) -> int:
@@ -24,37 +31,53 @@ def used_bytes(journal: Database) -> int:
     return int((pages - unused) * page_bytes)
 
 
-def drop_scores(journal: Database, before_s: float) -> None:
-    """Delete the scores of frames captured before a time."""
-    while _drop_batch(journal, "scores", "captured_at < ?", utc_text(max(0.0, before_s))):
-        pass
+def drop_scores(journal: Database, before_s: float, go_on: GoOn = lambda: True) -> None:
+    """Delete the scores of frames captured before a time, while `go_on` returns true."""
+    before = utc_text(max(0.0, before_s))
+    while go_on() and _drop_scores(journal, "WHERE captured_at < ? ORDER BY captured_at", before):
+        time.sleep(PAUSE_S)
 
 
-def drop_events(journal: Database, before_s: float) -> None:
-    """Delete events raised before a time that are pending for no sink."""
-    old = f"raised_at < ? AND {SETTLED}"
-    while _drop_batch(journal, "events", old, utc_text(max(0.0, before_s))):
-        pass
+def drop_events(journal: Database, before_s: float, go_on: GoOn = lambda: True) -> None:
+    """Delete events raised before a time that are pending for no sink, while `go_on` is true."""
+    before = utc_text(max(0.0, before_s))
+    order = f"WHERE raised_at < ? AND {SETTLED} ORDER BY raised_at"
+    while go_on() and _drop_events(journal, order, before):
+        time.sleep(PAUSE_S)
 
 
-def shrink_to(journal: Database, most_bytes: int) -> None:
+def shrink_to(journal: Database, most_bytes: int, go_on: GoOn = lambda: True) -> None:
     """Delete the oldest scores, then the oldest settled events, until the size fits."""
-    for table, condition in (("scores", "1"), ("events", SETTLED)):
-        while used_bytes(journal) > most_bytes and _drop_batch(journal, table, condition):
-            pass
+    for drop, order in (
+        (_drop_scores, "ORDER BY rowid"),
+        (_drop_events, f"WHERE {SETTLED} ORDER BY number"),
+    ):
+        while go_on() and used_bytes(journal) > most_bytes and drop(journal, order):
+            time.sleep(PAUSE_S)
 
 
-def _drop_batch(journal: Database, table: str, condition: str, *values: str) -> bool:
-    """Delete some of the oldest rows; whether there may be more."""
-    key = "number" if table == "events" else "rowid"
-    chosen = f"SELECT {key} FROM {table} WHERE {condition} ORDER BY {key} LIMIT {BATCH_ROWS}"
+def _drop_scores(journal: Database, order: str, *values: str) -> bool:
+    """Delete the first scores of this order; whether there may be more."""
+    rows = _chosen(journal, f"SELECT rowid FROM scores {order} LIMIT {BATCH_ROWS}", values)
     with journal.transaction() as connection:
-        if table == "events":
-            connection.execute(f"DELETE FROM deliveries WHERE number IN ({chosen})", values)
-            connection.execute(
-                "DELETE FROM acknowledgements WHERE event_id IN"
-                f" (SELECT event_id FROM events WHERE number IN ({chosen}))",
-                values,
-            )
-        gone = connection.execute(f"DELETE FROM {table} WHERE {key} IN ({chosen})", values).rowcount
-    return bool(gone == BATCH_ROWS)
+        connection.executemany("DELETE FROM scores WHERE rowid = ?", rows)
+    return len(rows) == BATCH_ROWS
+
+
+def _drop_events(journal: Database, order: str, *values: str) -> bool:
+    """Delete the first events of this order; whether there may be more."""
+    rows = _chosen(journal, f"SELECT number FROM events {order} LIMIT {BATCH_ROWS}", values)
+    with journal.transaction() as connection:
+        connection.executemany("DELETE FROM deliveries WHERE number = ?", rows)
+        connection.executemany(
+            "DELETE FROM acknowledgements WHERE event_id ="
+            " (SELECT event_id FROM events WHERE number = ?)",
+            rows,
+        )
+        connection.executemany("DELETE FROM events WHERE number = ?", rows)
+    return len(rows) == BATCH_ROWS
+
+
+def _chosen(journal: Database, query: str, values: tuple[str, ...]) -> list[tuple[int]]:
+    with journal.reading() as connection:
+        return connection.execute(query, values).fetchall()

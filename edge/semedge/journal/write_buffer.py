@@ -62,12 +62,13 @@ class WriteBuffer:
     def __bool__(self) -> bool:
         return bool(self.events or self.marks)
 
-    def add(self, event: Event, run_id: int | None, sinks: Iterable[str]) -> None:
-        """Buffer an event."""
+    def add(self, event: Event, run_id: int | None, sinks: Iterable[str]) -> list[str]:
+        """Buffer an event; the sinks that an event was pending for that made room for it."""
         self.events[event.number] = BufferedEvent(event, run_id, list(sinks))
-        if len(self.events) > MOST_EVENTS:
-            done = (number for number, buffered in self.events.items() if not buffered.waiting)
-            self.events.pop(next(done, min(self.events)))
+        if len(self.events) <= MOST_EVENTS:
+            return []
+        done = (number for number, buffered in self.events.items() if not buffered.waiting)
+        return self.events.pop(next(done, min(self.events))).waiting
 
     def mark(self, number: int, sink: str, mark: Mark) -> None:
         """Buffer a mark of a delivery."""

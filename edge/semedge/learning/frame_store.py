@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import read_image
+from semedge.core.images import read_image, read_mask
 
 SIDECAR = "frames.jsonl"
+LEFT_OUT = "left-out.png"
+"""Mask of what is not inspected of the frames, which are cropped already."""
 PNG_COMPRESSION = 1
 SPARE_BYTES = 256 * 2**20
 """Space that is left free on the disk."""
@@ -36,12 +39,15 @@ class StoredFrame:
         Time of capture, seconds since the Unix epoch.
     sequence
         Position in the camera's stream.
+    pixel_size_um
+        Size of a pixel on the specimen, where it was known.
     """
 
     file: str
     source: str
     captured_at_s: float
     sequence: int
+    pixel_size_um: float | None = None
 
 
 class FrameStore(Sequence[Frame]):
@@ -64,6 +70,8 @@ class FrameStore(Sequence[Frame]):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.entries = self._read_entries()
+            mask = folder / LEFT_OUT
+            self._left_out = read_mask(mask) if mask.exists() else None
         except OSError as error:
             raise SemedgeError(
                 f"The folder {folder} for the frames cannot be used ({error.strerror}); give "
@@ -78,7 +86,13 @@ class FrameStore(Sequence[Frame]):
             ".png", frame.image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION]
         )
         assert encoded  # every gray frame can be written as PNG
-        entry = StoredFrame(name, frame.source, frame.captured_at_s, frame.sequence)
+        entry = StoredFrame(
+            name, frame.source, frame.captured_at_s, frame.sequence, frame.pixel_size_um
+        )
+        if frame.left_out is not None and self._left_out is None:
+            self._left_out = frame.left_out
+            _, mask = cv2.imencode(".png", frame.left_out.astype(np.uint8) * 255)
+            write_atomically(self.folder / LEFT_OUT, mask.tobytes())
         write_atomically(self.folder / name, content.tobytes())
         try:
             with (self.folder / SIDECAR).open("a", encoding="utf-8") as sidecar:
@@ -100,7 +114,15 @@ class FrameStore(Sequence[Frame]):
     def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
         entry = self.entries[index]
         image = read_image(self.folder / entry.file)
-        return Frame(image, entry.sequence, entry.captured_at_s, entry.source)
+        left_out = self._left_out
+        return Frame(
+            image,
+            entry.sequence,
+            entry.captured_at_s,
+            entry.source,
+            left_out=left_out if left_out is None or left_out.shape == image.shape else None,
+            pixel_size_um=entry.pixel_size_um,
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))

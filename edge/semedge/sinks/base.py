@@ -9,7 +9,17 @@ from semedge.core.event import Event
 
 
 class DeliveryError(SemedgeError):
-    """The receiver did not accept the event; it is sent again, before any later one."""
+    """The receiver did not accept the event; it is sent again, before any later one.
+
+    Attributes
+    ----------
+    retry_after_s
+        Shortest pause that the receiver wishes before the next attempt.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RejectedError(DeliveryError):

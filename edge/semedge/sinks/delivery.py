@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
+from semedge.core.parts import Parts, reason_of
 from semedge.journal.journal import Journal
-from semedge.sinks.base import RejectedError, Sink
+from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.state.snapshot import SinkState
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ BATCH_EVENTS = 50
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
 FLUSH_TIMEOUT_S = 1.0
+LONGEST_STEP_S = 300.0
+"""Longest time without a delivery that is no fault: a slow attempt, and the pause after it."""
 
 
 class Delivery:
@@ -37,10 +40,13 @@ class Delivery:
         Journal with the pending events, where each attempt is recorded.
     sinks
         Receivers, each with a different name.
+    parts
+        Shows which deliveries fail for a reason other than their sink's.
     """
 
-    def __init__(self, journal: Journal, sinks: Sequence[Sink]) -> None:
-        self._outlets = [_Outlet(journal, sink) for sink in sinks]
+    def __init__(self, journal: Journal, sinks: Sequence[Sink], parts: Parts | None = None) -> None:
+        parts = parts or Parts()
+        self._outlets = [_Outlet(journal, sink, parts) for sink in sinks]
 
     @property
     def sink_names(self) -> list[str]:
@@ -76,8 +82,10 @@ class Delivery:
 class _Outlet:
     """A sink, its thread, and the time of its next attempt."""
 
-    def __init__(self, journal: Journal, sink: Sink) -> None:
+    def __init__(self, journal: Journal, sink: Sink, parts: Parts) -> None:
         self.sink = sink
+        self._parts = parts
+        self._part = f"delivery to {sink.name}"
         self.news = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"delivery-{sink.name}", daemon=True)
         self._journal = journal
@@ -87,6 +95,7 @@ class _Outlet:
         self._delivered = self._rejected = self._failures = 0
         self._last_error: str | None = None
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        self._wished_s = 0.0
         self._journal_reported = False
 
     def state(self) -> SinkState:
@@ -107,17 +116,19 @@ class _Outlet:
 
     def _run(self) -> None:
         try:
-            while not self._closing.is_set():
-                self.news.clear()
-                pause_s = self._deliver_pending()
-                if self._failures:
-                    # A new event is no reason to retry a failing receiver earlier.
-                    self._closing.wait(pause_s)
-                else:
-                    self.news.wait(pause_s)
+            self._parts.repeat(self._part, self._step, self._closing, hang_after_s=LONGEST_STEP_S)
             self._deliver_pending()
         finally:
             self.sink.close()
+
+    def _step(self) -> None:
+        self.news.clear()
+        pause_s = self._deliver_pending()
+        if self._failures:
+            # A new event is no reason to retry a failing receiver earlier.
+            self._closing.wait(pause_s)
+        else:
+            self.news.wait(pause_s)
 
     def _deliver_pending(self) -> float:
         """Deliver until nothing is pending or an attempt fails; the pause that follows."""
@@ -127,7 +138,8 @@ class _Outlet:
                     if self._closing.is_set() and time.monotonic() > self._stop_at_s:
                         return 0.0
                     if not self._deliver(event):
-                        return self._backoff.next_s()
+                        return max(self._backoff.next_s(), self._wished_s)
+                    self._parts.works(self._part)
         except SemedgeError as error:
             if not (self._journal_reported or self._closing.is_set()):
                 logger.warning(
@@ -153,7 +165,7 @@ class _Outlet:
             )
             return True
         except Exception as error:  # an error of a sink must not stop the inspection
-            reason = _reason(error)
+            reason = reason_of(error)
             if self._failures == 0:
                 logger.warning(
                     f"Events are pending: {self.sink.name} did not accept one ({reason}).",
@@ -161,6 +173,7 @@ class _Outlet:
                 )
             self._failures += 1
             self._last_error = reason
+            self._wished_s = error.retry_after_s if isinstance(error, DeliveryError) else 0.0
             self._journal.mark_failed(event, self.sink.name, reason)
             return False
         finally:
@@ -174,9 +187,3 @@ class _Outlet:
         self._delivered += 1
         self._journal.mark_delivered(event, self.sink.name)
         return True
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, SemedgeError | OSError):
-        return str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"{type(error).__name__}: {error}"

@@ -58,6 +58,11 @@ class EmailSection(SinkSection):
         for address in [value] if isinstance(value, str) else value:
             if "@" not in address or not address.isprintable():
                 raise ValueError(f"{address!r} is not a mail address")
+            if not address.isascii():
+                raise ValueError(
+                    f"{address!r} has letters beyond ASCII, which many mail servers refuse; write "
+                    "the domain as xn--..., and choose a mailbox in ASCII"
+                )
         return value
 
     def open(self, name: str) -> Sink:

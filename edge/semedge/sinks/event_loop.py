@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+logger = logging.getLogger(__name__)
+
+MOST_LOGGED = 100
+"""Different faults of one loop that are logged."""
 GRACE_S = 0.5
 """Time that a blocked loop is waited for beyond the limit of a coroutine."""
 
 T = TypeVar("T")
+
+ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]
+
+
+def _log_once() -> ExceptionHandler:
+    """A handler of what nobody awaits, such as a failing `accept`, which repeats each second."""
+    logged: set[str] = set()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        reason = f"{context['message']}: {error}" if error else str(context["message"])
+        if reason not in logged and len(logged) < MOST_LOGGED:
+            logged.add(reason)
+            logger.error(f"A server has a fault ({reason}).", extra={"event": "server-fault"})
+
+    return handle
 
 
 class LoopThread:
@@ -25,6 +46,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_log_once())
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 

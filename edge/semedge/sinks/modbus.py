@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import queue
 import threading
@@ -23,6 +25,7 @@ from semedge.sinks.modbus_registers import (
     REQUESTS,
     SETTINGS,
     STATION,
+    VERDICTS,
     Image,
     WordOrder,
     camera_values,
@@ -30,6 +33,8 @@ from semedge.sinks.modbus_registers import (
     station_values,
 )
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
+
+logger = logging.getLogger(__name__)
 
 SETTING = {register.name: register for register in SETTINGS}
 READING = (1, 2, 3, 4)
@@ -48,6 +53,9 @@ class ModbusSection(ServerSection):
     port: int = Field(default=5020, ge=1, le=65535, description="Port that it listens on.")
     word_order: WordOrder = Field(
         default="big", description="Which word of a value of 32 bits comes first."
+    )
+    byte_order: WordOrder = Field(
+        default="big", description="Which byte of each word of a value of 32 bits comes first."
     )
     handshake: bool = Field(
         default=True,
@@ -68,10 +76,10 @@ class ModbusSink(ServerSink):
     def __init__(self, name: str, section: ModbusSection) -> None:
         super().__init__(name, "Modbus", (section.host, section.port))
         self._section = section
-        self._server_module = import_extra("pymodbus.server", "modbus", "A Modbus sink")
+        self._server_module = import_extra("semedge.sinks.modbus_server", "modbus", "A Modbus sink")
         self._simulator = import_extra("pymodbus.simulator", "modbus", "A Modbus sink")
         self._refusals = import_extra("pymodbus.constants", "modbus", "A Modbus sink").ExcCodes
-        self._image = Image(section.word_order)
+        self._image = Image(section.word_order, section.byte_order)
         self._lock = threading.Lock()
         self._event_id: str | None = None
         self._requests: queue.Queue[str] = queue.Queue(1)
@@ -98,7 +106,7 @@ class ModbusSink(ServerSink):
             0, count=REGISTERS, values=0, datatype=self._simulator.DataType.REGISTERS
         )
         device = self._simulator.SimDevice(id=0, simdata=[data], action=self._on_access)
-        server = self._server_module.ModbusTcpServer(device, address=self._address)
+        server = self._server_module.LimitedServer(self.name, device, self._address)
         await server.serve_forever(background=True)
         return server
 
@@ -157,22 +165,33 @@ class ModbusSink(ServerSink):
             return self._image.get(SETTING[name])
 
     def _work(self) -> None:
-        while not self._closing.is_set():
-            try:
-                action = self._requests.get(timeout=REFRESH_EVERY_S)
-            except queue.Empty:
-                self._refresh()
-                continue
-            answer = self._do(action)
+        answer = None
+        try:
+            with contextlib.suppress(queue.Empty):
+                answer = self._do(self._requests.get(timeout=REFRESH_EVERY_S))
             self._refresh()
+        except Exception:
             with self._lock:
-                self._image.put(STATION, {"answer": ANSWERS.index(answer)})
+                self._image.put(STATION, {"verdict": VERDICTS.index("not inspecting")})
+                for number in range(len(self._cameras)):
+                    base = CAMERAS_FROM + number * CAMERA_EVERY
+                    self._image.put(CAMERA, {"verdict": VERDICTS.index("not inspecting")}, base)
+            raise
+        finally:
+            if answer is not None:
+                with self._lock:
+                    self._image.put(STATION, {"answer": ANSWERS.index(answer)})
 
     def _do(self, action: str) -> str:
         assert self._handler is not None
         try:
             self._handler.handle(self._request(action), f"modbus {self.name}")
         except SemedgeError:
+            return "refused"
+        except Exception:
+            logger.exception(
+                f"{self.name}: a request failed: {action}.", extra={"event": "request-failed"}
+            )
             return "refused"
         return "done"
 

@@ -105,11 +105,14 @@ class Image:
     ----------
     word_order
         Whether the more significant word of a value of 32 bits comes first (`big`) or last.
+    byte_order
+        The same of the bytes of each of its words; values of 16 bits stay as Modbus has them.
     """
 
-    def __init__(self, word_order: WordOrder = "big") -> None:
+    def __init__(self, word_order: WordOrder = "big", byte_order: WordOrder = "big") -> None:
         self.words = [0] * REGISTERS
         self._big = word_order == "big"
+        self._swaps_bytes = byte_order == "little"
 
     def put(
         self, registers: Iterable[Register], values: Mapping[str, float], base: int = 0
@@ -122,7 +125,7 @@ class Image:
     def get(self, register: Register) -> float:
         """The value of a register."""
         words = self.words[register.address : register.address + register.words]
-        content = struct.pack(f">{len(words)}H", *(words if self._big else reversed(words)))
+        content = struct.pack(f">{len(words)}H", *self._ordered(words))
         value: float = struct.unpack(FORMATS[register.type], content)[0]
         return value
 
@@ -132,7 +135,16 @@ class Image:
         content = struct.pack(FORMATS[register.type], fitting)
         words = struct.unpack(f">{register.words}H", content)
         address = base + register.address
-        self.words[address : address + register.words] = words if self._big else reversed(words)
+        self.words[address : address + register.words] = self._ordered(words)
+
+    def _ordered(self, words: Sequence[int]) -> list[int]:
+        """The words of a value in the order of the registers, or back."""
+        if len(words) == 1:
+            return [*words]
+        ordered = [*words] if self._big else [*reversed(words)]
+        if self._swaps_bytes:
+            ordered = [(word & 0xFF) << 8 | word >> 8 for word in ordered]
+        return ordered
 
 
 def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, float]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import logging
 import os
 import queue
 import re
+import socket
 import ssl
 import threading
 import time
@@ -18,7 +21,9 @@ from pydantic import Field, field_validator
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
+from semedge.core.parts import reason_of
 from semedge.core.section import Secret
+from semedge.core.timing import utc_seconds
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
 from semedge.state.document import state_document
@@ -31,12 +36,20 @@ FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 REQUESTS_QUEUED = 16
+REPORT_DROPPED_EVERY_S = 60.0
+LONGEST_STEP_S = 180.0
+"""A request may load a detector."""
+
 UNSURE_S = 2.0
 """An event that was confirmed this shortly before the connection broke is sent once more."""
 
 LEVELS = r"[+#/\0$]"
 """Characters with a special meaning in a topic."""
 
+TAKEN_OVER = "Session taken over"
+SHORT_SESSION_S, SHORT_SESSIONS = 5.0, 3
+"""So many connections in a row that break so early are taken over; not every broker says so."""
+ID_DIGITS = 8
 NEVER_TAKEN = ("Packet too large", "Payload format invalid", "Topic name invalid")
 
 
@@ -67,7 +80,9 @@ class MqttSection(SinkSection):
         description="Prefix of every topic; by default `semedge/` and the station's name.",
     )
     client_id: str | None = Field(
-        default=None, description="The client's identifier; by default made from the prefix."
+        default=None,
+        description="The client's identifier, which no other client of the broker may have; by "
+        "default made from the prefix, this machine and the working directory.",
     )
     keepalive_s: int = Field(
         default=15,
@@ -121,14 +136,21 @@ class MqttSink:
         self._handler: RequestHandler | None = None
         self._connected = threading.Event()
         self._trouble = "no connection yet"
+        self._connected_s = 0.0
+        self._short_sessions = 0
+        self._takeover_reported = False
         self._waiting: tuple[str, str, int] | None = None
         self._confirmed: dict[int, str | None] = {}
         self._last: tuple[float, str] | None = None
         self._suspect: str | None = None
         self._news = threading.Event()
-        self._requests: queue.Queue[tuple[str, bytes]] = queue.Queue(REQUESTS_QUEUED)
+        self._requests: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(REQUESTS_QUEUED)
+        self._dropped = 0
+        self._report_dropped_at_s = 0.0
+        self._published: str | None = None
+        self._published_s = 0.0
         self._closing = threading.Event()
-        self._worker = threading.Thread(target=self._work, name=f"mqtt-{name}", daemon=True)
+        self._worker = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Connect, and start to publish the state."""
@@ -194,7 +216,7 @@ class MqttSink:
         self._client.loop_start()
 
     def _new_client(self) -> Any:
-        client_id = self._section.client_id or re.sub(r"[^A-Za-z0-9]", "-", self._prefix)
+        client_id = self._section.client_id or _own_id(self._prefix, self.name)
         client = self._paho.Client(
             self._paho.CallbackAPIVersion.VERSION2,
             # A client with the identifier of a running station would disconnect that one.
@@ -202,6 +224,8 @@ class MqttSink:
             protocol=self._paho.MQTTv5,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
+        # An exception of a callback would end the client's thread.
+        client.suppress_exceptions = True
         client.reconnect_delay_set(FIRST_RECONNECT_S, LONGEST_RECONNECT_S)
         if self._state is not None:
             client.will_set(self._topic("available"), "offline", qos=1, retain=True)
@@ -237,7 +261,8 @@ class MqttSink:
             client.publish(self._topic("event"), self._suspect, qos=1)
             self._suspect = None
         if self._handler is not None and self._section.accept_settings:
-            client.subscribe(self._topic("set/+"), qos=1)
+            client.subscribe(self._topic("set/+"), options=self._subscription())
+        self._connected_s = time.monotonic()
         self._connected.set()
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
@@ -248,46 +273,78 @@ class MqttSink:
     ) -> None:
         if self._connected.is_set():
             self._trouble = f"the connection broke ({reason})"
+            is_short = time.monotonic() - self._connected_s < SHORT_SESSION_S
+            self._short_sessions = self._short_sessions + 1 if is_short else 0
+            if str(reason) == TAKEN_OVER or self._short_sessions >= SHORT_SESSIONS:
+                self._report_takeover()
             if self._last is not None and time.monotonic() - self._last[0] < UNSURE_S:
                 self._suspect = self._last[1]
         self._connected.clear()
+
+    def _report_takeover(self) -> None:
+        self._trouble = "another client seems to have this identifier; set another client_id"
+        if not self._takeover_reported:
+            self._takeover_reported = True
+            logger.warning(
+                f"Another client of {self._section.host} seems to have the identifier of the "
+                f"sink {self.name}, and they disconnect each other; set another client_id.",
+                extra={"event": "mqtt-takeover"},
+            )
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _more: Any) -> None:
         self._confirmed[mid] = str(reason) if reason.is_failure else None
         self._news.set()
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.retain and not message.payload:
+            # Deletes a retained message.
+            return
         try:
-            self._requests.put_nowait((message.topic, message.payload))
+            self._requests.put_nowait((message.topic, message.payload, bool(message.retain)))
         except queue.Full:
+            self._dropped += 1
+            if time.monotonic() < self._report_dropped_at_s:
+                return
+            self._report_dropped_at_s = time.monotonic() + REPORT_DROPPED_EVERY_S
             logger.warning(
-                f"{self.name}: too many requests at once; one was dropped.",
+                f"{self.name}: too many requests at once; {self._dropped:,} were dropped so far.",
                 extra={"event": "request-dropped"},
             )
 
-    def _work(self) -> None:
-        """Carry out requests, and publish the state where it changed."""
-        published: str | None = None
-        published_s = 0.0
-        while not self._closing.is_set():
-            try:
-                topic, payload = self._requests.get(timeout=self._section.state_every_s / 4)
-                self._answer(topic.rpartition("/")[2], payload)
-            except queue.Empty:
-                pass
-            if not self._connected.is_set():
-                published = None
-            elif time.monotonic() - published_s >= self._section.state_every_s:
-                published_s, published = time.monotonic(), self._publish_state(published)
+    def _subscription(self) -> Any:
+        """Options that ask for no retained request, and show which ones are to be retained."""
+        options = import_extra("paho.mqtt.subscribeoptions", "mqtt", "An MQTT sink")
+        return options.SubscribeOptions(
+            qos=1,
+            retainAsPublished=True,
+            retainHandling=options.SubscribeOptions.RETAIN_DO_NOT_SEND,
+        )
 
-    def _publish_state(self, published: str | None) -> str:
+    def _run(self) -> None:
+        assert self._state is not None
+        self._state.parts.repeat(
+            f"MQTT sink {self.name}", self._step, self._closing, hang_after_s=LONGEST_STEP_S
+        )
+
+    def _step(self) -> None:
+        """Carry out a request, and publish the state where it changed."""
+        with contextlib.suppress(queue.Empty):
+            topic, payload, retained = self._requests.get(timeout=self._section.state_every_s / 4)
+            self._answer(topic.rpartition("/")[2], payload, retained)
+        if not self._connected.is_set():
+            self._published = None
+        elif time.monotonic() - self._published_s >= self._section.state_every_s:
+            self._published_s = time.monotonic()
+            self._publish_state()
+
+    def _publish_state(self) -> None:
         assert self._state is not None
         text = json.dumps(state_document(self._state.snapshot()), allow_nan=False)
-        if text != published:
+        if text != self._published:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
-        return text
+        self._published = text
 
-    def _answer(self, action: str, payload: bytes) -> None:
+    def _answer(self, action: str, payload: bytes, retained: bool) -> None:
         """Carry out the request in a message below `set`, and publish the result."""
         assert self._handler is not None
         request_id: Any = None
@@ -299,11 +356,49 @@ class MqttSink:
             if not isinstance(document, dict):
                 raise SemedgeError("The request is not a JSON object; send one.")
             request_id = document.pop("id", None)
+            if retained:
+                raise SemedgeError(
+                    "The request is retained, and would be carried out again at each start; "
+                    "publish it without the retain flag, and delete the retained message."
+                )
+            _check_valid(document.pop("valid_until", None))
             message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
         except SemedgeError as error:
             message, done = str(error), False
+        except Exception as error:
+            logger.exception(
+                f"{self.name}: a request failed: {action}.", extra={"event": "request-failed"}
+            )
+            message = f"The request failed ({reason_of(error)}); see the station's log."
+            done = False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def _own_id(prefix: str, sink: str) -> str:
+    """An identifier that stays after a restart, and that no other station has."""
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        machine = ""
+    place = "\0".join((machine, socket.gethostname(), str(Path.cwd()), prefix, sink))
+    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
+    return f"{re.sub(r'[^A-Za-z0-9]', '-', prefix)}-{digest}"
+
+
+def _check_valid(until: Any) -> None:
+    """Refuse a request whose time, ISO-8601 with an offset, is over; None is always valid."""
+    if until is None:
+        return
+    try:
+        until_s = utc_seconds(until)
+    except (ValueError, TypeError, AttributeError):
+        raise SemedgeError(
+            "valid_until must be a time such as 2026-11-24T16:30:00Z. "
+            f"Received: {str(until)[:40]!r}"
+        ) from None
+    if time.time() > until_s:
+        raise SemedgeError(f"The request was valid until {until}; send a new one.")
 
 
 def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
+import socket
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
+from semedge.core.parts import reason_of
 from semedge.core.section import Secret
+from semedge.core.version import __version__
 from semedge.sinks.base import Sink
 from semedge.sinks.opcua_nodes import (
     CAMERA_NODES,
+    EVENT_PROPERTIES,
+    METHODS,
     NAMESPACE,
     SEVERITY,
     STATION_NODES,
@@ -27,10 +36,20 @@ from semedge.sinks.opcua_nodes import (
     event_values,
     station_values,
 )
+from semedge.sinks.opcua_tree import Tree
 from semedge.sinks.server import REFRESH_EVERY_S, ServerSection, ServerSink
 
+logger = logging.getLogger(__name__)
+
 WRITE_TIMEOUT_S = 5.0
+BUILT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+"""OPC UA's date of the build, which semedge has none of."""
+CONNECTION_LIMITS = {"max_connections": 50, "max_pending_activation_seconds": 10}
+"""Clients at the same time, and how long one may take to open a session."""
+
 EVENTS_BUFFERED = 1_000
+STATION = "Station"
+"""Name of the object of the station, and the first part of every node's id."""
 DEFAULTS = {"String": "", "String[]": [], "Boolean": False, "Double": math.nan}
 
 
@@ -105,6 +124,10 @@ class OpcUaSink(ServerSink):
     async def _start(self, station: str) -> Any:
         ua, section = self._asyncua.ua, self._section
         server = self._asyncua.Server(user_manager=self)
+        # Releases of asyncua before 2.1 have no such limits.
+        for name, limit in CONNECTION_LIMITS.items():
+            if hasattr(server.iserver, name):
+                setattr(server.iserver, name, limit)
         await server.init()
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")
@@ -117,6 +140,10 @@ class OpcUaSink(ServerSink):
             server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         if section.username is not None:
             server.set_identity_tokens([ua.UserNameIdentityToken])
+        await server.set_application_uri(_application_uri(section.certificate, station))
+        await server.set_build_info(
+            "urn:semedge", "semedge", "semedge", __version__, __version__, BUILT
+        )
         self._index = await server.register_namespace(NAMESPACE)
         await self._build(server, station)
         await server.start()
@@ -126,82 +153,77 @@ class OpcUaSink(ServerSink):
         await server.stop()
 
     async def _build(self, server: Any, station: str) -> None:
-        root = await server.nodes.objects.add_object(self._index, "Station")
-        await root.add_property(self._index, "Name", station)
-        await self._add_variables(root, "", STATION_NODES)
-        systems = await root.add_folder(self._index, "VisionSystems")
+        tree = Tree(self._index)
+        root = await tree.add_object(server.nodes.objects, STATION)
+        await tree.add_property(root, f"{STATION}/Name", station, "String")
+        await self._add_variables(tree, root, STATION, "", STATION_NODES)
+        systems_path = f"{STATION}/VisionSystems"
+        systems = await tree.add_folder(root, systems_path)
         for camera in self._cameras:
-            system = await systems.add_object(self._index, camera)
-            await self._add_variables(system, camera, CAMERA_NODES)
-        await self._add_methods(root)
-        ua = self._asyncua.ua
-        kind = await server.create_custom_event_type(
-            self._index,
-            "StationEventType",
-            ua.ObjectIds.BaseEventType,
-            [
-                ("Number", ua.VariantType.UInt32),
-                ("Kind", ua.VariantType.String),
-                ("Phase", ua.VariantType.String),
-                ("Level", ua.VariantType.String),
-                ("Camera", ua.VariantType.String),
-                ("Document", ua.VariantType.String),
-            ],
+            path = f"{systems_path}/{camera}"
+            system = await tree.add_object(systems, path)
+            await self._add_variables(tree, system, path, camera, CAMERA_NODES)
+        for method in METHODS:
+            await tree.add_method(
+                root, f"{STATION}/{method.name}", method, self._methods()[method.name]
+            )
+        kind = await tree.add_event_type(
+            server.nodes.base_event_type, "StationEventType", EVENT_PROPERTIES
         )
         self._generator = await server.get_event_generator(kind, root)
 
-    async def _add_variables(self, root: Any, owner: str, rows: tuple[NodeRow, ...]) -> None:
-        folders = {"": root}
+    async def _add_variables(
+        self, tree: Tree, root: Any, above: str, owner: str, rows: tuple[NodeRow, ...]
+    ) -> None:
+        objects = {"": root}
         for row in rows:
-            *parents, name = row.path.split("/")
+            *parents, _ = row.path.split("/")
             path = ""
             for parent in parents:
-                above, path = path, f"{path}/{parent}"
-                if path not in folders:
-                    folders[path] = await folders[above].add_object(self._index, parent)
-            kind = self._variant(row)
+                outer, path = path, f"{path}/{parent}"
+                if path not in objects:
+                    objects[path] = await tree.add_object(objects[outer], f"{above}{path}")
             initial = DEFAULTS.get(row.type, 0)
-            self._nodes[owner, row.path] = await folders[path].add_variable(
-                self._index, name, initial, kind
+            self._nodes[owner, row.path] = await tree.add_variable(
+                objects[path], f"{above}/{row.path}", initial, row.type
             )
 
     def _variant(self, row: NodeRow) -> Any:
         return self._asyncua.ua.VariantType[row.type.removesuffix("[]")]
 
-    async def _add_methods(self, root: Any) -> None:
-        types = self._asyncua.ua.VariantType
-        answer = [types.Boolean, types.String]
-        uamethod = self._asyncua.uamethod
+    def _methods(self) -> dict[str, Callable[..., Awaitable[tuple[Any, ...]]]]:
+        """What each of `METHODS` does: its outputs for its inputs."""
 
-        async def set_levels(_node: Any, camera: str, alarm: float, warn: float) -> Any:
+        async def set_levels(camera: str, alarm: float, warn: float) -> tuple[bool, str]:
             levels = {"alarm": alarm, "warn": None if math.isnan(warn) else warn}
             return await self._carry_out({"action": "levels", "camera": camera, **levels})
 
-        async def prepare_recipe(_node: Any, camera: str, recipe: str) -> Any:
+        async def prepare_recipe(camera: str, recipe: str) -> tuple[bool, str]:
             return await self._carry_out({"action": "recipe", "camera": camera, "recipe": recipe})
 
-        async def acknowledge(_node: Any, event_id: str) -> Any:
+        async def acknowledge(event_id: str) -> tuple[bool, str]:
             return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
-        async def take_event(_node: Any, number: int) -> None:
-            self._taken = number
+        async def take_event(number: int) -> tuple[()]:
+            if self._section.handshake:
+                self._taken = number
+            return ()
 
-        async def events_after(_node: Any, number: int) -> list[str]:
-            return [
+        async def events_after(number: int) -> tuple[list[str]]:
+            documents = [
                 event_values(event)["LatestEvent/Document"]
                 for event in list(self._events)
                 if event.number > number
             ]
+            return (documents,)
 
-        text, real = types.String, types.Double
-        for name, method, inputs, outputs in (
-            ("SetLevels", set_levels, [text, real, real], answer),
-            ("PrepareRecipe", prepare_recipe, [text, text], answer),
-            ("Acknowledge", acknowledge, [text], answer),
-            ("TakeEvent", take_event, [types.UInt32], []),
-            ("EventsAfter", events_after, [types.UInt32], [text]),
-        ):
-            await root.add_method(self._index, name, uamethod(method), inputs, outputs)
+        return {
+            "SetLevels": set_levels,
+            "PrepareRecipe": prepare_recipe,
+            "Acknowledge": acknowledge,
+            "TakeEvent": take_event,
+            "EventsAfter": events_after,
+        }
 
     async def _carry_out(self, request: dict[str, Any]) -> tuple[bool, str]:
         """Carry out a request in another thread, since it may load a detector."""
@@ -214,13 +236,19 @@ class OpcUaSink(ServerSink):
             message = await asyncio.to_thread(self._handler.handle, request, f"opcua {self.name}")
         except SemedgeError as error:
             return False, str(error)
+        except Exception as error:
+            logger.exception(
+                f"{self.name}: a request failed: {request['action']}.",
+                extra={"event": "request-failed"},
+            )
+            return False, f"The request failed ({reason_of(error)}); see the station's log."
         return True, message
 
     async def _notify(self, event: Event) -> None:
         values = event_values(event)
         await self._write("", STATION_NODES, values)
         published = self._generator.event
-        for name in ("Number", "Kind", "Phase", "Level", "Camera", "Document"):
+        for name, _ in EVENT_PROPERTIES:
             setattr(published, name, values[f"LatestEvent/{name}"])
         published.Severity = SEVERITY[event.level]
         await self._generator.trigger(message=event.message)
@@ -237,14 +265,9 @@ class OpcUaSink(ServerSink):
                 await self._nodes[key].write_value(value, self._variant(row))
 
     def _work(self) -> None:
-        while not self._closing.wait(REFRESH_EVERY_S):
-            loop = self._loop
-            if loop is None:
-                return
-            try:
-                loop.run(self._refresh(), WRITE_TIMEOUT_S)
-            except (TimeoutError, RuntimeError, asyncio.CancelledError):
-                continue
+        loop = self._loop
+        if not self._closing.wait(REFRESH_EVERY_S) and loop is not None:
+            loop.run(self._refresh(), WRITE_TIMEOUT_S)
 
     async def _refresh(self) -> None:
         """Update the nodes from the state."""
@@ -260,6 +283,21 @@ class OpcUaSink(ServerSink):
         assert self._state is not None
         assert self._handler is not None
         return self._state.snapshot(), self._handler.recipes()
+
+
+def _application_uri(certificate: Path | None, station: str) -> str:
+    """The server's name among applications: that in its certificate, as clients check."""
+    if certificate is not None:
+        x509 = import_extra("cryptography.x509", "opcua", "An OPC UA sink")
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        try:
+            names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+        except x509.ExtensionNotFound:
+            uris = []
+        if uris:
+            return str(uris[0])
+    return f"urn:{socket.gethostname()}:semedge:{quote(station)}"
 
 
 def _check(name: str, section: OpcUaSection) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
+from semedge.sinks.opcua_tree import Argument, Method
 from semedge.state.document import camera_verdict, station_verdict
 from semedge.state.snapshot import CameraState, StationSnapshot
 
@@ -40,6 +41,7 @@ class NodeRow:
 
 STATION_NODES = (
     NodeRow("Verdict", "String", "the worst of the cameras: good, warn, alarm, not inspecting"),
+    NodeRow("Heartbeat", "UInt32", "rises each second while the station runs"),
     NodeRow("Armed", "Boolean", "whether every camera is qualified, if it must be"),
     NodeRow("Pending", "UInt32", "events that are pending for this sink"),
     NodeRow("LatestEvent/Number", "UInt32", "the newest event's place in the journal"),
@@ -79,20 +81,64 @@ CAMERA_NODES = (
     NodeRow("FramesInspected", "UInt32", "since the start"),
     NodeRow("FramesLost", "UInt32", "skipped for newer ones, since the start"),
 )
+ANSWER = (
+    Argument("Done", "Boolean", "whether it was carried out"),
+    Argument("Message", "String", "a sentence for people"),
+)
 METHODS = (
-    ("SetLevels(Camera, AlarmLevel, WarnLevel)", "moves the levels; NaN for no warn level"),
-    ("PrepareRecipe(Camera, ExternalId)", "switches to a recipe"),
-    ("Acknowledge(EventId)", "records that somebody has seen the event"),
-    ("TakeEvent(Number)", "confirms an event, where `handshake = true`"),
-    ("EventsAfter(Number)", "JSON documents of the newest events after that number"),
+    Method(
+        "SetLevels",
+        (
+            Argument("Camera", "String"),
+            Argument("AlarmLevel", "Double"),
+            Argument("WarnLevel", "Double", "NaN for none"),
+        ),
+        ANSWER,
+        "moves the levels; NaN for no warn level",
+    ),
+    Method(
+        "PrepareRecipe",
+        (Argument("Camera", "String"), Argument("ExternalId", "String", "the recipe's name")),
+        ANSWER,
+        "switches to a recipe",
+    ),
+    Method(
+        "Acknowledge",
+        (Argument("EventId", "String"),),
+        ANSWER,
+        "records that somebody has seen the event",
+    ),
+    Method(
+        "TakeEvent",
+        (Argument("Number", "UInt32"),),
+        (),
+        "confirms an event, where `handshake = true`",
+    ),
+    Method(
+        "EventsAfter",
+        (Argument("Number", "UInt32"),),
+        (Argument("Documents", "String[]", "JSON, the oldest first"),),
+        "JSON documents of the newest events after that number",
+    ),
 )
 """Methods of the station; the first three return (Done, Message), if settings are accepted."""
+
+EVENT_PROPERTIES = (
+    ("Number", "UInt32"),
+    ("Kind", "String"),
+    ("Phase", "String"),
+    ("Level", "String"),
+    ("Camera", "String"),
+    ("Document", "String"),
+)
+"""Properties of the type of events, beside those of every event."""
 
 
 def station_values(snapshot: StationSnapshot, sink: str) -> dict[str, Any]:
     """Values of the nodes of the station, except those of the latest event."""
     return {
         "Verdict": station_verdict(snapshot),
+        "Heartbeat": int(snapshot.uptime_s) & 0xFFFFFFFF,
         "Armed": snapshot.qualified,
         "Pending": snapshot.pending.get(sink, 0),
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
-import logging
 import socket
 import threading
 import time
@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import Field
 
-from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.sinks.base import DeliveryError
@@ -23,14 +22,12 @@ from semedge.sinks.section import SinkSection
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
-logger = logging.getLogger(__name__)
-
 REFRESH_EVERY_S = 0.2
 START_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.02
 CLOSE_TIMEOUT_S = 1.5
-FIRST_RESTART_S = 1.0
-LONGEST_RESTART_S = 10.0
+ANSWER_TIMEOUT_S = 5.0
+"""Longest time for the server's loop to respond, before it counts as failed."""
 
 
 class ServerSection(SinkSection):
@@ -123,22 +120,18 @@ class ServerSink(ABC):
 
     @abstractmethod
     def _work(self) -> None:
-        """Update the server from the state every `REFRESH_EVERY_S`, until closed."""
+        """Wait `REFRESH_EVERY_S` or for a request, and update the server from the state."""
 
     def _run(self) -> None:
         assert self._state is not None
-        reported = False
-        backoff = Backoff(FIRST_RESTART_S, LONGEST_RESTART_S)
-        while not self._closing.is_set():
-            try:
-                self._listen(self._state.name)
-            except SemedgeError as error:
-                if not reported:
-                    logger.error(str(error), extra={"event": "sink-fails"})
-                reported = True
-                self._closing.wait(backoff.next_s())
-            else:
-                self._work()
+        part = f"{self._protocol} sink {self.name}"
+        self._state.parts.repeat(part, self._step, self._closing, hang_after_s=2 * START_TIMEOUT_S)
+
+    def _step(self) -> None:
+        """Start the server where it is not running, and update it."""
+        assert self._state is not None
+        self._listen(self._state.name).run(asyncio.sleep(0), ANSWER_TIMEOUT_S)
+        self._work()
 
     def _listen(self, station: str) -> LoopThread:
         """The loop of the server, which is started where it is not running.

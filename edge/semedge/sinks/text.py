@@ -16,7 +16,9 @@ def title_of(event: Event) -> str:
     level = f"{event.level.upper()}: " if event.level else ""
     ended = " (ended)" if event.phase == "end" and event.duration_s > 0 else ""
     place = f"{event.station} {event.camera}".strip()
-    return f"[{place}] {level}{event.kind} {event.code}{ended}"
+    title = f"[{place}] {level}{event.kind} {event.code}{ended}"
+    # A line break in a name would end the header of an e-mail.
+    return " ".join("".join(each if each.isprintable() else " " for each in title).split())
 
 
 def body_of(event: Event) -> str:

@@ -6,6 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import json
+import math
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +24,8 @@ from semedge.core.version import __version__
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
 from semedge.sinks.section import SinkSection
 
+LONGEST_WISH_S = 3600.0
+"""Longest pause that a receiver may wish."""
 NEVER_TAKEN = (400, 413, 415, 422)
 """Statuses that reject this event alone; after any other, the event is sent again."""
 
@@ -45,6 +51,9 @@ class WebhookSection(SinkSection):
         description="Certificates to check the receiver's with; by default the system's.",
     )
     proxy: str | None = Field(default=None, description="Address of an HTTP proxy.")
+    secret_proxy: Secret | None = Field(
+        default=None, description="The same as a secret, where it has a user and a password."
+    )
     timeout_s: float = Field(
         default=10.0, gt=0, le=60, description="Longest time of one request, from start to end."
     )
@@ -58,6 +67,13 @@ class WebhookSection(SinkSection):
         if parts.password is not None:
             raise ValueError("a password does not belong here; use token or secret_url")
         return url
+
+    @field_validator("proxy")
+    @classmethod
+    def _has_no_password(cls, proxy: str | None) -> str | None:
+        if proxy is not None and urlsplit(proxy).password is not None:
+            raise ValueError("a password does not belong here; use secret_proxy")
+        return proxy
 
     def open(self, name: str) -> Sink:
         """The sink."""
@@ -81,6 +97,9 @@ class WebhookSink:
         self._where = urlsplit(self._url).hostname or "its address"
         self._key = section.signing_key.read().encode() if section.signing_key else None
         self._timeout_s = section.timeout_s
+        if section.proxy is not None and section.secret_proxy is not None:
+            raise SemedgeError(f"The webhook {name} has both proxy and secret_proxy; give one.")
+        proxy = section.secret_proxy.read() if section.secret_proxy else section.proxy
         headers = {"User-Agent": f"semedge/{__version__}", "Content-Type": "application/json"}
         if section.token is not None:
             headers["Authorization"] = f"Bearer {section.token.read()}"
@@ -89,7 +108,7 @@ class WebhookSink:
             headers=headers,
             timeout=section.timeout_s,
             verify=_tls_context(section.ca_file),
-            proxy=section.proxy,
+            proxy=proxy,
             trust_env=False,
         )
 
@@ -101,7 +120,7 @@ class WebhookSink:
             digest = hmac.new(self._key, body, hashlib.sha256).hexdigest()
             headers["X-Semedge-Signature"] = f"sha256={digest}"
         try:
-            status = self._loop.run_until_complete(
+            status, given = self._loop.run_until_complete(
                 asyncio.wait_for(self._post(body, headers), self._timeout_s)
             )
         except (TimeoutError, asyncio.TimeoutError):
@@ -114,20 +133,22 @@ class WebhookSink:
         if 200 <= status < 300:
             return
         kind = RejectedError if status in NEVER_TAKEN else DeliveryError
-        raise kind(f"{self._where} answered {status}")
+        text = f"{self._where} answered {status}"
+        if 300 <= status < 400 and (target := urlsplit(given.get("location", "")).hostname):
+            text += f" and refers to an address on {target}; give that one, if it is right"
+        raise kind(text, _wished_s(given.get("retry-after", "")))
 
     def close(self) -> None:
         """Close the connection."""
         self._loop.run_until_complete(self._client.aclose())
         self._loop.close()
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> int:
-        """Status of the response, whose body is not read."""
+    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, Mapping[str, str]]:
+        """Status and headers of the response, whose body is not read."""
         async with self._client.stream(
             "POST", self._url, content=body, headers=headers
         ) as response:
-            status: int = response.status_code
-            return status
+            return response.status_code, response.headers
 
 
 def _tls_context(ca_file: Path | None) -> Any:
@@ -140,6 +161,18 @@ def _tls_context(ca_file: Path | None) -> Any:
         raise SemedgeError(
             f"The certificates {ca_file} cannot be used ({error}); give a PEM file."
         ) from error
+
+
+def _wished_s(retry_after: str) -> float:
+    """Seconds of the header Retry-After, which has them or a date; at most `LONGEST_WISH_S`."""
+    try:
+        wished_s = float(retry_after)
+    except ValueError:
+        try:
+            wished_s = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return 0.0
+    return min(max(0.0, wished_s), LONGEST_WISH_S) if math.isfinite(wished_s) else 0.0
 
 
 def _reason(error: Exception) -> str:

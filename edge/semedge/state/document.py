@@ -33,12 +33,15 @@ def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
             "pictures_stopped": snapshot.disk.pictures_stopped,
             "scores_stopped": snapshot.disk.scores_stopped,
         },
+        "faults": dict(snapshot.faults),
     }
 
 
 def camera_verdict(camera: CameraState) -> str:
     """One word for a camera: `good`, `warn`, `alarm`, or `not inspecting`."""
     if camera.activity != "inspecting" or camera.last is None:
+        return "not inspecting"
+    if camera.active_setup is not None and camera.active_setup.is_out_of_reach:
         return "not inspecting"
     return camera.last.level or "good"
 
@@ -62,7 +65,7 @@ def _camera(camera: CameraState) -> dict[str, Any]:
     return {
         "verdict": camera_verdict(camera),
         "activity": camera.activity,
-        "reason": camera.reason,
+        "reason": _reason(camera),
         "since": utc_text(camera.since_s),
         "source": camera.source,
         "score": None if last is None else finite(last.score_map.frame_score),
@@ -89,6 +92,16 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "alarms_seen_last_hour": camera.alarms.seen_last_hour,
         "frames_last_hour": camera.alarms.frames_last_hour,
     }
+
+
+def _reason(camera: CameraState) -> str:
+    setup = camera.active_setup
+    if not camera.reason and setup is not None and setup.is_out_of_reach:
+        return (
+            f"The alarm level {setup.levels.alarm:.4g} is so far above the threshold "
+            f"{setup.threshold:.4g} that hardly any defect can reach it."
+        )
+    return camera.reason
 
 
 def finite(value: float) -> float | None:

@@ -10,9 +10,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
 from semedge.decision.defect import Levels
+from semedge.state.snapshot import is_out_of_reach
 from semedge.state.state import StationState
 
 LARGEST_REQUEST_BYTES = 16_384
+OUT_OF_REACH = (
+    "It is so far above the calibration's threshold that hardly any defect can reach it, and the "
+    "verdict is not inspecting; move it back."
+)
 
 Camera = Annotated[
     str | None,
@@ -25,8 +30,10 @@ class LevelsRequest(Section):
 
     action: Literal["levels"]
     camera: Camera
-    alarm: float | None = Field(default=None, description="The new alarm level.")
-    warn: float | None = Field(default=None, description="The new warn level; null for none.")
+    alarm: float | None = Field(default=None, strict=True, description="The new alarm level.")
+    warn: float | None = Field(
+        default=None, strict=True, description="The new warn level; null for none."
+    )
 
 
 class RecipeRequest(Section):
@@ -72,6 +79,9 @@ class Control(Protocol):
     def reload(self, who: str) -> None:
         """Read the station file again, and apply its changes."""
 
+    def audit_refusal(self, who: str) -> None:
+        """Record a request that was refused for its wrong token."""
+
 
 class RequestHandler:
     """Checks a request, carries it out, and returns a sentence about the result.
@@ -91,6 +101,10 @@ class RequestHandler:
     def recipes(self) -> list[str]:
         """Names of the recipes in the folder of recipes."""
         return [path.stem for path in self._control.recipes()]
+
+    def audit_refusal(self, address: str) -> None:
+        """Record that a request from this address had a wrong token."""
+        self._control.audit_refusal(f"page: {address}")
 
     def handle(self, document: Any, who: str) -> str:
         """Carry out the request in a JSON document; `SemedgeError` where it is refused."""
@@ -122,7 +136,8 @@ class RequestHandler:
         warn = request.warn if "warn" in request.model_fields_set else before.warn
         self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)
         warned = "no warn level" if warn is None else f"warn level {warn:g}"
-        return f"Camera {camera} has alarm level {alarm:g} and {warned}."
+        far = f" {OUT_OF_REACH}" if is_out_of_reach(alarm, active_setup.threshold) else ""
+        return f"Camera {camera} has alarm level {alarm:g} and {warned}.{far}"
 
     def _switch_recipe(self, request: RecipeRequest, who: str) -> str:
         camera = self._camera(request.camera)

@@ -16,6 +16,14 @@ Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
 
 NOTHING_COUNTED = Counters()
 
+OUT_OF_REACH = 100.0
+"""Multiples of the threshold's size by which an alarm level above it is out of reach."""
+
+
+def is_out_of_reach(alarm: float, threshold: float) -> bool:
+    """Whether an alarm level lies so far above a threshold that hardly a defect can reach it."""
+    return alarm > threshold + OUT_OF_REACH * max(abs(threshold), 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ScorePoint:
@@ -63,6 +71,8 @@ class ActiveSetup:
         Guarantee of the calibration, as a sentence.
     false_alarm_rate
         Largest share of normal frames that alarm, by the guarantee.
+    calibrated_patches
+        Patches of the areas that the guarantee counts, which a larger frame has several of.
     recipe, recipe_version, recipe_sha256
         Name, version and digest of the recipe; None where none is in use.
     """
@@ -76,6 +86,12 @@ class ActiveSetup:
     recipe: str | None = None
     recipe_version: int | None = None
     recipe_sha256: str | None = None
+    calibrated_patches: int | None = None
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether hardly any defect can reach the alarm level."""
+        return is_out_of_reach(self.levels.alarm, self.threshold)
 
     @property
     def guaranteed_rate(self) -> float | None:
@@ -225,6 +241,8 @@ class StationSnapshot:
         Number of pending events, by sink.
     disk
         Space for pictures and scores.
+    faults
+        The reason of each part of the station that failed, ended or hangs, by its name.
     """
 
     version: int
@@ -237,6 +255,7 @@ class StationSnapshot:
     sinks: tuple[SinkState, ...]
     pending: Mapping[str, int]
     disk: DiskState
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inspecting(self) -> bool:

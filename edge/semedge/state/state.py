@@ -14,8 +14,10 @@ import numpy as np
 
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
+from semedge.core.parts import Parts
 from semedge.journal.records import Counters
 from semedge.state.snapshot import (
+    Activity,
     AlarmRate,
     CameraState,
     DiskState,
@@ -40,10 +42,16 @@ class StationState:
         The station's name.
     cameras
         Names of the cameras.
+
+    Attributes
+    ----------
+    parts
+        The parts of the station that run in threads, and their faults.
     """
 
     def __init__(self, name: str, cameras: Iterable[str]) -> None:
         self.name = name
+        self.parts = Parts()
         self._changed = threading.Condition()
         self._version = 0
         self._started_at_s = time.time()
@@ -65,6 +73,11 @@ class StationState:
         """Replace fields of a camera's state by name; a new activity begins now."""
         with self._changing():
             self._cameras[camera].change(changes)
+
+    def activity(self, camera: str) -> Activity:
+        """What a camera does now."""
+        with self._changed:
+            return self._cameras[camera].activity
 
     def add_event(self, event: Event) -> None:
         """Store an event, and call the listeners."""
@@ -111,6 +124,7 @@ class StationState:
                 sinks=sinks,
                 pending=pending,
                 disk=self._disk,
+                faults=self.parts.faults(),
             )
 
     def wait(self, version: int, timeout_s: float) -> int:
@@ -144,6 +158,10 @@ class _LiveCamera:
         self._latencies_ms: dict[str, deque[float]] = {}
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MAX_MINUTES)
         self._first_s: float | None = None
+
+    @property
+    def activity(self) -> Activity:
+        return self._state.activity
 
     def change(self, changes: Mapping[str, Any]) -> None:
         since_s = self._state.since_s
@@ -197,11 +215,18 @@ class _LiveCamera:
         frames = sum(frames for _, frames, _ in self._recent(5))
         return frames / max(now_s - from_s, 1.0)
 
+    def _areas(self) -> float:
+        """Areas that the guarantee counts in the last frame: one, or several fields."""
+        last, active_setup = self._state.last, self._state.active_setup
+        if last is None or active_setup is None or active_setup.calibrated_patches is None:
+            return 1.0
+        return max(1.0, len(last.score_map.grid) / active_setup.calibrated_patches)
+
     def _alarms(self, frame_rate_hz: float) -> AlarmRate:
         hour = self._recent(MAX_MINUTES)
         active_setup = self._state.active_setup
         rate = None if active_setup is None else active_setup.guaranteed_rate
-        expected = None if rate is None else rate * frame_rate_hz * 3600
+        expected = None if rate is None else rate * self._areas() * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 
 

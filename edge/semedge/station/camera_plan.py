@@ -39,6 +39,8 @@ class CameraPlan:
         When a difference from the calibration counts as drift.
     recipe
         A recipe, which replaces detector, calibration and decision.
+    public_key
+        The key that recipes and detectors must be signed by; None where they need not be.
     """
 
     name: str
@@ -49,6 +51,7 @@ class CameraPlan:
     health: HealthSettings = DEFAULT_HEALTH
     drift: DriftSettings = DEFAULT_DRIFT
     recipe: Path | None = None
+    public_key: Path | None = None
 
 
 def plan_cameras(station: Station) -> list[CameraPlan]:
@@ -91,6 +94,7 @@ def _plan_only_camera(station: Station) -> CameraPlan:
         health=station.health,
         drift=station.drift,
         recipe=recipe,
+        public_key=station.station.public_key,
     )
 
 
@@ -112,6 +116,7 @@ def _plan_named_camera(station: Station, name: str) -> CameraPlan:
         health=section.health or station.health,
         drift=station.drift,
         recipe=recipe,
+        public_key=station.station.public_key,
     )
 
 

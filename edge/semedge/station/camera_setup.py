@@ -7,10 +7,12 @@ from typing import Protocol
 
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
-from semedge.cameras.stream import redact
+from semedge.core.redact import redact
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
+from semedge.decision.fields import patches_calibrated
 from semedge.decision.health import HealthSettings
 from semedge.inference.detector import Detector
 from semedge.state.snapshot import ActiveSetup
@@ -51,6 +53,15 @@ class SourceChoice:
     def set_by(self, settings: CameraSettings) -> SourceChoice:
         """The camera, with its settings overridden by these."""
         return replace(self, settings=self.settings.overridden_by(settings))
+
+    def with_bits(self, *known: int | None) -> SourceChoice:
+        """The camera; where the bits of its pixels are not set, those of the first that knows."""
+        return replace(self, settings=self.settings.with_bits(*known))
+
+
+def view_of(camera: CameraChoice) -> ViewSettings:
+    """What of the camera's frames is inspected."""
+    return camera.settings if isinstance(camera, SourceChoice) else WHOLE
 
 
 DEFAULT_HEALTH = HealthSettings()
@@ -107,6 +118,7 @@ class CameraSetup:
             threshold=self.calibration.threshold,
             guarantee=self.calibration.guarantee,
             false_alarm_rate=self.calibration.false_alarm_rate,
+            calibrated_patches=patches_calibrated(self.calibration.grid),
             recipe=None if self.recipe is None else self.recipe.name,
             recipe_version=None if self.recipe is None else self.recipe.version,
             recipe_sha256=None if self.recipe is None else self.recipe.sha256,

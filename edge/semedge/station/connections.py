@@ -41,6 +41,11 @@ class Connections:
         self._page: PageServer | None = None
         self._journal: JournalReader | None = None
 
+    @property
+    def has_page(self) -> bool:
+        """Whether there is a page."""
+        return self._plan is not None
+
     def open(self, state: StationState, control: Control) -> None:
         """Attach the sinks and serve the page.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from semedge.core.errors import SemedgeError
+from semedge.core.parts import reason_of
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup
@@ -17,7 +20,14 @@ from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
-from semedge.station.overrides import apply_override, fingerprint, save_override
+from semedge.station.overrides import (
+    SETTING,
+    apply_override,
+    clear_attempts,
+    count_attempt,
+    fingerprint,
+    save_override,
+)
 from semedge.station.recipe import recipes_in
 from semedge.station.recorder import EventRecorder, new_event
 
@@ -41,6 +51,14 @@ class StationPlan:
     cameras: Mapping[str, CameraPlan] = field(default_factory=dict)
     recipes: Path | None = None
     reload: Callable[[], StationPlan] | None = None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A setup that was switched to and is not saved yet, and its recipe."""
+
+    setup: CameraSetup
+    path: Path | None
 
 
 class StationControl:
@@ -73,7 +91,11 @@ class StationControl:
         self._journal = journal
         self._plan = plan
         self._lock = threading.Lock()
+        self._recipes_unreadable = False
         self._file_setups = {name: fingerprint(each.setup) for name, each in self._loops.items()}
+        self._trials: dict[str, _Trial] = {}
+        for name, loop in self._loops.items():
+            loop.on_settled(partial(self._settle, name))
 
     def restore(self) -> None:
         """Apply the overrides from before a restart; called before the loops run."""
@@ -81,11 +103,15 @@ class StationControl:
             before = loop.setup
             choice = self._plan.cameras.get(name)
             try:
+                count_attempt(self._journal, name)
                 overridden = apply_override(self._journal, choice, name, before)
-            except SemedgeError as error:
-                logger.warning(
-                    f"The override of {name} is not applied: {error}",
-                    extra={"event": "not-restored"},
+            except Exception as error:
+                message = f"The override of {name} is not applied: {reason_of(error)}"
+                logger.warning(message, extra={"event": "not-restored"})
+                self._recorder.record(
+                    new_event(
+                        self._recorder.station, "recipe", "not-restored", message, camera=name
+                    )
                 )
                 continue
             if overridden is not before:
@@ -94,7 +120,9 @@ class StationControl:
                     f"{_difference(before.active_setup, overridden.active_setup)}.",
                     extra={"event": "restored"},
                 )
-                loop.switch(overridden)
+                loop.restore(overridden)
+            if overridden.detector is before.detector:
+                clear_attempts(self._journal, name)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         """Judge the camera's frames by these levels from the next one on, across restarts."""
@@ -112,8 +140,9 @@ class StationControl:
                     f"The camera {camera} has no source, so it cannot switch to a recipe; name its "
                     "source in the station file."
                 )
-            setup = load_recipe(choice, path)
+            setup = load_recipe(choice, path, self._loop(camera).last_image)
             try:
+                self._loop(camera).try_out(setup)
                 self._switch(camera, setup, "recipe", who, path)
             except BaseException:
                 setup.detector.close()
@@ -121,11 +150,29 @@ class StationControl:
 
     def recipes(self) -> list[Path]:
         """Recipe files in the station's folder of recipes, by name."""
-        return [] if self._plan.recipes is None else recipes_in(self._plan.recipes)
+        if self._plan.recipes is None:
+            return []
+        try:
+            found = recipes_in(self._plan.recipes)
+        except OSError as error:
+            if not self._recipes_unreadable:
+                logger.warning(
+                    f"The folder of recipes {self._plan.recipes} cannot be read "
+                    f"({error.strerror}); no recipe can be switched to until it can.",
+                    extra={"event": "recipes-unreadable"},
+                )
+            self._recipes_unreadable = True
+            return []
+        self._recipes_unreadable = False
+        return found
 
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen the event."""
         self._journal.acknowledge(event_id, who)
+
+    def audit_refusal(self, who: str) -> None:
+        """Record a request that was refused for its wrong token."""
+        audit_refusal(self._journal, who)
 
     def reload(self, who: str) -> None:
         """Read the station file again, and apply its changes."""
@@ -147,17 +194,27 @@ class StationControl:
                 if same_camera and fingerprint(setup) == self._file_setups[name]:
                     setup.detector.close()
                 else:
+                    self._loop(name).try_out(setup)
                     self._file_setups[name] = fingerprint(setup)
                     self._switch(name, setup, "reload", who)
 
     def _switch(
         self, camera: str, setup: CameraSetup, action: str, who: str, path: Path | None = None
     ) -> None:
-        """Record a change, save it for a restart, and let the loop switch to it."""
+        """Record a change, let the loop switch to it, and save it for a restart.
+
+        A setup with another detector or camera is saved after its trial.
+        """
         loop = self._loop(camera)
         before, after = loop.setup.active_setup, setup.active_setup
         self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
-        save_override(self._journal, camera, setup, self._file_setups[camera], path)
+        trial = self._trials.get(camera)
+        if setup.detector is not loop.setup.detector or setup.camera != loop.setup.camera:
+            self._trials[camera] = _Trial(setup, path)
+        elif trial is not None:
+            self._trials[camera] = replace(trial, setup=setup)
+        else:
+            save_override(self._journal, camera, setup, self._file_setups[camera], path)
         loop.switch(setup)
         self._recorder.record(
             new_event(
@@ -170,12 +227,41 @@ class StationControl:
             )
         )
 
+    def _settle(self, camera: str, setup: CameraSetup, fault: str) -> None:
+        """Save a setup whose trial has ended well, or forget it; called by the camera's loop."""
+        # Without the lock, since `reload` has it while it scores, and the loop must not wait.
+        trial = self._trials.get(camera)
+        try:
+            clear_attempts(self._journal, camera)
+            if trial is None or trial.setup.detector is not setup.detector:
+                if fault and trial is None:
+                    self._journal.save_setting(camera, SETTING, None)
+                return
+            self._trials.pop(camera, None)
+            if not fault:
+                save_override(
+                    self._journal, camera, trial.setup, self._file_setups[camera], trial.path
+                )
+        except SemedgeError as error:
+            logger.warning(
+                f"The setup of {camera} was not saved, so the next start uses the one before: "
+                f"{error}",
+                extra={"event": "not-saved"},
+            )
+
     def _loop(self, camera: str) -> CameraLoop:
         if camera not in self._loops:
             raise SemedgeError(
                 f"There is no camera {camera!r}; this station has {', '.join(self._loops)}."
             )
         return self._loops[camera]
+
+
+def audit_refusal(journal: Journal, who: str) -> None:
+    """Record in a journal that a request was refused for its wrong token."""
+    # Where the journal cannot be written, which is reported, the log has the refusal alone.
+    with contextlib.suppress(SemedgeError):
+        journal.add_audit(who, "", "token-refused", None, None)
 
 
 def _difference(before: ActiveSetup, after: ActiveSetup) -> str:

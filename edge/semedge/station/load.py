@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from semedge.core.frame import GrayImage
+from semedge.core.signature import verify_signature
 from semedge.decision.calibration_file import load_calibration
+from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
+from semedge.inference.graph_check import check_graphs
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import CameraSetup, StationCamera
+from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
 from semedge.station.recipe import read_recipe
 
 
@@ -30,13 +34,23 @@ def load_setup(plan: CameraPlan) -> CameraSetup:
     return _load_files(plan) if plan.recipe is None else load_recipe(plan, plan.recipe)
 
 
-def load_recipe(plan: CameraPlan, path: Path) -> CameraSetup:
-    """The setup of this camera by a recipe; the caller closes its detector."""
+def load_recipe(
+    plan: CameraPlan,
+    path: Path,
+    last_image: Callable[[SourceChoice], GrayImage | None] = lambda camera: None,
+) -> CameraSetup:
+    """The setup of this camera by a recipe; the caller closes its detector.
+
+    `last_image` returns the last frame as a camera with other settings would crop it.
+    """
     recipe = read_recipe(path)
-    detector, calibration = recipe.load(plan.detector.workers)
+    if plan.public_key is not None:
+        verify_signature(path, recipe.sha256, plan.public_key)
+    camera = plan.camera.set_by(recipe.manifest.camera)
+    detector, calibration = recipe.load(plan.detector.workers, last_image(camera))
     decision = recipe.manifest.decision
     return CameraSetup(
-        plan.camera.set_by(recipe.manifest.camera),
+        camera.with_bits(calibration.bits, detector.bits),
         detector,
         calibration,
         decision.levels(calibration.threshold),
@@ -47,15 +61,25 @@ def load_recipe(plan: CameraPlan, path: Path) -> CameraSetup:
     )
 
 
+def _load_detector(plan: CameraPlan) -> Detector:
+    """The detector of a plan, whose graphs a child process has run; the demo's need not be."""
+    section = plan.detector
+    if section.file is None:
+        return Detector.load(None, stride_px=section.stride_px, workers=section.workers)
+    bundle = read_bundle(section.file)
+    if plan.public_key is not None:
+        verify_signature(section.file, bundle.sha256, plan.public_key)
+    check_graphs(bundle, stride_px=section.stride_px)
+    return Detector(bundle, stride_px=section.stride_px, workers=section.workers)
+
+
 def _load_files(plan: CameraPlan) -> CameraSetup:
     assert plan.calibration is not None
-    detector = Detector.load(
-        plan.detector.file, stride_px=plan.detector.stride_px, workers=plan.detector.workers
-    )
+    detector = _load_detector(plan)
     try:
         calibration = load_calibration(plan.calibration, detector)
         return CameraSetup(
-            plan.camera,
+            plan.camera.with_bits(calibration.bits, detector.bits),
             detector,
             calibration,
             plan.decision.levels(calibration.threshold),

@@ -16,6 +16,9 @@ from semedge.station.load import load_recipe, load_setup
 
 SETTING = "switched"
 """Name of a camera's override in the journal."""
+ATTEMPTS = "starts"
+"""Name of the number of starts with an override that is on trial."""
+MOST_ATTEMPTS = 3
 LEVELS = {"alarm", "warn"}
 """The keys of a decision that the levels of a setup were made from."""
 
@@ -83,6 +86,31 @@ def apply_override(
                 "again."
             )
     return replace(overridden, levels=Levels(**override["levels"]))
+
+
+def count_attempt(journal: Journal, camera: str) -> None:
+    """Count a start with the camera's override, until `clear_attempts` after its trial.
+
+    Raises `SemedgeError`, and drops the override, where too many starts in a row ended during its
+    trial, as where it kills the process.
+    """
+    if journal.setting(camera, SETTING) is None:
+        return
+    attempts = journal.setting(camera, ATTEMPTS) or 0
+    if attempts >= MOST_ATTEMPTS:
+        journal.save_setting(camera, SETTING, None)
+        clear_attempts(journal, camera)
+        raise SemedgeError(
+            f"{attempts} starts in a row ended before {camera} had judged frames by it; it is "
+            "dropped, and the setup of the station file is active."
+        )
+    journal.save_setting(camera, ATTEMPTS, attempts + 1)
+
+
+def clear_attempts(journal: Journal, camera: str) -> None:
+    """Forget the starts that were counted."""
+    if journal.setting(camera, ATTEMPTS) is not None:
+        journal.save_setting(camera, ATTEMPTS, None)
 
 
 def load_with_overrides(journal: Journal, choice: CameraPlan) -> CameraSetup:

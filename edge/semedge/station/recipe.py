@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, BinaryIO, Literal, cast
 
 from pydantic import Field, ValidationError
 
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
-from semedge.core.files import read_bounded, write_atomically
-from semedge.core.zip_file import ArchiveKind, pack, unpack
+from semedge.core.files import write_atomically
+from semedge.core.frame import GrayImage
+from semedge.core.zip_file import ArchiveKind, opened, pack
 from semedge.decision.calibration_file import MAX_FILE_BYTES, parse_calibration
 from semedge.decision.defect import DecisionSettings
-from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle
+from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle_file
 from semedge.inference.detector import Detector
+from semedge.inference.graph_check import check_graphs
 from semedge.inference.manifest import Record
 from semedge.station.camera_setup import RecipeIdentity
 from semedge.station.config.faults import key_hint, refused_value
@@ -36,6 +38,7 @@ ARCHIVE = ArchiveKind(
     most_members=3,
     most_member_bytes=MAX_BUNDLE_BYTES,
 )
+PIECE_BYTES = 2**20
 MAX_RECIPE_BYTES = MAX_BUNDLE_BYTES + 2 * MAX_FILE_BYTES
 REMEDY = "copy it again from where it was made, or make it again with `semedge recipe make`"
 
@@ -82,8 +85,14 @@ class Recipe:
         """Name, version and digest."""
         return RecipeIdentity(self.manifest.name, self.manifest.version, self.sha256)
 
-    def load(self, workers: int | None = None) -> tuple[Detector, Calibration]:
-        """The loaded detector and its calibration; `SemedgeError` where they do not match."""
+    def load(
+        self, workers: int | None = None, image: GrayImage | None = None
+    ) -> tuple[Detector, Calibration]:
+        """The loaded detector and its calibration; `SemedgeError` where they do not match.
+
+        A child process runs the graphs first, on `image` or on a blank frame.
+        """
+        check_graphs(self.bundle, stride_px=self.manifest.stride_px, image=image)
         detector = Detector(self.bundle, stride_px=self.manifest.stride_px, workers=workers)
         try:
             name = f"The calibration in the recipe {self.path}"
@@ -160,44 +169,64 @@ def make_recipe(
 def read_recipe(path: Path) -> Recipe:
     """Read and verify a recipe; `SemedgeError` where something is wrong with it."""
     path = Path(path)
-    content = read_bounded(
-        path,
-        MAX_RECIPE_BYTES,
-        unreadable=lambda reason: (
-            f"The recipe {path} cannot be read ({reason}); give the path of a file that `semedge "
-            "recipe make` wrote."
-        ),
-        too_large=lambda size_bytes: str(
-            _damaged(path, f"{size_bytes} bytes are too many for a recipe")
-        ),
-    )
-    raw = unpack(content, ARCHIVE, lambda reason: _damaged(path, reason))
-    if missing := sorted({MANIFEST, DETECTOR, CALIBRATION} - set(raw)):
-        raise _damaged(path, f"it has no {missing[0]}")
-    manifest = _parse_manifest(raw, path)
-    for name, expected in (
-        (DETECTOR, manifest.detector_sha256),
-        (CALIBRATION, manifest.calibration_sha256),
-    ):
-        if hashlib.sha256(raw[name]).hexdigest() != expected:
-            raise _damaged(path, f"the digest of {name} differs from the recipe's")
-    return Recipe(
-        path,
-        hashlib.sha256(content).hexdigest(),
-        manifest,
-        parse_bundle(raw[DETECTOR], f"in the recipe {path}"),
-        raw[CALIBRATION],
-    )
+    try:
+        with path.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            if size_bytes > MAX_RECIPE_BYTES:
+                raise _damaged(path, f"{size_bytes} bytes are too many for a recipe")
+            return _read(path, file)
+    except OSError as error:
+        raise SemedgeError(
+            f"The recipe {path} cannot be read ({error.strerror}); give the path of a file that "
+            "`semedge recipe make` wrote."
+        ) from error
+
+
+def _read(path: Path, file: BinaryIO) -> Recipe:
+    """Verify a recipe; its large member, the detector, is never in memory as a whole."""
+    sha256 = _digest(file)
+    with opened(file, ARCHIVE, lambda reason: _damaged(path, reason)) as archive:
+        if missing := sorted({MANIFEST, DETECTOR, CALIBRATION} - set(archive.namelist())):
+            raise _damaged(path, f"it has no {missing[0]}")
+        manifest = _parse_manifest(archive.read(MANIFEST), path)
+        calibration = archive.read(CALIBRATION)
+        with archive.open(DETECTOR) as detector:
+            digests = {
+                DETECTOR: (_digest(detector), manifest.detector_sha256),
+                CALIBRATION: (
+                    hashlib.sha256(calibration).hexdigest(),
+                    manifest.calibration_sha256,
+                ),
+            }
+            for name, (found, expected) in digests.items():
+                if found != expected:
+                    raise _damaged(path, f"the digest of {name} differs from the recipe's")
+            bundle = parse_bundle_file(
+                cast(BinaryIO, detector), f"in the recipe {path}", manifest.detector_sha256
+            )
+    return Recipe(path, sha256, manifest, bundle, calibration)
+
+
+def _digest(file: IO[bytes]) -> str:
+    """The digest of a file, which is read in pieces; it is at its start afterwards."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        digest.update(piece)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 def recipes_in(folder: Path) -> list[Path]:
-    """The recipe files of a folder, by name."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
+    """The recipe files of a folder, by name; `OSError` where it cannot be read."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX))
+    return [path for name in names if (path := folder / name).is_file()]
 
 
-def _parse_manifest(raw: Mapping[str, bytes], path: Path) -> RecipeManifest:
+def _parse_manifest(content: bytes, path: Path) -> RecipeManifest:
     try:
-        return RecipeManifest.model_validate_json(raw[MANIFEST])
+        return RecipeManifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -44,6 +44,9 @@ TimeoutStartSec=120
 TimeoutStopSec=10
 KillMode=mixed
 OOMScoreAdjust=-500
+# A leak ends this service before it ends the others, and is restarted.
+MemoryMax=75%
+LimitNOFILE=16384
 
 # Writes only to its journal and pictures, and opens only cameras and sockets.
 ReadWritePaths={writable}

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
+from semedge.core.parts import reason_of
+from semedge.journal.database import CHECKED_BYTES, DamageCheck
 from semedge.journal.journal import Journal
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
@@ -38,6 +40,12 @@ ITERATION_S = 0.5
 
 COUNT_EVERY_S = 5.0
 """Time between two records of the counters, which is the most that a kill loses."""
+
+LONGEST_HOUSEKEEPING_S = 120.0
+"""Longest pass of the housekeeping, or of the retention, on a slow disk."""
+
+SHOWN_SHARE = 1 / 3
+"""Share of the limit of a hang after which a camera no longer counts as inspecting."""
 
 STOP_TIMEOUT_S = 1.0
 """Time to finish the current frames; a scorer that hangs is not waited for."""
@@ -80,8 +88,8 @@ class Watch:
     Parameters
     ----------
     cameras
-        The cameras, their names and their setups. Where there are several, one that fails is tried
-        again while the others are inspected.
+        The cameras, their names and their setups. Where there are several, or a page, one that
+        fails is tried again while the others are inspected.
     journal
         The journal, which stores every event before it is delivered.
     sinks
@@ -105,7 +113,7 @@ class Watch:
     ) -> None:
         self.state = StationState(settings.station, [camera.name for camera in cameras])
         self._journal = journal
-        self._delivery = Delivery(journal, sinks)
+        self._delivery = Delivery(journal, sinks, self.state.parts)
         self.state.connect(self._delivery.states, journal.pending_counts)
         recorder = self._recorder = EventRecorder(
             settings.station, journal, self._delivery, self.state
@@ -118,9 +126,18 @@ class Watch:
             journal,
             self._pictures.folder,
             OngoingEvent(recorder, "health", "disk-full"),
+            self._delivery.sink_names,
         )
+        self._journal_damaged = OngoingEvent(recorder, "health", "journal-damaged")
+        self._damage_check: DamageCheck | None = None
         self._signals = SignalPipe()
         self._qualification = Qualification(journal, self.state, required=settings.require_check)
+        # With a page, a station whose only camera fails says why, in place of ending.
+        stays = (
+            connections is not None
+            and connections.has_page
+            and settings.limits.stop_after_stalled_s is None
+        )
         outputs = LoopOutputs(recorder, self._pictures, self._scores, journal, self.state)
         self._workers = [
             _Worker(
@@ -129,7 +146,7 @@ class Watch:
                     outputs,
                     settings.limits,
                     self._qualification,
-                    keep_trying=len(cameras) > 1,
+                    keep_trying=len(cameras) > 1 or stays,
                 ),
                 self._signals,
             )
@@ -139,6 +156,19 @@ class Watch:
         self.control = StationControl(loops, recorder, journal, plan)
         self._connections = connections or Connections(sinks)
         self._heartbeat = Heartbeat(settings.hang_after_s)
+        self._show_hang_after_s = settings.hang_after_s * SHOWN_SHARE
+        self._faults: dict[str, OngoingEvent] = {}
+        self._closing = threading.Event()
+        self._keepers = [
+            threading.Thread(
+                target=self.state.parts.repeat,
+                args=(name, step, self._closing),
+                kwargs={"hang_after_s": LONGEST_HOUSEKEEPING_S},
+                name=name,
+                daemon=True,
+            )
+            for name, step in (("housekeeping", self._housekeep), ("retention", self._clean))
+        ]
 
     def run(self) -> WatchSummary:
         """Watch until the cameras end, a limit is reached, or SIGINT or SIGTERM comes.
@@ -149,7 +179,9 @@ class Watch:
         started_s = time.monotonic()
         for worker in self._workers:
             worker.loop.begin()
-        self._end_interrupted_events()
+        if not self._journal.begin_watch():
+            self._end_interrupted_events()
+            self._check_for_damage()
         self._check_disk()
         self.control.restore()
         self._refresh_qualification()
@@ -158,8 +190,8 @@ class Watch:
             self._heartbeat.start()
             self._delivery.start()
             with self._signals:
-                for worker in self._workers:
-                    worker.start()
+                for thread in (*self._workers, *self._keepers):
+                    thread.start()
                 try:
                     self._supervise()
                 finally:
@@ -170,6 +202,8 @@ class Watch:
         finally:
             self._connections.close()
             self._heartbeat.close()
+        with contextlib.suppress(SemedgeError):
+            self._journal.end_watch()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
@@ -197,21 +231,49 @@ class Watch:
                 )
             )
 
+    def _check_for_damage(self) -> None:
+        """Read the whole journal in the background, because the last watch was killed."""
+        if self._journal.path.stat().st_size <= CHECKED_BYTES:
+            return
+        check = self._damage_check = DamageCheck(self._journal.path)
+
+        def run() -> None:
+            if fault := check.run():
+                logger.error(fault, extra={"event": "journal-damaged"})
+                self._journal_damaged.start(fault)
+
+        threading.Thread(target=run, name="journal-check", daemon=True).start()
+
     def _supervise(self) -> None:
-        """Do the housekeeping while the cameras' threads run."""
-        counted_s = time.monotonic()
+        """Look after the threads, until all cameras have ended or one has died."""
         while any(worker.is_alive() for worker in self._workers):
+            if any(worker.died for worker in self._workers):
+                return
             signals = self._signals.wait(ITERATION_S)
             if signals & {signal.SIGINT, signal.SIGTERM}:
                 return
-            iterations_s = [each.loop.iteration_s for each in self._workers if each.is_alive()]
-            self._heartbeat.beat(max(iterations_s, default=0.0), self.state.snapshot())
+            alive = [worker.loop for worker in self._workers if worker.is_alive()]
+            for loop in alive:
+                if (hung_s := loop.iteration_s) > self._show_hang_after_s:
+                    loop.show_hang(f"The camera's loop has hung for {hung_s:.0f} s.")
+            self._report_faults()
+            longest_s = max((loop.iteration_s for loop in alive), default=0.0)
+            self._heartbeat.beat(longest_s, self.state.snapshot())
             if signal.SIGHUP in signals:
                 # Loading a detector takes seconds, during which the station can still be stopped.
                 threading.Thread(target=self._reload, name="reload", daemon=True).start()
-            if time.monotonic() - counted_s > COUNT_EVERY_S:
-                self._housekeep()
-                counted_s = time.monotonic()
+
+    def _report_faults(self) -> None:
+        """Report which parts of the station fail, and which work again."""
+        faults = self.state.parts.faults()
+        for part, reason in faults.items():
+            if part not in self._faults:
+                self._faults[part] = OngoingEvent(self._recorder, "health", "part-failed")
+                self._faults[part].start(
+                    f"A part of the station fails, {part}: {reason}", part=part
+                )
+        for part in self._faults.keys() - faults.keys():
+            self._faults.pop(part).end(f"A part of the station works again: {part}.")
 
     def _reload(self) -> None:
         self._heartbeat.reloading()
@@ -236,11 +298,18 @@ class Watch:
         self.state.change_station(disk=disk)
 
     def _housekeep(self) -> None:
-        """Write what is due to the disk, and report where the journal cannot be written."""
+        """Wait, write what is due to the disk, and report where the journal cannot be written."""
+        if self._closing.wait(COUNT_EVERY_S):
+            return
         self._check_disk()
-        self._retention.clean()
         try:
+            if not self._journal.is_in_place:
+                raise SemedgeError(
+                    f"The journal {self._journal.path} was deleted or replaced while the station "
+                    "runs, so that nothing written since can be found there; restart the station."
+                )
             self._journal.flush_buffer()
+            self._journal.recount_pending()
             self._scores.store()
             self._refresh_qualification()
             for worker in self._workers:
@@ -250,14 +319,22 @@ class Watch:
         else:
             self._journal_unwritable.end("The journal is written again; nothing was lost.")
 
+    def _clean(self) -> None:
+        """Wait, and delete what is too old or too large."""
+        if not self._closing.wait(COUNT_EVERY_S):
+            self._retention.clean(lambda: not self._closing.is_set())
+
     def _stop_workers(self) -> None:
         self.stop()
+        self._closing.set()
         until_s = time.monotonic() + STOP_TIMEOUT_S
-        for worker in self._workers:
-            worker.join(max(0.0, until_s - time.monotonic()))
+        for thread in (*self._workers, *self._keepers):
+            thread.join(max(0.0, until_s - time.monotonic()))
         for worker in self._workers:
             if not worker.is_alive():
                 worker.loop.finish()
+        if self._damage_check is not None:
+            self._damage_check.stop()
         with contextlib.suppress(SemedgeError):
             self._scores.store(ended=True)
 
@@ -271,12 +348,20 @@ class _Worker(threading.Thread):
         self._signals = signals
         self._error: BaseException | None = None
 
+    @property
+    def died(self) -> bool:
+        """Whether an error ended the loop."""
+        return self._error is not None
+
     def run(self) -> None:
         """Run the loop; `check` raises what ends it."""
         try:
             self.loop.run()
         except BaseException as error:
             self._error = error
+            self.loop.show_stopped(reason_of(error))
+        else:
+            self.loop.show_stopped("its frames have ended")
         self._signals.wake()
 
     def check(self) -> None:

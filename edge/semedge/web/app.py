@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ipaddress
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
 from pathlib import Path as FilePath
@@ -22,7 +21,9 @@ from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
 from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
+from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
+from semedge.web.connections import ConnectionLimits
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, View
 
@@ -43,6 +44,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LONGEST_NAME = 40
+READING = ["GET", "HEAD"]
+FOR_ALL = {*STATIC, "/healthz", "/readyz"}
+"""Paths that need no viewer's token: the page without its content, and what a watchdog reads."""
 
 EventId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Which = Literal["frame", "overlay"]
@@ -59,10 +63,12 @@ class Page:
         The journal with its events.
     pictures
         The folder of the events' pictures; only files in it are served.
-    token
-        Token that a change requires; None where nothing can be changed.
+    tokens
+        Tokens that a change requires, by role; none where nothing can be changed.
     names
-        Host names that are accepted; None for all.
+        Host names that are accepted beside those of the machine itself; None for all.
+    any_address
+        Whether an address of the machine is accepted in place of a name.
     """
 
     def __init__(
@@ -72,18 +78,33 @@ class Page:
         journal: JournalReader,
         pictures: FilePath,
         *,
-        token: str | None,
+        tokens: Mapping[Role, str],
         names: frozenset[str] | None,
+        any_address: bool = False,
     ) -> None:
         self.state = state
         self.handler = handler
         self.broadcast = Broadcast(state, journal, handler.recipes)
         self.live = LivePictures(state)
-        self.metrics = Metrics(state)
+        self.access = Access(
+            tokens,
+            # In another thread, since the journal may wait for the disk.
+            lambda address: asyncio.get_running_loop().run_in_executor(
+                None, handler.audit_refusal, address
+            ),
+        )
+        self.limits = ConnectionLimits()
+        self.metrics = Metrics(
+            state,
+            {
+                "page_tokens_refused": lambda: self.access.refused,
+                "page_connections_refused": lambda: self.limits.refused,
+            },
+        )
         self._journal = journal
         self._pictures = pictures.resolve()
-        self._token = token
         self._names = names
+        self._any_address = any_address
 
     def picture(self, event_id: str, which: Which) -> FilePath | None:
         """File of an event's picture; None where there is none, or the journal cannot be read."""
@@ -98,30 +119,16 @@ class Page:
     def check_name(self, request: Request) -> None:
         """Refuse a host name that is not the page's: another site may have sent the browser."""
         name = request.url.hostname or ""
-        if self._names is not None and name not in self._names and not _is_loopback(name):
+        if self._names is None or name in self._names or _is_loopback(name):
+            return
+        if not (self._any_address and _is_address(name)):
             raise HTTPException(
                 421, f"This page is not served under the name {name}; add it to web.names."
             )
 
-    def check_token(self, request: Request) -> None:
-        """Refuse a request without the right token."""
-        if self._token is None:
-            raise HTTPException(
-                403, "Nothing can be changed: the station file has no web.token; add one."
-            )
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        # Compared as bytes in constant time, so that the duration does not reveal the token.
-        known = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
-        if scheme.lower() != "bearer" or not known:
-            raise HTTPException(
-                401,
-                "The token is wrong; enter that of the station file.",
-                {"WWW-Authenticate": "Bearer"},
-            )
-
 
 class Guard:
-    """Refuses host names that are not the page's, and adds security headers."""
+    """Refuses host names that are not the page's and unknown readers, and adds headers."""
 
     def __init__(self, app: ASGIApp, page: Page) -> None:
         self._app = app
@@ -138,10 +145,15 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        request = Request(scope)
         try:
-            self._page.check_name(Request(scope))
+            self._page.check_name(request)
+            if request.method in READING and request.url.path not in FOR_ALL:
+                self._page.access.check_reading(request)
         except HTTPException as refusal:
-            refused = JSONResponse({"detail": refusal.detail}, refusal.status_code)
+            refused = JSONResponse(
+                {"detail": refusal.detail}, refusal.status_code, dict(refusal.headers or {})
+            )
             await refused(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
@@ -177,7 +189,7 @@ def _add_files(app: FastAPI) -> None:
         def send(content: bytes = content, kind: str = kind) -> Response:
             return Response(content, media_type=kind)
 
-        app.add_api_route(path, lambda send=send: send(), methods=["GET"])
+        app.add_api_route(path, lambda send=send: send(), methods=READING)
 
 
 def _add_views(app: FastAPI, page: Page) -> None:
@@ -187,11 +199,11 @@ def _add_views(app: FastAPI, page: Page) -> None:
             raise HTTPException(503, "Too many pages are open; close some.")
         return StreamingResponse(page.broadcast.listen(), media_type="text/event-stream")
 
-    @app.get("/api/state")
+    @app.api_route("/api/state", methods=READING)
     def state() -> Any:
         return state_document(page.state.snapshot())
 
-    @app.get("/live/{camera}/{view}.jpg")
+    @app.api_route("/live/{camera}/{view}.jpg", methods=READING)
     def live(camera: str, view: View) -> Response:
         picture = page.live.jpeg(camera, view)
         if picture is None:
@@ -199,7 +211,7 @@ def _add_views(app: FastAPI, page: Page) -> None:
         sequence, content = picture
         return Response(content, media_type="image/jpeg", headers={"X-Sequence": str(sequence)})
 
-    @app.get("/pictures/{event_id}/{which}.png")
+    @app.api_route("/pictures/{event_id}/{which}.png", methods=READING)
     def picture(event_id: EventId, which: Which) -> Response:
         path = page.picture(event_id, which)
         if path is None:
@@ -208,11 +220,11 @@ def _add_views(app: FastAPI, page: Page) -> None:
 
 
 def _add_health(app: FastAPI, page: Page) -> None:
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=READING)
     async def healthz() -> Any:
         return {"status": "alive"}
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=READING)
     def readyz() -> Response:
         snapshot = page.state.snapshot()
         missing = {
@@ -220,11 +232,16 @@ def _add_health(app: FastAPI, page: Page) -> None:
             for name, camera in snapshot.cameras.items()
             if camera.activity != "inspecting"
         }
-        ready = snapshot.qualified and not missing
-        document = {"ready": ready, "armed": snapshot.qualified, "not_inspecting": missing}
+        ready = snapshot.qualified and not missing and not snapshot.faults
+        document = {
+            "ready": ready,
+            "armed": snapshot.qualified,
+            "not_inspecting": missing,
+            "faults": dict(snapshot.faults),
+        }
         return JSONResponse(document, 200 if ready else 503)
 
-    @app.get("/metrics")
+    @app.api_route("/metrics", methods=READING)
     def metrics() -> Response:
         return Response(page.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
@@ -232,13 +249,14 @@ def _add_health(app: FastAPI, page: Page) -> None:
 def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
     async def change(request: Request) -> Response:
-        page.check_token(request)
+        role = page.access.role(request)
         try:
             document = json.loads(await _limited_body(request))
             if not isinstance(document, dict):
                 raise ValueError("not an object")
         except (ValueError, RecursionError):
             raise HTTPException(400, "The request is not a JSON object; send one.") from None
+        page.access.check(role, document.get("action"))
         name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
         who = f"page: {name}" if name.isprintable() and name else "page"
         try:
@@ -249,8 +267,16 @@ def _add_changes(app: FastAPI, page: Page) -> None:
 
     @app.post("/api/token")
     async def token(request: Request) -> Response:
-        page.check_token(request)
-        return JSONResponse({"message": "The token is right."})
+        role = page.access.role(request)
+        answer = JSONResponse({"message": "The token is right.", "role": role})
+        answer.set_cookie(
+            COOKIE,
+            page.access.begin_session(),
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
 
 
 async def _limited_body(request: Request) -> bytes:
@@ -268,9 +294,12 @@ async def _limited_body(request: Request) -> bytes:
 
 
 def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
+    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
+
+
+def _is_address(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        ipaddress.ip_address(name)
     except ValueError:
         return False
+    return True

@@ -22,6 +22,9 @@ EVENTS_SHOWN = 50
 MOST_CLIENTS = 250
 CLIENTS_A_SECOND = 50
 PICTURES_A_SECOND = 10
+STREAM = "stream of the page"
+"""Name of this part of the station."""
+
 MESSAGES_BUFFERED = 4
 SOONEST = 0.2
 """The share of the time between two messages after which an event triggers the next one."""
@@ -72,15 +75,20 @@ class Broadcast:
         return max(1.0, self.clients / CLIENTS_A_SECOND)
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled, whatever fails."""
         self._loop = asyncio.get_running_loop()
         while True:
             await self._until_due()
             self._begin = None
-            if self._clients:
-                message = await asyncio.to_thread(self._update)
-                for queue in self._clients:
-                    _put(queue, message)
+            try:
+                if self._clients:
+                    message = await asyncio.to_thread(self._update)
+                    for queue in self._clients:
+                        _put(queue, message)
+            except Exception as error:
+                self._state.parts.failed(STREAM, error)
+            else:
+                self._state.parts.works(STREAM)
 
     def close(self) -> None:
         """End every stream; callable from any thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,15 @@ class Metrics:
     ----------
     state
         The state to render.
+    totals
+        Functions that return further totals, by name.
     """
 
-    def __init__(self, state: StationState) -> None:
+    def __init__(
+        self, state: StationState, totals: Mapping[str, Callable[[], int]] | None = None
+    ) -> None:
         self._state = state
+        self._totals = totals or {}
         self._client = import_extra("prometheus_client", "web", "The live page")
         self._core = import_extra("prometheus_client.core", "web", "The live page")
         self._registry = self._client.CollectorRegistry()
@@ -52,6 +57,18 @@ class Metrics:
             [],
             [([], snapshot.qualified)],
         )
+        yield self._gauge(
+            "part_failed",
+            "1 for each part of the station that fails.",
+            ["part"],
+            [([part], 1) for part in snapshot.faults],
+        )
+        for name, total in self._totals.items():
+            metric = self._core.CounterMetricFamily(
+                f"semedge_{name}", name.replace("_", " ").capitalize() + " since the start."
+            )
+            metric.add_metric([], total())
+            yield metric
         yield from self._of_cameras(snapshot)
         yield from self._of_deliveries(snapshot)
         yield from self._of_disk(snapshot)

@@ -66,7 +66,7 @@ class _Drawn:
 
 
 def _picture(last: Inspected, alarm_level: float, view: View) -> ColourImage:
-    both = draw_overlay(last.frame.image, last.score_map, alarm_level)
+    both = draw_overlay(last.frame.image, last.score_map, alarm_level, last.frame.left_out)
     width = last.frame.shape[1]
     half: ColourImage = both[:, width:] if view == "heat" else both[:, :width]
     longest = max(half.shape[:2])

@@ -21,10 +21,18 @@ class WebSection(Section):
         default=None,
         description="Token that a change requires; without one, nothing can be changed.",
     )
+    viewer_token: Secret | None = Field(
+        default=None,
+        description="Token that reading requires too; by default anyone who can reach the page "
+        "reads it. The other tokens may read as well.",
+    )
+    operator_token: Secret | None = Field(
+        default=None, description="Token of an operator, who may acknowledge events and no more."
+    )
     names: tuple[str, ...] = Field(
         default=(),
         description="Further host names of the page, such as that of a proxy; a page that listens "
-        "on the machine itself refuses all others.",
+        "on the machine itself, or that has names here, refuses all others.",
     )
     certificate: Path | None = Field(
         default=None, description="Certificate of the page, for https; a PEM file."

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
+from semedge.core.section import Secret
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
 
+if TYPE_CHECKING:
+    from semedge.web.access import Role
+
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
 GRACE_S = 1
+KEEP_ALIVE_S = 10
 CLOSE_TIMEOUT_S = 2.0
 BACKLOG = 256
+PART = "page"
+"""Name of this part of the station."""
 
 
 class PageServer:
@@ -47,7 +55,7 @@ class PageServer:
         journal: JournalReader,
         pictures: Path,
     ) -> None:
-        uvicorn = import_extra("uvicorn", "web", "The live page")
+        import_extra("uvicorn", "web", "The live page")
         import_extra("fastapi", "web", "The live page")
         from semedge.web.app import Page, build_app
 
@@ -57,43 +65,39 @@ class PageServer:
             handler,
             journal,
             pictures,
-            token=section.token.read() if section.token else None,
-            names=frozenset(section.names) if loopback else None,
+            tokens=_tokens(section),
+            names=frozenset(section.names) if loopback or section.names else None,
+            any_address=not loopback,
         )
-        self._socket = _listening(section)
-        port = self._socket.getsockname()[1]
+        self._build_app = lambda: build_app(self._page)
+        self._section = section
+        self._parts = state.parts
+        self._closing = threading.Event()
+        self._socket = _listening(section.host, section.port)
+        self._port = self._socket.getsockname()[1]
         scheme = "https" if section.certificate else "http"
-        self.address = f"{scheme}://{section.host}:{port}/"
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(self._page),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ssl_certfile=section.certificate,
-                ssl_keyfile=section.private_key,
-                timeout_graceful_shutdown=GRACE_S,
-                timeout_keep_alive=30,
-            )
-        )
+        self.address = f"{scheme}://{section.host}:{self._port}/"
+        self._server = self._new_server()
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
-        self._fault: BaseException | None = None
 
     def start(self) -> None:
         """Serve; returns when the page can be opened."""
         self._thread.start()
         ends_s = time.monotonic() + START_TIMEOUT_S
         while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > ends_s:
+            fault = self._parts.faults().get(PART)
+            if fault or time.monotonic() > ends_s:
+                self.close()
                 raise SemedgeError(
-                    f"The page at {self.address} did not start ({self._fault or 'it hangs'}); "
-                    "correct the table [web]."
+                    f"The page at {self.address} did not start ({fault or 'it hangs'}); correct "
+                    "the table [web]."
                 )
             time.sleep(0.01)
         logger.info(f"The page is at {self.address}.", extra={"event": "page"})
 
     def stop(self) -> None:
         """Start to close every connection; returns at once."""
+        self._closing.set()
         self._page.broadcast.close()
         self._server.should_exit = True
 
@@ -104,18 +108,58 @@ class PageServer:
         self._socket.close()
 
     def _run(self) -> None:
+        self._parts.repeat(PART, self._serve, self._closing, hang_after_s=math.inf)
+
+    def _serve(self) -> None:
+        """Serve until closed; raises where the server ends by itself."""
+        if self._socket.fileno() == -1:
+            # The server closed its socket when it failed.
+            self._socket = _listening(self._section.host, self._port)
+            self._server = self._new_server()
         try:
             self._server.run(sockets=[self._socket])
-        except BaseException as error:
-            self._fault = error
+        except SystemExit as error:
+            raise SemedgeError(f"The server of the page ended with status {error.code}.") from None
+        finally:
+            self._socket.close()
+        if not self._closing.is_set():
+            raise SemedgeError("The server of the page ended by itself.")
+
+    def _new_server(self) -> Any:
+        import uvicorn
+
+        from semedge.web.connections import limited_protocol
+
+        return uvicorn.Server(
+            uvicorn.Config(
+                self._build_app(),
+                http=limited_protocol(self._page.limits),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ssl_certfile=self._section.certificate,
+                ssl_keyfile=self._section.private_key,
+                timeout_graceful_shutdown=GRACE_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
+            )
+        )
 
 
-def _listening(section: WebSection) -> Any:
-    family = socket.AF_INET6 if ":" in section.host else socket.AF_INET
+def _tokens(section: WebSection) -> dict[Role, str]:
+    secrets: dict[Role, Secret | None] = {
+        "viewer": section.viewer_token,
+        "operator": section.operator_token,
+        "engineer": section.token,
+    }
+    return {role: secret.read() for role, secret in secrets.items() if secret is not None}
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((section.host, section.port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SemedgeError(
-            f"The page cannot listen on {section.host} port {section.port} ({error.strerror}); "
-            "choose a free port of this machine."
+            f"The page cannot listen on {host} port {port} ({error.strerror}); choose a free port "
+            "of this machine."
         ) from error

@@ -195,3 +195,10 @@ def test_an_absent_camera_is_refused(aravis: None) -> None:
 def test_cameras_are_listed(fake: FakeCamera) -> None:
     (device,) = list_devices()
     assert (device.source, device.serial) == (SOURCE, "S1")
+
+
+def test_a_camera_that_another_program_controls_says_so(fake: FakeCamera) -> None:
+    with open_camera(SOURCE, timeout_s=TIMEOUT_S) as camera:
+        next(camera)
+        with pytest.raises(SemedgeError, match="another program controls it"):
+            open_camera(SOURCE, timeout_s=TIMEOUT_S)

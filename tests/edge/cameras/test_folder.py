@@ -113,3 +113,16 @@ def test_a_closed_camera_gives_nothing(tmp_path: Path) -> None:
     next(camera)
     camera.close()
     assert list(camera) == []
+
+
+def test_a_loop_sees_files_that_come_later_or_come_back(tmp_path: Path) -> None:
+    write(tmp_path / "in", "a.png", "b.png")
+    with open_camera(str(tmp_path / "in"), loop=True) as camera:
+        assert Path(next(camera).source).name == "a.png"
+        (tmp_path / "in" / "b.png").rename(tmp_path / "b.png")
+        assert Path(next(camera).source).name == "a.png"
+        (tmp_path / "b.png").rename(tmp_path / "in" / "b.png")
+        write(tmp_path / "in", "c.png")
+        assert [Path(next(camera).source).name for _ in range(4)] == [
+            *("a.png", "b.png", "c.png", "a.png")
+        ]

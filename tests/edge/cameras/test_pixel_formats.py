@@ -103,3 +103,30 @@ def test_a_format_that_is_not_known_is_named(pixel_format: str) -> None:
 def test_a_buffer_that_is_too_short_is_refused(pixel_format: str) -> None:
     with pytest.raises(SemedgeError, match=r" 10 bytes .* \d\d+"):
         gray_from(np.zeros(10, np.uint8), pixel_format, (10, 10))
+
+
+@pytest.mark.parametrize("padding_bytes", [0, 1, 3, 8])
+@pytest.mark.parametrize("width", [8, 9, 11])
+@pytest.mark.parametrize("pixel_format", ["Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"])
+def test_packed_rows_with_padding_are_the_same_picture(
+    pixel_format: str, width: int, padding_bytes: int
+) -> None:
+    """Each row begins at a whole byte, and is followed by bytes that mean nothing."""
+    bits = int(pixel_format[4:6])
+    values = np.random.default_rng(1).integers(0, 1 << bits, (5, width), np.uint16)
+    rows = []
+    for row in values:
+        if pixel_format.endswith("p"):
+            digits = sum(int(value) << (bits * at) for at, value in enumerate(row))
+            content = digits.to_bytes((width * bits + 7) // 8, "little")
+        else:
+            low = bits - 8
+            pairs = np.append(row, [0] * (width % 2)).reshape(-1, 2).astype(int)
+            content = b"".join(
+                bytes([a >> low, (a & ((1 << low) - 1)) | (b & ((1 << low) - 1)) << 4, b >> low])
+                for a, b in pairs
+            )
+        rows.append(content + b"\xa5" * padding_bytes)
+    data = np.frombuffer(b"".join(rows), np.uint8)
+    image = gray_from(data, pixel_format, (5, width), padding_bytes)
+    np.testing.assert_array_equal(image, values << (16 - bits))

@@ -176,7 +176,7 @@ def test_score_tables_every_image(
     assert len(document["skipped"]) == 1
     assert "broken.png" in document["skipped"][0]
     assert "3 scored, 1 skipped, 1 above the threshold" in result.err
-    with (tmp_path / "scores.csv").open(newline="") as file:
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["frame_score"]) for row in rows] == [
         file["frame_score"] for file in document["files"]

@@ -36,6 +36,15 @@ def png_of_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels)
 
 
+def half(suffix: str) -> bytes:
+    """A file that lost its second half."""
+    return cv2.imencode(suffix, noise(np.uint8, 64, 64))[1].tobytes()[:2000]
+
+
+END_OF_JPEG = b"\xff\xd9"
+LIBJPEG = "Corrupt JPEG data"
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_gray_comes_back_exactly(tmp_path: Path, suffix: str, dtype: type) -> None:
@@ -69,27 +78,40 @@ def test_other_pixel_types_are_refused(tmp_path: Path, dtype: type) -> None:
         read_image(path)
 
 
+NO_IMAGE = "cannot be decoded as an image; save it as PNG or TIFF."
+DAMAGED = "is damaged ({}); copy it again or record it again."
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "sentence"),
     [
-        b"",
-        b"no picture",
-        cv2.imencode(".png", noise(np.uint8, 64, 64))[1].tobytes()[:2000],
-        cv2.imencode(".tif", noise(np.uint8, 64, 64))[1].tobytes()[:2000],
-        cv2.imencode(".bmp", noise(np.uint8, 64, 64))[1].tobytes()[:2000],
-        png_of_size(100_000, 100_000),
+        (b"", NO_IMAGE),
+        (b"no picture", NO_IMAGE),
+        (half(".png"), DAMAGED.format("it ends early")),
+        (half(".tif"), DAMAGED.format("it has no page")),
+        (half(".bmp"), NO_IMAGE),
+        (half(".jpg") + END_OF_JPEG, DAMAGED.format(f"{LIBJPEG}: premature end of data segment")),
+        (png_of_size(100_000, 100_000), DAMAGED.format("it ends early")),
     ],
-    ids=["empty", "text", "half a PNG", "half a TIFF", "half a BMP", "100,000 px wide"],
+    ids=["empty", "text", "half a PNG", "half a TIFF", "half a BMP", "half a JPEG", "100,000 px"],
 )
 def test_what_is_no_image_is_named_in_one_sentence_and_nothing_beside_it(
-    tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, content: bytes, sentence: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(content)
     with pytest.raises(SemedgeError) as caught:
         read_image(path)
-    assert str(caught.value) == f"{path} cannot be decoded as an image; save it as PNG or TIFF."
+    assert str(caught.value) == f"{path} {sentence}"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_scan_picture_that_is_too_long_is_refused_by_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    path.write_bytes(png_of_size(2048, 2_000_000) + end)
+    with pytest.raises(SemedgeError, match=r"2,048x2,000,000 px, and at most 1,048,576 px a side"):
+        read_image(path)
 
 
 HEADS = [

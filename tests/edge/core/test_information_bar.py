@@ -21,7 +21,8 @@ from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.core.images import list_images, read_image
-from semedge.core.information_bar import LowerEdge, find_information_bar
+from semedge.core.information_bar import find_information_bar
+from semedge.core.view import FrameView, ViewSettings
 
 BAR_PX = 40
 
@@ -79,9 +80,9 @@ def test_real_frames(real_data_dir: Path) -> None:
 
 def test_the_crop_must_leave_something() -> None:
     with pytest.raises(SemedgeError, match=r"crop_bottom_px = 192 .* 256x192 px"):
-        LowerEdge(192).crop(normal_frames()[0], "frame")
-    with pytest.raises(SemedgeError, match=r"crop_bottom_px .*0\. Received: -1"):
-        LowerEdge(-1)
+        FrameView(ViewSettings(crop_bottom_px=192)).crop(normal_frames()[0], "frame")
+    with pytest.raises(SemedgeError, match=r"crop_left_px = 200, crop_right_px = 56 .* 256x192"):
+        FrameView(ViewSettings(crop_left_px=200, crop_right_px=56)).cut(normal_frames()[0])
     with pytest.raises(ValidationError, match=r"crop_bottom_px\n.*input_value=-1"):
         CameraSettings(crop_bottom_px=-1)
 
@@ -109,13 +110,13 @@ def test_a_camera_warns_once_and_crops(barred: Path, capsys: pytest.CaptureFixtu
 
 
 def test_what_is_left_of_a_bar_counts_on_from_the_crop(capsys: pytest.CaptureFixture[str]) -> None:
-    LowerEdge(10).crop(with_bar(normal_frames()[0], BAR_PX), "frame")
+    FrameView(ViewSettings(crop_bottom_px=10)).crop(with_bar(normal_frames()[0], BAR_PX), "frame")
     assert "--crop-bottom-px 40," in capsys.readouterr().err
 
 
 def test_threads_that_share_an_edge_warn_once(capsys: pytest.CaptureFixture[str]) -> None:
     image = with_bar(normal_frames()[0], BAR_PX)
-    edge = LowerEdge()
+    edge = FrameView()
     with ThreadPoolExecutor(16) as pool:
         together = Barrier(16)
 

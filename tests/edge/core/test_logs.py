@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from semedge.core.logs import LibraryLimit, TextFormatter
 from semedge.core.timing import utc_seconds
 
 
@@ -68,3 +70,24 @@ def test_libraries_and_faults(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in thread["message"]
     assert (fault["level"], fault["event"]) == ("error", "fault")
     assert "RuntimeError: broken" in fault["message"]
+
+
+def test_a_library_that_floods_the_log_is_cut_short() -> None:
+    limit = LibraryLimit()
+
+    def record(name: str, number: int) -> logging.LogRecord:
+        return logging.LogRecord(name, logging.ERROR, "", 0, f"message {number}", (), None)
+
+    records = [record("asyncio", number) for number in range(1000)]
+    passed = [each for each in records if limit.filter(each)]
+    assert len(passed) == 10
+    assert "left out" in passed[-1].getMessage()
+    assert limit.filter(record("paho", 0)), "each library has its own limit"
+    assert all(limit.filter(record("semedge.station", number)) for number in range(1000))
+
+
+def test_control_characters_are_escaped() -> None:
+    record = logging.LogRecord(
+        "semedge.x", logging.INFO, "", 0, "file \x1b[2J\r\x9b.png\nsecond é line", (), None
+    )
+    assert TextFormatter().format(record) == "file \\x1b[2J\\r\\x9b.png\nsecond é line"

@@ -41,6 +41,10 @@ def darker(image: GrayImage) -> GrayImage:
     return (image * 0.45).astype(image.dtype)
 
 
+def brighter(image: GrayImage) -> GrayImage:
+    return (image * 0.35 + 0.6 * np.iinfo(image.dtype).max).astype(image.dtype)
+
+
 def deep(image: GrayImage) -> GrayImage:
     """The same in 16 bits."""
     return image.astype(np.uint16) * 257
@@ -88,7 +92,8 @@ def test_normal_frames_and_defects_are_no_problem(depth: Change) -> None:
         (dark, "dark", [False] * 3, r"\bdark\b.*99 % .* 0\.0"),
         (saturated, "saturated", [False] * 3, r"\d% .*\bwhite\b.* 2\d?%"),
         (blurred, "out-of-focus", [True, True, False], r"\bfocus\b.* 0\.0"),
-        (darker, "brightness", [True, True, False], r"\bmean gray\b.* 0\.1.* 0\.2"),
+        (darker, "brightness", [True, True, False], r"\bdarker\b.*\bmean gray\b.* 0\.1.* 0\.2"),
+        (brighter, "brightness", [True, True, False], r"\bbrighter\b.*\bmean gray\b.* 0\."),
     ],
 )
 def test_a_problem_starts_and_ends_once(

@@ -18,10 +18,16 @@ from bundles import normal_frames, with_film
 from commandcall import Call
 
 from semedge.core.errors import SemedgeError
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.batch.local import _in_order, score_locally
 from semedge.inference.batch.results import ScoreStore
-from semedge.inference.batch.score_file import FileScorer, ScoredFile, ScoreSettings, SkippedFile
+from semedge.inference.batch.score_file import (
+    FileScorer,
+    ScoredFile,
+    ScoreSettings,
+    SkippedFile,
+    file_stamp,
+)
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 
@@ -45,12 +51,13 @@ def images(tmp_path: Path) -> Path:
 
 def settings_for(detector: Path, **changes: Any) -> ScoreSettings:
     with Detector.load(detector, workers=1) as loaded:
-        settings = ScoreSettings.of(loaded, 0)
+        view = {name: changes.pop(name) for name in [*changes] if name in ViewSettings.model_fields}
+        settings = ScoreSettings.of(loaded, ViewSettings(**view))
     return ScoreSettings(**{**vars(settings), **changes})
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -95,7 +102,7 @@ def test_parquet_holds_the_same(
 def test_the_number_of_workers_changes_nothing(images: Path, tiny_file: Path) -> None:
     files = [str(path) for path in sorted(images.iterdir())]
     results = [
-        list(score_locally(files, read_bundle(tiny_file), 16, LowerEdge(), workers))
+        list(score_locally(files, read_bundle(tiny_file), 16, FrameView(), workers))
         for workers in (1, 2, 5, 40)
     ]
     assert [result.path for result in results[0]] == files
@@ -106,7 +113,8 @@ def test_the_number_of_workers_changes_nothing(images: Path, tiny_file: Path) ->
 def test_an_interrupted_run_goes_on(call: Call, images: Path, tiny_file: Path) -> None:
     """What is there is not scored again, and a file that was unreadable is tried again."""
     with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file)) as store:
-        store.add([ScoredFile(str(images / f"f{n}.png"), SENTINEL, n, 7) for n in (6, 2)])
+        paths = [str(images / f"f{n}.png") for n in (6, 2)]
+        store.add([ScoredFile(path, SENTINEL, 6, 7, *file_stamp(path)) for path in paths])
     cv2.imwrite(str(images / "empty.png"), normal_frames()[0])
     result = call("score", images, "--detector", tiny_file, "--out", "s.csv")
     assert result.status == 0, result.err
@@ -116,6 +124,19 @@ def test_an_interrupted_run_goes_on(call: Call, images: Path, tiny_file: Path) -
     stored = [row["path"] for row in rows if float(row["frame_score"]) == SENTINEL]
     assert [Path(path).stem for path in stored] == ["f2", "f6"]
     assert not list(Path.cwd().glob("s.csv.*"))
+
+
+@pytest.mark.parametrize("content", [b"no picture", None])
+def test_a_file_that_was_replaced_is_scored_again(
+    call: Call, images: Path, tiny_file: Path, content: bytes | None
+) -> None:
+    replaced = images / "f2.png"
+    with ScoreStore(Path("s.csv.partial"), settings_for(tiny_file)) as store:
+        store.add([ScoredFile(str(replaced), SENTINEL, 6, 7, *file_stamp(str(replaced)))])
+    replaced.write_bytes(content or (images / "f4.png").read_bytes())
+    assert call("score", images, "--detector", tiny_file, "--out", "s.csv").status == 0
+    scores = {Path(row["path"]).stem: float(row["frame_score"]) for row in read_csv(Path("s.csv"))}
+    assert scores.get("f2") == (None if content else scores["f4"])
 
 
 @pytest.mark.parametrize(
@@ -220,7 +241,7 @@ def test_results_wait_for_their_turn_in_a_bounded_number() -> None:
 
 
 def test_a_file_that_goes_away_is_skipped(images: Path, tiny_file: Path) -> None:
-    with FileScorer(read_bundle(tiny_file), 32, LowerEdge()) as scorer:
+    with FileScorer(read_bundle(tiny_file), 32, FrameView()) as scorer:
         result = scorer.score(str(images / "gone.png"))
     assert isinstance(result, SkippedFile)
     assert re.search(r"gone\.png .*\(No such file", result.reason)

@@ -137,3 +137,14 @@ def test_a_frame_that_is_anomalous_everywhere_is_drawn() -> None:
     contour = has_colour(overlay[:, :128], CONTOUR_BGR)
     assert contour[0].all()
     assert contour[:, -1].all()
+
+
+def test_what_is_left_out_is_darkened_in_both_halves() -> None:
+    image = np.full((96, 128), 200, np.uint8)
+    left_out = np.zeros(image.shape, bool)
+    left_out[8:32, 16:60] = True
+    plain = draw_overlay(image, one_hot(2, 4, 9.0), THRESHOLD)
+    overlay = draw_overlay(image, one_hot(2, 4, 9.0), THRESHOLD, left_out)
+    differs = (overlay != plain).any(axis=2)
+    np.testing.assert_array_equal(differs, np.concatenate([left_out, left_out], axis=1))
+    assert (overlay[differs] < plain[differs]).all()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from dataclasses import replace
@@ -119,7 +122,7 @@ def test_the_command_prints_and_exports(call: Call, path: Path, tmp_path: Path) 
     assert document["audit"][0]["before"] == {"alarm": 2.0}
     table, columns = tmp_path / "e.csv", tmp_path / "s.parquet"
     assert call("history", "events", "--journal", path, "--out", table).status == 0
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["message"] == "event 0, with a comma"
     assert [row["level"] for row in rows] == ["warn", "alarm", ""]
@@ -140,3 +143,22 @@ def test_what_cannot_be_read_or_written_is_reported(call: Call, path: Path, tmp_
     result = call("history", "--journal", path, "--out", tmp_path / "events.xlsx")
     assert "events.xlsx" in result.err
     assert call("history", "--journal", path, "--out", tmp_path / "no" / "e.csv").status == 0
+
+
+def test_a_journal_on_a_read_only_medium_is_read(path: Path) -> None:
+    """As a user who may not write there; root may write everywhere."""
+    code = (
+        "import sys; from pathlib import Path; from semedge.journal.reader import JournalReader;"
+        "print(len(JournalReader(Path(sys.argv[1])).newest_events(9)))"
+    )
+    with JournalReader(path) as journal:
+        expected = len(journal.newest_events(9))
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    drop = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    command = [*(drop if os.geteuid() == 0 else ()), sys.executable, "-c", code, str(path)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        path.parent.chmod(0o755)
+    assert (result.stdout.strip(), result.stderr) == (str(expected), "")

@@ -209,3 +209,16 @@ class TestScreening:
         odd_size = simulated(1, 50, (100, 192))[0]
         collect_frames(frames_of([*images, odd_size]), again, CollectPlan(), screening)
         assert list(screening.unlike_the_others()) == [6]
+
+
+def test_what_is_left_out_and_the_size_of_a_pixel_come_back(store: FrameStore) -> None:
+    left_out = np.zeros((24, 32), bool)
+    left_out[2:9, 4:20] = True
+    image = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
+    store.add(Frame(image, left_out=left_out, pixel_size_um=0.0035))
+    store.add(Frame(image + 1, left_out=left_out))
+    again = FrameStore(store.folder, "top")
+    for frames in (store, again):
+        assert [frame.pixel_size_um for frame in frames] == [0.0035, None]
+        for frame in frames:
+            np.testing.assert_array_equal(frame.left_out, left_out)

@@ -184,3 +184,20 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(tmp_path: Path) -
     with pytest.raises(SemedgeError, match=r"\b1 of the sink chat\b") as raised:
         apprise_sink(tmp_path, "nosuch://s3cret")
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("recipient", ["müller@example.org", "info@büro.example"])
+def test_addresses_that_many_servers_refuse_are_refused_in_the_file(recipient: str) -> None:
+    with pytest.raises(ValueError, match=r"beyond ASCII.*xn--"):
+        EmailSection(kind="email", host="mail", sender="s@example.org", recipients=(recipient,))
+
+
+def test_a_line_break_in_a_name_does_not_block_the_mail(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "pa ss")
+    mail_sink(server).deliver(replace(EVENT, station="line 1\r\nBcc: x@example.test"))
+    ((envelope, _),) = server.mailbox.mails
+    mail = email.message_from_bytes(envelope.content or b"", policy=email.policy.default)
+    assert mail["Subject"] == "[line 1 Bcc: x@example.test top] ALARM: defect score"
+    assert mail["Bcc"] is None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import math
+import os
 import socket
 import struct
 import threading
@@ -10,16 +14,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import Fault
 from processes import answers, free_port, wait_for
 from pymodbus.client import ModbusTcpClient
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
 from semedge.sinks.base import DeliveryError
+from semedge.sinks.event_loop import LoopThread
 from semedge.sinks.modbus import ModbusSection, ModbusSink
 from semedge.sinks.modbus_registers import (
     CAMERA,
@@ -31,6 +39,7 @@ from semedge.sinks.modbus_registers import (
     Image,
     Register,
 )
+from semedge.sinks.modbus_server import MOST_CLIENTS
 from semedge.state.state import StationState
 
 BY_NAME = {register.name: register for register in (*STATION, *SETTINGS)}
@@ -42,16 +51,22 @@ OF_CAMERA = {
 class Plc:
     """A client that reads and writes values."""
 
-    def __init__(self, port: int, *, word_order: str = "big") -> None:
+    def __init__(self, port: int, *, word_order: str = "big", byte_order: str = "big") -> None:
         self.client = ModbusTcpClient("127.0.0.1", port=port, timeout=2)
         assert self.client.connect()
         self._big = word_order == "big"
+        self._swapped = byte_order == "little"
+
+    def _ordered(self, words: list[int]) -> list[int]:
+        words = words if self._big else words[::-1]
+        swapped = self._swapped and len(words) > 1
+        return [(word >> 8) | (word & 255) << 8 for word in words] if swapped else words
 
     def read(self, register: Register, *, as_input: bool = False) -> float:
         ask = self.client.read_input_registers if as_input else self.client.read_holding_registers
         answer = ask(register.address, count=register.words)
         assert not answer.isError(), answer
-        words = answer.registers if self._big else answer.registers[::-1]
+        words = self._ordered(answer.registers)
         value: float = struct.unpack(
             FORMATS[register.type], struct.pack(f">{len(words)}H", *words)
         )[0]
@@ -60,7 +75,7 @@ class Plc:
     def write(self, register: Register, value: float) -> bool:
         content = struct.pack(FORMATS[register.type], value)
         words = list(struct.unpack(f">{WORDS[register.type]}H", content))
-        answer = self.client.write_registers(register.address, words if self._big else words[::-1])
+        answer = self.client.write_registers(register.address, self._ordered(words))
         return not answer.isError()
 
     def ask(self, request: int, **values: float) -> float:
@@ -102,12 +117,12 @@ def test_registers_do_not_overlap() -> None:
         assert max(taken) < 100
 
 
+@pytest.mark.parametrize("byte_order", ["big", "little"])
 @pytest.mark.parametrize("word_order", ["big", "little"])
-def test_a_plc_reads_the_state(word_order: str) -> None:
-    with (
-        sink_of(word_order=word_order) as (_, port, state, _),
-        plc_at(port, word_order=word_order) as plc,
-    ):
+def test_a_plc_reads_the_state(word_order: str, byte_order: str) -> None:
+    orders = {"word_order": word_order, "byte_order": byte_order}
+    with sink_of(**orders) as (_, port, state, _), plc_at(port, **orders) as plc:
+        assert plc.write(BY_NAME["event_taken"], 123_456)
         assert plc.read(BY_NAME["verdict"]) == 1
         assert plc.read(BY_NAME["verdict"], as_input=True) == 1
         assert plc.read(OF_CAMERA["score"]) == 5.0
@@ -125,6 +140,19 @@ def test_the_heartbeat_stops_with_the_station() -> None:
         wait_for(lambda: plc.read(BY_NAME["heartbeat"]) > before, 3)
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
         pass
+
+
+@pytest.mark.fault(Fault.PART)
+def test_an_exception_stops_neither_the_registers_nor_their_verdict_for_good() -> None:
+    with sink_of() as (_, port, state, control), plc_at(port) as plc:
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 1)
+        control.fault = OSError(116, "Stale file handle")
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 0)
+        wait_for(lambda: plc.read(OF_CAMERA["verdict"]) == 0)
+        assert "Stale file handle" in state.snapshot().faults["Modbus sink plc"]
+        control.fault = None
+        wait_for(lambda: plc.read(BY_NAME["verdict"]) == 1)
+        assert state.snapshot().faults == {}
 
 
 def test_the_plc_takes_every_event_in_order() -> None:
@@ -227,3 +255,92 @@ def test_numbers_that_do_not_fit_become_the_largest() -> None:
     image.put(STATION, {"pending": 70_000, "event_number": 2**33})
     assert image.get(BY_NAME["pending"]) == 0xFFFF
     assert image.get(BY_NAME["event_number"]) == 0xFFFFFFFF
+
+
+def request(transaction: int, function: int, address: int, count: int) -> bytes:
+    return struct.pack(">HHHBBHH", transaction, 0, 6, 1, function, address, count)
+
+
+def answer_to(connection: socket.socket) -> bytes:
+    head = connection.recv(7, socket.MSG_WAITALL)
+    return head + connection.recv(int.from_bytes(head[4:6], "big") - 1, socket.MSG_WAITALL)
+
+
+def test_every_request_of_a_segment_is_answered_in_order() -> None:
+    with sink_of() as (_, port, _, _), socket.create_connection(("127.0.0.1", port), 5) as plc:
+        plc.sendall(b"".join(request(number, 3, 0, 2) for number in range(1, 21)))
+        numbers = [int.from_bytes(answer_to(plc)[:2], "big") for _ in range(20)]
+        assert numbers == list(range(1, 21))
+        # In pieces, as a slow link brings them.
+        for byte in request(77, 4, 0, 1):
+            plc.sendall(bytes([byte]))
+        assert answer_to(plc)[:2] == (77).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize(
+    ("function", "count", "answer"),
+    [(3, 0, b"\x83\x03"), (3, 126, b"\x83\x03"), (4, 0, b"\x84\x03"), (99, 1, b"\xe3\x01")],
+)
+def test_a_wrong_request_is_answered_by_its_function(
+    function: int, count: int, answer: bytes
+) -> None:
+    with sink_of() as (_, port, _, _), socket.create_connection(("127.0.0.1", port), 5) as plc:
+        plc.sendall(request(5, function, 0, count))
+        assert answer_to(plc)[7:] == answer
+        plc.sendall(request(6, 3, 0, 1))
+        assert answer_to(plc)[7] == 3
+
+
+def test_masters_that_never_close_are_ended_the_idlest_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with sink_of() as (_, port, _, _), contextlib.ExitStack() as stack:
+        masters = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            for _ in range(MOST_CLIENTS)
+        ]
+        for master in (*masters, masters[0]):
+            master.sendall(request(1, 3, 0, 1))
+            answer_to(master)
+        for _ in range(3):
+            late = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            late.sendall(request(2, 3, 0, 1))
+            assert answer_to(late)[7] == 3
+        assert [master.recv(1) for master in masters[1:3]] == [b"", b""]
+        masters[0].sendall(request(3, 3, 0, 1))
+        assert answer_to(masters[0])[7] == 3
+    assert capsys.readouterr().err.count("clients are connected to the Modbus sink plc") == 1
+
+
+def test_what_is_no_modbus_is_disconnected() -> None:
+    with sink_of() as (_, port, _, _), socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: plc\r\n\r\n")
+        assert client.recv(100) == b""
+
+
+def test_a_fault_that_repeats_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = LoopThread("faulty")
+
+    async def fail() -> None:
+        for _ in range(5):
+            context = {"message": "socket.accept() out of system resource"}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    loop.run(fail(), 5)
+    loop.close(5)
+    assert capsys.readouterr().err.count("out of system resource") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EMFILE, "disconnect clients"), (errno.EROFS, "writable"), (errno.ENOSPC, "free some")],
+)
+def test_a_picture_that_is_not_written_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.mkstemp", fail)
+    with pytest.raises(SemedgeError, match=remedy):
+        write_atomically(tmp_path / "frame.png", b"")

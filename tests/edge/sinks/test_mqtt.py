@@ -251,6 +251,9 @@ def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listene
         ("levels", '{"alarrm": 5}', r"\balarrm\b"),
         ("recipe", '{"recipe": "../../etc/passwd"}', r"'\.\./\.\./etc/passwd'"),
         ("recipe", '{"recipe": "broken"}', "damaged"),
+        ("levels", '{"alarm": true}', r"\balarm: "),
+        ("levels", '{"alarm": "5"}', r"\balarm: "),
+        ("levels", '{"alarm": 5, "valid_until": "soon"}', "valid_until must be .*'soon'"),
         ("acknowledge", '{"event_id": "1; drop table"}', r"\bevent_id: "),
         ("acknowledge", "[" * 9000, r"\bJSON; send an object"),
         ("levels", "[]", "JSON object; send one"),
@@ -286,6 +289,53 @@ def test_without_leave_nothing_is_accepted(broker: Broker, listener: Listener) -
         time.sleep(0.3)
         assert control.requests == []
         assert listener.of("answer") == []
+
+
+@pytest.mark.fault(Fault.RETAINED)
+def test_a_retained_request_is_never_carried_out(broker: Broker, listener: Listener) -> None:
+    topic, payload = f"{PREFIX}/set/levels", '{"id": 1, "alarm": 5000}'
+    listener.client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
+    for _ in range(3):
+        with sink_of(broker.port, accept_settings=True) as (sink, _, control):
+            sink.deliver(EVENT)
+            time.sleep(0.3)
+            assert control.requests == []
+    with sink_of(broker.port, accept_settings=True) as (sink, _, control):
+        sink.deliver(EVENT)
+        listener.client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
+        wait_for(lambda: listener.of("answer") != [])
+        answer = json.loads(listener.of("answer")[-1])
+        assert (answer["id"], answer["done"]) == (1, False)
+        assert "retain" in answer["message"]
+        assert control.requests == []
+        listener.client.publish(topic, b"", qos=1, retain=True).wait_for_publish(5)
+
+
+@pytest.mark.parametrize(
+    ("until", "done"), [("2000-01-01T00:00:00Z", False), ("2999-01-01T00:00:00Z", True)]
+)
+def test_a_request_is_carried_out_only_while_it_is_valid(
+    broker: Broker, listener: Listener, until: str, done: bool
+) -> None:
+    with sink_of(broker.port, accept_settings=True) as (sink, _, control):
+        sink.deliver(EVENT)
+        answer = listener.ask("levels", json.dumps({"alarm": 12.5, "valid_until": until}))
+        assert answer["done"] == done
+        assert (control.requests != []) == done
+
+
+def test_a_flood_of_requests_is_logged_once(
+    broker: Broker, listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sink_of(broker.port, accept_settings=True) as (sink, _, _):
+        sink.deliver(EVENT)
+        for _ in range(2000):
+            sent = listener.client.publish(f"{PREFIX}/set/levels", '{"alarm": 12.5}', qos=0)
+        sent.wait_for_publish(10)
+        wait_for(lambda: sink._dropped > 100)
+        time.sleep(0.5)
+    logged = [line for line in capsys.readouterr().err.splitlines() if "too many" in line]
+    assert len(logged) == 1
 
 
 def send_all(sink: MqttSink, events: list[Event], broker: Broker, kill_after: int) -> int:
@@ -422,6 +472,37 @@ def test_a_test_beside_a_running_station_does_not_throw_it_out(
         tester.close()
         wait_for(lambda: len(listener.of("event")) == 2)
         assert listener.of("available") == ["online"]
+
+
+def test_stations_of_one_name_do_not_throw_each_other_out(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sink_of(broker.port) as (first, _, _):
+        first.deliver(EVENT)
+        (tmp_path / "second").mkdir()
+        monkeypatch.chdir(tmp_path / "second")
+        with sink_of(broker.port) as (second, _, _):
+            for event in numbered(3):
+                second.deliver(event)
+                first.deliver(event)
+
+
+def test_a_client_with_the_same_identifier_is_reported_once(
+    broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sink_of(broker.port, client_id="line") as (sink, _, _):
+        sink.deliver(EVENT)
+        for _ in range(5):
+            other = paho.Client(
+                paho.CallbackAPIVersion.VERSION2, client_id="line", protocol=paho.MQTTv5
+            )
+            other.connect("127.0.0.1", broker.port)
+            other.loop_start()
+            wait_for(lambda: not sink._connected.is_set())
+            other.disconnect()
+            other.loop_stop()
+            wait_for(sink._connected.is_set, 20)
+    assert capsys.readouterr().err.count("set another client_id") == 1
 
 
 @pytest.mark.parametrize(

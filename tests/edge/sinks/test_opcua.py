@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.sync import Client
+from faults import Fault
 from processes import answers, free_port, wait_for
 from sinks_support import EVENT, numbered
 from station_support import RecordingControl, request_handler_of, running_station
@@ -22,8 +23,9 @@ from station_support import RecordingControl, request_handler_of, running_statio
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.section import Secret
+from semedge.core.version import __version__
 from semedge.sinks.base import DeliveryError
-from semedge.sinks.opcua import OpcUaSection, OpcUaSink
+from semedge.sinks.opcua import CONNECTION_LIMITS, OpcUaSection, OpcUaSink
 from semedge.sinks.opcua_nodes import CAMERA_NODES, NAMESPACE, STATION_NODES
 from semedge.state.state import StationState
 
@@ -78,6 +80,20 @@ def plant_at(port: int) -> Iterator[Plant]:
         yield Plant(client)
 
 
+@pytest.mark.fault(Fault.PART)
+def test_the_heartbeat_pauses_with_a_fault_and_rises_again_after_it() -> None:
+    with sink_of() as (_, port, state, control), plant_at(port) as plant:
+        wait_for(lambda: plant.read("Heartbeat") > 0)
+        control.fault = OSError(5, "Input/output error")
+        wait_for(
+            lambda: "Input/output error" in state.snapshot().faults.get("OPC UA sink plant", "")
+        )
+        paused = plant.read("Heartbeat")
+        control.fault = None
+        wait_for(lambda: plant.read("Heartbeat") > paused + 1)
+        assert state.snapshot().faults == {}
+
+
 def number(value: int) -> ua.Variant:
     return ua.Variant(value, ua.VariantType.UInt32)
 
@@ -116,6 +132,48 @@ def test_a_client_reads_hears_and_catches_up() -> None:
         assert "accept_settings" in message
         with pytest.raises(ua.UaError):
             plant.root.get_child([f"{plant.index}:Armed"]).write_value(False)
+
+
+def ids_below(node: Any) -> dict[str, str]:
+    """Ids by path of everything below a node that the server added."""
+    found = {}
+    for child in node.get_children():
+        if child.nodeid.NamespaceIndex != 0:
+            name = child.read_browse_name().Name
+            found[name] = child.nodeid.to_string()
+            found |= {f"{name}/{below}": each for below, each in ids_below(child).items()}
+    return found
+
+
+def test_every_node_has_its_path_as_its_id() -> None:
+    with sink_of() as (_, port, _, _), plant_at(port) as plant:
+        ids = ids_below(plant.root)
+        kind = plant.client.nodes.base_event_type.get_child([f"{plant.index}:StationEventType"])
+        assert kind.nodeid.to_string() == f"ns={plant.index};s=StationEventType"
+        assert plant.client.get_namespace_array()[1].endswith(":semedge:line%201")
+        build = plant.client.get_node(ua.ObjectIds.Server_ServerStatus_BuildInfo).read_value()
+        assert (build.ProductName, build.SoftwareVersion) == ("semedge", __version__)
+    assert ids == {path: f"ns=2;s=Station/{path}" for path in ids}
+    assert {"SetLevels/InputArguments", "VisionSystems/top/FramesLost", "Verdict"} <= set(ids)
+
+
+def test_arguments_have_names_and_wrong_ones_a_status(caplog: pytest.LogCaptureFixture) -> None:
+    with sink_of(accept_settings=True) as (_, port, _, _), plant_at(port) as plant:
+        method = plant.root.get_child([f"{plant.index}:EventsAfter"])
+        (argument,) = method.get_child(["0:OutputArguments"]).read_value()
+        assert (argument.Name, argument.ValueRank) == ("Documents", 1)
+        assert plant.call("EventsAfter", number(0)) == []
+        for values, status in (
+            ((), ua.uaerrors.BadArgumentsMissing),
+            ((number(1), number(2)), ua.uaerrors.BadTooManyArguments),
+            (("one",), ua.uaerrors.BadInvalidArgument),
+            ((ua.Variant([1, 2], ua.VariantType.UInt32),), ua.uaerrors.BadInvalidArgument),
+        ):
+            with pytest.raises(status):
+                plant.call("EventsAfter", *values)
+        assert not plant.call("SetLevels", "top", math.nan, math.nan)[0]
+        assert not plant.call("SetLevels", "no camera", 1.0, math.nan)[0]
+    assert "Traceback" not in caplog.text
 
 
 def test_the_handshake_and_settings() -> None:
@@ -238,3 +296,27 @@ def test_a_port_in_use_is_refused() -> None:
             sink_of(port=port),
         ):
             pass
+
+
+@pytest.mark.fault(Fault.FLOOD)
+def test_connections_that_open_no_session_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_connections", 5)
+    monkeypatch.setitem(CONNECTION_LIMITS, "max_pending_activation_seconds", 2)
+    with sink_of() as (_, port, _, _):
+        wait_for(lambda: answers(port))
+        crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(20)]
+        try:
+            for each in crowd:
+                each.settimeout(10)
+                assert each.recv(1) == b""
+        finally:
+            for each in crowd:
+                each.close()
+        with plant_at(port) as plant:
+            assert plant.read("Verdict") == "good"
+
+
+def test_without_the_handshake_nobody_takes_an_event() -> None:
+    with sink_of() as (sink, port, _, _), plant_at(port) as plant:
+        plant.call("TakeEvent", number(7))
+        assert sink._taken == 0

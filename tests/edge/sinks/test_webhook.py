@@ -9,8 +9,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,84 @@ def test_down_then_killed_twice_and_back_everything_arrives_in_order(
     assert twice <= 2, "at most one a crash"
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Refuses with the headers of the class, and notes when it was asked."""
+
+    status = 503
+    headers_sent: dict[str, str] = {}  # noqa: RUF012 - each test sets its own
+    asked_s: list[float] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        """Refuse."""
+        self.asked_s.append(time.monotonic())
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.status)
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing on stderr."""
+
+
+@contextmanager
+def refusing(status: int, **headers: str) -> Iterator[tuple[int, list[float]]]:
+    asked_s: list[float] = []
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    handler = type(
+        "Handler", (Refusing,), {"status": status, "headers_sent": sent, "asked_s": asked_s}
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], asked_s
+        server.shutdown()
+
+
+def test_the_pause_that_a_receiver_wishes_is_kept(tmp_path: Path) -> None:
+    with (
+        refusing(503, Retry_After="2") as (port, asked_s),
+        Journal(tmp_path / "journal.sqlite") as journal,
+    ):
+        delivery = Delivery(journal, [webhook(port)])
+        journal.add_event(EVENT, ["mes"])
+        delivery.start()
+        wait_for(lambda: len(asked_s) >= 2)
+        delivery.close()
+    assert 1.9 < asked_s[1] - asked_s[0] < 4
+
+
+@pytest.mark.parametrize(
+    ("value", "expected_s"),
+    [
+        ("120", 120.0),
+        ("99999", 3600.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("nan", 0.0),
+        ("a date", 90.0),
+    ],
+)
+def test_the_header_has_seconds_or_a_date(value: str, expected_s: float) -> None:
+    if value == "a date":
+        value = formatdate(time.time() + 90, usegmt=True)
+    with refusing(429, Retry_After=value) as (port, _):
+        sink = webhook(port)
+        with pytest.raises(DeliveryError) as raised:
+            sink.deliver(EVENT)
+        sink.close()
+    assert raised.value.retry_after_s == pytest.approx(expected_s, abs=3)
+
+
+def test_a_redirect_names_the_host_but_no_secret() -> None:
+    with refusing(307, Location="https://u:secret@new.example/hook?token=secret") as (port, _):
+        sink = webhook(port)
+        with pytest.raises(DeliveryError, match=r"307 .* on new\.example; give") as raised:
+            sink.deliver(EVENT)
+        sink.close()
+    assert "secret" not in str(raised.value)
+
+
 def test_a_server_that_does_not_answer_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sink = webhook(server.getsockname()[1], timeout_s=0.3)
@@ -180,6 +260,10 @@ def test_a_secret_address_is_never_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
+        (
+            {"url": "http://mes/a", "proxy": "http://me:pw@proxy:3128"},
+            "a password does not belong here; use secret_proxy",
+        ),
         ({"url": "ftp://host/x"}, "url\n.*http://.*'ftp://host/x'"),
         ({"url": "http://user:pass@host/"}, "password.* token or secret_url"),
         ({"url": "http://host/", "timeout_s": 0}, "timeout_s\n.*greater than 0"),

@@ -17,6 +17,7 @@ from semedge.decision.defect import Levels
 from semedge.inference.grid import PatchGrid
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
+from semedge.state.document import camera_verdict, state_document
 from semedge.state.snapshot import ActiveSetup, DiskState, Inspected, SinkState
 from semedge.state.state import MAX_SCORES, StationState
 
@@ -59,6 +60,25 @@ def test_below_the_threshold_nothing_is_guaranteed() -> None:
     state = StationState("line 4", ["left"])
     state.change("left", active_setup=replace(ACTIVE_SETUP, levels=Levels(1.9)))
     assert state.snapshot().cameras["left"].alarms.expected_per_hour is None
+
+
+def test_a_level_that_nothing_reaches_is_not_called_good() -> None:
+    state = StationState("line 4", ["left"])
+    state.change("left", activity="inspecting", active_setup=ACTIVE_SETUP)
+    state.inspected("left", inspected(0), Counters(1))
+    assert camera_verdict(state.snapshot().cameras["left"]) == "good"
+    state.change("left", active_setup=replace(ACTIVE_SETUP, levels=Levels(5000.0)))
+    snapshot = state.snapshot()
+    assert camera_verdict(snapshot.cameras["left"]) == "not inspecting"
+    assert "5000" in state_document(snapshot)["cameras"]["left"]["reason"]
+
+
+def test_the_fields_of_a_frame_are_counted_in_the_alarms_that_are_expected() -> None:
+    state = StationState("line 4", ["left"])
+    state.change("left", active_setup=replace(ACTIVE_SETUP, calibrated_patches=1))
+    state.inspected("left", inspected(0), Counters(1))
+    left = state.snapshot().cameras["left"]
+    assert left.alarms.expected_per_hour == pytest.approx(2 * 0.01 * left.frame_rate_hz * 3600)
 
 
 def test_a_snapshot_never_changes() -> None:

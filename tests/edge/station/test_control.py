@@ -17,6 +17,7 @@ from scripted import Collector, ScriptedCamera
 
 from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
+from semedge.core.view import FrameView
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan
@@ -38,7 +39,9 @@ class Scripted(SourceChoice):
     script: tuple = field(default=(), compare=False)
 
     def open(self) -> Camera:
-        return ScriptedCamera(*self.script)
+        camera = ScriptedCamera(*self.script)
+        camera.view = FrameView(self.settings)
+        return camera
 
 
 @dataclass
@@ -109,6 +112,7 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
             "end_after_frames": 1,
             "cool_down_s": 0.0,
             "update_every_s": 5.0,
+            "smallest_um": None,
         }
         # Who asks for the file's own levels again deletes the override.
         again.control.set_levels("left", Levels(threshold), "page")
@@ -194,7 +198,9 @@ def test_an_override_by_a_recipe_that_changed_since_is_not_applied(
 ) -> None:
     path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
     with Journal(station.journal_file) as journal:
-        station.watch(journal).control.switch_recipe("left", path, "page")
+        watch = station.watch(journal, *[NORMAL] * 3)
+        watch.control.switch_recipe("left", path, "page")
+        watch.run()
         make_recipe(path, decision={"alarm": 2e6})
         assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
     assert f"{path} has changed" in capsys.readouterr().err
@@ -246,3 +252,96 @@ def test_the_station_file_is_read_again(station: Station) -> None:
         watch = station.watch(journal, reload=lambda: StationPlan({"right": planned}))
         with pytest.raises(SemedgeError, match=r"right.* left"):
             watch.control.reload("SIGHUP")
+
+
+@pytest.mark.fault(Fault.BRICK)
+def test_a_recipe_that_cannot_judge_the_last_frame_is_refused(station: Station) -> None:
+    height_px = NORMAL.shape[0]
+    path = make_recipe(station.folder / "short.recipe", camera={"crop_bottom_px": height_px - 18})
+    gone = make_recipe(station.folder / "gone.recipe", camera={"crop_bottom_px": height_px})
+
+    def switch() -> NDArray:
+        for each in (path, gone):
+            with pytest.raises(SemedgeError, match=r"x18\b|leaves nothing"):
+                watch.control.switch_recipe("left", each, "page")
+        return FILMED
+
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, NORMAL, switch, NORMAL)
+        assert watch.run().counters.frames_inspected == 3
+        assert journal.setting("left", "switched") is None
+    assert defects(station) == [(1, "start"), (1, "end")]
+
+
+@pytest.mark.fault(Fault.BRICK)
+def test_a_setup_that_fails_during_its_trial_is_given_up(station: Station) -> None:
+    """The first frames that it judges are larger than any that it was tried on."""
+    path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
+
+    def switch() -> NDArray:
+        watch.control.switch_recipe("left", path, "page")
+        newest = watch._workers[0].loop.setup
+        score = newest.detector.score
+
+        def fails_at_the_second(image: object) -> object:
+            if len(judged) == 2:
+                raise RuntimeError("the runtime failed")
+            judged.append(image)
+            return score(image)  # type: ignore[arg-type]
+
+        newest.detector.score = fails_at_the_second  # type: ignore[assignment]
+        return FILMED
+
+    judged: list[object] = []
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, NORMAL, switch, NORMAL, FILMED, NORMAL)
+        assert watch.run().counters.frames_inspected == 5
+        assert journal.setting("left", "switched") is None
+        active = watch.state.snapshot().cameras["left"].active_setup
+        assert active is not None
+        assert active.recipe is None
+    assert len(judged) == 2
+    # The frame that failed was judged by the setup before.
+    assert defects(station) == [(3, "start"), (3, "end")]
+    codes = [event.code for event in station.collector.events if event.kind == "recipe"]
+    assert codes == ["recipe-changed", "refused"]
+
+
+@pytest.mark.fault(Fault.BRICK)
+def test_an_override_that_ends_start_after_start_is_dropped(
+    station: Station, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_recipe(station.folder / "strict.recipe", decision={"alarm": 1e6})
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, *[NORMAL] * 3)
+        watch.control.switch_recipe("left", path, "page")
+        watch.run()
+        for _ in range(3):
+            # As if the process died before the first frame.
+            station.watch(journal).control.restore()
+        assert station.watch(journal, FILMED, NORMAL).run().counters.alerts == 1
+        assert journal.setting("left", "switched") is None
+    assert "3 starts in a row" in capsys.readouterr().err
+    codes = [event.code for event in station.collector.events if event.kind == "recipe"]
+    assert codes[-1] == "not-restored"
+
+
+@pytest.mark.fault(Fault.BRICK)
+def test_an_override_that_fails_after_a_restart_gives_way_to_the_station_file(
+    station: Station,
+) -> None:
+    path = make_recipe(
+        station.folder / "cropped.recipe", camera={"crop_bottom_px": NORMAL.shape[0] - 40}
+    )
+    small = NORMAL[:-22]
+    with Journal(station.journal_file) as journal:
+        watch = station.watch(journal, *[NORMAL] * 3)
+        watch.control.switch_recipe("left", path, "page")
+        watch.run()
+        assert journal.setting("left", "switched") is not None
+        again = station.watch(journal, small, small, small)
+        again.run()
+        assert journal.setting("left", "switched") is None
+        active = again.state.snapshot().cameras["left"].active_setup
+        assert active is not None
+        assert active.recipe is None

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from bundles import tiny_manifest, tiny_members
 from commandcall import Call
-from recipes import manifest_of
+from faults import Fault
+from recipes import manifest_of, recipe_parts
 
 from semedge.core.errors import SemedgeError
 from semedge.core.zip_file import pack, unpack
 from semedge.decision.defect import Levels
+from semedge.inference.bundle import array_content, write_bundle
+from semedge.inference.manifest import Manifest
 from semedge.station.recipe import (
     ARCHIVE,
     CALIBRATION,
@@ -206,6 +213,16 @@ def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
     station.write_text(f"[camera]\n{settings}")
     made = call(*given)
     assert made.status == 0, made.err
+    everything |= {
+        "bits": None,
+        "pixel_size_um": None,
+        "leave_out_px": [],
+        "leave_out_mask": None,
+        "recursive": False,
+        "follow": False,
+        "move_to": None,
+    }
+    everything |= {f"crop_{edge}_px": 0 for edge in ("top", "left", "right")}
     assert json.loads(made.out)["camera"] == everything
     assert read_recipe(out).manifest.camera.region_px == (0, 16, 640, 480)
     shown = call("recipe", "show", out).out
@@ -263,3 +280,36 @@ def test_watch_runs_a_recipe(
     )
     assert both.status == 2
     assert "give one or the other" in both.err
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from semedge.station.recipe import read_recipe
+def kib(name):
+    return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+before = kib("VmRSS")
+read_recipe(sys.argv[1])
+print((kib("VmHWM") - before) * 1024)
+"""
+
+
+@pytest.mark.fault(Fault.GRAPH)
+def test_a_large_recipe_is_read_member_by_member(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    big = {f"big{number}.npy": array_content(np.zeros(2**20, np.float32)) for number in range(24)}
+    members = {**tiny_members(), **big}
+    bundle = tmp_path / "big.semedge"
+    write_bundle(bundle, Manifest.model_validate(tiny_manifest(members)), members)
+    _, calibration = recipe_parts()
+    manifest = RecipeManifest.model_validate(manifest_of(bundle.read_bytes(), calibration))
+    path = tmp_path / "big.recipe"
+    write_recipe(path, manifest, bundle.read_bytes(), calibration)
+    result = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, timeout=60
+    )
+    share = int(result.stdout) / path.stat().st_size
+    record_property("memory to read a recipe, of its size", f"{share:.2f}")
+    assert 0.5 < share < 1.5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -117,6 +119,67 @@ def test_a_clock_that_jumped_makes_nothing_old(
     monkeypatch.setattr("semedge.station.retention.time.time", lambda: real() + 400 * DAY_S)
     bench.retention.clean()
     assert young.exists()
+
+
+@pytest.mark.fault(Fault.SMALL_DISK)
+def test_after_a_jump_of_the_clock_the_size_is_still_kept(
+    tmp_path: Path, make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(tmp_path, most_bytes=3 * MB)
+    pictures = [bench.picture(f"p{day}", MB, age_days=day) for day in range(6)]
+    real = time.time
+    monkeypatch.setattr("semedge.station.retention.time.time", lambda: real() + 400 * DAY_S)
+    bench.retention.clean()
+    assert [path.exists() for path in pictures] == [True, True, False, False, False, False]
+
+
+@pytest.mark.fault(Fault.SMALL_DISK)
+def test_on_a_short_disk_the_oldest_pictures_make_room(
+    small_disk: Path, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(small_disk, least_free_bytes=int(1.5 * MB))
+    pictures = [bench.picture(f"p{day}", MB, age_days=9 - day) for day in range(4)]
+    assert bench.stopped() == (False, False)
+    assert bench.reported() == []
+    assert not pictures[0].exists()
+    assert pictures[-1].exists()
+    # Where another program fills the disk, all pictures go, and then none is written.
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            (small_disk / "filler").write_bytes(b"0" * 6 * MB)
+        bench.retention.check_disk()
+    assert bench.stopped()[0]
+    assert not any(path.exists() for path in pictures)
+
+
+def test_the_limits_follow_the_disk(small_disk: Path, make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(small_disk)
+    assert bench.stopped() == (False, False)
+    for day in range(4):
+        bench.picture(f"p{day}", MB, age_days=9 - day)
+    bench.retention.clean()
+    assert len(list(bench.pictures.glob("*/*.png"))) == 3, "half of the disk"
+
+
+def test_a_folder_that_is_gone_is_no_fault(
+    tmp_path: Path, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(tmp_path / "line", least_free_bytes=0)
+    shutil.rmtree(tmp_path / "line")
+    assert bench.stopped() == (False, False)
+
+
+def test_events_of_a_removed_sink_are_forgotten(
+    tmp_path: Path, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(tmp_path)
+    journal, now_s = bench.journal, time.time()
+    old = journal.add_event(event_at(now_s - 40 * DAY_S), ["collector", "removed"])
+    journal.add_event(event_at(now_s - 3 * DAY_S), ["removed"])
+    journal.forget_sinks_but(["collector"], now_s - 30 * DAY_S)
+    assert journal.pending_counts() == {"collector": 1, "removed": 1}
+    journal.mark_delivered(old, "collector")
+    assert journal.pending_counts() == {"removed": 1}
 
 
 def test_too_many_pictures_go_oldest_first(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from faults import Fault
 
 from semedge.journal.journal import Journal
 
@@ -164,3 +166,58 @@ def test_kill_9_leaves_a_readable_journal_and_whole_pictures(
         assert journal.counts().pending == 0
     delivered = {json.loads(line)["event_id"] for line in again.out.read_text().splitlines()}
     assert waiting <= delivered
+
+
+NAMELESS = "mount --bind {} /etc/resolv.conf && exec {}"
+
+
+@pytest.mark.fault(Fault.RECEIVER)
+def test_a_name_server_that_does_not_answer_does_not_delay_the_end(
+    tiny_file: Path,
+    calibration_file: Path,
+    images: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("nameserver 192.0.2.1\noptions timeout:10 attempts:2\n")
+    if subprocess.run(
+        ["unshare", "-m", "mount", "--bind", str(resolver), "/etc/resolv.conf"],
+        capture_output=True,
+        timeout=10,
+        check=False,
+    ).returncode:
+        pytest.skip("the name server cannot be replaced here: unshare and mount need root")
+    station = tmp_path / "semedge.toml"
+    station.write_text(
+        '[sinks.hook]\nkind = "webhook"\nurl = "http://hook.example.test/x"\n'
+        '[sinks.mail]\nkind = "email"\nhost = "mail.example.test"\nsender = "a@example.test"\n'
+        'recipients = ["b@example.test"]\n'
+        '[sinks.broker]\nkind = "mqtt"\nhost = "broker.example.test"\n'
+    )
+    program = "from semedge.cli import main; main()"
+    command = [sys.executable, "-c", program, "watch", "--loop", "--json", "--workers", "1"]
+    command += ["--camera", str(images), "--station", str(station)]
+    command += ["--detector", str(tiny_file), "--calibration", str(calibration_file)]
+    command += ["--journal", str(tmp_path / "j.sqlite"), "--pictures", str(tmp_path / "p")]
+    script = NAMELESS.format(shlex.quote(str(resolver)), shlex.join(command))
+    out, err = tmp_path / "out.txt", tmp_path / "err.txt"
+    with out.open("w") as out_file, err.open("w") as err_file:
+        popen = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=out_file,
+            stderr=err_file,
+        )
+    try:
+        Process(popen, out, err).wait_for("event_id", out)
+        time.sleep(1.0)
+        began_s = time.monotonic()
+        popen.send_signal(signal.SIGTERM)
+        assert popen.wait(30) == 0, err.read_text()
+        took_s = time.monotonic() - began_s
+    finally:
+        popen.kill()
+        popen.wait(10)
+    record_property("end while a look-up of a name hangs", f"{took_s:.1f} s")
+    assert took_s < 3

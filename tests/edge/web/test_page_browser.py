@@ -177,3 +177,17 @@ def test_a_station_that_is_gone_is_reported_at_once(browser: Browser, tmp_path: 
     expect(page.locator("#verdict")).to_have_text("NO CONNECTION", timeout=9000)
     expect(page.locator("#problem")).to_contain_text("values below are old")
     page.context.close()
+
+
+def test_a_page_that_only_viewers_may_read_asks_for_the_token(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with page_station(tmp_path, viewer="the viewer's word") as started:
+        page = browser.new_context().new_page()
+        page.set_default_timeout(8000)
+        page.goto(started.address, wait_until="domcontentloaded")
+        page.wait_for_selector("#token-dialog[open]")
+        page.fill("#who", "R. Weiss")
+        page.fill("#token", "the viewer's word")
+        page.click("#token-form button[type=submit]")
+        page.wait_for_selector("#live:not([hidden])")

@@ -55,7 +55,9 @@ def test_rows_are_the_eight_subsets_of_the_thesis() -> None:
     assert next(iter(SUBSETS)) == "Normal"
     assert list(SUBSETS)[-1] == "LF + SL + IN"
     options = some_cell(subset="SL + LF").options
-    assert options == {"instance_noise": "false", "soft_labels": "true", "label_flipping": "true"}
+    assert options == {"instance_noise": "false", "soft_labels": "true", "label_flipping": "early"}
+    assert some_cell(subset="IN").options["label_flipping"] == "none"
+    assert some_cell(subset="LF", label_flipping="swap").options["label_flipping"] == "swap"
 
 
 def test_cells_depend_on_the_frames_and_not_on_where_they_lie(
@@ -90,7 +92,10 @@ def test_an_ablation_that_is_finished_computes_nothing(
     assert [result.auroc for result in ablation.results.values()] == pytest.approx(
         [0.5 + number / 100 for number in range(8)]
     )
-    assert "| LF + SL + IN | 0.570 | 0.250 | 0.500 | 0.300 |" in (out / "ablation.md").read_text()
+    assert (
+        "| LF + SL + IN | 0.570 | 0.250 | 0.500 | 0.300 | 0.200 |"
+        in (out / "ablation.md").read_text()
+    )
     assert not (out / "logs").exists()
 
 
@@ -136,7 +141,7 @@ def test_a_cell_that_takes_too_long_is_ended_and_named(
     ablation = ablate(request_, Execution(out, timeout_s=0.5))
     assert ablation.failures == {"anogan_IN-SL_0": "it took longer than --timeout-s allows"}
     assert len(ablation.results) == 7
-    assert "| IN + SL | - | - | - | - |" in (out / "ablation.md").read_text()
+    assert "| IN + SL | - | - | - | - | - |" in (out / "ablation.md").read_text()
 
 
 def test_packed_frames_keep_their_order_and_their_masks(
@@ -171,14 +176,15 @@ def test_markdown_has_mean_and_spread_over_seeds_and_the_thesis_beside() -> None
     lines = as_markdown(["bigan"], results).splitlines()
     assert lines[0] == "### Ablation of bigan (thesis, table 52)"
     assert lines[4:8] == [
-        "| Normal | 0.600 ± 0.141 | 0.200 ± 0.141 | 0.900 ± 0.141 | 0.300 ± 0.141 | 0.396 |",
+        "| Normal | 0.600 ± 0.141 | 0.200 ± 0.141 | 0.900 ± 0.141 | 0.300 ± 0.141 | - | 0.396 |",
         "| IN | 0.600 (1 diverged) | 0.100 (1 diverged) | 1.000 (1 diverged) "
-        "| 0.200 (1 diverged) | 0.593 |",
-        "| SL | diverged | diverged | diverged | diverged | 0.546 |",
-        "| LF | undefined | undefined | undefined | undefined | 0.634 |",
+        "| 0.200 (1 diverged) | - | 0.593 |",
+        "| SL | diverged | diverged | diverged | diverged | diverged | 0.546 |",
+        "| LF | undefined | undefined | undefined | undefined | undefined | 0.634 |",
     ]
-    assert lines[8] == "| IN + SL | - | - | - | - | 0.536 |"
-    assert "600 steps; seeds 0, 1; measured on patches at stride 16 of 20 frames" in lines[-4]
+    assert lines[8] == "| IN + SL | - | - | - | - | - | 0.536 |"
+    assert "600 steps; seeds 0, 1; measured on patches at stride 16 of 20 frames" in lines[-5]
+    assert "each with probability 0.2, in the first fifth of the training" in lines[-4]
     assert "oracle" in lines[-3]
     assert lines[-1].endswith("mean and standard deviation over seeds.")
 
@@ -202,7 +208,7 @@ def test_latex_and_csv_hold_the_same_figures() -> None:
     }
     latex = as_latex(["bigan"], results)
     row = r"Normal & 0.600 $\pm$ 0.141 & 0.200 $\pm$ 0.141 & 0.900 $\pm$ 0.141 & 0.300 $\pm$ 0.141"
-    assert row + r" \\" in latex
+    assert row + r" & - \\" in latex
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == 1
     rows = list(csv.DictReader(io.StringIO(as_csv(results))))
     assert [(row["subset"], row["seed"], row["auroc"]) for row in rows] == [

@@ -15,7 +15,7 @@ from semedge_trainer.detectors.base import StepContext
 
 NAMES = ("features", "logit")
 PLAIN = Stabilization()
-FLIPPED = Stabilization(label_flipping=True)
+SWAPPED = Stabilization(label_flipping="swap")
 
 
 def dense_network(inputs: int, units: int, seed: int) -> Network:
@@ -55,12 +55,12 @@ def probability(context: StepContext, item: tuple[tf.Tensor, ...]) -> np.ndarray
     return 1 / (1 + np.exp(-(features_by_numpy(context, item) @ kernel + bias)))
 
 
-@pytest.mark.parametrize("switches", [PLAIN, FLIPPED])
+@pytest.mark.parametrize("switches", [PLAIN, SWAPPED])
 def test_losses_are_those_of_equation_2_3(context: StepContext, switches: Stabilization) -> None:
     real, generated = pair(4), pair(5)
     discriminator = Discriminator(context, switches, NAMES)
     d_real, d_generated = probability(context, real), probability(context, generated)
-    if switches.label_flipping:
+    if switches.labels_swapped:
         d_real, d_generated = 1 - d_real, 1 - d_generated
     as_real = float(discriminator.loss_as_real(*generated))
     as_generated = float(discriminator.loss_as_generated(*real))
@@ -70,7 +70,7 @@ def test_losses_are_those_of_equation_2_3(context: StepContext, switches: Stabil
     assert loss == pytest.approx(-np.log(d_real).mean() - np.log(1 - d_generated).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("switches", [PLAIN, FLIPPED])
+@pytest.mark.parametrize("switches", [PLAIN, SWAPPED])
 def test_what_it_learns_is_against_the_generator(
     context: StepContext, switches: Stabilization
 ) -> None:

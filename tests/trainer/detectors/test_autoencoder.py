@@ -26,6 +26,7 @@ def toy_networks(latent: int = 1) -> dict[str, Network]:
     return {
         "encoder": dense_network("encoder", 2, 16, latent),
         "decoder": dense_network("decoder", latent, 16, 2, squash=True),
+        "log_deviation": dense_network("log_deviation", 2, 16, latent),
     }
 
 
@@ -50,6 +51,29 @@ def test_the_loss_is_that_of_the_kind(kind: str) -> None:
     assert float(losses["autoencoder"]) == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_variational_loss_is_the_negative_evidence_bound() -> None:
+    networks = toy_networks(latent=3)
+    x = points(NORMAL_MEAN, 8, 0)
+    (stage,) = detector_of("variational").stages()
+    optimizers = {name: keras.optimizers.SGD(0.0) for name in networks}
+    for name, optimizer in optimizers.items():
+        optimizer.build(networks[name].trainable_variables)
+    context = StepContext(networks, optimizers, Randomness(3, tf.constant(0)), tf.constant(0.0))
+    losses = stage.step(context, tf.constant(x))
+    mean, log_deviation = (
+        np.asarray(networks[name](x), np.float64) for name in ("encoder", "log_deviation")
+    )
+    noise = Randomness(3, tf.constant(0)).normal((8, 3)).numpy()
+    z = mean + np.exp(log_deviation) * noise
+    image = np.square(x - np.asarray(networks["decoder"](z), np.float64)).sum(axis=1).mean()
+    each = (mean**2 + np.exp(2 * log_deviation) - 1) / 2 - log_deviation
+    assert float(losses["image"]) == pytest.approx(image, rel=1e-4)
+    assert float(losses["divergence"]) == pytest.approx(each.sum(axis=1).mean(), rel=1e-4)
+    assert float(losses["autoencoder"]) == pytest.approx(image + each.sum(axis=1).mean(), rel=1e-4)
+    assert set(stage.learning_rates) == {"encoder", "decoder", "log_deviation"}
+    assert detector_of("variational").score_plan().graphs == ("decoder", "encoder")
+
+
 @pytest.mark.parametrize(("kind", "latent"), LATENTS.items())
 def test_layers_are_those_of_table_a6_around_the_latent(kind: str, latent: int) -> None:
     networks = detector_of(kind).build()
@@ -66,7 +90,7 @@ def test_layers_are_those_of_table_a6_around_the_latent(kind: str, latent: int) 
     assert networks["decoder"].input_shape == (None, latent)
 
 
-@pytest.mark.parametrize("kind", LATENTS)
+@pytest.mark.parametrize("kind", [*LATENTS, "variational"])
 def test_two_gaussians_come_apart(kind: str) -> None:
     networks = toy_networks()
     detector = detector_of(kind)

@@ -38,7 +38,12 @@ def test_all_are_listed(
     assert "500 gradient steps" in anogan["edge_refusal"]
     assert anogan["scores"] == ["inversion", "inversion_cross_entropy"]
     assert sencebgan["edge"]
-    assert sencebgan["scores"][0] == "comb_z"
+    assert sencebgan["scores"][0] == "residual_surprise"
+    assert sencebgan["schedules"]["appendix"] == {
+        "ebgan": 40000,
+        "encoder": 40000,
+        "reconstruction": 40000,
+    }
     assert sencebgan["scores_of_options"]["xx=true"] == ["features_xx"]
 
 

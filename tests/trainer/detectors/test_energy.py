@@ -142,6 +142,8 @@ def test_the_ebgan_stage_is_equations_3_7_and_3_8(
         ("encebgan", {}),
         ("sencebgan", {"feature_term": "embedding"}),
         ("sencebgan", {"feature_term": "decoded"}),
+        ("encebgan", {"encoder_energy": "true"}),
+        ("sencebgan", {"encoder_energy": "true"}),
     ],
 )
 def test_the_encoder_learns_image_and_features(name: str, settings: dict[str, str]) -> None:
@@ -155,7 +157,29 @@ def test_the_encoder_learns_image_and_features(name: str, settings: dict[str, st
     image, features = norms(x - y).mean(), norms(f_x - f_y).mean()
     assert losses["image"] == pytest.approx(image, rel=1e-4)
     assert losses["features"] == pytest.approx(features, rel=1e-4)
-    assert losses["encoder"] == pytest.approx(image + 0.4 * features, rel=1e-4)
+    missed = 0.0
+    if "encoder_energy" in settings:
+        decoded = run(networks["decoder"], run(networks["embedding"], y))
+        missed = norms(decoded - y).mean()
+        assert losses["energy"] == pytest.approx(missed, rel=1e-4)
+    assert losses["encoder"] == pytest.approx(image + 0.4 * features + missed, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ebgan", "encebgan", "sencebgan"])
+def test_the_pulling_away_term_can_be_switched_off(name: str) -> None:
+    losses = [
+        losses_of(make_detector(name, settings, "fast").stages()[0], toy_networks())
+        for settings in ({}, {"pulling_away_weight": "0"})
+    ]
+    with_it, without = (each["generator"] for each in losses)
+    assert with_it - without == pytest.approx(0.25 * losses[0]["pulling_away"], rel=1e-3)
+    assert losses[1]["pulling_away"] > 0
+
+
+@pytest.mark.parametrize("weight", ["-1", "nan"])
+def test_a_weight_below_0_is_refused_in_a_sentence(weight: str) -> None:
+    with pytest.raises(SemedgeError, match=rf"pulling_away_weight.*{float(weight)}"):
+        make_detector("ebgan", {"pulling_away_weight": weight}, "fast")
 
 
 def test_the_denoiser_restores_the_patch_from_its_noisy_reconstruction() -> None:
@@ -194,17 +218,19 @@ def test_a_denoiser_and_latent_pairs_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "encoder_rates"),
+    ("name", "epochs", "encoder_rates"),
     [
-        ("ebgan", {"ebgan": 100 * 800}, {}),
-        ("encebgan", {"ebgan": 101 * 800, "encoder": 300 * 800}, {"encoder": 5e-5}),
+        ("ebgan", {"ebgan": 100}, {}),
+        ("encebgan", {"ebgan": 101, "encoder": 300}, {"encoder": 5e-5}),
     ],
 )
-def test_the_thesis_schedule(
-    name: str, steps: dict[str, int], encoder_rates: dict[str, float]
+def test_the_schedules_of_the_appendix_and_of_the_author(
+    name: str, epochs: dict[str, int], encoder_rates: dict[str, float]
 ) -> None:
     rates = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6} | encoder_rates
-    assert make_detector(name, {}, "thesis").schedule == Schedule(steps, rates, batch=64)
+    for schedule, of_it in (("appendix", dict.fromkeys(epochs, 50)), ("author", epochs)):
+        steps = {stage: count * 800 for stage, count in of_it.items()}
+        assert make_detector(name, {}, schedule).schedule == Schedule(steps, rates, batch=64)
 
 
 def test_encebgan_has_the_six_scores_of_the_thesis() -> None:

@@ -16,8 +16,9 @@ from semedge_trainer.detectors.base import SearchedDetector
 from semedge_trainer.detectors.whole_frame import FrameDetector
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
+from semedge_trainer.training.train import TrainingRequest, finish_run
 
 StartRun = Callable[..., tuple[Run, object]]
 

@@ -26,12 +26,12 @@ from semedge.inference.sparse_coding import parts_of, sparse_codes
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import (
     TrainingRequest,
-    choose_strategy,
     finish_run,
     fit,
     resume_run,

@@ -107,6 +107,15 @@ def test_the_second_encoder_trains() -> None:
     assert missed[0] < 0.3 * missed[1]
 
 
+def test_ganomaly_can_learn_to_take_noise_off_its_input() -> None:
+    detector, networks = detector_of("ganomaly", noisy_input="true"), toy_networks("ganomaly")
+    x = points(NORMAL_MEAN, 6, 0)
+    losses = detector.stages()[0].step(still_context(detector, networks), tf.constant(x))
+    noisy = x + 0.2 * Randomness(3, tf.constant(0)).normal((6, 2)).numpy()
+    y = run(networks["generator"], run(networks["encoder"], noisy))
+    assert float(losses["contextual"]) == pytest.approx(np.abs(x - y).sum(axis=1).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_two_gaussians_come_apart(name: str, kind: str) -> None:
     detector, networks = detector_of(name, adversarial=kind), toy_networks(name)
@@ -116,12 +125,12 @@ def test_two_gaussians_come_apart(name: str, kind: str) -> None:
     assert auroc_on_points(detector, networks) > 0.95
 
 
-@pytest.mark.parametrize("switch", ["soft_labels", "label_flipping"])
+@pytest.mark.parametrize("switch", ["soft_labels=true", "label_flipping=early"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stabilizations_reach_the_discriminator(name: str, switch: str) -> None:
     x = tf.constant(points(NORMAL_MEAN, 6, 0))
     losses = []
-    for settings in ({}, {switch: "true"}):
+    for settings in ({}, dict([switch.split("=")])):
         detector, networks = detector_of(name, **settings), toy_networks(name)
         losses.append(detector.stages()[0].step(still_context(detector, networks), x))
     plain, stabilized = losses

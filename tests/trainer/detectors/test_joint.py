@@ -74,7 +74,7 @@ TOLD_APART_BY = {
 CASES = [
     (name, settings)
     for name in ("bigan", "ali", "alad")
-    for settings in ({}, {"label_flipping": "true"})
+    for settings in ({}, {"label_flipping": "swap"})
 ]
 
 
@@ -124,7 +124,7 @@ class Small:
         else:
             features = self(f"features_{pair}", a, b)
         logits = self(f"logit_{pair}", features)
-        if self.detector.options.label_flipping:
+        if self.detector.options.labels_swapped:
             logits = -logits
         return 1 / (1 + np.exp(-logits))
 

@@ -66,7 +66,7 @@ def test_the_example_goes_from_normal_frames_to_a_score(
     assert manifest.training.steps == {"painting": STEPS}
     assert manifest.parity["residual"].rank_correlation > 0.99
     assert json.loads((tmp_path / "line.json").read_text())["groups"] == CALIBRATION_FRAMES
-    scores = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    scores = list(csv.DictReader((tmp_path / "scores.csv").read_text("utf-8-sig").splitlines()))
     assert len(scores) == 2
     assert all(np.isfinite(float(row["frame_score"])) for row in scores)
 

@@ -21,9 +21,10 @@ from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Networks
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
+from semedge_trainer.training.train import TrainingRequest, finish_run
 
 Array = NDArray[np.float32]
 StartRun = Callable[..., tuple[Run, TrainingFrames]]

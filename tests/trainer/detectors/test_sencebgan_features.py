@@ -17,8 +17,9 @@ from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
+from semedge_trainer.training.train import TrainingRequest, finish_run, start_run
 
 STEPS = 240
 SHAPE = (160, 224)

@@ -23,9 +23,10 @@ from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import read_training_frames
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
+from semedge_trainer.training.train import TrainingRequest, finish_run, start_run
 
 SHAPE = (160, 224)
 REQUEST = TrainingRequest("texture-gaussian", "sim:5?frames=4&size=224x160", {})

@@ -27,8 +27,9 @@ from semedge_trainer.detectors.texture_student import (
 )
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run, start_run
+from semedge_trainer.training.train import TrainingRequest, finish_run, start_run
 
 SHAPE = (160, 224)
 REQUEST = TrainingRequest("texture-student", "sim:5?frames=3&size=224x160", {}, steps=200)

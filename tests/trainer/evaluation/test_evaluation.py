@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -341,7 +342,7 @@ def test_a_run_that_the_edge_cannot_have_is_measured(
     assert rows[0]["items"] != rows[1]["items"]
     page = (tmp_path / "report.html").read_text()
     assert "Evaluation of anogan" in page
-    assert 'id="reconstructions"' not in page
+    assert 'id="reconstructions"' in page
 
 
 def test_a_search_gives_its_default_score_and_knows_no_other_detectors(anogan_run: Path) -> None:
@@ -392,3 +393,15 @@ def test_the_share_of_anomalous_patches_is_that_of_the_thesis(real_data_dir: Pat
         labels.append(protocol.labels(protocol.grid(image.shape, 32), mask))
     assert {len(frame) for frame in labels} == {2583}
     assert np.concatenate(labels).mean() == pytest.approx(0.0626, abs=0.01)
+
+
+def test_the_first_line_is_what_a_line_would_have_seen(
+    evaluate: Evaluate, bundle_file: Path, folders: Folders, tmp_path: Path
+) -> None:
+    calibration = tiny_calibration(tmp_path / "calibration.json", bundle_file)
+    called = evaluate("--protocol", "pixel", "--calibration", calibration)
+    assert called.status == 0, called.err
+    first = called.out.splitlines()[0]
+    assert re.fullmatch(r"\d of 3 defective frames found, \d of 1 good ones alarmed\.", first)
+    without = evaluate("--protocol", "pixel")
+    assert "--calibration FILE" in without.out.splitlines()[0]

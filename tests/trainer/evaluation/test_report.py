@@ -28,6 +28,7 @@ from semedge_trainer.evaluation.bootstrap import HALF_BINS
 from semedge_trainer.evaluation.distribution import BINS, Distribution
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.protocols import EvaluationProtocol, PixelProtocol, ThesisProtocol
+from semedge_trainer.evaluation.report.losses import loss_curves
 from semedge_trainer.evaluation.report.spots import Box, worst_false_alarms, worst_misses
 from semedge_trainer.evaluation.results import Result, evaluate_frames
 
@@ -294,3 +295,27 @@ def test_the_page_in_a_browser(
             assert min(pictures) > 0
             assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
             assert page.evaluate(CONTRASTS) == [], "text stands out from its ground (WCAG AA)"
+
+
+def test_the_report_of_a_run_has_the_losses_of_its_stages(
+    tmp_path: Path, evaluate: Evaluate, anogan_run: Path
+) -> None:
+    out = tmp_path / "report"
+    evaluate(
+        *("--run", anogan_run, "--patches", 4, "--search-steps", 1, "--report", out),
+        detector=False,
+    )
+    assert {"losses", "reconstructions"} <= set(Page(out / "report.html").sections)
+    assert cv2.imread(str(out / "losses-gan.png")) is not None
+
+
+def test_losses_are_drawn_stage_by_stage(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for stage in ("gan", "encoder"):
+        log = "step,seconds,image,penalty\n10,1.0,5.0,1e9\n20,2.0,nan,-3\n"
+        (tmp_path / "logs" / f"{stage}.csv").write_text(log)
+    (tmp_path / "logs" / "empty.csv").write_text("")
+    pictures = loss_curves(tmp_path)
+    assert list(pictures) == ["encoder", "gan"]
+    assert all(picture.content.startswith(b"\x89PNG") for picture in pictures.values())
+    assert loss_curves(tmp_path / "none") == {}

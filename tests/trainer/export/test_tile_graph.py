@@ -26,8 +26,9 @@ from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.export.fully_convolutional import fully_convolutional_nodes, tile_graph
 from semedge_trainer.quantization.convert import convert
 from semedge_trainer.quantization.deploy_model import BATCH, to_deploy_model
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
+from semedge_trainer.training.train import TrainingRequest, finish_run
 
 StartRun = Callable[..., tuple[Run, object]]
 

@@ -12,9 +12,10 @@ import pytest
 from semedge_trainer.export.export import export_run
 from semedge_trainer.export.exporter import ExportRequest
 from semedge_trainer.quantization import quantization_aware
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.run import Run
-from semedge_trainer.training.train import TrainingRequest, choose_strategy, finish_run
+from semedge_trainer.training.train import TrainingRequest, finish_run
 
 StartRun = Callable[..., tuple[Run, TrainingFrames]]
 

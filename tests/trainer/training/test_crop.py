@@ -13,7 +13,7 @@ from bundles import normal_frames
 from information_bars import with_bar
 
 from semedge.core.errors import RefusedError
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.grid import PatchGrid
 from semedge_trainer.ablation.cell import compute_cell
@@ -37,7 +37,9 @@ def barred(tmp_path: Path) -> Path:
 
 
 def test_a_training_keeps_to_its_crop(barred: Path, tmp_path: Path) -> None:
-    request = TrainingRequest("patch-statistics", str(barred), {}, crop_bottom_px=BAR_PX)
+    request = TrainingRequest(
+        "patch-statistics", str(barred), {}, view=ViewSettings(crop_bottom_px=BAR_PX)
+    )
     _, frames = start_run(tmp_path / "run", request)
     assert list(frames.sha256) == DIGESTS
     resumed, again = resume_run(tmp_path / "run", None)
@@ -55,7 +57,7 @@ def test_a_mask_fits_with_the_bar_or_without(
     mask = np.pad(truth, ((0, BAR_PX if mask_has_bar else 0), (0, 0)))
     for path in barred.iterdir():
         cv2.imwrite(str(tmp_path / "masks" / path.name), mask.astype(np.uint8))
-    frames = match_masks(barred, tmp_path / "masks", LowerEdge(BAR_PX))
+    frames = match_masks(barred, tmp_path / "masks", FrameView(ViewSettings(crop_bottom_px=BAR_PX)))
     for frame, normal in zip(frames, normal_frames(), strict=True):
         image, cropped = frame.read(32)
         np.testing.assert_array_equal(image, normal)
@@ -64,8 +66,8 @@ def test_a_mask_fits_with_the_bar_or_without(
 
 def test_frames_of_the_training_are_known_without_their_bar(barred: Path) -> None:
     with pytest.raises(RefusedError, match="6 of the 6"):
-        unseen_normal_frames(barred, DIGESTS, LowerEdge(BAR_PX))
-    assert len(unseen_normal_frames(barred, DIGESTS, LowerEdge())) == 6
+        unseen_normal_frames(barred, DIGESTS, FrameView(ViewSettings(crop_bottom_px=BAR_PX)))
+    assert len(unseen_normal_frames(barred, DIGESTS, FrameView())) == 6
 
 
 @pytest.mark.slow
@@ -89,3 +91,18 @@ def test_a_cell_of_an_ablation_sees_no_bar(tmp_path: Path) -> None:
     record = Run.open(tmp_path / "run").record
     assert record.frame_sha256 == tuple(frame_sha256(image) for image in bare)
     assert result.patches == 2 * len(PatchGrid(bare[0].shape, 32, 16))
+
+
+def test_the_bits_of_a_training_are_in_its_record_and_its_bundle(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number, image in enumerate(normal_frames()):
+        cv2.imwrite(str(folder / f"{number}.png"), image.astype(np.uint16) << 4)
+    request = TrainingRequest("patch-statistics", str(folder), {}, view=ViewSettings(bits=12))
+    run, frames = start_run(tmp_path / "run", request)
+    assert run.record.view == ViewSettings(bits=12)
+    assert max(int(image.max()) for image in frames.images) > 4095
+    training = run.record.provenance("4.2")
+    assert training.bits == 12
+    assert training.model_dump()["bits"] == 12
+    assert "bits" not in run.record.model_copy(update={"bits": None}).provenance("4.2").model_dump()

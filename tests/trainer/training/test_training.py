@@ -24,15 +24,21 @@ from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import DETECTORS, make_detector
-from semedge_trainer.detectors.anogan import Inversion, cross_entropy_term, inversion_loss
+from semedge_trainer.detectors.anogan import (
+    INVERSION_RATE,
+    Inversion,
+    cross_entropy_term,
+    inversion_loss,
+)
 from semedge_trainer.detectors.base import Networks, Stage, StepContext
+from semedge_trainer.evaluation.request import EvaluationRequest
+from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.loop import TrainingDivergedError, has_checkpoint, train
 from semedge_trainer.training.progress import StageLog
 from semedge_trainer.training.run import Run
 from semedge_trainer.training.train import (
     TrainingRequest,
-    choose_strategy,
     finish_run,
     resume_run,
     start_run,
@@ -48,16 +54,17 @@ OPTIONS = [
         "sencebgan",
         {"xx": "true", "zz": "true", "feature_term": "decoded", "soft_labels": "true", **NARROW},
     ),
-    ("sencebgan", {"xx": "true", "instance_noise": "true", "label_flipping": "true", **NARROW}),
+    ("sencebgan", {"xx": "true", "instance_noise": "true", "label_flipping": "random", **NARROW}),
     ("anogan", {"instance_noise": "true", "soft_labels": "true"}),
     ("f-anogan", {}),
     ("encebgan", {}),
     ("sencebgan", {"denoiser": "true", **NARROW}),
     ("autoencoder", {"kind": "regularized"}),
+    ("autoencoder", {"kind": "variational"}),
     ("ganomaly", {"instance_noise": "true", "soft_labels": "true"}),
-    ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "true"}),
+    ("skip-ganomaly", {"instance_noise": "true", "label_flipping": "random"}),
     ("bigan", {}),
-    ("ali", {"instance_noise": "true", "label_flipping": "true"}),
+    ("ali", {"instance_noise": "true", "label_flipping": "random"}),
     ("alad", {"soft_labels": "true"}),
 ]
 
@@ -358,7 +365,7 @@ def test_other_frames_are_refused_on_resume(short_run: Path) -> None:
         ("sencebgan", {"yy": "true"}, "fast", "'yy'.*xx, zz"),
         ("sencebgan", {"xx": "perhaps"}, "fast", "xx.*'perhaps'"),
         ("sencebgan", {"feature_term": "both"}, "fast", "feature_term.*embedding, decoded.*'both'"),
-        ("sencebgan", {}, "slow", "'slow'.*thesis, fast"),
+        ("sencebgan", {}, "slow", "'slow'.*appendix, author, fast"),
     ],
 )
 def test_bad_requests_get_a_sentence_with_their_values(
@@ -371,8 +378,19 @@ def test_bad_requests_get_a_sentence_with_their_values(
 @pytest.mark.parametrize("name", DETECTORS)
 def test_every_detector_has_a_fast_schedule_and_the_thesis_its_own(name: str) -> None:
     detector = DETECTORS[name]
-    of_the_thesis = set() if detector.thesis_section.startswith("none") else {"thesis"}
+    of_the_thesis = set() if detector.thesis_section.startswith("none") else {"appendix"}
     assert set(detector.schedules) >= {"fast"} | of_the_thesis
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_networks_have_the_same_ratios_of_rates_on_every_schedule(name: str) -> None:
+    for schedule in DETECTORS[name].schedules.values():
+        appendix = DETECTORS[name].schedules.get("appendix", schedule)
+        factors = [
+            rate / appendix.learning_rates[network]
+            for network, rate in schedule.learning_rates.items()
+        ]
+        assert factors == pytest.approx(factors[:1] * len(factors))
 
 
 def test_inversion_goes_down_and_does_not_depend_on_the_patches_beside() -> None:
@@ -388,8 +406,27 @@ def test_inversion_goes_down_and_does_not_depend_on_the_patches_beside() -> None
     assert inversion.score(x, steps=8).numpy() == pytest.approx(after, rel=1e-3)
 
 
-@pytest.mark.parametrize("flipped", [False, True])
-def test_inversion_loss_is_equations_2_32_and_2_33_and_its_cross_entropy(flipped: bool) -> None:
+def test_inversion_can_take_the_residual_of_4_2_2() -> None:
+    networks = make_detector("anogan", {}, "fast").build()
+    x, z = some_patches(3), tf.random.stateless_normal((3, 256), [4, 5])
+    y = networks["generator"](z, training=False).numpy()
+    f_x, f_y = (networks["features"](values, training=False).numpy() for values in (x, y))
+    expected = 0.9 * np.linalg.norm((x.numpy() - y).reshape(3, -1), axis=1)
+    expected += 0.1 * np.abs(f_x - f_y).sum(axis=1)
+    found = inversion_loss(networks, x, z, residual="l2").numpy()
+    assert found == pytest.approx(expected, rel=1e-4)
+    searched = make_detector("anogan", {"residual": "l2"}, "fast").search(networks, 3, "inversion")
+    assert searched(x, 0, 4).shape == (3,)
+
+
+def test_a_search_is_long_enough_to_move_a_latent_to_its_patch() -> None:
+    request = EvaluationRequest(Path("i"), Path("m"), run=Path("run"))
+    assert request.search_steps * INVERSION_RATE >= 5.0
+    assert request.patches_measured * 0.0626 > 100
+
+
+@pytest.mark.parametrize("flipping", ["none", "swap"])
+def test_inversion_loss_is_equations_2_32_and_2_33_and_its_cross_entropy(flipping: str) -> None:
     networks = make_detector("anogan", {}, "fast").build()
     x, z = some_patches(3), tf.random.stateless_normal((3, 256), [4, 5])
     y = networks["generator"](z, training=False).numpy()
@@ -398,8 +435,8 @@ def test_inversion_loss_is_equations_2_32_and_2_33_and_its_cross_entropy(flipped
     expected = 0.9 * residual + 0.1 * np.abs(features[0] - features[1]).sum(axis=1)
     assert inversion_loss(networks, x, z).numpy() == pytest.approx(expected, rel=1e-4)
     logits = networks["logit"](features[1], training=False).numpy()[:, 0]
-    probability = 1 / (1 + np.exp(logits if flipped else -logits))
-    term = partial(cross_entropy_term, Stabilization(label_flipping=flipped))
+    probability = 1 / (1 + np.exp(logits if flipping == "swap" else -logits))
+    term = partial(cross_entropy_term, Stabilization(label_flipping=flipping))
     assert inversion_loss(networks, x, z, term).numpy() == pytest.approx(
         0.9 * residual - 0.1 * np.log(probability), rel=1e-4
     )

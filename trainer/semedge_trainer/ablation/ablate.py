@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semedge.core.files import locked, write_atomically
+from semedge_trainer.ablation.cell import visible_gpus
 from semedge_trainer.ablation.cluster import pack_frames, run_on_cluster
 from semedge_trainer.ablation.local import CellEnd, run_locally
 from semedge_trainer.ablation.plan import (
@@ -24,6 +25,7 @@ from semedge_trainer.ablation.plan import (
     chosen_frames,
     plan_cells,
     read_cells,
+    stabilizations,
 )
 from semedge_trainer.ablation.tables import as_csv, as_latex, as_markdown
 from semedge_trainer.detectors import make_detector
@@ -109,7 +111,7 @@ def _check_detectors(request: AblationRequest) -> list[str]:
     """Names of the detectors whose scores are searched for."""
     searched = []
     for name in request.detectors:
-        settings = dict.fromkeys(SWITCHES, "true")
+        settings = stabilizations(frozenset(SWITCHES), request.label_flipping)
         detector = make_detector(name, settings, request.schedule, request.steps)
         if isinstance(detector, SearchedDetector):
             searched.append(name)
@@ -137,7 +139,9 @@ def _compute(
         for settings in missing
     ]
     if execution.cluster is None:
-        return run_locally(jobs, execution.folder, execution.processes, execution.timeout_s)
+        return run_locally(
+            jobs, execution.folder, execution.processes, execution.timeout_s, visible_gpus()
+        )
     packed = pack_frames(request.images, chosen_frames(frames, request.test_frames))
     return run_on_cluster(jobs, execution.cluster, packed, execution.timeout_s)
 

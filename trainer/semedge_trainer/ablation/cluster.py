@@ -45,6 +45,7 @@ def run_on_cluster(
 ) -> Generator[CellEnd, None, None]:
     """Compute the jobs on the cluster at `address`; gives each cell as it ends.
 
+    Where the cluster has GPUs, Ray gives each cell one of its own, and shows it no other.
     When the caller stops, the cells under way are cancelled.
     """
     if not jobs:
@@ -53,8 +54,11 @@ def run_on_cluster(
         pending: dict[object, CellSettings] = {}
         try:
             files = ray.put(packed)
+            gpus = 1 if ray.cluster_resources().get("GPU") else 0
             for job in jobs:
-                compute = ray.remote(num_cpus=job.threads, max_retries=ATTEMPTS - 1)(compute_packed)
+                compute = ray.remote(num_cpus=job.threads, num_gpus=gpus, max_retries=ATTEMPTS - 1)(
+                    compute_packed
+                )
                 reference = compute.remote(job.model_dump_json(), files, timeout_s, __version__)
                 pending[reference] = job.settings
             deadline = time.monotonic() + timeout_s * len(jobs) * ATTEMPTS

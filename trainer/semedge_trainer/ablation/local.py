@@ -32,10 +32,15 @@ class _Running:
     result_path: Path
     log_path: Path
     deadline: float
+    gpu: str | None
 
 
 def run_locally(
-    jobs: Sequence[CellJob], folder: Path, processes: int, timeout_s: float
+    jobs: Sequence[CellJob],
+    folder: Path,
+    processes: int,
+    timeout_s: float,
+    gpus: Sequence[str] = (),
 ) -> Generator[CellEnd, None, None]:
     """Compute the jobs in `processes` processes at a time; gives each cell as it ends.
 
@@ -51,13 +56,16 @@ def run_locally(
         How many run beside one another.
     timeout_s
         A cell that takes longer is ended.
+    gpus
+        GPUs of this machine; each process sees the one with the fewest others on it.
     """
     waiting = list(reversed(jobs))
     running: list[_Running] = []
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                running.append(_start(waiting.pop(), folder, timeout_s))
+                gpu = _least_busy(gpus, running)
+                running.append(_start(waiting.pop(), folder, timeout_s, gpu))
             time.sleep(POLL_S)
             for each in list(running):
                 end = _ended(each)
@@ -69,7 +77,12 @@ def run_locally(
             _stop(each.process)
 
 
-def _start(job: CellJob, folder: Path, timeout_s: float) -> _Running:
+def _least_busy(gpus: Sequence[str], running: Sequence[_Running]) -> str | None:
+    used = [each.gpu for each in running]
+    return min(gpus, key=used.count, default=None)
+
+
+def _start(job: CellJob, folder: Path, timeout_s: float, gpu: str | None) -> _Running:
     work = Path(f"{job.run_folder}.job")
     job_path, result_path = work / "job.json", work / "cell.json"
     log_path = folder / "logs" / f"{job.settings.name}.log"
@@ -78,12 +91,12 @@ def _start(job: CellJob, folder: Path, timeout_s: float) -> _Running:
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             cell_command(job_path, result_path),
-            env=cell_environment(job.threads),
+            env=cell_environment(job.threads, gpu),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    return _Running(job, process, result_path, log_path, time.monotonic() + timeout_s)
+    return _Running(job, process, result_path, log_path, time.monotonic() + timeout_s, gpu)
 
 
 def _ended(running: _Running) -> CellEnd | None:

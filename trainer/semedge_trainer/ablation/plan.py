@@ -25,6 +25,8 @@ TABLES = {"anogan": 51, "bigan": 52, "alad": 53, "ganomaly": 54, "skip-ganomaly"
 """The thesis's table of each detector."""
 
 SWITCHES = ("instance_noise", "soft_labels", "label_flipping")
+FLIPPINGS = ("early", "random", "swap")
+"""What the rows with LF can mean; see `semedge_trainer.components.stabilization`."""
 SUBSETS: dict[str, frozenset[str]] = {
     "Normal": frozenset(),
     "IN": frozenset({"instance_noise"}),
@@ -42,7 +44,8 @@ class CellSettings(Record):
     """All that a cell's figures depend on.
 
     `normal` and `test` are digests of the frames; `patches` and `search_steps` are None where every
-    patch is scored and no latent is searched.
+    patch is scored and no latent is searched, `quantization` where the trained networks are
+    measured as they are, without an export.
     """
 
     detector: str
@@ -57,6 +60,8 @@ class CellSettings(Record):
     patches: int | None
     search_steps: int | None
     crop_bottom_px: int
+    label_flipping: str = FLIPPINGS[0]
+    mixed_precision: bool = False
     semedge: str = __version__
 
     @property
@@ -73,12 +78,11 @@ class CellSettings(Record):
     @property
     def options(self) -> dict[str, str]:
         """The detector's options."""
-        chosen = SUBSETS[self.subset]
-        return {switch: str(switch in chosen).lower() for switch in SWITCHES}
+        return stabilizations(SUBSETS[self.subset], self.label_flipping)
 
 
 class CellResult(Record):
-    """What a cell gave, by the thesis's protocol.
+    """What a cell gave, on patches at stride 16.
 
     Attributes
     ----------
@@ -86,6 +90,9 @@ class CellResult(Record):
         The detector's default score.
     threshold, precision, recall, f1
         At the threshold of the best F1, which takes the masks to find.
+    calibrated_f1
+        F1 at the threshold that 1 % of the training frames' patches lie above; None where a latent
+        is searched for.
     diverged
         Why the training has no result, or None where it has; the figures are then None.
     train_s, evaluate_s
@@ -103,6 +110,7 @@ class CellResult(Record):
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
+    calibrated_f1: float | None = None
     diverged: str | None = None
     train_s: float
     evaluate_s: float
@@ -138,7 +146,7 @@ class AblationRequest:
     seeds: Sequence[int]
     schedule: str
     steps: int | None
-    quantization: Quantization
+    quantization: Quantization | None
     images: str
     test_images: Path
     masks: Path
@@ -147,6 +155,14 @@ class AblationRequest:
     anogan_patches: int
     anogan_steps: int
     crop_bottom_px: int = 0
+    label_flipping: str = FLIPPINGS[0]
+    mixed_precision: bool = False
+
+
+def stabilizations(chosen: frozenset[str], label_flipping: str) -> dict[str, str]:
+    """A detector's options with the chosen switches on and the others off."""
+    options = {switch: str(switch in chosen).lower() for switch in SWITCHES[:2]}
+    return options | {"label_flipping": label_flipping if "label_flipping" in chosen else "none"}
 
 
 def plan_cells(
@@ -175,6 +191,8 @@ def plan_cells(
             patches=request.anogan_patches if detector in searching else request.patches,
             search_steps=request.anogan_steps if detector in searching else None,
             crop_bottom_px=request.crop_bottom_px,
+            label_flipping=request.label_flipping,
+            mixed_precision=request.mixed_precision,
         )
         for detector, subset, seed in product(request.detectors, SUBSETS, request.seeds)
     ]

@@ -10,8 +10,8 @@ from statistics import mean, stdev
 
 from semedge_trainer.ablation.plan import SUBSETS, TABLES, CellResult, CellSettings
 
-METRICS = ("auroc", "precision", "recall", "f1")
-HEADINGS = ("AUROC", "precision", "recall", "F1")
+METRICS = ("auroc", "precision", "recall", "f1", "calibrated_f1")
+HEADINGS = ("AUROC", "precision", "recall", "F1", "calibrated F1")
 THESIS_AUROC = {
     ("bigan", subset): value
     for subset, value in zip(
@@ -21,6 +21,13 @@ THESIS_AUROC = {
     )
 }
 """The only figures that the thesis has in these tables."""
+
+FLIPPING = {
+    "early": "each with probability 0.2, in the first fifth of the training",
+    "random": "each with probability 0.2, all through the training",
+    "swap": "those of discriminator and generator are swapped for ever, which only renames them",
+}
+"""What the rows with LF mean."""
 
 Results = Mapping[CellSettings, CellResult]
 
@@ -39,13 +46,16 @@ class TableRow:
         return [value for value in found if value is not None]
 
     def shown(self, metric: str) -> str:
-        """Mean and standard deviation over seeds, or why there is neither."""
+        """Mean and standard deviation over seeds, or why there is neither.
+
+        `-` where a cell is missing, or the metric was not asked for.
+        """
         values = self.values(metric)
         if values:
             spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
             lost = sum(cell.diverged is not None for cell in self.cells)
             return f"{mean(values):.3f}{spread}" + (f" ({lost} diverged)" if lost else "")
-        if not self.cells:
+        if not self.cells or self.values("auroc"):
             return "-"
         return "diverged" if all(cell.diverged for cell in self.cells) else "undefined"
 
@@ -92,8 +102,10 @@ def notes(results: Results) -> list[str]:
     lines = [
         f"Trained by {schedule}; seeds {seeds}; measured on patches at stride 16 of "
         f"{some.test_frames} frames with semedge {some.semedge}.",
+        f"LF flips labels: {FLIPPING[some.label_flipping]}.",
         "Precision, recall and F1 are at the oracle's threshold, the one of the best F1, which "
-        "takes the masks to find.",
+        "takes the masks to find; the calibrated F1 is at the threshold that 1 % of the patches "
+        "of the training frames lie above.",
     ]
     for detector in dict.fromkeys(cell.detector for cell in cells):
         of_it = [(cell, results[cell]) for cell in cells if cell.detector == detector]
@@ -107,7 +119,8 @@ def notes(results: Results) -> list[str]:
         if settings.search_steps is not None:
             what += f"; {settings.search_steps} steps of the search for each latent, in TensorFlow"
         else:
-            what += f"; exported in {settings.quantization}"
+            exported = settings.quantization
+            what += f"; exported in {exported}" if exported else "; by the trained networks"
         lines.append(f"{what}.")
     several = len({cell.seed for cell in cells}) > 1
     lines.append(
@@ -139,8 +152,8 @@ def as_latex(detectors: Sequence[str], results: Results) -> str:
         lines = [
             r"\begin{table}",
             rf"  \caption{{{_escaped(caption(detector))}}}",
-            r"  \begin{tabular}{lrrrr}",
-            "    " + " & ".join(["", "AUROC", "Precision", "Recall", r"F1 \\"]),
+            rf"  \begin{{tabular}}{{l{'r' * len(HEADINGS)}}}",
+            "    " + " & ".join(["", *HEADINGS]) + r" \\",
             r"    \hline",
         ]
         for row in table_rows(detector, results):

@@ -12,7 +12,8 @@ from semedge.commands.camera_options import crop_option
 from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.inference.manifest import Quantization
-from semedge_trainer.ablation.plan import TABLES, AblationRequest
+from semedge_trainer.ablation.plan import FLIPPINGS, TABLES, AblationRequest
+from semedge_trainer.evaluation.request import SEARCHED_PATCHES
 from semedge_trainer.extra import need_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,18 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     "--steps", type=click.IntRange(1), help="Shorten each training to this number of steps."
 )
 @click.option(
-    "--quantization", type=click.Choice(get_args(Quantization)), default="int8", show_default=True
+    "--label-flipping",
+    type=click.Choice(FLIPPINGS),
+    default=FLIPPINGS[0],
+    show_default=True,
+    help="What LF does: flip labels early in the training, at random all through it, or swap those "
+    "of discriminator and generator for ever, which only renames them.",
+)
+@click.option("--mixed-precision", is_flag=True, help="As in `train`.")
+@click.option(
+    "--quantization",
+    type=click.Choice(get_args(Quantization)),
+    help="Export each detector and measure that; default: measure the trained networks.",
 )
 @click.option(
     "--test-frames",
@@ -91,7 +103,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
 @click.option(
     "--anogan-patches",
     type=click.IntRange(1),
-    default=1000,
+    default=SEARCHED_PATCHES,
     show_default=True,
     metavar="N",
     help="The same for AnoGAN, whose every patch takes a search.",
@@ -137,10 +149,10 @@ def ablate(
     """Fill the thesis's tables 51-55.
 
     Trains each detector with each of the 8 subsets of instance noise (IN), soft labels (SL) and
-    label flipping (LF), measures it by the thesis's protocol, and writes the tables as Markdown,
+    label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,
     CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
     """
-    need_tensorflow()
+    need_tensorflow(gpus=False)
     from semedge_trainer.ablation.ablate import Execution
     from semedge_trainer.ablation.ablate import ablate as run_ablation
     from semedge_trainer.ablation.tables import as_markdown

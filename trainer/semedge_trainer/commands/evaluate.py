@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from semedge.commands.camera_options import crop_option
+from semedge.commands.camera_options import frame_options, take_view
 from semedge.commands.scoring_options import workers_option
 from semedge.core.console import print_json, progress, table_console
 from semedge.decision.fields import parse_fields
@@ -61,7 +61,7 @@ logger = logging.getLogger(__name__)
     metavar="DIR",
     help="Normal frames that were not trained on, for the AUROC of whole frames.",
 )
-@crop_option
+@frame_options
 @click.option(
     "--fields",
     "fields_px",
@@ -72,7 +72,8 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--protocol",
     type=click.Choice(["thesis", "pixel", "both"]),
-    help="thesis: patches at stride 16, anomalous above 20 mask pixels; pixel: every pixel. "
+    help="thesis: patches at stride 16, anomalous above 20 mask pixels, as in the code of the "
+    "thesis's author; pixel: every pixel. "
     "Default: both, and thesis with --run or --patches.",
 )
 @click.option("--score", "scores", multiple=True, metavar="NAME", help="A score; may be repeated.")
@@ -135,7 +136,7 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
         need_package("matplotlib", "Matplotlib")
         need_package("jinja2", "Jinja2")
     try:
-        request = EvaluationRequest(**requested)
+        request = EvaluationRequest(view=take_view(requested), **requested)
     except ConflictingOptionsError as error:
         raise click.UsageError(str(error)) from error
     if request.run is not None:
@@ -152,6 +153,7 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
         print_json(evaluation.document())
         return
     console = table_console()
+    console.print(next(iter(evaluation.results.values())).verdict, soft_wrap=True)
     for result in evaluation.results.values():
         console.print(result.headline, soft_wrap=True)
         console.print(rich_table(result))

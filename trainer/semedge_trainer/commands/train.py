@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from semedge.commands.camera_options import crop_option
+from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
 from semedge_trainer.extra import need_tensorflow
@@ -27,9 +27,9 @@ def _settings(
 
 
 @click.command()
-@click.option("--detector", default="sencebgan", show_default=True, help="Name of the detector.")
+@click.option("--detector", help="Name of the detector, of those that `semedge detectors` lists.")
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
-@crop_option
+@frame_options
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The run folder."
 )
@@ -37,7 +37,8 @@ def _settings(
     "--schedule",
     default="fast",
     show_default=True,
-    help="fast: minutes on a CPU; thesis: the thesis's rates and epochs, days on a CPU.",
+    help="fast: minutes on a CPU; appendix: rates and 50 epochs of the thesis's appendix A, days "
+    "on a CPU; author: epochs of the author's code, where they are others.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), help="Shorten the schedule to this number of steps in all."
@@ -58,16 +59,47 @@ def _settings(
     show_default=True,
     help="range keeps brightness; patch standardizes each patch, for comparison.",
 )
-@click.option("--mixed-precision", is_flag=True, help="Compute in bfloat16 where it is safe.")
 @click.option(
-    "--devices", metavar="LIST", help="Such as gpu:0,gpu:1; default: all GPUs, else the CPU."
+    "--mixed-precision",
+    is_flag=True,
+    help="Compute in bfloat16 where it is safe, or in float16 on a GPU that has no bfloat16.",
+)
+@click.option(
+    "--devices",
+    metavar="LIST",
+    help="Such as gpu:0,gpu:1, or all, which is every GPU; default: the first GPU, else the CPU.",
+)
+@click.option(
+    "--jit-compile/--no-jit-compile",
+    default=None,
+    help="Let XLA compile a training step; default: on a GPU alone.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Take operations that give the same numbers each time, also on a GPU, where they are "
+    "slower.",
+)
+@click.option(
+    "--validation-share",
+    type=click.FloatRange(0, 0.5),
+    default=0.0,
+    show_default=True,
+    help="Hold this share of each frame, its lower rows, out of the training, and end a stage when "
+    "their reconstruction or energy gets no better.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Validations without improvement, one every 100 steps, after which a stage ends.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def train(
-    detector: str,
+    detector: str | None,
     images: str | None,
-    crop_bottom_px: int,
     out: Path,
     schedule: str,
     steps: int | None,
@@ -76,18 +108,24 @@ def train(
     scaling: Scaling,
     mixed_precision: bool,
     devices: str | None,
+    jit_compile: bool | None,
+    deterministic: bool,
+    validation_share: float,
+    patience: int,
     resume: bool,
     as_json: bool,
+    **view: Any,
 ) -> None:
     """Train a detector on normal frames.
 
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
     weights. A training that was stopped, at whatever moment, goes on with --resume.
     """
-    need_tensorflow()
+    need_tensorflow(deterministic=deterministic)
+    from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        choose_strategy,
+        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -100,7 +138,7 @@ def train(
         raise click.UsageError("Give normal frames with --images, or --resume.")
     else:
         request = TrainingRequest(
-            detector=detector,
+            detector=chosen_detector(detector),
             source=images,
             settings=settings,
             schedule=schedule,
@@ -108,7 +146,9 @@ def train(
             seed=seed,
             scaling=scaling,
             mixed_precision=mixed_precision,
-            crop_bottom_px=crop_bottom_px,
+            view=take_view(view),
+            validation_share=validation_share,
+            patience=patience,
         )
         run, frames = start_run(out, request)
     record = run.record
@@ -118,7 +158,7 @@ def train(
             work = "a fit"
         logger.info(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
         try:
-            finish_run(run, frames, strategy)
+            finish_run(run, frames, strategy, jit_compile=jit_compile)
         except KeyboardInterrupt as error:
             logger.info(f"Stopped; go on with `semedge train --resume --out {out}`.")
             raise click.Abort from error

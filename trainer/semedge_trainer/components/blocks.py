@@ -1,7 +1,8 @@
 """Building blocks of the thesis's networks (appendix A).
 
 Batch normalization is named after the layer that it follows, `NAME_bn` after `NAME`; the export
-folds it into that layer, which therefore has no bias of its own. Kernels start Xavier-normal.
+folds it into that layer, which therefore has no bias of its own. Kernels start Xavier-normal, as in
+the author's code.
 """
 
 from __future__ import annotations

@@ -12,7 +12,12 @@ import tensorflow as tf
 
 from semedge_trainer.components.losses import binary_cross_entropy, mean_norm
 from semedge_trainer.components.spectral import iterate_spectral_vectors
-from semedge_trainer.components.stabilization import Stabilization, instance_noise, labels
+from semedge_trainer.components.stabilization import (
+    Stabilization,
+    hard_labels,
+    instance_noise,
+    labels,
+)
 from semedge_trainer.detectors.base import Networks, StepContext
 
 Item = tuple[tf.Tensor, ...]
@@ -32,7 +37,7 @@ class Discriminator:
         Stabilizations; instance noise goes on every image that is judged, and on no latent.
     names
         Networks of the discriminator. The last gives the logit of its features; positive means
-        real, or generated where the labels are flipped.
+        real, or generated where the labels are swapped.
     features
         The features of an item by these networks in training mode. Where None, there is one
         network of features, which takes the parts of an item joined along the last axis.
@@ -68,7 +73,9 @@ class Discriminator:
         for name in self._names:
             iterate_spectral_vectors(self._context.networks[name])
         count = tf.shape(real[0])[0]
-        real_labels, generated_labels = labels(count, self._switches, self._context.random)
+        real_labels, generated_labels = labels(
+            count, self._switches, self._context.random, self._context.progress
+        )
 
         def loss() -> tf.Tensor:
             return binary_cross_entropy(real_labels, self.logits(*real)) + binary_cross_entropy(
@@ -79,12 +86,12 @@ class Discriminator:
 
     def loss_as_real(self, *generated: tf.Tensor) -> tf.Tensor:
         """-log D(generated): a generator's non-saturating loss, with hard labels."""
-        real_labels, _ = self._hard_labels(generated)
+        real_labels, _ = hard_labels(tf.shape(generated[0])[0], self._switches)
         return binary_cross_entropy(real_labels, self.logits(*generated))
 
     def loss_as_generated(self, *real: tf.Tensor) -> tf.Tensor:
         """-log(1 - D(real)): the same for an encoder, whose pairs count as real."""
-        _, generated_labels = self._hard_labels(real)
+        _, generated_labels = hard_labels(tf.shape(real[0])[0], self._switches)
         return binary_cross_entropy(generated_labels, self.logits(*real))
 
     def feature_matching(self, real: Item, generated: Item) -> tf.Tensor:
@@ -99,11 +106,7 @@ class Discriminator:
     def _noisy(self, part: tf.Tensor) -> tf.Tensor:
         if not self._switches.instance_noise or part.shape.rank != IMAGE_RANK:
             return part
-        return instance_noise(part, self._context.epoch, self._context.random)
-
-    def _hard_labels(self, item: Item) -> tuple[tf.Tensor, tf.Tensor]:
-        flipping = Stabilization(label_flipping=self._switches.label_flipping)
-        return labels(tf.shape(item[0])[0], flipping, self._context.random)
+        return instance_noise(part, self._context.progress, self._context.random)
 
 
 JOINT_NETWORKS = ("features_x", "features_z", "features_xz", "logit_xz")
@@ -135,7 +138,7 @@ def pair_networks(pair: str) -> tuple[str, str]:
 
 def minimax_loss(real: tf.Tensor, generated: tf.Tensor, switches: Stabilization) -> tf.Tensor:
     """-log D(real) - log(1 - D(generated)) of logits `(n, 1)`, with hard labels."""
-    if switches.label_flipping:
+    if switches.labels_swapped:
         real, generated = generated, real
     return binary_cross_entropy(tf.ones_like(real), real) + binary_cross_entropy(
         tf.zeros_like(generated), generated

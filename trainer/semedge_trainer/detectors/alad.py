@@ -35,7 +35,9 @@ from semedge_trainer.detectors.adversarial import (
     pair_discriminator,
     pair_networks,
 )
+from semedge_trainer.detectors.anogan import FAST_FACTOR
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -54,8 +56,8 @@ IMAGE_FEATURES = 4 * 4 * 512
 LATENT_FEATURES = 512
 JOINT_FEATURES = 1024
 DROPOUT = 0.2
-EPOCH_STEPS = 800
 DISCRIMINATORS = (*JOINT_NETWORKS, *pair_networks("xx"), *pair_networks("zz"))
+RATES = {"generator": 5e-5, **dict.fromkeys(("encoder", *DISCRIMINATORS), 1e-6)}
 
 
 class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
@@ -65,14 +67,8 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "2.3.3, A.3"
     options_class = Stabilization
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {"gan": 50 * EPOCH_STEPS},
-            {"generator": 5e-5, "encoder": 1e-6, **dict.fromkeys(DISCRIMINATORS, 1e-6)},
-        ),
-        "fast": Schedule(
-            {"gan": 1200},
-            {"generator": 2e-4, "encoder": 2e-4, **dict.fromkeys(DISCRIMINATORS, 1e-4)},
-        ),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"gan": 1200}, RATES).faster(FAST_FACTOR),
     }
     options: Stabilization
 
@@ -94,7 +90,7 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """The GAN."""
         rates = self.rates("generator", "encoder", *DISCRIMINATORS)
-        return (Stage("gan", rates, self._step, self._settle),)
+        return (Stage("gan", rates, self._step, self._settle, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode."""
@@ -109,7 +105,7 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
             node("f_xy", "features_xx", "x", "y"),
             node("l_xy", "logit_xx", "f_xy"),
         )
-        flipped = "_flipped" if self.options.label_flipping else ""
+        flipped = "_flipped" if self.options.labels_swapped else ""
         scores = {
             "residual_l1": {"residual_l1": 1.0},
             "im1": {"im1": 1.0},

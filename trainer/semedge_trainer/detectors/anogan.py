@@ -2,15 +2,17 @@
 
 One stage, a GAN (eq. 2.3, with the non-saturating loss of the generator). A patch is scored by
 searching the latent whose image is nearest to it: 500 Adam steps on z for every patch, down
-(1 - l) sum|x - G(z)| + l times a second term, l = 0.1 (eq. 2.32 and 2.33). In the score `inversion`
-that term is sum|f(x) - f(G(z))|, f the discriminator's last convolution; in
-`inversion_cross_entropy` it is -log D(G(z)). The search needs gradients, so AnoGAN stays in
-TensorFlow; it is the baseline that the encoders' speed is measured against.
+(1 - l) sum|x - G(z)| + l times a second term, l = 0.1 (eq. 2.32 and 2.33); 4.2.2 words the residual
+as ||x - G(z)||, which `residual=l2` takes instead. In the score `inversion` the second term is
+sum|f(x) - f(G(z))|, f the discriminator's last convolution; in `inversion_cross_entropy` it is
+-log D(G(z)). The search needs gradients, so AnoGAN stays in TensorFlow; it is the baseline that the
+encoders' speed is measured against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
@@ -19,10 +21,12 @@ import tensorflow as tf
 
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.losses import SMALLEST_SQUARE
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import Discriminator
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     LatentSearch,
     Losses,
     Networks,
@@ -34,11 +38,22 @@ from semedge_trainer.detectors.base import (
     TrainedDetector,
 )
 
+RATES = {"generator": 5e-5, "features": 1e-6, "logit": 1e-6}
+FAST_FACTOR = 4.0
+"""Of the learning rates, on the `fast` schedules of the GANs of tables A1 to A5."""
 FEATURE_SHARE = 0.1
 INVERSION_STEPS = 500
 INVERSION_RATE = 0.01
 
 SecondTerm = Callable[[Networks, tf.Tensor, tf.Tensor], tf.Tensor]
+InversionLoss = Callable[[Networks, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Options(Stabilization):
+    """The residual of the search, and the stabilizations of 4.2.1."""
+
+    residual: str = field(default="l1", metadata={"choices": ("l1", "l2")})
 
 
 class Anogan(SearchedDetector, TrainedDetector, Sampling):
@@ -46,17 +61,17 @@ class Anogan(SearchedDetector, TrainedDetector, Sampling):
 
     name = "anogan"
     thesis_section = "2.3.1, A.1"
-    options_class = Stabilization
+    options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule({"gan": 50 * 800}, {"generator": 5e-5, "features": 1e-6, "logit": 1e-6}),
-        "fast": Schedule({"gan": 1200}, {"generator": 2e-4, "features": 1e-4, "logit": 1e-4}),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"gan": 1200}, RATES).faster(FAST_FACTOR),
     }
     edge_refusal = (
         "AnoGAN searches the latent of every patch with 500 gradient steps, which no TFLite graph "
         "can do; train f-anogan, whose encoder takes the place of the search, for the edge."
     )
     searched_scores = ("inversion", "inversion_cross_entropy")
-    options: Stabilization
+    options: Options
 
     def build(self) -> dict[str, Network]:
         """G, and D as its convolutions f and its last layer."""
@@ -73,9 +88,20 @@ class Anogan(SearchedDetector, TrainedDetector, Sampling):
 
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """The inversion; the score is the loss at z*."""
-        if score_name == "inversion":
-            return Inversion(networks, batch).score
-        return Inversion(networks, batch, partial(cross_entropy_term, self.options)).score
+        return self._inversion(networks, batch, score_name).score
+
+    def search_reconstruction(self, networks: Networks, batch: int) -> LatentSearch:
+        """G(z*)."""
+        return self._inversion(networks, batch, self.searched_scores[0]).reconstruct
+
+    def _inversion(self, networks: Networks, batch: int, score_name: str) -> Inversion:
+        second = (
+            features_term
+            if score_name == "inversion"
+            else partial(cross_entropy_term, self.options)
+        )
+        loss = partial(inversion_loss, second_term=second, residual=self.options.residual)
+        return Inversion(networks, batch, loss)
 
     def _step_gan(self, context: StepContext, x: tf.Tensor) -> Losses:
         discriminator = Discriminator(context, self.options, ("features", "logit"))
@@ -106,16 +132,24 @@ def cross_entropy_term(
 ) -> tf.Tensor:
     """-log D(y) of each patch, shape `(n,)`."""
     logits = networks["logit"](networks["features"](y, training=False), training=False)[:, 0]
-    return tf.nn.softplus(logits if switches.label_flipping else -logits)
+    return tf.nn.softplus(logits if switches.labels_swapped else -logits)
 
 
 def inversion_loss(
-    networks: Networks, x: tf.Tensor, z: tf.Tensor, second_term: SecondTerm = features_term
+    networks: Networks,
+    x: tf.Tensor,
+    z: tf.Tensor,
+    second_term: SecondTerm = features_term,
+    residual: str = "l1",
 ) -> tf.Tensor:
-    """(1 - l) sum|x - G(z)| + l times the second term of each patch, shape `(n,)`."""
+    """(1 - l) times the residual + l times the second term of each patch, shape `(n,)`."""
     y = networks["generator"](z, training=False)
-    residual = tf.reduce_sum(tf.abs(x - y), axis=list(range(1, len(y.shape))))
-    return (1.0 - FEATURE_SHARE) * residual + FEATURE_SHARE * second_term(networks, x, y)
+    pixels = list(range(1, len(y.shape)))
+    if residual == "l1":
+        missed = tf.reduce_sum(tf.abs(x - y), axis=pixels)
+    else:
+        missed = tf.sqrt(tf.reduce_sum(tf.square(x - y), axis=pixels) + SMALLEST_SQUARE)
+    return (1.0 - FEATURE_SHARE) * missed + FEATURE_SHARE * second_term(networks, x, y)
 
 
 class Inversion:
@@ -127,15 +161,13 @@ class Inversion:
         Trained networks of AnoGAN.
     batch
         Patches that are inverted together; each has a latent of its own.
-    second_term
-        Of the loss that the search goes down.
+    loss
+        What the search goes down, by networks, patches and latents; at its end, the score.
     """
 
-    def __init__(
-        self, networks: Networks, batch: int, second_term: SecondTerm = features_term
-    ) -> None:
+    def __init__(self, networks: Networks, batch: int, loss: InversionLoss | None = None) -> None:
         self._networks = networks
-        self._second_term = second_term
+        self._loss = loss or inversion_loss
         self._z = tf.Variable(tf.zeros((batch, LATENT)))
         self._optimizer = keras.optimizers.Adam(INVERSION_RATE)
         self._optimizer.build([self._z])
@@ -144,15 +176,23 @@ class Inversion:
 
     def score(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
         """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""
+        self._search(x, steps, seed)
+        return self._loss(self._networks, x, self._z)
+
+    def reconstruct(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
+        """G(z*) of the patches after `steps` steps, of their shape."""
+        self._search(x, steps, seed)
+        return self._networks["generator"](self._z, training=False)
+
+    def _search(self, x: tf.Tensor, steps: int, seed: int) -> None:
         for variable, initial in zip(self._optimizer.variables, self._initial, strict=True):
             variable.assign(initial)
         self._z.assign(tf.random.stateless_normal(self._z.shape, [seed, 0]))
         for _ in range(steps):
             self._step(x)
-        return inversion_loss(self._networks, x, self._z, self._second_term)
 
     def _descend(self, x: tf.Tensor) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._z)
-            loss = tf.reduce_sum(inversion_loss(self._networks, x, self._z, self._second_term))
+            loss = tf.reduce_sum(self._loss(self._networks, x, self._z))
         self._optimizer.apply([tape.gradient(loss, self._z)], [self._z])

@@ -1,10 +1,13 @@
-"""Autoencoders in the three kinds of the thesis (2.2.2), as a baseline.
+"""Autoencoders in the kinds of the thesis (2.2.2), and the variational one, as a baseline.
 
 One stage, down ||x - x'||^2 (eq. 2.31), x' = psi(phi(x)). What keeps x' from being a copy of any x:
 
 - `undercomplete`: a latent of 64 values for 1,024 pixels.
 - `regularized`: a latent of 1,024 values, which an L1 norm keeps sparse.
 - `denoising`: noise is added to the input, and the loss is taken against the clean patch.
+- `variational`: z is drawn from N(mu(x), sigma(x)^2), and the loss has the divergence of that from
+  N(0, I) (Kingma and Welling 2014): the negative evidence bound, x given z being Gaussian with a
+  variance of 1/2. A patch is scored with mu(x).
 
 A patch is scored by its residual ||x - x'||, as it is seen, without noise. The thesis has no table
 of layers: phi is the encoder of table A6, psi its generator, with the latent's size as above; the
@@ -24,6 +27,7 @@ from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.losses import mean_l1, mean_squared_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -36,9 +40,11 @@ from semedge_trainer.detectors.base import (
     node,
 )
 
-LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256}
+LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256, "variational": 256}
 SPARSITY_WEIGHT = 0.01
 NOISE_DEVIATION = 0.2
+RATES = {"encoder": 5e-5, "decoder": 5e-5, "log_deviation": 5e-5}
+FAST_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,23 +61,26 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
     thesis_section = "2.2.2"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule({"autoencoder": 50 * 800}, {"encoder": 5e-5, "decoder": 5e-5}),
-        "fast": Schedule({"autoencoder": 2000}, {"encoder": 5e-4, "decoder": 5e-4}),
+        "appendix": Schedule({"autoencoder": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"autoencoder": 2000}, RATES).faster(FAST_FACTOR),
     }
     options: Options
 
     def build(self) -> dict[str, Network]:
         """Phi and psi."""
         latent = LATENTS[self.options.kind]
-        return {
+        networks = {
             "encoder": blocks.encoder("encoder", latent=latent),
             "decoder": blocks.generator_ebgan("decoder", latent=latent),
         }
+        if self.options.kind == "variational":
+            networks["log_deviation"] = blocks.encoder("log_deviation", latent=latent)
+        return networks
 
     def stages(self) -> tuple[Stage, ...]:
         """Both halves at once."""
-        rates = self.rates("encoder", "decoder")
-        return (Stage("autoencoder", rates, self._step, self._settle),)
+        rates = self.rates(*self._trained)
+        return (Stage("autoencoder", rates, self._step, self._settle, self.missed),)
 
     def score_plan(self) -> ScorePlan:
         """The residual, and how rare it is beside the patch's statistics."""
@@ -98,6 +107,11 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
             terms["sparsity"] = SPARSITY_WEIGHT * mean_l1(z)
         return terms
 
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        both = ("encoder", "decoder")
+        return (*both, "log_deviation") if self.options.kind == "variational" else both
+
     def _step(self, context: StepContext, x: tf.Tensor) -> Losses:
         seen = x
         if self.options.kind == "denoising":
@@ -105,11 +119,29 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            losses.update(self._terms(context.networks, seen, x))
+            if self.options.kind == "variational":
+                losses.update(_evidence_bound(context, x))
+            else:
+                losses.update(self._terms(context.networks, seen, x))
             return sum(losses.values())
 
-        total = context.descend(("encoder", "decoder"), loss)
+        total = context.descend(self._trained, loss)
         return {"autoencoder": total, **losses}
 
     def _settle(self, networks: Networks, x: tf.Tensor, random: Randomness) -> None:
         networks["decoder"](networks["encoder"](x, training=True), training=True)
+
+
+def _evidence_bound(context: StepContext, x: tf.Tensor) -> Losses:
+    """The two terms of the negative evidence bound of patches."""
+    networks = context.networks
+    mean, log_deviation = (
+        networks[name](x, training=True) for name in ("encoder", "log_deviation")
+    )
+    deviation = tf.exp(log_deviation)
+    z = mean + deviation * context.random.normal(tf.shape(mean))
+    each = 0.5 * (tf.square(mean) + tf.square(deviation) - 1.0) - log_deviation
+    return {
+        "image": mean_squared_norm(networks["decoder"](z, training=True) - x),
+        "divergence": tf.reduce_mean(tf.reduce_sum(each, axis=1)),
+    }

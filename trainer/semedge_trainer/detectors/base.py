@@ -18,6 +18,7 @@ from semedge.inference.manifest import Node
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scores import tensors_needed
 from semedge_trainer.components.blocks import PATCH_PX, Network
+from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
 
 Networks = Mapping[str, Network]
@@ -39,19 +40,21 @@ class StepContext:
         One for each network that the stage trains.
     random
         Random numbers of this step.
-    epoch
-        Step divided by the thesis's 800 steps an epoch, a float scalar.
+    progress
+        Share of the stage's steps that are done, a float scalar in [0, 1); what decays, decays
+        with it on every schedule.
     """
 
     networks: Networks
     optimizers: Mapping[str, keras.optimizers.Optimizer]
     random: Randomness
-    epoch: tf.Tensor
+    progress: tf.Tensor
 
     def descend(self, names: tuple[str, ...], loss: Callable[[], tf.Tensor]) -> tf.Tensor:
         """One step of the optimizers of `names` down the gradient of `loss`; gives the loss.
 
-        Keras's optimizers sum the gradients of all replicas, hence the division.
+        Keras's optimizers sum the gradients of all replicas, hence the division. In float16, the
+        smallest gradients would be zero: they are taken of a scaled loss.
         """
         variables = {name: self.networks[name].trainable_variables for name in names}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -59,13 +62,18 @@ class StepContext:
                 tape.watch([variable.value for variable in group])
             value = loss()
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            share = value / replicas
+            share = loss_scale() * value / replicas
         flat = [variable for group in variables.values() for variable in group]
         gradients = tape.gradient(share, [variable.value for variable in flat])
-        by_variable = iter(gradients)
+        by_variable = iter([gradient / loss_scale() for gradient in gradients])
         for name, group in variables.items():
             self.optimizers[name].apply([next(by_variable) for _ in group], group)
         return value
+
+
+def loss_scale() -> float:
+    """What losses are multiplied by before their gradients are taken."""
+    return FLOAT16_SCALE if keras.mixed_precision.global_policy().name == "mixed_float16" else 1.0
 
 
 @dataclass(frozen=True)
@@ -83,17 +91,31 @@ class Stage:
     settle
         Runs each trained network in training mode on the data that it will see when it scores,
         for the batch-normalization statistics to settle on.
+    watched
+        What early stopping watches of patches `(n, 32, 32, 1)` held out, by the networks in
+        inference mode: their mean error or energy. A stage without it is never stopped early.
     """
 
     name: str
     learning_rates: Mapping[str, float]
     step: Callable[[StepContext, tf.Tensor], Losses]
     settle: Callable[[Networks, tf.Tensor, Randomness], None]
+    watched: Callable[[Networks, tf.Tensor], tf.Tensor] | None = None
+
+
+FLOAT16_SCALE = 128.0
+EPOCH_STEPS = 800
+"""Of 64 patches: the author's code's 51,200 crops."""
+APPENDIX_STEPS = 50 * EPOCH_STEPS
+"""Every table of appendix A says 50 epochs."""
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How long each stage trains, and how fast.
+
+    A detector has schedules by name. `appendix`: 50 epochs a stage at the rates of appendix A;
+    `author`: epochs of the author's code, where they are others; `fast`: minutes.
 
     Attributes
     ----------
@@ -109,6 +131,15 @@ class Schedule:
     learning_rates: Mapping[str, float]
     batch: int = 64
 
+    def faster(self, factor: float) -> Schedule:
+        """The same steps at learning rates that are all multiplied by `factor`.
+
+        What one network's rate is to another's decides the game between a generator and its
+        discriminator, so that it is the same on every schedule.
+        """
+        rates = {name: factor * rate for name, rate in self.learning_rates.items()}
+        return dataclasses.replace(self, learning_rates=rates)
+
     def shortened(self, steps: int | None) -> Schedule:
         """The same schedule with its stages shortened in proportion to `steps` in all."""
         if steps is None:
@@ -116,6 +147,13 @@ class Schedule:
         total = sum(self.steps.values())
         shares = {name: max(1, round(count * steps / total)) for name, count in self.steps.items()}
         return dataclasses.replace(self, steps=shares)
+
+
+FIT_SCHEDULES: Mapping[str, Schedule] = {
+    "appendix": Schedule({"fit": EPOCH_STEPS}, {}),
+    "fast": Schedule({"fit": 200}, {}),
+}
+"""Of what is fitted without gradients: the batches of one epoch, or fewer."""
 
 
 def node(output: str, graph: str, *inputs: str) -> Node:
@@ -159,7 +197,7 @@ LatentSearch = Callable[[tf.Tensor, int, int], tf.Tensor]
 """A score that takes a search for the latent of every patch.
 
 From patches `(batch, 32, 32, 1)`, the steps of the search, and the seed of where it starts, to
-scores `(batch,)`.
+scores `(batch,)`, or to what the search ends with.
 """
 
 
@@ -262,6 +300,10 @@ class SearchedDetector(TrainableDetector):
     def search(self, networks: Networks, batch: int, score_name: str) -> LatentSearch:
         """A searched score, for batches of `batch` patches."""
 
+    @abstractmethod
+    def search_reconstruction(self, networks: Networks, batch: int) -> LatentSearch:
+        """What the default score's search paints of each patch, of the patches' shape."""
+
 
 class Reconstructing(ABC):
     """Networks that paint a patch again."""
@@ -269,6 +311,10 @@ class Reconstructing(ABC):
     @abstractmethod
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode, shape of the patches."""
+
+    def missed(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
+        """Mean of ||x - G(E(x))||, for a stage to be stopped by."""
+        return mean_norm(self.reconstruct(networks, patches) - patches)
 
 
 class Sampling:

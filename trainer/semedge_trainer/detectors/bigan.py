@@ -33,8 +33,9 @@ from semedge_trainer.detectors.adversarial import (
     minimax_loss,
     opposed,
 )
-from semedge_trainer.detectors.anogan import FEATURE_SHARE
+from semedge_trainer.detectors.anogan import FAST_FACTOR, FEATURE_SHARE
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -53,23 +54,15 @@ IMAGE_FEATURES = 4 * 4 * 256
 LATENT_FEATURES = 512
 JOINT_FEATURES = 1024
 DROPOUT = 0.5
-EPOCH_STEPS = 800
 
 
 def schedules_with(encoder_networks: tuple[str, ...]) -> dict[str, Schedule]:
     """The schedules, with the networks that E is made of."""
 
-    def schedule(steps: int, generator: float, encoder: float, discriminator: float) -> Schedule:
-        rates = {
-            "generator": generator,
-            **dict.fromkeys(encoder_networks, encoder),
-            **dict.fromkeys(JOINT_NETWORKS, discriminator),
-        }
-        return Schedule({"gan": steps}, rates)
-
+    rates = {"generator": 5e-5, **dict.fromkeys((*encoder_networks, *JOINT_NETWORKS), 1e-6)}
     return {
-        "thesis": schedule(50 * EPOCH_STEPS, 5e-5, 1e-6, 1e-6),
-        "fast": schedule(1200, 2e-4, 2e-4, 1e-4),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, rates),
+        "fast": Schedule({"gan": 1200}, rates).faster(FAST_FACTOR),
     }
 
 
@@ -113,7 +106,7 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """The GAN."""
         rates = self.rates("generator", *self.encoder_networks, *JOINT_NETWORKS)
-        return (Stage("gan", rates, self._step, self._settle),)
+        return (Stage("gan", rates, self._step, self._settle, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(E(x)) in inference mode."""
@@ -131,7 +124,7 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             node("f_yz", "features_xz", "f_y", "f_z"),
             node("l_xz", "logit_xz", "f_xz"),
         )
-        flipped = "_flipped" if self.options.label_flipping else ""
+        flipped = "_flipped" if self.options.labels_swapped else ""
         cross_entropy = f"cross_entropy_xz{flipped}"
         scores = {
             "residual_features": _mixed("residual_l1", "features_xz"),

@@ -23,6 +23,8 @@ class CatalogueEntry:
         Scores that an option adds, by the option as `--option` takes it.
     options
         The options with their default values.
+    schedules
+        Steps of each stage by the schedule's name.
     edge_refusal
         Why the edge cannot run it, or None where it can.
     """
@@ -32,6 +34,7 @@ class CatalogueEntry:
     scores: tuple[str, ...]
     scores_of_options: dict[str, tuple[str, ...]]
     options: dict[str, bool | int | float | str]
+    schedules: dict[str, dict[str, int]]
     edge_refusal: str | None
 
 
@@ -55,6 +58,7 @@ def _entry(name: str) -> CatalogueEntry:
         scores,
         added,
         dataclasses.asdict(plain.options),
+        {name: dict(schedule.steps) for name, schedule in plain.schedules.items()},
         plain.edge_refusal if isinstance(plain, SearchedDetector) else None,
     )
 

@@ -30,11 +30,11 @@ from semedge.inference.scores.statistics import code_indicators, code_statistics
 from semedge.inference.sparse_coding import parts_of
 from semedge_trainer.components.density import COMPONENTS, mixture
 from semedge_trainer.detectors.base import (
+    FIT_SCHEDULES,
     Array,
     Arrays,
     FittedDetector,
     Networks,
-    Schedule,
     ScorePlan,
 )
 
@@ -57,7 +57,7 @@ class Dictionary(FittedDetector):
     name = "dictionary"
     thesis_section = "2.1.1"
     options_class = Options
-    schedules: ClassVar = {"thesis": Schedule({"fit": 800}, {}), "fast": Schedule({"fit": 200}, {})}
+    schedules: ClassVar = FIT_SCHEDULES
     options: Options
 
     def score_plan(self) -> ScorePlan:

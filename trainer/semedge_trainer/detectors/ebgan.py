@@ -5,8 +5,8 @@ One stage, eq. 3.7 with the pulling-away term of eq. 3.8. A patch is scored by i
 ||h(x) - h(G(h(x)))||.
 
 The thesis has no table of EBGAN's layers: they are those of table A6, whose G and D it is; so are
-the learning rates. Margin 20, pulling-away weight 0.25, three updates of G a step and 100 epochs
-are the author's code's, where the thesis is silent.
+the learning rates. Margin 20, pulling-away weight 0.25, three updates of G a step and the 100
+epochs of the `author` schedule are the author's code's, where the thesis is silent.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import tensorflow as tf
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
+    EPOCH_STEPS,
     FineTunable,
     Networks,
     Reconstructing,
@@ -29,9 +31,8 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    EPOCH_STEPS,
-    RATES_FAST,
-    RATES_THESIS,
+    FAST_FACTOR,
+    RATES,
     EnergyOptions,
     ebgan_stage,
     energy_networks,
@@ -45,8 +46,9 @@ class Ebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "3.2"
     options_class = EnergyOptions
     schedules: ClassVar = {
-        "thesis": Schedule({"ebgan": 100 * EPOCH_STEPS}, RATES_THESIS),
-        "fast": Schedule({"ebgan": 1200}, RATES_FAST),
+        "appendix": Schedule({"ebgan": APPENDIX_STEPS}, RATES),
+        "author": Schedule({"ebgan": 100 * EPOCH_STEPS}, RATES),
+        "fast": Schedule({"ebgan": 1200}, RATES).faster(FAST_FACTOR),
     }
     options: EnergyOptions
 
@@ -57,7 +59,13 @@ class Ebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN."""
         rates = self.rates("generator", "embedding", "decoder")
-        return (ebgan_stage(rates, pulling_away_squared=self.options.pulling_away_squared),)
+        return (
+            ebgan_stage(
+                rates,
+                pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
+            ),
+        )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(h(x)) in inference mode."""

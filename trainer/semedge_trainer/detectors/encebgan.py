@@ -5,8 +5,8 @@ Two stages, the second with everything before it frozen:
 1. `ebgan`. EBGAN: L_D = e(x) + max(0, m - e(G(z))) and L_G = e(G(z)) + 0.25 PT(h(G(z))).
 2. `encoder`. E down ||G(E(x)) - x|| + 0.4 ||h(x) - h(G(E(x)))||.
 
-The thesis leaves the text of 4.2.3 and 4.2.4 empty: losses, scores, their weights and the epochs
-(101 and 300, where table A6 says 50) are the author's code's.
+The thesis leaves the text of 4.2.3 and 4.2.4 empty: losses, scores and their weights are the
+author's code's, and so are the 101 and 300 epochs of the `author` schedule, where table A6 says 50.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import tensorflow as tf
 
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
+    EPOCH_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -29,14 +31,12 @@ from semedge_trainer.detectors.base import (
     TrainedDetector,
 )
 from semedge_trainer.detectors.energy import (
-    ENCODER_RATE_FAST,
-    ENCODER_RATE_THESIS,
-    EPOCH_STEPS,
-    FEATURE_WEIGHT,
-    RATES_FAST,
-    RATES_THESIS,
+    ENCODER_RATE,
+    FAST_FACTOR,
+    RATES,
     EncodedOptions,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
@@ -46,6 +46,7 @@ from semedge_trainer.detectors.energy import (
 
 FIRST_WEIGHT = 0.55
 SECOND_WEIGHT = 0.45
+ENCODED_RATES = {**RATES, "encoder": ENCODER_RATE}
 
 
 class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
@@ -55,13 +56,11 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "4.2.3, A.6"
     options_class = EncodedOptions
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {"ebgan": 101 * EPOCH_STEPS, "encoder": 300 * EPOCH_STEPS},
-            {**RATES_THESIS, "encoder": ENCODER_RATE_THESIS},
+        "appendix": Schedule({"ebgan": APPENDIX_STEPS, "encoder": APPENDIX_STEPS}, ENCODED_RATES),
+        "author": Schedule(
+            {"ebgan": 101 * EPOCH_STEPS, "encoder": 300 * EPOCH_STEPS}, ENCODED_RATES
         ),
-        "fast": Schedule(
-            {"ebgan": 1200, "encoder": 2000}, {**RATES_FAST, "encoder": ENCODER_RATE_FAST}
-        ),
+        "fast": Schedule({"ebgan": 1200, "encoder": 2000}, ENCODED_RATES).faster(FAST_FACTOR),
     }
     options: EncodedOptions
 
@@ -76,8 +75,11 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             ebgan_stage(
                 self.rates("generator", "embedding", "decoder"),
                 pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
             ),
-            Stage("encoder", self.rates("encoder"), self._step_encoder, settle_encoder),
+            Stage(
+                "encoder", self.rates("encoder"), self._step_encoder, settle_encoder, self.missed
+            ),
         )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
@@ -85,7 +87,10 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         return networks["generator"](networks["encoder"](patches, training=False), training=False)
 
     def score_plan(self) -> ScorePlan:
-        """The six scores of the thesis's code, in images and in latents."""
+        """The six scores of the author's code, in images and in latents, and two rarities.
+
+        The default is a rarity for the reason that `sencebgan` gives.
+        """
         scores = {
             "im1": {"im1": 1.0},
             "im2": {"im2": 1.0},
@@ -96,7 +101,7 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             "embedding_gaussian": {"embedding_gaussian": 1.0},
             "residual_surprise": {"residual_surprise": 1.0},
         }
-        return ScorePlan(image_nodes("x"), scores, default="comb_z")
+        return ScorePlan(image_nodes("x"), scores, default="residual_surprise")
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the loss of stage 2."""
@@ -107,9 +112,9 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            _, terms = encoder_terms(context.networks, x)
+            _, terms = encoder_terms(context.networks, x, energy=self.options.encoder_energy)
             losses.update(terms)
-            return terms["image"] + FEATURE_WEIGHT * terms["features"]
+            return encoder_loss(terms)
 
         losses["encoder"] = context.descend(("encoder",), loss)
         return losses

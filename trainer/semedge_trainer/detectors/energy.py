@@ -1,7 +1,8 @@
 """What the detectors of the EBGAN family share (thesis 3.2, 4.2 and 4.3; tables A6 and A7).
 
 G, and D(x) = Dec(h(x)) as its halves h and Dec. Energy e(x) = mean ||D(x) - x||. Norms are per
-patch and not squared; losses are means over the batch.
+patch and not squared; losses are means over the batch. The margin, the three updates of G and the
+weights of the terms are the author's code's.
 """
 
 from __future__ import annotations
@@ -26,12 +27,11 @@ MARGIN = 20.0
 GENERATOR_UPDATES = 3
 PULLING_AWAY_WEIGHT = 0.25
 FEATURE_WEIGHT = 0.4
-EPOCH_STEPS = 800
 
-RATES_THESIS = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
-RATES_FAST = {"generator": 2e-4, "embedding": 2e-4, "decoder": 2e-4}
-ENCODER_RATE_THESIS = 5e-5
-ENCODER_RATE_FAST = 5e-4
+RATES = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
+ENCODER_RATE = 5e-5
+FAST_FACTOR = 10.0
+"""Of the learning rates, on the `fast` schedules of the family."""
 LEAST_WIDTH = 0.125
 MOST_WIDTH = 2.0
 
@@ -45,12 +45,15 @@ class EnergyOptions:
     pulling_away_squared
         Whether the pulling-away term squares the cosines, as in eq. 3.8 and not in the author's
         code.
+    pulling_away_weight
+        Of the term in the generator's loss; 0 switches it off.
     width
         What the filters of every convolution of G, D and the encoders are multiplied by; the
         tables have 1. The latents stay as long as they are.
     """
 
     pulling_away_squared: bool = True
+    pulling_away_weight: float = PULLING_AWAY_WEIGHT
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -58,6 +61,11 @@ class EnergyOptions:
             raise SemedgeError(
                 f"Option width must be between {LEAST_WIDTH} and {MOST_WIDTH}. Received: "
                 f"{self.width}"
+            )
+        if not self.pulling_away_weight >= 0.0:
+            raise SemedgeError(
+                f"Option pulling_away_weight must be 0 or more. Received: "
+                f"{self.pulling_away_weight}"
             )
 
 
@@ -70,9 +78,12 @@ class EncodedOptions(EnergyOptions):
     encoder_padding
         Padding of the encoders' convolutions: `same`, as in the tables, or `valid`, with which
         they take a fraction of the multiply-adds, and a frame's patches can share them.
+    encoder_energy
+        Whether the encoder's loss has the energy e(G(E(x))) too, as 5.5 asks.
     """
 
     encoder_padding: Padding = field(default="same", metadata={"choices": ("same", "valid")})
+    encoder_energy: bool = False
 
     def encoder(self, name: str) -> Network:
         """An encoder of this width and padding."""
@@ -104,6 +115,7 @@ def ebgan_stage(
     rates: Mapping[str, float],
     *,
     pulling_away_squared: bool,
+    pulling_away_weight: float = PULLING_AWAY_WEIGHT,
     matching_weight: float = 0.0,
     margin: float | None = None,
     latent_shape: tuple[int, ...] = (LATENT,),
@@ -118,30 +130,40 @@ def ebgan_stage(
         Learning rates of `generator`, `embedding` and `decoder`.
     pulling_away_squared
         Whether PT squares the cosines, as in eq. 3.8.
+    pulling_away_weight
+        Of PT; the author's code's where it is not given.
     matching_weight
         w; 0 leaves the term out.
     margin
-        m; the thesis's where None.
+        m; the author's code's 20 where None.
     latent_shape
         Shape of one z.
     """
     step = partial(
         _step_ebgan,
         pulling_away_squared=pulling_away_squared,
+        pulling_away_weight=pulling_away_weight,
         matching_weight=matching_weight,
         margin=MARGIN if margin is None else margin,
         latent_shape=latent_shape,
     )
-    return Stage("ebgan", rates, step, partial(_settle_ebgan, latent_shape=latent_shape))
+    settle = partial(_settle_ebgan, latent_shape=latent_shape)
+    return Stage("ebgan", rates, step, settle, watched=_energy_of)
+
+
+def _energy_of(networks: Networks, x: tf.Tensor) -> tf.Tensor:
+    """e(x) in inference mode."""
+    embedded = networks["embedding"](x, training=False)
+    return mean_norm(networks["decoder"](embedded, training=False) - x)
 
 
 def encoder_terms(
-    networks: Networks, x: tf.Tensor, *, decoded: bool = False
+    networks: Networks, x: tf.Tensor, *, decoded: bool = False, energy: bool = False
 ) -> tuple[tf.Tensor, Losses]:
     """G(E(x)), and the terms of the encoder's loss with G and D frozen.
 
     `image` is ||G(E(x)) - x||; `features` is ||h(x) - h(G(E(x)))||, or the same of the decoded
-    images D(x) and D(G(E(x))). The loss is image + 0.4 features.
+    images D(x) and D(G(E(x))). `energy`, where it is asked for, is e(G(E(x))).
     """
     h, decoder = networks["embedding"], networks["decoder"]
 
@@ -150,7 +172,15 @@ def encoder_terms(
         return decoder(embedded, training=False) if decoded else embedded
 
     y = networks["generator"](networks["encoder"](x, training=True), training=False)
-    return y, {"image": mean_norm(y - x), "features": mean_norm(features(x) - features(y))}
+    terms = {"image": mean_norm(y - x), "features": mean_norm(features(x) - features(y))}
+    if energy:
+        terms["energy"] = mean_norm(decoder(h(y, training=False), training=False) - y)
+    return y, terms
+
+
+def encoder_loss(terms: Losses) -> tf.Tensor:
+    """Image + 0.4 features, and the energy where there is one."""
+    return terms["image"] + FEATURE_WEIGHT * terms["features"] + terms.get("energy", 0.0)
 
 
 def settle_encoder(networks: Networks, x: tf.Tensor, random: Randomness) -> None:
@@ -182,6 +212,7 @@ def _step_ebgan(
     x: tf.Tensor,
     *,
     pulling_away_squared: bool,
+    pulling_away_weight: float,
     matching_weight: float,
     margin: float,
     latent_shape: tuple[int, ...],
@@ -213,7 +244,7 @@ def _step_ebgan(
         terms["pulling_away"] = pulling_away(
             tf.reshape(h_fake, (count, -1)), squared=pulling_away_squared
         )
-        loss = energy_fake + PULLING_AWAY_WEIGHT * terms["pulling_away"]
+        loss = energy_fake + pulling_away_weight * terms["pulling_away"]
         return loss if h_x is None else loss + matching_weight * mean_norm(h_x - h_fake)
 
     for _ in range(GENERATOR_UPDATES):

@@ -11,10 +11,11 @@ Two stages, the second with everything before it frozen:
 Appendix A has no table for it. G and D are those of AnoGAN (table A1) and E is that of BiGAN (table
 A2), whose architecture the thesis calls very similar; D has no batch normalization, because the
 penalty is on the gradient of each patch, which must not depend on the patches beside it. The
-penalty's weight, the five updates, the rates and the epochs of the `thesis` schedule are those of
-the author's code, as the thesis gives none. The five updates of D share the patches of a step, real
-and generated, because G is nine tenths of the cost; the points between them are drawn anew. Adam's
-moments decay as everywhere here (0.5, 0.999), not as in that code (0, 0.9).
+penalty's weight, the five updates, the rates and the 250 epochs of the `author` schedule are those
+of the author's code, as the thesis gives none; `appendix` has the 50 of its tables. The five
+updates of D share the patches of a step, real and generated, because G is nine tenths of the cost;
+the points between them are drawn anew. Adam's moments decay as everywhere here (0.5, 0.999), not as
+in that code (0, 0.9).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.losses import gradient_penalty, interpolate, mean_square
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
+    EPOCH_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -45,8 +48,8 @@ from semedge_trainer.detectors.base import (
 CRITIC_UPDATES = 5
 PENALTY_WEIGHT = 10.0
 KAPPA = 1.0
-EPOCH_STEPS = 800
-NETWORKS = ("generator", "features", "critic", "encoder")
+RATES = dict.fromkeys(("generator", "features", "critic", "encoder"), 1e-4)
+FAST_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,9 @@ class Fanogan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "3.1"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {"gan": 250 * EPOCH_STEPS, "encoder": 250 * EPOCH_STEPS},
-            dict.fromkeys(NETWORKS, 1e-4),
-        ),
-        "fast": Schedule(
-            {"gan": 1000, "encoder": 1000},
-            {"generator": 2e-4, "features": 2e-4, "critic": 2e-4, "encoder": 5e-4},
-        ),
+        "appendix": Schedule({"gan": APPENDIX_STEPS, "encoder": APPENDIX_STEPS}, RATES),
+        "author": Schedule({"gan": 250 * EPOCH_STEPS, "encoder": 250 * EPOCH_STEPS}, RATES),
+        "fast": Schedule({"gan": 1000, "encoder": 1000}, RATES).faster(FAST_FACTOR),
     }
     options: Options
 
@@ -92,7 +90,13 @@ class Fanogan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 self._step_gan,
                 self._settle_gan,
             ),
-            Stage("encoder", self.rates("encoder"), self._step_encoder, self._settle_encoder),
+            Stage(
+                "encoder",
+                self.rates("encoder"),
+                self._step_encoder,
+                self._settle_encoder,
+                self.missed,
+            ),
         )
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:

@@ -16,11 +16,11 @@ from semedge.core.errors import SemedgeError
 from semedge.inference.scores.statistics import patch_statistics
 from semedge_trainer.components.density import COMPONENTS, gaussian, mixture
 from semedge_trainer.detectors.base import (
+    FIT_SCHEDULES,
     Array,
     Arrays,
     FittedDetector,
     Networks,
-    Schedule,
     ScorePlan,
 )
 
@@ -36,7 +36,7 @@ class PatchStatistics(FittedDetector):
     name = "patch-statistics"
     thesis_section = "none: a baseline"
     options_class = Options
-    schedules: ClassVar = {"thesis": Schedule({"fit": 800}, {}), "fast": Schedule({"fit": 200}, {})}
+    schedules: ClassVar = FIT_SCHEDULES
     options: Options
 
     def score_plan(self) -> ScorePlan:

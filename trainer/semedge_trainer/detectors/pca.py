@@ -11,11 +11,11 @@ from typing import ClassVar
 
 from semedge_trainer.components.pca import Moments
 from semedge_trainer.detectors.base import (
+    FIT_SCHEDULES,
     Array,
     Arrays,
     FittedDetector,
     Networks,
-    Schedule,
     ScorePlan,
 )
 
@@ -33,7 +33,7 @@ class Pca(FittedDetector):
     name = "pca"
     thesis_section = "2.2.2"
     options_class = Options
-    schedules: ClassVar = {"thesis": Schedule({"fit": 800}, {}), "fast": Schedule({"fit": 200}, {})}
+    schedules: ClassVar = FIT_SCHEDULES
     options: Options
 
     def score_plan(self) -> ScorePlan:

@@ -27,11 +27,11 @@ from semedge.core.errors import SemedgeError
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.efficientnet import build_trunk
 from semedge_trainer.detectors.base import (
+    FIT_SCHEDULES,
     Array,
     Arrays,
     FittedDetector,
     Networks,
-    Schedule,
     ScorePlan,
     node,
 )
@@ -54,7 +54,7 @@ class SelfSimilarity(FittedDetector):
     name = "self-similarity"
     thesis_section = "2.1.1"
     options_class = Options
-    schedules: ClassVar = {"thesis": Schedule({"fit": 800}, {}), "fast": Schedule({"fit": 200}, {})}
+    schedules: ClassVar = FIT_SCHEDULES
     options: Options
 
     def build(self) -> dict[str, Network]:

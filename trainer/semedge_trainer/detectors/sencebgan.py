@@ -13,7 +13,10 @@ Three stages, each with everything before it frozen:
    code (Remez et al., "Deep class-aware image denoising"): it scores by ||x - N(y)|| and its L1
    form.
 
-Norms are per patch and not squared; losses are means over the batch.
+Norms are per patch and not squared; losses are means over the batch. The author's code scores by
+`comb_z`. It grows with contrast, and whether anomalous patches have more or less of it than normal
+ones, normal frames cannot tell. The default is `residual_surprise`, how rare a residual is among
+normal patches of the same statistics, which they can.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import energy
 from semedge_trainer.detectors.adversarial import pair_discriminator
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
+    EPOCH_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -46,12 +51,11 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    ENCODER_RATE_FAST,
-    ENCODER_RATE_THESIS,
-    EPOCH_STEPS,
-    FEATURE_WEIGHT,
+    ENCODER_RATE,
+    FAST_FACTOR,
     EncodedOptions,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     energy_networks,
     fine_tuning_terms,
@@ -64,31 +68,29 @@ DENOISER_LAYERS = 20
 DENOISER_FILTERS = 63
 NOISE_DEVIATION = 1.0
 
-RATES_THESIS = {
-    **energy.RATES_THESIS,
-    "encoder": ENCODER_RATE_THESIS,
-    "reconstruction_encoder": ENCODER_RATE_THESIS,
-    "denoiser": 1e-4,
+DENOISER_RATE = 1e-4
+
+STAGES = ("ebgan", "encoder", "reconstruction")
+RATES = {
+    **energy.RATES,
+    "encoder": ENCODER_RATE,
+    "reconstruction_encoder": ENCODER_RATE,
+    "denoiser": DENOISER_RATE,
     "features_xx": 1e-6,
     "logit_xx": 1e-6,
     "features_zz": 1e-6,
     "logit_zz": 1e-6,
 }
-RATES_FAST = {
-    **energy.RATES_FAST,
-    "encoder": ENCODER_RATE_FAST,
-    "reconstruction_encoder": ENCODER_RATE_FAST,
-    "denoiser": 1e-4,
-    "features_xx": 1e-4,
-    "logit_xx": 1e-4,
-    "features_zz": 1e-4,
-    "logit_zz": 1e-4,
-}
+
+
+def schedule_of(*steps: int) -> Schedule:
+    """The steps of each stage, at the rates of table A7."""
+    return Schedule(dict(zip(STAGES, steps, strict=True)), RATES)
 
 
 @dataclass(frozen=True)
 class Options(EncodedOptions, Stabilization):
-    """Variants of the thesis and its code.
+    """Variants of the thesis and of the author's code.
 
     The stabilizations are those of the pair discriminators, the only ones here that classify as 0
     or 1.
@@ -115,15 +117,9 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     thesis_section = "4.3, A.7"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {
-                "ebgan": 100 * EPOCH_STEPS,
-                "encoder": 100 * EPOCH_STEPS,
-                "reconstruction": 400 * EPOCH_STEPS,
-            },
-            RATES_THESIS,
-        ),
-        "fast": Schedule({"ebgan": 1200, "encoder": 2000, "reconstruction": 1000}, RATES_FAST),
+        "appendix": schedule_of(*[APPENDIX_STEPS] * len(STAGES)),
+        "author": schedule_of(100 * EPOCH_STEPS, 100 * EPOCH_STEPS, 400 * EPOCH_STEPS),
+        "fast": schedule_of(1200, 2000, 1000).faster(FAST_FACTOR),
     }
     options: Options
 
@@ -154,9 +150,10 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
             ebgan_stage(
                 self.rates("generator", "embedding", "decoder"),
                 pulling_away_squared=self.options.pulling_away_squared,
+                pulling_away_weight=self.options.pulling_away_weight,
                 matching_weight=MATCHING_WEIGHT,
             ),
-            Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder),
+            Stage("encoder", self.rates(*encoder), self._step_encoder, settle_encoder, self.missed),
             Stage("reconstruction", self.rates("denoiser"), self._step_denoiser, _settle_nothing)
             if self.options.denoiser
             else Stage(
@@ -204,7 +201,7 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
                 node("f_zy", "features_zz", "z", "z_y"),
             ]
             scores["features_zz"] = {"features_zz": 1.0}
-        return ScorePlan(tuple(nodes), scores, default="comb_z")
+        return ScorePlan(tuple(nodes), scores, default="residual_surprise")
 
     def fine_tuning_loss(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """e(x) of stage 1 and the losses of stages 2 and 3, each moving its own networks only."""
@@ -229,9 +226,14 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         losses: Losses = {}
 
         def loss() -> tf.Tensor:
-            y, terms = encoder_terms(networks, x, decoded=self.options.feature_term == "decoded")
+            y, terms = encoder_terms(
+                networks,
+                x,
+                decoded=self.options.feature_term == "decoded",
+                energy=self.options.encoder_energy,
+            )
             losses.update(terms)
-            total = terms["image"] + FEATURE_WEIGHT * terms["features"]
+            total = encoder_loss(terms)
             if self.options.xx:
                 discriminator = pair_discriminator(context, self.options, "xx")
                 losses["discriminator_xx"] = discriminator.learn((x, x), (x, y))

@@ -18,16 +18,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import Input, Model, layers
 
-from semedge.core.console import progress
+from semedge.core.console import progress as shown
 from semedge.core.frame import GrayImage
 from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
 from semedge_trainer.components.efficientnet import group_of
 from semedge_trainer.components.losses import mean_norm
+from semedge_trainer.components.optimizer import FusedAdam
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
@@ -39,9 +39,8 @@ from semedge_trainer.detectors.base import (
     node,
 )
 from semedge_trainer.detectors.energy import (
-    EPOCH_STEPS,
-    FEATURE_WEIGHT,
     ebgan_stage,
+    encoder_loss,
     encoder_terms,
     image_nodes,
     settle_encoder,
@@ -227,7 +226,7 @@ def _step_encoder(context: StepContext, w: tf.Tensor) -> Losses:
     def loss() -> tf.Tensor:
         _, found = encoder_terms(context.networks, w)
         terms.update(found)
-        return found["image"] + FEATURE_WEIGHT * found["features"]
+        return encoder_loss(found)
 
     return {"encoder": context.descend(("encoder",), loss), **terms}
 
@@ -247,16 +246,16 @@ def _train(stage: Stage, networks: Networks, items: Array, schedule: Schedule) -
     """Run a stage on random items."""
     optimizers = {}
     for name, rate in stage.learning_rates.items():
-        optimizers[name] = keras.optimizers.Adam(rate, beta_1=ADAM_BETA_1)
+        optimizers[name] = FusedAdam(rate, beta_1=ADAM_BETA_1)
         optimizers[name].build(networks[name].trainable_variables)
 
     @tf.function(autograph=False)
     def take_step(step: tf.Tensor, batch: tf.Tensor) -> Losses:
-        epoch = tf.cast(step, tf.float32) / EPOCH_STEPS
-        context = StepContext(networks, optimizers, Randomness(SEED, step), epoch)
+        progress = tf.cast(step, tf.float32) / schedule.steps[stage.name]
+        context = StepContext(networks, optimizers, Randomness(SEED, step), progress)
         return stage.step(context, batch)
 
     random = np.random.default_rng(SEED)
-    for step in progress(range(schedule.steps[stage.name]), stage.name):
+    for step in shown(range(schedule.steps[stage.name]), stage.name):
         chosen = random.integers(len(items), size=schedule.batch)
         take_step(tf.constant(step), tf.constant(items[chosen]))

@@ -28,7 +28,9 @@ from semedge_trainer.components.losses import mean_l1, mean_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import Discriminator
+from semedge_trainer.detectors.anogan import FAST_FACTOR
 from semedge_trainer.detectors.base import (
+    APPENDIX_STEPS,
     FineTunable,
     Losses,
     Networks,
@@ -44,6 +46,7 @@ from semedge_trainer.detectors.ganomaly import adversarial_loss, objective
 
 RESIDUAL_SHARE = 0.9
 DISCRIMINATOR = ("features", "logit")
+RATES = {"generator": 5e-5} | dict.fromkeys(DISCRIMINATOR, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,8 @@ class SkipGanomaly(TrainedDetector, Reconstructing, FineTunable):
     thesis_section = "2.3.4, A.5"
     options_class = Options
     schedules: ClassVar = {
-        "thesis": Schedule(
-            {"gan": 50 * 800}, {"generator": 5e-5} | dict.fromkeys(DISCRIMINATOR, 1e-6)
-        ),
-        "fast": Schedule({"gan": 1500}, {"generator": 2e-4} | dict.fromkeys(DISCRIMINATOR, 1e-4)),
+        "appendix": Schedule({"gan": APPENDIX_STEPS}, RATES),
+        "fast": Schedule({"gan": 1500}, RATES).faster(FAST_FACTOR),
     }
     options: Options
 
@@ -78,7 +79,7 @@ class SkipGanomaly(TrainedDetector, Reconstructing, FineTunable):
     def stages(self) -> tuple[Stage, ...]:
         """Everything at once."""
         rates = self.rates("generator", *DISCRIMINATOR)
-        return (Stage("gan", rates, self._step_gan, self._settle_gan),)
+        return (Stage("gan", rates, self._step_gan, self._settle_gan, self.missed),)
 
     def reconstruct(self, networks: Networks, patches: tf.Tensor) -> tf.Tensor:
         """G(x) in inference mode."""

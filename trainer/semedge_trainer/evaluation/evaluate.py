@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from semedge.core.errors import SemedgeError
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView
 from semedge.decision.calibration_file import load_calibration
 from semedge.inference.bundle import read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
@@ -40,19 +41,20 @@ def evaluate(
     show_progress
         Gives the frames one by one, and can show how many are scored.
     """
-    lower_edge = LowerEdge(request.crop_bottom_px)
-    frames = match_masks(request.images, request.masks, lower_edge)
-    subset = PatchSubset.about(request.patches_measured, len(frames), request.seed)
     with _open_scorer(request) as scorer:
+        settings_of_view = request.view.with_bits(scorer.bits)
+        view = FrameView(settings_of_view)
+        frames = match_masks(request.images, request.masks, view)
+        subset = PatchSubset.about(request.patches_measured, len(frames), request.seed)
         if request.normal_images is not None:
-            frames += unseen_normal_frames(request.normal_images, scorer.trained_on, lower_edge)
+            frames += unseen_normal_frames(request.normal_images, scorer.trained_on, view)
         calibration = _calibration(request, scorer)
         results = evaluate_frames(
             scorer,
             show_progress(frames),
             _protocols(request, scorer.stride_px),
             {calibration.score_name: calibration.threshold} if calibration else {},
-            _baselines(request, scorer.patch_px),
+            _baselines(replace(request, view=settings_of_view), scorer.patch_px),
             subset,
             request.fields_px,
         )
@@ -62,7 +64,8 @@ def evaluate(
         "search_steps": None if request.run is None else request.search_steps,
         "fields_px": request.fields_px,
     }
-    return Evaluation(scorer.facts, settings, calibration, results, scorer.bundle)
+    paint = getattr(scorer, "paint", None)
+    return Evaluation(scorer.facts, settings, calibration, results, scorer.bundle, paint)
 
 
 def _open_scorer(request: EvaluationRequest) -> AbstractContextManager[AnyScorer]:
@@ -107,7 +110,5 @@ def _protocols(request: EvaluationRequest, own_stride_px: int) -> list[Evaluatio
 def _baselines(request: EvaluationRequest, patch_px: int) -> Baselines | None:
     if request.baselines is None:
         return None
-    frames = read_training_frames(
-        request.baselines, patch_px, BASELINE_FRAMES, request.crop_bottom_px
-    )
+    frames = read_training_frames(request.baselines, patch_px, BASELINE_FRAMES, request.view)
     return Baselines.fit(frames.images, patch_px)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.core.images import list_images, read_image, read_mask
-from semedge.core.information_bar import LowerEdge
+from semedge.core.images import list_frames, read_image, read_mask, split_page
+from semedge.core.view import FrameView
 from semedge.inference.bundle import frame_sha256
 
 MASK_ENDINGS = ("", "_gt", "_mask")
@@ -27,13 +27,13 @@ class MaskedFrame:
     ----------
     image_path, mask_path
         The files; no mask where the frame is known as normal.
-    lower_edge
+    view
         What is cut off from the frame, and from a mask that is as large.
     """
 
     image_path: Path
     mask_path: Path | None
-    lower_edge: LowerEdge = field(default_factory=LowerEdge, compare=False)
+    view: FrameView = field(default_factory=FrameView, compare=False)
 
     @property
     def masked(self) -> bool:
@@ -46,10 +46,10 @@ class MaskedFrame:
         Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
         """
         whole = read_image(self.image_path)
-        image = self.lower_edge.crop(whole, str(self.image_path))
+        image = self.view.crop(whole, str(self.image_path))
         mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
         if mask.shape == whole.shape:
-            mask = self.lower_edge.cut(mask)
+            mask = self.view.cut(mask)
         height, width = image.shape
         if mask.shape != image.shape:
             raise SemedgeError(
@@ -65,7 +65,7 @@ class MaskedFrame:
 
 
 def match_masks(
-    images_dir: Path, masks_dir: Path, lower_edge: LowerEdge | None = None
+    images_dir: Path, masks_dir: Path, view: FrameView | None = None
 ) -> list[MaskedFrame]:
     """Every frame of a folder with its mask, in natural order.
 
@@ -78,21 +78,21 @@ def match_masks(
             raise SemedgeError(
                 f"{folder} is not a folder; give the folder that holds the {content}."
             )
-    masks = _by_stem(list_images(masks_dir))
-    frames = _by_stem(list_images(images_dir))
+    masks = _by_stem(list_frames(masks_dir))
+    frames = _by_stem(list_frames(images_dir))
     for paths in frames.values():
         if len(paths) > 1:
             raise SemedgeError(
                 f"The frames {' and '.join(map(str, paths))} would have the same mask; rename one."
             )
-    edge = LowerEdge() if lower_edge is None else lower_edge
+    edge = FrameView() if view is None else view
     return [
         MaskedFrame(path, _mask_of(path, masks, masks_dir), edge) for (path,) in frames.values()
     ]
 
 
 def unseen_normal_frames(
-    images_dir: Path, trained_on: Collection[str], lower_edge: LowerEdge
+    images_dir: Path, trained_on: Collection[str], view: FrameView
 ) -> list[MaskedFrame]:
     """Normal frames of a folder, in natural order.
 
@@ -103,29 +103,36 @@ def unseen_normal_frames(
         raise SemedgeError(
             f"{images_dir} is not a folder; give the folder that holds the normal frames."
         )
-    paths = list_images(images_dir)
+    paths = [Path(name) for name in list_frames(images_dir)]
     seen = [
         path.name
         for path in paths
-        if frame_sha256(lower_edge.crop(read_image(path), str(path))) in trained_on
+        if frame_sha256(view.crop(read_image(path), str(path))) in trained_on
     ]
     if seen:
         raise RefusedError(
             f"The detector was trained on {len(seen)} of the {len(paths)} normal frames in "
             f"{images_dir} ({', '.join(seen)}); give frames that it has not seen."
         )
-    return [MaskedFrame(path, None, lower_edge) for path in paths]
+    return [MaskedFrame(path, None, view) for path in paths]
 
 
-def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+def _by_stem(names: Iterable[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(path.stem, []).append(path)
+    for name in names:
+        found.setdefault(_named("", Path(name)), []).append(Path(name))
     return found
 
 
+def _named(ending: str, path: Path) -> str:
+    """The name of a file without its suffix, with an ending, and with the page that is meant."""
+    file, _ = split_page(path)
+    page = path.name.removeprefix(file.name)
+    return f"{file.stem}{ending}{page}"
+
+
 def _mask_of(image_path: Path, masks: dict[str, list[Path]], masks_dir: Path) -> Path:
-    names = [image_path.stem + ending for ending in MASK_ENDINGS]
+    names = [_named(ending, image_path) for ending in MASK_ENDINGS]
     found = [path for name in names for path in masks.get(name, [])]
     if not found:
         raise SemedgeError(

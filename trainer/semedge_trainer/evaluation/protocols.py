@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 THESIS_PATCH_PX = 32
 THESIS_STRIDE_PX = 16
 THESIS_MOST_NORMAL_PX = 20
-"""A patch with more anomalous pixels than this is anomalous."""
+"""A patch with more anomalous pixels than this is anomalous, in the author's code."""
 
 
 class EvaluationProtocol(Protocol):
@@ -50,7 +50,10 @@ class EvaluationProtocol(Protocol):
 
 @dataclass(frozen=True)
 class ThesisProtocol:
-    """Samples are the patches of the thesis: stride 16, the borders left out."""
+    """Samples are the patches of the thesis's author's code: stride 16, the borders left out.
+
+    The thesis itself says only that patches are 32x32 px.
+    """
 
     name: str = "thesis"
     stride_px: int = THESIS_STRIDE_PX

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from numpy.typing import NDArray
 from rich.table import Table
 
 from semedge.inference.bundle import Bundle
@@ -22,7 +23,10 @@ from semedge_trainer.evaluation.scored_frames import (
     measure_scores,
     score_frames,
 )
-from semedge_trainer.evaluation.scorer import AnyScorer
+from semedge_trainer.evaluation.scorer import AnyScorer, Scores
+
+Painter = Callable[[NDArray], tuple[Scores, Scores]]
+"""From patches of frames `(n, h, w, 1)` to these as they are scored, and reconstructed."""
 
 UNDEFINED = "undefined"
 """What is shown where the frames do not determine a metric."""
@@ -71,6 +75,15 @@ class Result:
         return None if point is None else point.threshold
 
     @property
+    def verdict(self) -> str:
+        """What a line would have seen, in a sentence."""
+        found, alarmed = _alarmed(self.rows[0].frames)
+        if self.rows[0].frames.calibrated is None:
+            return "Give --calibration FILE to see how many frames raise an alarm."
+        good = "no good frame was measured" if alarmed == "none" else f"{alarmed} good ones alarmed"
+        return f"{found} defective frames found, {good}."
+
+    @property
     def headline(self) -> str:
         """What was measured, in a line."""
         metrics = self.rows[0].samples
@@ -101,6 +114,8 @@ class Evaluation:
         By the name of the protocol.
     bundle
         What was measured, for its reconstructions; None where it is no bundle.
+    paint
+        Reconstructs patches where no bundle can; None where nothing does.
     """
 
     subject: Mapping[str, Any]
@@ -108,6 +123,7 @@ class Evaluation:
     calibration: Calibration | None
     results: Mapping[str, Result]
     bundle: Bundle | None = None
+    paint: Painter | None = None
 
     def document(self) -> dict[str, Any]:
         """Everything but the scores themselves, ready for JSON."""

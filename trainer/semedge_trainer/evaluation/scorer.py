@@ -39,6 +39,11 @@ class AnyScorer(Protocol):
         """Distance between patches unless another is asked for."""
 
     @property
+    def bits(self) -> int | None:
+        """Bits of a pixel of the training frames; None where they filled their type."""
+        ...
+
+    @property
     def trained_on(self) -> Collection[str]:
         """Digests of the frames that it was trained on."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.manifest import Intensity
 
@@ -62,6 +63,26 @@ class TrainingFrames:
         ]
         return tuple({id(image): image for image in chosen}.values())[:count]
 
+    def split(self, share: float, patch_px: int) -> tuple[TrainingFrames, TrainingFrames]:
+        """The frames without their lower rows, and these: about a share, a patch at least.
+
+        No patch of one part has a pixel of the other.
+
+        Raises `SemedgeError` where a frame is too low for both parts.
+        """
+        upper, lower = [], []
+        for image, name in zip(self.images, self.names, strict=True):
+            height = image.shape[0]
+            row = height - max(patch_px, round(share * height))
+            if row < patch_px:
+                raise SemedgeError(
+                    f"{name} is {height} px high, too low to hold rows for validation out of it "
+                    f"with patches of {patch_px} px; leave out --validation-share."
+                )
+            upper.append(image[:row])
+            lower.append(image[row:])
+        return TrainingFrames(tuple(upper), self.names), TrainingFrames(tuple(lower), self.names)
+
     def sample(self, count: int, patch_px: int, seed: int) -> NDArray:
         """`count` random patches, shape `(count, patch_px, patch_px, 1)`, pixel type kept."""
         random = np.random.default_rng(seed)
@@ -75,17 +96,17 @@ class TrainingFrames:
 
 
 def read_training_frames(
-    source: str, patch_px: int, max_frames: int | None = None, crop_bottom_px: int = 0
+    source: str, patch_px: int, max_frames: int | None = None, view: ViewSettings = WHOLE
 ) -> TrainingFrames:
     """Read the frames of a folder, glob, file or `sim:SEED?frames=N`.
 
-    `crop_bottom_px` rows are cut off at the lower edge of each.
+    Each is read and cropped as `view` says.
 
     Raises `SemedgeError` where a frame is smaller than a patch or pixel types are mixed.
     """
     images: list[GrayImage] = []
     names: list[str] = []
-    settings = CameraSettings(crop_bottom_px=crop_bottom_px)
+    settings = CameraSettings(**dict(view))
     with open_camera(source, settings=settings) as camera:
         for frame in camera:
             if min(frame.shape) < patch_px:

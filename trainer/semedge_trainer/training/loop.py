@@ -3,24 +3,26 @@
 A training is a function of its record and frames: crops and noise depend on the seed and the step
 alone, so one that was killed and resumed ends with the weights of one that was not.
 
-Each network is averaged with an exponential moving average while it trains. At the end of a stage
-the averages take the networks' place, batch-normalization statistics settle on what the network
+Each network is averaged with an exponential moving average while it trains, every tenth step, as
+the author's code does every step: averaging costs as much as Adam. At the end of a stage the
+averages take the networks' place, batch-normalization statistics settle on what the network
 will see when it scores, and the next stage starts from there: no score mixes raw and averaged
 weights.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.optimizer import FusedAdam
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import (
     Losses,
@@ -29,19 +31,26 @@ from semedge_trainer.detectors.base import (
     TrainableDetector,
     TrainedDetector,
 )
+from semedge_trainer.training.devices import mixed_policy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.gallery import gallery
 from semedge_trainer.training.patches import patch_dataset
-from semedge_trainer.training.progress import StageLog
+from semedge_trainer.training.progress import LOG_EVERY, StageLog
 from semedge_trainer.training.run import Run
+from semedge_trainer.training.validation import Validation
 
-AVERAGE_DECAY = 0.999
+logger = logging.getLogger(__name__)
+
+AVERAGE_EVERY = 10
+AVERAGE_DECAY = 0.999**AVERAGE_EVERY
+"""The author's code's 0.999 a step."""
+WARM_UP_AVERAGES = 10
 ADAM_BETA_1 = 0.5
 ADAM_BETA_2 = 0.999
-EPOCH_STEPS = 800
 SETTLE_BATCHES = 20
 SETTLE_SEED = 7919
 GALLERY_PATCHES = 16
+NOT_DIVERGED = -1
 
 
 class TrainingDivergedError(SemedgeError):
@@ -59,6 +68,10 @@ class StageTraining:
         The stage of it.
     strategy
         Where the replicas are.
+    jit_compile
+        Whether XLA compiles a step.
+    held_out
+        Frames to validate on; None where there are none.
     """
 
     def __init__(
@@ -68,6 +81,9 @@ class StageTraining:
         networks: Mapping[str, Network],
         stage: Stage,
         strategy: tf.distribute.Strategy,
+        *,
+        jit_compile: bool = False,
+        held_out: TrainingFrames | None = None,
     ) -> None:
         self._run = run
         self._detector = detector
@@ -87,17 +103,22 @@ class StageTraining:
                 if name in stage.learning_rates
             }
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+            self._diverged_at = tf.Variable(NOT_DIVERGED, dtype=tf.int64, trainable=False)
+        self._validation = None if held_out is None else self._watch(held_out)
         checkpoint = tf.train.Checkpoint(
             step=self._step,
             networks=dict(networks),
             optimizers=self._optimizers,
             averages=self._averages,
             dropout_seeds=_dropout_seeds(networks),
+            **({} if self._validation is None else {"validation": self._validation}),
         )
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(checkpoint_folder(run.folder, stage.name)), max_to_keep=2
         )
-        self._train_step = tf.function(self._distributed_step, autograph=False)
+        self._train_step = tf.function(
+            self._distributed_step, autograph=False, jit_compile=jit_compile or None
+        )
 
     @property
     def step(self) -> int:
@@ -121,7 +142,11 @@ class StageTraining:
             ) from error
 
     def save(self) -> None:
-        """Write a checkpoint; the one before stays until this one is whole."""
+        """Write a checkpoint; the one before stays until this one is whole.
+
+        Raises `TrainingDivergedError` where a loss of a step since then was not finite.
+        """
+        self._check_convergence()
         try:
             self._manager.save(checkpoint_number=self.step)
         except tf.errors.OpError as error:
@@ -131,30 +156,32 @@ class StageTraining:
             ) from error
 
     def train(self, frames: TrainingFrames, log: StageLog, *, save_every: int) -> None:
-        """Train to the end of the stage.
+        """Train to the end of the stage, or until the patches held out get no better.
 
-        Raises `TrainingDivergedError` at the first loss that is not finite; the last checkpoint,
-        whose losses were, stays.
+        Losses stay on their device until a step is reported, so that the host prepares the next
+        steps while a GPU computes.
+
+        Raises `TrainingDivergedError` at the first report after a loss that is not finite; the
+        last checkpoint, whose losses were, stays.
         """
         dataset = self._dataset(frames)
         distributed = iter(self._strategy.experimental_distribute_dataset(dataset))
         samples = next(iter(self._dataset(frames, first_step=0)))[:GALLERY_PATCHES]
-        while self.step < self.steps:
-            losses = {
-                name: float(value.numpy())
-                for name, value in self._train_step(next(distributed)).items()
-            }
-            step = self.step
-            if not all(np.isfinite(value) for value in losses.values()):
-                raise TrainingDivergedError(
-                    f"Stage {self._stage.name} diverged at step {step} (losses {losses}); the "
-                    f"checkpoint before it is in {self._run.folder}: start a new run with a "
-                    "smaller learning rate or another seed."
-                )
-            log.record(step, losses)
-            if step % save_every == 0 or step == self.steps:
+        for step in range(self.step + 1, self.steps + 1):
+            if self._validation is not None and self._validation.ends(step - 1):
+                logger.info(f"{self._stage.name} ends after {step - 1} steps by the validation.")
+                break
+            losses = self._train_step(next(distributed))
+            saved = step % save_every == 0 or step == self.steps
+            drawn = step % log.picture_every == 0 or step == self.steps
+            if saved or drawn or step % LOG_EVERY == 0:
+                self._check_convergence()
+                log.record(step, {name: float(value) for name, value in losses.items()})
+            if self._validation is not None:
+                self._validation.take(step)
+            if saved:
                 self.save()
-            if step % log.picture_every == 0 or step == self.steps:
+            if drawn:
                 self._draw(samples, step)
 
     def finish(self, frames: TrainingFrames) -> None:
@@ -175,6 +202,26 @@ class StageTraining:
             scaling=record.scaling,
         )
 
+    def _watch(self, held_out: TrainingFrames) -> Validation | None:
+        if self._stage.watched is None:
+            return None
+        return Validation(
+            self._stage.watched,
+            self._networks,
+            self._dataset(held_out, first_step=0),
+            self._run.record.patience,
+            self._run.folder / "logs" / f"{self._stage.name}-validation.csv",
+        )
+
+    def _check_convergence(self) -> None:
+        step = int(self._diverged_at.numpy())
+        if step != NOT_DIVERGED:
+            raise TrainingDivergedError(
+                f"Stage {self._stage.name} diverged at step {step} (a loss is NaN or infinite); "
+                f"the checkpoint before it is in {self._run.folder}: start a new run with a "
+                "smaller learning rate or another seed."
+            )
+
     def _distributed_step(self, patches: tf.Tensor) -> Losses:
         step = self._step
         per_replica = self._strategy.run(self._replica_step, args=(patches, step))
@@ -182,8 +229,22 @@ class StageTraining:
             name: self._strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
             for name, value in per_replica.items()
         }
-        done = tf.cast(step.assign_add(1), tf.float32)
-        decay = tf.minimum(AVERAGE_DECAY, done / (done + 10.0))
+        done = step.assign_add(1)
+        self._note_divergence(losses, done)
+        due = (done % AVERAGE_EVERY == 0) | (done == self.steps)
+        tf.cond(due, lambda: self._average(done), lambda: tf.constant(0))
+        return losses
+
+    def _note_divergence(self, losses: Losses, done: tf.Tensor) -> None:
+        """Remember the first step with a loss that is not finite."""
+        finite = tf.reduce_all([tf.math.is_finite(value) for value in losses.values()])
+        first = ~finite & (self._diverged_at == NOT_DIVERGED)
+        self._diverged_at.assign(tf.where(first, done, self._diverged_at))
+
+    def _average(self, done: tf.Tensor) -> tf.Tensor:
+        """Move the averages towards the weights; the first ones move most of the way."""
+        count = tf.math.ceil(tf.cast(done, tf.float32) / AVERAGE_EVERY)
+        decay = tf.minimum(AVERAGE_DECAY, count / (count + WARM_UP_AVERAGES))
         for name, averages in self._averages.items():
             for variable, average in zip(_moving(self._networks[name]), averages, strict=True):
                 self._strategy.extended.update(
@@ -191,14 +252,14 @@ class StageTraining:
                     lambda mean, value: mean.assign(decay * mean + (1.0 - decay) * value),
                     args=(variable.value,),
                 )
-        return losses
+        return tf.constant(0)
 
     def _replica_step(self, patches: tf.Tensor, step: tf.Tensor) -> Losses:
         context = tf.distribute.get_replica_context()
         random = Randomness(self._run.record.seed, step, context.replica_id_in_sync_group)
-        epoch = tf.cast(step, tf.float32) / EPOCH_STEPS
+        progress = tf.cast(step, tf.float32) / self.steps
         return self._stage.step(
-            StepContext(self._networks, self._optimizers, random, epoch), patches
+            StepContext(self._networks, self._optimizers, random, progress), patches
         )
 
     def _draw(self, samples: tf.Tensor, step: int) -> None:
@@ -240,20 +301,32 @@ def train(
     make_log: Callable[[Run, str, int], StageLog],
     *,
     save_every: int = 200,
+    jit_compile: bool = False,
 ) -> dict[str, Network]:
     """Train every stage of a run from where it stands; gives the networks."""
     if run.record.mixed_precision:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        keras.mixed_precision.set_global_policy(mixed_policy(strategy))
     keras.utils.set_random_seed(run.record.seed)
     detector = run.detector()
     with strategy.scope():
         networks = detector.build()
     stages = detector.stages() if isinstance(detector, TrainedDetector) else ()
+    held_out = None
+    if run.record.validation_share:
+        frames, held_out = frames.split(run.record.validation_share, detector.patch_px)
     first = _stage_reached(run.folder, stages)
     for index, stage in enumerate(stages):
         if index < first:
             continue
-        training = StageTraining(run, detector, networks, stage, strategy)
+        training = StageTraining(
+            run,
+            detector,
+            networks,
+            stage,
+            strategy,
+            jit_compile=jit_compile,
+            held_out=held_out,
+        )
         if index == first and has_checkpoint(run.folder, stage.name):
             training.restore()
         else:
@@ -288,7 +361,7 @@ def _stage_reached(run_folder: Path, stages: tuple[Stage, ...]) -> int:
 
 
 def _optimizer(rate: float, network: Network) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.Adam(rate, beta_1=ADAM_BETA_1, beta_2=ADAM_BETA_2)
+    optimizer = FusedAdam(rate, beta_1=ADAM_BETA_1, beta_2=ADAM_BETA_2)
     optimizer.build(network.trainable_variables)
     return optimizer
 

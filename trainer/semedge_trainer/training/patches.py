@@ -22,7 +22,7 @@ def patch_dataset(
 
     Batch number n is a function of `(seed, n)` alone, so a training that starts again at
     `first_step` sees what it would have seen. Every frame is as likely as any other, whatever its
-    size (thesis 5.1: as many crops from each).
+    size, as the author's code takes as many crops from each.
     """
     pixels = tf.constant(np.concatenate([image.ravel() for image in frames.images]))
     heights = tf.constant([image.shape[0] for image in frames.images], tf.int32)

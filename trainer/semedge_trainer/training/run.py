@@ -32,6 +32,7 @@ from pydantic import ValidationError
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import GrayImage
+from semedge.core.view import ViewSettings
 from semedge.inference.manifest import Intensity, Record, Training
 from semedge.inference.scaling import Scaling
 from semedge_trainer.components.blocks import Network
@@ -57,13 +58,30 @@ class RunRecord(Record):
     scaling: Scaling
     mixed_precision: bool
     source: str
+    bits: int | None = None
+    crop_top_px: int = 0
     crop_bottom_px: int = 0
+    crop_left_px: int = 0
+    crop_right_px: int = 0
+    validation_share: float = 0.0
+    patience: int = 5
     frame_names: tuple[str, ...]
     frame_sha256: tuple[str, ...]
     frame_shape: tuple[int, int]
     intensity: Intensity
     packages: dict[str, str]
     created_at: str
+
+    @property
+    def view(self) -> ViewSettings:
+        """How the frames were read and cropped."""
+        return ViewSettings(
+            bits=self.bits,
+            crop_top_px=self.crop_top_px,
+            crop_bottom_px=self.crop_bottom_px,
+            crop_left_px=self.crop_left_px,
+            crop_right_px=self.crop_right_px,
+        )
 
     def provenance(self, thesis_section: str) -> Training:
         """What a bundle's manifest says of the training."""
@@ -76,6 +94,7 @@ class RunRecord(Record):
             learning_rates=self.learning_rates,
             options=self.options,
             frame_sha256=self.frame_sha256,
+            bits=self.bits,
             frames=len(self.frame_sha256),
             intensity=self.intensity,
             packages=self.packages,

@@ -12,10 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from semedge.core.errors import SemedgeError
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.inference.scaling import Scaling
 from semedge_trainer.detectors import make_detector, package_of
-from semedge_trainer.detectors.base import Arrays, FittedDetector, Networks
+from semedge_trainer.detectors.base import (
+    Arrays,
+    FittedDetector,
+    Networks,
+    TrainableDetector,
+    TrainedDetector,
+)
 from semedge_trainer.detectors.whole_frame import FrameDetector
+from semedge_trainer.training.devices import compiles
 from semedge_trainer.training.frames import TrainingFrames, read_training_frames
 from semedge_trainer.training.loop import train
 from semedge_trainer.training.patches import patch_dataset
@@ -24,6 +32,7 @@ from semedge_trainer.training.run import SAMPLE_PATCHES, Run, RunRecord, package
 
 PICTURES_A_STAGE = 8
 SAMPLE_FRAMES = 16
+MOST_HELD_OUT = 0.5
 FIT = "fit"
 """Name of the fit in schedules and logs."""
 
@@ -40,15 +49,34 @@ class TrainingRequest:
     seed: int = 0
     scaling: Scaling = "range"
     mixed_precision: bool = False
-    crop_bottom_px: int = 0
+    view: ViewSettings = WHOLE
+    validation_share: float = 0.0
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.validation_share <= MOST_HELD_OUT:
+            raise SemedgeError(
+                f"The share of the frames that is held out must be between 0 and {MOST_HELD_OUT}. "
+                f"Received: {self.validation_share}"
+            )
+
+
+def chosen_detector(name: str | None) -> str:
+    """The detector's name; one sentence where none was chosen, as none suits every material."""
+    if name is None:
+        raise SemedgeError(
+            "A training needs the name of a detector; choose one that `semedge detectors` lists. "
+            "For a line, learn the material with `semedge learn` instead, which needs no training."
+        )
+    return name
 
 
 def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
     """Read the frames and start the run folder."""
     detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
-    frames = read_training_frames(
-        request.source, detector.patch_px, crop_bottom_px=request.crop_bottom_px
-    )
+    frames = read_training_frames(request.source, detector.patch_px, view=request.view)
+    if request.validation_share:
+        _check_validation(detector, frames, request.validation_share)
     record = RunRecord(
         detector=request.detector,
         options=dataclasses.asdict(detector.options),
@@ -60,7 +88,13 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
         scaling=request.scaling,
         mixed_precision=request.mixed_precision,
         source=request.source,
-        crop_bottom_px=request.crop_bottom_px,
+        bits=request.view.bits,
+        crop_top_px=request.view.crop_top_px,
+        crop_bottom_px=request.view.crop_bottom_px,
+        crop_left_px=request.view.crop_left_px,
+        crop_right_px=request.view.crop_right_px,
+        validation_share=request.validation_share,
+        patience=request.patience,
         frame_names=frames.names,
         frame_sha256=frames.sha256,
         frame_shape=frames.shape,
@@ -78,13 +112,23 @@ def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFram
     return Run.create(folder, record, patches), frames
 
 
+def _check_validation(detector: TrainableDetector, frames: TrainingFrames, share: float) -> None:
+    stages = detector.stages() if isinstance(detector, TrainedDetector) else ()
+    if not any(stage.watched for stage in stages):
+        raise SemedgeError(
+            f"{detector.name} has no stage that a validation could stop; leave out "
+            "--validation-share."
+        )
+    frames.split(share, detector.patch_px)
+
+
 def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
     """Open a run folder and read its frames again; other frames are refused."""
     run = Run.open(folder)
     frames = read_training_frames(
         source or run.record.source,
         run.detector().patch_px,
-        crop_bottom_px=run.record.crop_bottom_px,
+        view=run.record.view,
     )
     if frames.sha256 != run.record.frame_sha256:
         raise SemedgeError(
@@ -94,13 +138,19 @@ def resume_run(folder: Path, source: str | None) -> tuple[Run, TrainingFrames]:
     return run, frames
 
 
-def finish_run(run: Run, frames: TrainingFrames, strategy: tf.distribute.Strategy) -> None:
-    """Train to the end and write the weights."""
+def finish_run(
+    run: Run,
+    frames: TrainingFrames,
+    strategy: tf.distribute.Strategy,
+    *,
+    jit_compile: bool | None = None,
+) -> None:
+    """Train to the end and write the weights; see `semedge_trainer.training.devices.compiles`."""
 
     def make_log(run: Run, stage_name: str, steps: int) -> StageLog:
         return StageLog(run.folder, stage_name, steps, max(1, steps // PICTURES_A_STAGE))
 
-    networks = train(run, frames, strategy, make_log)
+    networks = train(run, frames, strategy, make_log, jit_compile=compiles(strategy, jit_compile))
     run.write_weights(networks, fit(run, networks, frames, make_log))
 
 
@@ -155,25 +205,3 @@ def _fit_patches(
         for index, patches in enumerate(dataset.take(batches)):
             log.record(index + 1, fitting.take(patches.numpy()))
     return fitting.arrays()
-
-
-def choose_strategy(devices: list[str] | None) -> tf.distribute.Strategy:
-    """One device, or several that share each batch; every GPU where none is named."""
-    available = [device.name for device in tf.config.list_logical_devices()]
-    if devices is None:
-        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-        return (
-            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
-        )
-    full = [f"/device:{device.upper()}" for device in devices]
-    if missing := sorted(set(full) - set(available)):
-        raise SemedgeError(
-            f"There is no device {', '.join(missing)}; this machine has {', '.join(available)}."
-        )
-    if len(full) == 1:
-        return tf.distribute.OneDeviceStrategy(full[0])
-    if all(name.startswith("/device:CPU") for name in full):
-        return tf.distribute.MirroredStrategy(
-            full, cross_device_ops=tf.distribute.ReductionToOneDevice()
-        )
-    return tf.distribute.MirroredStrategy(full)

@@ -14,9 +14,9 @@ from queue import Empty, Queue
 from typing import Any
 
 from semedge.core.errors import SemedgeError
-from semedge.core.information_bar import LowerEdge
 from semedge.core.optional import import_extra
 from semedge.core.ray_cluster import joined_cluster
+from semedge.core.view import FrameView
 from semedge.inference.batch.score_file import (
     FileResult,
     FileScorer,
@@ -30,6 +30,9 @@ FILES_A_BATCH = 8
 ROWS_IN_MEMORY = 1024
 LONGEST_WAIT_S = 900.0
 """Longest wait for a result, while the workers of the cluster start or score a batch."""
+
+NUMBERS = ("frame_score", "peak_x_px", "peak_y_px", "size_bytes", "changed_ns")
+"""Numbers of a `ScoredFile`, in its order."""
 
 Rows = dict[str, list[Any]]
 
@@ -47,9 +50,9 @@ class FileBatches:
 
     def __init__(self, content: bytes, name: str, settings: ScoreSettings) -> None:
         self._scorer = FileScorer(
-            parse_bundle(content, name), settings.stride_px, LowerEdge(settings.crop_bottom_px)
+            parse_bundle(content, name), settings.stride_px, FrameView(settings.view)
         )
-        here = ScoreSettings.of(self._scorer.detector, settings.crop_bottom_px)
+        here = ScoreSettings.of(self._scorer.detector, settings.view)
         if here != settings:
             raise SemedgeError(
                 f"a machine of the cluster has semedge {here.semedge} with {here.runtime}, and "
@@ -62,10 +65,7 @@ class FileBatches:
         return {
             "path": [os.fsencode(result.path) for result in results],
             "reason": [getattr(result, "reason", "") for result in results],
-            **{
-                name: [getattr(result, name, 0) for result in results]
-                for name in ("frame_score", "peak_x_px", "peak_y_px")
-            },
+            **{name: [getattr(result, name, 0) for result in results] for name in NUMBERS},
         }
 
 
@@ -108,8 +108,8 @@ def score_on_cluster(
             if row["reason"]:
                 yield SkippedFile(path, row["reason"])
             else:
-                peak_px = (int(row["peak_x_px"]), int(row["peak_y_px"]))
-                yield ScoredFile(path, float(row["frame_score"]), *peak_px)
+                score, *others = (row[name] for name in NUMBERS)
+                yield ScoredFile(path, float(score), *map(int, others))
 
 
 def _timed(rows: Iterator[dict[str, Any]], longest_s: float) -> Iterator[dict[str, Any]]:

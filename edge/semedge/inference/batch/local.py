@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import SimpleQueue
 
-from semedge.core.information_bar import LowerEdge
+from semedge.core.view import FrameView
 from semedge.inference.batch.score_file import FileResult, FileScorer
 from semedge.inference.bundle import Bundle
 from semedge.inference.interpreter import worker_count
@@ -28,7 +28,7 @@ def score_locally(
     files: Sequence[str],
     bundle: Bundle,
     stride_px: int,
-    lower_edge: LowerEdge,
+    view: FrameView,
     workers: int | None = None,
 ) -> Iterator[FileResult]:
     """Each file's result, in the files' order.
@@ -37,7 +37,7 @@ def score_locally(
     ----------
     files
         Paths.
-    bundle, stride_px, lower_edge
+    bundle, stride_px, view
         As for `FileScorer`.
     workers
         Threads; the usable cores where None. With fewer files than threads, several score one.
@@ -55,7 +55,7 @@ def score_locally(
 
     with ExitStack() as stack:
         for _ in range(threads):
-            scorer = FileScorer(bundle, stride_px, lower_edge, cores // threads)
+            scorer = FileScorer(bundle, stride_px, view, cores // threads)
             scorers.put(stack.enter_context(scorer))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="files"))
         yield from _in_order(pool, score, files, threads * AHEAD)

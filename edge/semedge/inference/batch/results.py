@@ -7,16 +7,16 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import islice
 from pathlib import Path
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
-from semedge.inference.batch.score_file import ScoredFile, ScoreSettings
+from semedge.inference.batch.score_file import ScoredFile, ScoreSettings, file_stamp
 
 APPLICATION_ID = 0x5E3D5C0E
-FORMAT = 1
+FORMAT = 2
 BATCH_ROWS = 500
 """Rows of one query."""
 SCHEMA = (
@@ -25,7 +25,7 @@ SCHEMA = (
     """
     CREATE TABLE scored (
         path BLOB PRIMARY KEY, frame_score REAL NOT NULL, peak_x_px INTEGER NOT NULL,
-        peak_y_px INTEGER NOT NULL
+        peak_y_px INTEGER NOT NULL, size_bytes INTEGER NOT NULL, changed_ns INTEGER NOT NULL
     ) WITHOUT ROWID
     """,
 )
@@ -33,6 +33,8 @@ SCHEMA = (
 
 class ScoreStore(Closing):
     """One row for each file, keyed by its path; what is stored survives even `kill -9`.
+
+    A row counts as long as its file has the size and the time of change that it had.
 
     Parameters
     ----------
@@ -60,20 +62,28 @@ class ScoreStore(Closing):
 
     def add(self, results: Iterable[ScoredFile]) -> None:
         """Store the results, all or none; a new result of a file replaces the old one."""
-        rows = [
-            (os.fsencode(each.path), each.frame_score, each.peak_x_px, each.peak_y_px)
-            for each in results
-        ]
+        rows = [(os.fsencode(path), *values) for path, *values in map(astuple, results)]
         try:
             with self._transaction():
-                self._connection.executemany("REPLACE INTO scored VALUES (?, ?, ?, ?)", rows)
+                self._connection.executemany("REPLACE INTO scored VALUES (?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise self._failure("written", str(error)) from error
 
     def missing(self, files: Sequence[str]) -> list[str]:
-        """The files that have no row yet."""
-        found = {each.path for each in self.rows(files)}
+        """The files that have no row yet; rows of files that have changed are deleted."""
+        rows = list(self.rows(files))
+        changed = [each.path for each in rows if each.stamp != file_stamp(each.path)]
+        self._delete(changed)
+        found = {each.path for each in rows}.difference(changed)
         return [path for path in files if path not in found]
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        keys = [(os.fsencode(path),) for path in paths]
+        try:
+            with self._transaction():
+                self._connection.executemany("DELETE FROM scored WHERE path = ?", keys)
+        except sqlite3.Error as error:
+            raise self._failure("written", str(error)) from error
 
     def rows(self, files: Iterable[str]) -> Iterator[ScoredFile]:
         """The rows of these files, in their order."""
@@ -119,6 +129,7 @@ class ScoreStore(Closing):
     def _prepare(self, settings: ScoreSettings) -> None:
         connection = self._connection
         expected = asdict(settings) | {"format": FORMAT}
+        expected |= expected.pop("view").model_dump(mode="json")
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_image
-from semedge.core.information_bar import LowerEdge
+from semedge.core.images import read_image, split_page
 from semedge.core.version import __version__
+from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.bundle import Bundle
 from semedge.inference.detector import Detector
 
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """An image file with the score of its frame, and the centre of the patch with that score."""
+    """An image file with the score of its frame, and the centre of the patch with that score.
+
+    `size_bytes` and `changed_ns` are those of the file when it was scored.
+    """
 
     path: str
     frame_score: float
     peak_x_px: int
     peak_y_px: int
+    size_bytes: int = 0
+    changed_ns: int = 0
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """What `file_stamp` gave when the file was scored."""
+        return self.size_bytes, self.changed_ns
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,8 @@ class ScoreSettings:
     ----------
     detector_sha256, score_name, stride_px, runtime
         The detector, and the settings and the runtime that it runs with.
-    crop_bottom_px
-        Rows cut off at the lower edge of each frame.
+    view
+        What of each frame is inspected.
     semedge
         Version of semedge.
     """
@@ -54,19 +63,28 @@ class ScoreSettings:
     score_name: str
     stride_px: int
     runtime: str
-    crop_bottom_px: int
+    view: ViewSettings
     semedge: str = __version__
 
     @classmethod
-    def of(cls, detector: Detector, crop_bottom_px: int) -> ScoreSettings:
+    def of(cls, detector: Detector, view: ViewSettings) -> ScoreSettings:
         """The settings of a detector as it runs here."""
         return cls(
             detector.bundle.sha256,
             detector.score_name,
             detector.stride_px,
             detector.runtime,
-            crop_bottom_px,
+            view,
         )
+
+
+def file_stamp(path: str) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds of a file; zeros where it is gone."""
+    try:
+        status = split_page(path)[0].stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 class FileScorer(Closing):
@@ -78,29 +96,26 @@ class FileScorer(Closing):
         The detector.
     stride_px
         Distance between patches.
-    lower_edge
-        Cuts off the lower edge of each frame.
+    view
+        Shows of each frame what is inspected.
     workers
         Number of threads that score one frame.
     """
 
-    def __init__(
-        self, bundle: Bundle, stride_px: int, lower_edge: LowerEdge, workers: int = 1
-    ) -> None:
+    def __init__(self, bundle: Bundle, stride_px: int, view: FrameView, workers: int = 1) -> None:
         self.detector = Detector(bundle, stride_px=stride_px, workers=workers)
-        self._lower_edge = lower_edge
+        self._view = view
 
     def score(self, path: str) -> FileResult:
         """The file's result; a file that cannot be scored raises nothing."""
         try:
-            image = self._lower_edge.crop(read_image(path), path)
-            captured_at_s = Path(path).stat().st_mtime
-            score_map = self.detector.score(Frame(image, 0, captured_at_s, path))
-        except OSError as error:
-            return SkippedFile(path, f"{path} cannot be read ({error.strerror}).")
+            stamp = file_stamp(path)
+            score_map = self.detector.score(
+                self._view.show(Frame(read_image(path), 0, stamp[1] / 1e9, path))
+            )
         except SemedgeError as error:
             return SkippedFile(path, str(error))
-        return ScoredFile(path, score_map.frame_score, *score_map.peak_px)
+        return ScoredFile(path, score_map.frame_score, *score_map.peak_px, *stamp)
 
     def close(self) -> None:
         """End the detector's threads."""

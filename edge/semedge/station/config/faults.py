@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from semedge.cameras.stream import redact
+from semedge.core.redact import redact
 from semedge.core.section import table_of
 
 LONGEST = 200

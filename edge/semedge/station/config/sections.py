@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from semedge.cameras.settings import TIMEOUT_S, CameraSettings
 from semedge.core.section import Section
@@ -26,6 +26,19 @@ class StationSection(Section):
     )
     recipes: Path | None = Field(
         default=None, description="The folder of the recipes to switch to."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _is_printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("a name has no line breaks or other control characters")
+        return name
+
+    public_key: Path | None = Field(
+        default=None,
+        description="An Ed25519 public key, a PEM file; recipes and detectors must then be signed "
+        "by its private key, see `semedge recipe sign`.",
     )
 
 

@@ -81,7 +81,7 @@ def load_station(path: Path) -> Station:
     """
     path = Path(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SemedgeError(
             f"The station file {path} cannot be read ({error.strerror}); give the path of a TOML "

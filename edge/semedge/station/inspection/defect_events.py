@@ -133,7 +133,10 @@ class DefectReporter:
             captured_at_s=frame.captured_at_s,
             frame_score=score_map.frame_score,
             peak_px=score_map.peak_px,
-            regions=score_map.regions(setup.levels.lowest),
+            regions=tuple(
+                region.sized(frame.pixel_size_um)
+                for region in score_map.regions(setup.levels.lowest)
+            ),
             frame_picture=pictures.frame,
             overlay_picture=pictures.overlay,
         )

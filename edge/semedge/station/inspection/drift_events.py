@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, DriftSettings, Finding
+from semedge.decision.drift import DRIFT_TESTS, DriftMonitor, Finding
+from semedge.decision.fields import fields_in_frame
 from semedge.state.state import StationState
 from semedge.station.camera_setup import CameraSetup
 from semedge.station.recorder import EventRecorder, OngoingEvent
@@ -30,19 +31,24 @@ class DriftReporter:
             test: OngoingEvent(recorder, "drift", test, camera, level="warn")
             for test in DRIFT_TESTS
         }
-        self._settings: DriftSettings
-        self._monitor: DriftMonitor
         self.restart(setup)
 
     def restart(self, setup: CameraSetup) -> None:
         """Start a new window, because frames are judged by another setup."""
-        self._settings = setup.drift
-        self._monitor = DriftMonitor(
-            setup.calibration, setup.active_setup.guaranteed_rate, setup.drift
-        )
+        self._setup = setup
+        self._frame_shape: tuple[int, int] | None = None
+        self._monitor: DriftMonitor | None = None
 
-    def add(self, score: float, *, is_alarm: bool) -> None:
+    def add(self, score: float, frame_shape: tuple[int, int], *, is_alarm: bool) -> None:
         """Add a frame, and report the result of the window that it completes."""
+        if self._monitor is None or frame_shape != self._frame_shape:
+            setup, self._frame_shape = self._setup, frame_shape
+            self._monitor = DriftMonitor(
+                setup.calibration,
+                setup.active_setup.guaranteed_rate is not None,
+                setup.drift,
+                fields_in_frame(setup.calibration.grid, frame_shape),
+            )
         findings = self._monitor.add(score, is_alarm)
         if findings:
             self._state.change(self._camera, drift={each.test: each.p_value for each in findings})
@@ -51,10 +57,10 @@ class DriftReporter:
 
     def _report(self, finding: Finding) -> None:
         drift = self._events[finding.test]
-        if finding.p_value < self._settings.significance:
+        if finding.is_drift:
             drift.start(finding.message, p_value=finding.p_value)
-        elif finding.p_value > self._settings.end_above:
+        elif finding.p_value > self._setup.drift.end_above:
             drift.end(
-                f"The last {self._settings.window_frames:,} frames match the calibration again.",
+                f"The last {self._setup.drift.window_frames:,} frames match the calibration again.",
                 p_value=finding.p_value,
             )

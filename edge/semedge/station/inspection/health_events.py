@@ -36,12 +36,13 @@ class HealthReporter:
         self._recorder = recorder
         self._camera = camera
         self._health: CameraHealth | None = None
-        self._reference: tuple[HealthSettings, Appearance, bool] | None = None
+        self._reference: tuple[HealthSettings, Appearance, float | None, bool] | None = None
         self._ongoing: dict[Problem, OngoingEvent] = {}
 
     def begin(self, setup: CameraSetup, *, live: bool) -> None:
         """Compare the pictures from now on with those of this setup's calibration."""
-        reference = (setup.health, setup.calibration.appearance, live)
+        calibration = setup.calibration
+        reference = (setup.health, calibration.appearance, calibration.pixel_size_um, live)
         if self._health is not None and reference == self._reference:
             return
         self.close("The calibration that the pictures are compared with has changed")
@@ -52,6 +53,7 @@ class HealthReporter:
             setup.calibration.appearance,
             training.intensity.standard_deviation,
             live=live,
+            pixel_size_um=calibration.pixel_size_um,
         )
 
     def observe(self, frame: Frame) -> str:

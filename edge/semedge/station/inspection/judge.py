@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
 from semedge.station.camera_setup import CameraSetup
@@ -15,6 +16,8 @@ from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge_calibration import Calibration
+
+ALL_REGIONS = 100_000
 
 logger = logging.getLogger(__name__)
 
@@ -57,17 +60,23 @@ class FrameJudge:
         """Counters of inspected frames and alerts so far."""
         return replace(self._counters, alerts=self._defects.alerts)
 
-    def inspect(self, frame: Frame, run: WatchRun, *, qualified: bool) -> Inspected:
-        """Score and judge a frame, and record it; a defect only where the camera is qualified."""
-        arrived_s = time.perf_counter()
+    def inspect(
+        self, frame: Frame, run: WatchRun, *, qualified: bool, arrived_s: float
+    ) -> Inspected:
+        """Score and judge a frame, and record it; a defect only where the camera is qualified.
+
+        `arrived_s` is when the frame arrived, by `time.perf_counter`.
+        """
+        began_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
         at_s = time.monotonic()
-        judgement = self._tracker.judge(score_map.frame_score, at_s)
+        judgement = self._tracker.judge(self._judged_score(frame, score_map), at_s)
         if not qualified:
             judgement = replace(judgement, phases=())
-        self._drift.add(score_map.frame_score, is_alarm=judgement.level == "alarm")
+        is_alarm = judgement.level == "alarm"
+        self._drift.add(score_map.frame_score, frame.shape, is_alarm=is_alarm)
         self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
         self._scores.add(run, frame, score_map.frame_score, judgement.level)
         self._counters = replace(
@@ -78,11 +87,25 @@ class FrameJudge:
         )
         ended_s = time.perf_counter()
         latency_ms = {
+            "health": (began_s - arrived_s) * 1e3,
             **score_map.stage_ms,
             "record": (ended_s - scored_s) * 1e3,
             "total": (ended_s - arrived_s) * 1e3,
         }
         return Inspected(frame, score_map, judgement.level, latency_ms)
+
+    def _judged_score(self, frame: Frame, score_map: ScoreMap) -> float:
+        """The frame's score, or that of its largest regions where small ones are no defect."""
+        smallest_um, lowest = self._setup.decision.smallest_um, self._setup.levels.lowest
+        score = score_map.frame_score
+        if smallest_um is None or frame.pixel_size_um is None or score <= lowest:
+            return score
+        large = [
+            region.score
+            for region in score_map.regions(lowest, most=ALL_REGIONS)
+            if max(region.width_px, region.height_px) * frame.pixel_size_um >= smallest_um
+        ]
+        return min(score, max(large, default=lowest))
 
     def switch(self, setup: CameraSetup, run: WatchRun) -> None:
         """Judge by another setup from the next frame on."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from semedge.cameras import Camera
 from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame
+from semedge.core.frame import Frame, GrayImage
+from semedge.core.parts import reason_of
+from semedge.core.view import ViewSettings, seen_again
 from semedge.journal.records import Counters
-from semedge.station.camera_setup import CameraSetup, StationCamera
+from semedge.station.camera_setup import CameraChoice, CameraSetup, StationCamera, view_of
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.judge import FrameJudge
@@ -25,6 +29,10 @@ from semedge.station.recorder import OngoingEvent, new_event
 logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_S = 30.0
+
+
+class _FellBackError(Exception):
+    """The camera must be opened again, because the setup before needs it otherwise."""
 
 
 class CameraLoop:
@@ -59,6 +67,9 @@ class CameraLoop:
         self._qualification = qualification
         self._keep_trying = keep_trying
         self._setups = SetupSwitch(camera.setup)
+        self._settled: Callable[[CameraSetup, str], None] = lambda setup, fault: None
+        self._restored = False
+        self._last_frame: tuple[Frame, ViewSettings] | None = None
         self._source = FrameSource(limits.stop_after_stalled_s, self._on_stall)
         self._health = HealthReporter(outputs.recorder, camera.name)
         self._failure = OngoingEvent(outputs.recorder, "health", "camera-failed", camera.name)
@@ -84,8 +95,7 @@ class CameraLoop:
     def run(self) -> None:
         """Inspect until the camera ends, a limit is reached, or `stop` is called.
 
-        Raises `SemedgeError` where the camera cannot be used or a frame cannot be scored, unless
-        the loop keeps trying.
+        Raises what the camera, its driver or the detector raises, unless the loop keeps trying.
         """
         backoff = Backoff(SHORTEST_RETRY_S, LONGEST_RETRY_S)
         while not self._is_over():
@@ -94,21 +104,34 @@ class CameraLoop:
             try:
                 if self._inspect_camera():
                     break
-            except SemedgeError as error:
+            except _FellBackError:
+                continue
+            except Exception as error:
+                if not self._restored and self._fall_back(error):
+                    continue
                 if not self._keep_trying:
                     raise
                 if self._judge.frames_inspected > inspected_before:
                     backoff.reset()
-                self._not_inspecting(str(error))
-                self._failure.start(str(error))
+                self._report_failure(error)
                 self._source.wait(backoff.next_s())
+
+    def show_stopped(self, reason: str) -> None:
+        """Show that no further frame will be inspected, and why."""
+        self._outputs.state.change(self.name, activity="stopped", reason=reason)
+
+    def show_hang(self, reason: str) -> None:
+        """Show that the loop hangs; the next frame that it inspects shows that it goes on."""
+        if self._outputs.state.activity(self.name) == "inspecting":
+            self._not_inspecting(reason)
+            self._failure.start(reason)
 
     def finish(self) -> None:
         """End all events, and close a detector that was switched to; after `run`."""
         self._judge.end_defect(" because the watch ended", self._runs.current)
         self._health.close("The watch ended")
         self._setups.close()
-        self._outputs.state.change(self.name, activity="stopped", reason="the watch ended")
+        self.show_stopped("the watch ended")
         # The error that ended the watch matters more than one of the counters, which may follow it.
         with contextlib.suppress(SemedgeError):
             self.count(ended=True)
@@ -121,13 +144,49 @@ class CameraLoop:
         """Finish the current frame, and end `run`; callable from any thread."""
         self._source.stop()
 
+    def on_settled(self, settled: Callable[[CameraSetup, str], None]) -> None:
+        """Call `settled` with each setup whose trial has ended, and its fault or an empty text."""
+        self._settled = settled
+
+    def restore(self, setup: CameraSetup) -> None:
+        """Judge by a setup from before a restart; called before `run`."""
+        self._restored = True
+        self._setups.request(setup)
+
     def switch(self, setup: CameraSetup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
 
-        Where its camera is another one, the current camera is closed first.
+        Where its camera is another one, the current camera is closed first. Until some frames were
+        judged without a fault, the setup is on trial: the first fault takes the camera back to the
+        setup before.
         """
         if self._setups.request(setup):
             self._source.close()
+
+    def try_out(self, setup: CameraSetup) -> None:
+        """Score the camera's last frame by a setup; callable from any thread.
+
+        Raises `SemedgeError` where that fails.
+        """
+        image = self.last_image(setup.camera)
+        if image is None:
+            return
+        try:
+            setup.detector.score(image)
+        except Exception as error:
+            height, width = image.shape
+            raise SemedgeError(
+                f"The last frame of {self.name}, {width}x{height} px, cannot be judged by this "
+                f"setup ({reason_of(error)}); {self.name} keeps its own. Correct the recipe."
+            ) from error
+
+    def last_image(self, camera: CameraChoice) -> GrayImage | None:
+        """The last frame with the crop of another setup's camera; None before the first frame."""
+        last = self._last_frame
+        if last is None:
+            return None
+        frame, before = last
+        return seen_again(frame.image, before, view_of(camera))
 
     def counters(self) -> Counters:
         """Frames and alerts so far."""
@@ -149,10 +208,12 @@ class CameraLoop:
             self._health.begin(self._setups.current, live=camera.live)
             try:
                 while not self._is_over() and (frame := self._source.frame()) is not None:
+                    arrived_s = time.perf_counter()
                     if self._take_setup(camera_stays=True):
                         self._health.begin(self._setups.current, live=camera.live)
+                    self._last_frame = frame, view_of(self._setups.current.camera)
                     if self._is_fit(frame):
-                        self._inspect(frame)
+                        self._inspect(frame, arrived_s)
             finally:
                 self._health.close("The camera was closed")
         return self._setups.next_with_other_camera is None
@@ -163,21 +224,47 @@ class CameraLoop:
         if following is not None:
             try:
                 camera = following.camera.open()
-            except SemedgeError as error:
-                self._refuse(following, error)
+            except Exception as error:
+                self._setups.refuse(following)
+                self._report_refusal(following, error)
             else:
                 self._take_setup()
                 return camera
         self._take_setup()
         return self._setups.current.camera.open()
 
-    def _refuse(self, setup: CameraSetup, error: SemedgeError) -> None:
-        """Keep the current setup, because the requested camera cannot be used."""
-        self._setups.refuse(setup)
-        message = f"{self.name} keeps its setup: {error}"
+    def _report_refusal(self, setup: CameraSetup, error: Exception) -> None:
+        """Report that a setup cannot be used, and that the one before it stays active."""
+        fault = reason_of(error)
+        message = f"{self.name} keeps its setup: {fault}"
         logger.warning(message, extra={"event": "recipe-refused"})
         recorder = self._outputs.recorder
         recorder.record(new_event(recorder.station, "recipe", "refused", message, camera=self.name))
+        self._settled(setup, fault)
+
+    def _fall_back(self, error: Exception) -> bool:
+        """Return to the setup before the current one, if that is on trial; whether it was."""
+        failed = self._setups.fall_back()
+        if failed is None:
+            return False
+        self._show_setup(failed)
+        self._report_refusal(failed, error)
+        return True
+
+    def _report_failure(self, error: Exception) -> None:
+        """Show, log and record why the camera is not inspected; never fails itself."""
+        reason = reason_of(error)
+        if not isinstance(error, SemedgeError):
+            logger.error(
+                f"{self.name} failed: {reason}", extra={"event": "camera-fault"}, exc_info=error
+            )
+        self._not_inspecting(reason)
+        try:
+            self._failure.start(reason)
+        except Exception:
+            logger.exception(
+                f"The failure of {self.name} was not recorded.", extra={"event": "not-recorded"}
+            )
 
     def _log_start(self, camera: Camera) -> None:
         setup = self._setups.current
@@ -200,9 +287,23 @@ class CameraLoop:
             logger.info("Inspecting again.", extra={"event": "inspecting-again"})
         return True
 
-    def _inspect(self, frame: Frame) -> None:
+    def _inspect(self, frame: Frame, arrived_s: float) -> None:
         qualified = self._qualification.covers(self.name, self._judge.active_setup)
-        inspected = self._judge.inspect(frame, self._runs.current, qualified=qualified)
+        try:
+            inspected = self._judge.inspect(
+                frame, self._runs.current, qualified=qualified, arrived_s=arrived_s
+            )
+        except Exception as error:
+            tried = self._setups.current
+            if not self._fall_back(error):
+                raise
+            if self._setups.current.camera != tried.camera:
+                raise _FellBackError from error
+            self._inspect(frame, arrived_s)
+            return
+        if self._setups.judged():
+            self._restored = False
+            self._settled(self._setups.current, "")
         self._failure.end("The camera gives frames again.")
         if qualified:
             self._outputs.state.change(self.name, activity="inspecting", reason="")
@@ -216,23 +317,27 @@ class CameraLoop:
         before = self._setups.take(camera_stays=camera_stays)
         if before is None:
             return False
+        self._show_setup(before)
+        return True
+
+    def _show_setup(self, before: CameraSetup) -> None:
+        """Judge by the current setup, show it, and begin a run of its own."""
         setup = self._setups.current
         self._judge.switch(setup, self._runs.current)
-        if before.detector is not setup.detector:
-            before.detector.close()
         self._outputs.state.change(self.name, active_setup=setup.active_setup)
         if before.active_setup != setup.active_setup:
             # Where the journal cannot be written, the run before goes on.
             with contextlib.suppress(SemedgeError):
                 self.count(ended=True)
                 self._runs.begin(setup)
-        return True
 
     def _is_over(self) -> bool:
         limit = self._limits.max_frames
         return self._source.stopped or (limit is not None and self._judge.frames_inspected >= limit)
 
     def _on_stall(self, reason: str, log: bool) -> None:
+        if not self._restored and self._fall_back(SemedgeError(reason)):
+            raise _FellBackError
         self._health.no_frame(reason)
         self._not_inspecting(reason, log=log)
 

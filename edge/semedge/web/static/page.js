@@ -13,6 +13,7 @@ let view = "heat";
 let points = {};              // scores by camera
 let events = [];
 let pictureAt = 0, pictureBusy = false, pictureSequence = null;
+let unread = false;           // whether the page may not be read without a token
 let token = sessionStorage.getItem("token"), who = sessionStorage.getItem("who") || "";
 
 function make(tag, text, className) {
@@ -23,15 +24,22 @@ function make(tag, text, className) {
 }
 
 function connect() {
-  const stream = new EventSource("/api/stream");
+  const stream = new EventSource("api/stream");
   stream.addEventListener("state", (message) => takeState(JSON.parse(message.data)));
   stream.addEventListener("events", (message) => { events = JSON.parse(message.data); showEvents(); });
   stream.addEventListener("full", () => { stream.close(); setTimeout(connect, 10000); });
   stream.onerror = () => {
     broken = true;
     // A browser does not retry where the response is not a stream; a restarted station is back soon.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+    if (stream.readyState === EventSource.CLOSED) reconnect();
   };
+}
+
+async function reconnect() {
+  try {
+    if ((await fetch("api/state")).status === 401) { askForToken(); return; }
+  } catch { /* the station is gone; it is tried again */ }
+  setTimeout(connect, 2000);
 }
 
 function takeState(message) {
@@ -193,7 +201,7 @@ function showPicture(mine) {
     $("frame-caption").textContent = `Frame ${mine.sequence} · ${localTime(mine.captured_at)} · ${mine.source}`;
   };
   next.onerror = () => { pictureBusy = false; };
-  next.src = `/live/${encodeURIComponent(camera)}/${view}.jpg?frame=${mine.sequence}`;
+  next.src = `live/${encodeURIComponent(camera)}/${view}.jpg?frame=${mine.sequence}`;
 }
 
 function showEvents() {
@@ -231,7 +239,7 @@ function eventPicture(event) {
   const image = make("img");
   image.loading = "lazy";
   image.alt = `Heat map of the event at ${localTime(event.started_at)}`;
-  image.src = `/pictures/${event.event_id}/overlay.png?message=${event.number}`;
+  image.src = `pictures/${event.event_id}/overlay.png?message=${event.number}`;
   button.onclick = () => {
     $("big").src = image.src;
     $("big").alt = image.alt;
@@ -252,7 +260,7 @@ async function send(path, document_, secret) {
 
 async function requestChange(request) {
   try {
-    const answer = await send("/api/ask", {...request, who}, token);
+    const answer = await send("api/ask", {...request, who}, token);
     const document_ = await answer.json();
     if (answer.status === 401) lock();
     notify(document_.message || document_.detail, !answer.ok);
@@ -284,19 +292,21 @@ function number(text) {
   return value === "" ? null : Number(value);
 }
 
-$("unlock").onclick = () => {
-  if (token !== null) { lock(); return; }
+function askForToken() {
+  unread = latest === null;
+  if ($("token-dialog").open) return;
   $("token-problem").hidden = true;
   $("who").value = who;
   $("token").value = "";
   $("token-dialog").showModal();
-};
+}
+$("unlock").onclick = () => { if (token !== null) lock(); else askForToken(); };
 $("token-cancel").onclick = () => $("token-dialog").close();
 $("token-form").onsubmit = async (event) => {
   event.preventDefault();
   let problem = "The station did not answer.";
   try {
-    const answer = await send("/api/token", {}, $("token").value);
+    const answer = await send("api/token", {}, $("token").value);
     if (answer.ok) problem = null;
     else problem = (await answer.json()).detail;
   } catch { /* reported below */ }
@@ -308,6 +318,7 @@ $("token-form").onsubmit = async (event) => {
   sessionStorage.setItem("token", token);
   sessionStorage.setItem("who", who);
   $("token-dialog").close();
+  if (unread) { unread = false; connect(); }
   show();
   showEvents();
 };

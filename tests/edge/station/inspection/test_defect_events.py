@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 from bundles import FRAME_SHAPE, with_film
-from scripted import CAPTURED_AT_S, Collector, ScriptedCamera
+from faults import Fault
+from scripted import CAPTURED_AT_S, Collector, ScriptedCamera, wait_until
 from watch_bench import FILMED, NORMAL, WatchBench
 
 from semedge.decision.defect import Levels
+from semedge.journal.journal import Journal
 from semedge.journal.records import Counters
 
 
@@ -96,3 +98,25 @@ def test_warnings_are_reported_but_are_no_alerts(bench: WatchBench) -> None:
     ]
     assert collector.events[0].threshold == 8.0
     assert summary.counters == Counters(3, 3, 0, 0, alerts=0, frames_warned=1, frames_alarmed=0)
+
+
+@pytest.mark.fault(Fault.DISK)
+def test_a_slow_disk_does_not_slow_the_inspection(
+    bench: WatchBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def slow(descriptor: int) -> None:
+        time.sleep(0.5)
+        synced.append(descriptor)
+
+    monkeypatch.setattr("semedge.core.files.os.fsync", slow)
+    with Journal(bench.journal_file) as journal:
+        watch = bench.prepare(ScriptedCamera(*[FILMED, NORMAL] * 5), journal)
+        began_s = time.monotonic()
+        summary = watch.run()
+        took_s = time.monotonic() - began_s
+    assert summary.counters.alerts == 5
+    assert took_s < 2, "ten pictures, which take five seconds to be on the disk"
+    assert len(list((bench.folder / "pictures").glob("*/*.png"))) == 10
+    wait_until(lambda: len(synced) >= 3)

@@ -15,7 +15,7 @@ def test_drift_is_reported_when_it_begins_and_when_it_is_over(bench: WatchBench)
     bench.watch(
         ScriptedCamera(*[NORMAL, FILMED] * 30, *usual),
         [collector],
-        drift=DriftSettings(window_frames=60),
+        drift=DriftSettings(window_frames=60, significance=1e-4),
     )
     reported = [(e.code, e.phase) for e in collector.events if e.kind == "drift"]
     assert ("alarm-rate", "start") in reported

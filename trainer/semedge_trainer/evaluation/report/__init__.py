@@ -12,9 +12,10 @@ from semedge.core.version import __version__
 from semedge_trainer.evaluation.report import chapters
 from semedge_trainer.evaluation.report.curves import histogram, precision_recall, roc
 from semedge_trainer.evaluation.report.heat_maps import frame_views
+from semedge_trainer.evaluation.report.losses import loss_curves
 from semedge_trainer.evaluation.report.page import Chapter, fill_page
 from semedge_trainer.evaluation.report.picture import CaptionedPictures, Picture
-from semedge_trainer.evaluation.report.reconstructions import reconstructions
+from semedge_trainer.evaluation.report.reconstructions import bundle_painter, reconstructions
 from semedge_trainer.evaluation.report.spots import Spot, view, worst_false_alarms, worst_misses
 from semedge_trainer.evaluation.results import Evaluation, Result
 
@@ -57,11 +58,18 @@ def _chapters(folder: Path, evaluation: Evaluation, command: str) -> Iterator[Ch
     yield chapters.scores(results)
     charts = {name: _charts(folder, name, result) for name, result in results.items()}
     yield chapters.curves(results, charts)
+    if evaluation.bundle is None:
+        losses = loss_curves(Path(evaluation.subject["path"]))
+        for stage, picture in losses.items():
+            write_atomically(folder / f"losses-{stage}.png", picture.content)
+        if losses:
+            yield chapters.losses(losses)
     chosen = results.get("pixel") or next(iter(results.values()))
     if chosen.by_pixel:
         yield chapters.heat_maps(_frames(folder, chosen), len(chosen.frames))
     bundle = evaluation.bundle
-    pictures = {} if bundle is None else reconstructions(bundle, chosen)
+    paint = evaluation.paint if bundle is None else bundle_painter(bundle)
+    pictures = {} if paint is None else reconstructions(paint, chosen)
     if pictures:
         for kind, picture in pictures.items():
             write_atomically(folder / f"reconstructions-{kind}.png", picture.content)

@@ -121,6 +121,15 @@ def reconstructions(pictures: Mapping[str, Picture]) -> Chapter:
     )
 
 
+def losses(pictures: Mapping[str, Picture]) -> Chapter:
+    """How the losses of the run's stages went."""
+    figures = [
+        CaptionedPictures((picture,), f"Stage {stage}") for stage, picture in pictures.items()
+    ]
+    about = "The losses of each stage of the training, every tenth step."
+    return Chapter("losses", "Losses", "pictures.html", {"about": about, "figures": figures})
+
+
 def misses(result: Result, views: Sequence[tuple[Spot, Picture]]) -> Chapter:
     """The anomalous places with the lowest scores."""
     what = "regions of the masks, each with its highest score" if result.by_pixel else "patches"

@@ -15,7 +15,7 @@ from semedge.inference.scaling import scale_patches
 from semedge_trainer.evaluation.protocols import ThesisProtocol
 from semedge_trainer.evaluation.report.picture import Picture, chart
 from semedge_trainer.evaluation.report.spots import normal_patches
-from semedge_trainer.evaluation.results import Result
+from semedge_trainer.evaluation.results import Painter, Result
 from semedge_trainer.evaluation.scored_frames import ScoredFrame
 from semedge_trainer.quantization.tensors import exported_tensors
 
@@ -43,23 +43,31 @@ class _Place:
         return self.frame.grid.cut(image[:height, :width])[self.frame.chosen[self.index]][None]
 
 
-def reconstructions(bundle: Bundle, result: Result) -> dict[str, Picture]:
-    """Some normal and some anomalous patches, `normal` and `anomalous`, where there are such.
-
-    They are spread over their kind's scores. Nothing where the bundle's graphs give no
-    reconstruction.
-    """
+def bundle_painter(bundle: Bundle) -> Painter | None:
+    """What the bundle's graphs make of patches; None where they give no reconstruction."""
     nodes = nodes_needed(bundle.manifest.nodes, {RECONSTRUCTION})
     if not nodes or not isinstance(bundle.manifest.input, PatchInput):
-        return {}
+        return None
     graphs = {node.graph: bundle.graph(node.graph) for node in nodes}
     constants, scaling = bundle.arrays(), bundle.manifest.input.scaling
+
+    def paint(patches: NDArray) -> tuple[Array, Array]:
+        x = scale_patches(patches, scaling)
+        return x, exported_tensors(nodes, graphs, constants, x)[RECONSTRUCTION]
+
+    return paint
+
+
+def reconstructions(paint: Painter, result: Result) -> dict[str, Picture]:
+    """Some normal and some anomalous patches, `normal` and `anomalous`, where there are such.
+
+    They are spread over their kind's scores.
+    """
     pictures = {}
     for kind in ("normal", "anomalous"):
         places = _spread(result, kind)
         if places:
-            x = scale_patches(np.concatenate([place.patch for place in places]), scaling)
-            y = exported_tensors(nodes, graphs, constants, x)[RECONSTRUCTION]
+            x, y = paint(np.concatenate([place.patch for place in places]))
             pictures[kind] = _draw(kind, x[..., 0], y[..., 0], [place.score for place in places])
     return pictures
 

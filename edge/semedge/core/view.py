@@ -1,0 +1,207 @@
+"""What of a frame is inspected: its white, what is cut off, and what is left out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame, GrayImage
+from semedge.core.images import read_mask
+from semedge.core.information_bar import find_information_bar
+from semedge.core.section import Section
+from semedge.core.white import ContainerError, fill_container, unfilled_bits
+
+logger = logging.getLogger(__name__)
+
+AnyView = TypeVar("AnyView", bound="ViewSettings")
+Rectangle = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
+BLACK = 256
+"""Largest value of a 16-bit frame below which it is simply black."""
+
+
+class ViewSettings(Section):
+    """What of each frame is inspected; wherever frames are used, give the same."""
+
+    bits: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="Bits of a pixel, where 16-bit frames have fewer and do not say so: 12 for "
+        "values up to 4095.",
+    )
+    pixel_size_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Size of a pixel on the specimen, where the files do not say it.",
+    )
+    crop_top_px: int = Field(default=0, ge=0, description="Rows cut off at the upper edge.")
+    crop_bottom_px: int = Field(
+        default=0,
+        ge=0,
+        description="Rows cut off at the lower edge of every frame: an information bar.",
+    )
+    crop_left_px: int = Field(default=0, ge=0, description="Columns cut off at the left edge.")
+    crop_right_px: int = Field(default=0, ge=0, description="Columns cut off at the right edge.")
+    leave_out_px: tuple[Rectangle, ...] = Field(
+        default=(),
+        description="Rectangles that are not inspected, such as a clock or a fixture: left, top, "
+        "width and height of each in the whole frame, before it is cropped.",
+    )
+    leave_out_mask: Path | None = Field(
+        default=None,
+        description="A picture of the whole frame's size, white where nothing is inspected.",
+    )
+
+    def with_bits(self: AnyView, *known: int | None) -> AnyView:
+        """These settings; where the bits are not given, those of the first that knows them."""
+        bits = next((each for each in (self.bits, *known) if each is not None), None)
+        return self if bits == self.bits else self.model_copy(update={"bits": bits})
+
+
+WHOLE = ViewSettings()
+
+
+def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> GrayImage:
+    """A frame that was cropped by some settings, as others crop it.
+
+    What was cut off is gone; the nearest rows and columns stand in for it. Raises `SemedgeError`
+    where the other settings do not suit the whole frame.
+    """
+    rows = (before.crop_top_px, before.crop_bottom_px)
+    columns = (before.crop_left_px, before.crop_right_px)
+    whole = np.pad(image, (rows, columns), mode="edge")
+    view = FrameView(after)
+    view.left_out(whole.shape)
+    return view.cut(whole)
+
+
+@dataclass
+class FrameView:
+    """Shows of each frame what is inspected, and warns once of what it may have overlooked.
+
+    Several threads may share one.
+
+    Attributes
+    ----------
+    settings
+        What is inspected.
+    """
+
+    settings: ViewSettings = WHOLE
+    _left_out: dict[tuple[int, int], NDArray[np.bool_]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _bar_warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _bits_warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def show(self, frame: Frame) -> Frame:
+        """The frame as it is inspected.
+
+        Raises `SemedgeError` where nothing would be left, or a value has too many bits.
+        """
+        return replace(
+            frame,
+            image=self.crop(frame.image, frame.source),
+            left_out=self.left_out(frame.image.shape),
+            pixel_size_um=self.settings.pixel_size_um or frame.pixel_size_um,
+        )
+
+    def crop(self, image: GrayImage, source: str) -> GrayImage:
+        """The image filled and cropped; `source` is its name in messages.
+
+        Raises `SemedgeError` where nothing would be left, or a value has too many bits.
+        """
+        self._warn_of_bits(image, source)
+        try:
+            filled: GrayImage = fill_container(image, self.settings.bits)
+        except ContainerError as error:
+            raise SemedgeError(f"{source} {error}; give another number with --bits.") from error
+        cropped = self.cut(filled)
+        self._warn_of_bar(cropped, source)
+        return cropped
+
+    def cut(self, picture: NDArray) -> NDArray:
+        """The rest of a picture or of its mask, without a search for a bar."""
+        settings = self.settings
+        height, width = picture.shape
+        bottom, right = height - settings.crop_bottom_px, width - settings.crop_right_px
+        if settings.crop_top_px >= bottom or settings.crop_left_px >= right:
+            crops = {
+                name: getattr(settings, name)
+                for name in type(settings).model_fields
+                if name.startswith("crop_") and getattr(settings, name)
+            }
+            given = ", ".join(f"{name} = {value}" for name, value in crops.items())
+            raise SemedgeError(
+                f"{given} leaves nothing of a frame of {width}x{height} px; give the height of "
+                "the information bar, or the width of the border."
+            )
+        return picture[settings.crop_top_px : bottom, settings.crop_left_px : right]
+
+    def left_out(self, whole_shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Pixels of the cropped frame that are not inspected; None where all are.
+
+        Raises `SemedgeError` where the mask has another size than the whole frame.
+        """
+        settings = self.settings
+        if not settings.leave_out_px and settings.leave_out_mask is None:
+            return None
+        shape = (int(whole_shape[0]), int(whole_shape[1]))
+        if shape not in self._left_out:
+            self._left_out[shape] = self.cut(self._mask(shape))
+        return self._left_out[shape]
+
+    def _mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        path = self.settings.leave_out_mask
+        mask = np.zeros(shape, bool) if path is None else read_mask(path)
+        if mask.shape != shape:
+            raise SemedgeError(
+                f"leave_out_mask = {path} has {mask.shape[1]}x{mask.shape[0]} px and the frame "
+                f"{shape[1]}x{shape[0]} px; give a picture of the whole frame's size."
+            )
+        for left, top, width, height in self.settings.leave_out_px:
+            mask[top : top + height, left : left + width] = True
+        return mask
+
+    def _warn_of_bits(self, image: GrayImage, source: str) -> None:
+        """Report once that a frame has a white of fewer bits than its type."""
+        if self.settings.bits is not None or self._bits_warned.locked():
+            return
+        bits = unfilled_bits(image)
+        if (
+            bits is None
+            or int(image.max()) < BLACK
+            or not self._bits_warned.acquire(blocking=False)
+        ):
+            return
+        logger.warning(
+            f"{source} has 16 bits and no value above {(1 << bits) - 1}, so that it is nearly "
+            f"black; if these are {bits}-bit values, give --bits {bits} wherever these frames are "
+            "used.",
+            extra={"event": "few-bits"},
+        )
+
+    def _warn_of_bar(self, cropped: GrayImage, source: str) -> None:
+        if self._bar_warned.locked():
+            return
+        # Otherwise all of a nearly black picture would look like the background of a bar.
+        seen = fill_container(cropped, unfilled_bits(cropped))
+        for edge, rows in (("lower", seen), ("upper", seen[::-1])):
+            bar_px = find_information_bar(rows)
+            if bar_px and self._bar_warned.acquire(blocking=False):
+                option = "bottom" if edge == "lower" else "top"
+                cut_px = getattr(self.settings, f"crop_{option}_px")
+                logger.warning(
+                    f"{source} seems to have an information bar of {bar_px} px at its {edge} "
+                    "edge, which would be inspected as material; cut it off with "
+                    f"--crop-{option}-px {cut_px + bar_px}, wherever these frames are used.",
+                    extra={"event": "information-bar"},
+                )

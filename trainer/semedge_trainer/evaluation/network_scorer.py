@@ -1,0 +1,87 @@
+"""Scores by a run's trained networks in TensorFlow, without an export.
+
+An export to int8 and its comparison take longer than a short training, and what an ablation
+compares is the trainings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.grid import PatchGrid
+from semedge.inference.scaling import scale_patches
+from semedge.inference.scores import tensors_needed, weighted_score
+from semedge_trainer.components.blocks import Network
+from semedge_trainer.components.density import NORMAL_STATISTICS
+from semedge_trainer.quantization.tensors import run_nodes
+from semedge_trainer.training.run import Run
+
+Array = NDArray[np.float32]
+
+BATCH = 128
+
+
+class NetworkScorer:
+    """A score of a finished run by its float32 networks.
+
+    Parameters
+    ----------
+    run
+        A finished training of a detector of patches.
+    score_name
+        The score; the detector's default where None.
+    """
+
+    def __init__(self, run: Run, score_name: str | None = None) -> None:
+        detector, networks = run.load()
+        self._plan = detector.chosen_plan(score_name, only=True)
+        weights = self._plan.scores[self._plan.default]
+        if unfitted := sorted(tensors_needed(weights) & NORMAL_STATISTICS.keys()):
+            raise SemedgeError(
+                f"The score {self._plan.default} needs {', '.join(unfitted)}, which an export "
+                f"fits; export {run.folder} with `semedge export` and measure that."
+            )
+        self.facts = {
+            "path": str(run.folder),
+            "name": run.record.detector,
+            "steps": dict(run.record.steps),
+            "seed": run.record.seed,
+            "options": dict(run.record.options),
+        }
+        self.bundle = None
+        self.whole_frames = False
+        self.patch_px = self.stride_px = detector.patch_px
+        self.trained_on = run.record.frame_sha256
+        self.bits = run.record.bits
+        self.score_names = (self._plan.default,)
+        self._fitted = run.fitted()
+        self._scaling = run.record.scaling
+        self._functions = {name: _compiled(networks[name]) for name in self._plan.graphs}
+
+    def score_chosen(
+        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+    ) -> dict[str, Array]:
+        """Scores of the chosen patches of a grid that covers the frame's upper left part."""
+        patches = scale_patches(grid.cut(grid.crop(image))[chosen], self._scaling)
+        found = [self._score(patches[at : at + BATCH]) for at in range(0, len(patches), BATCH)]
+        return {self._plan.default: np.concatenate(found)}
+
+    def _score(self, patches: Array) -> Array:
+        """Scores of a batch; all batches have one size, so that a network is traced once."""
+        padded = np.concatenate([patches, np.repeat(patches[-1:], BATCH - len(patches), axis=0)])
+        tensors = run_nodes(
+            self._plan.nodes,
+            {**self._fitted, "x": padded},
+            lambda name, values: self._functions[name](values).numpy(),
+        )
+        weights = self._plan.scores[self._plan.default]
+        scores: Array = weighted_score(weights, tensors)[: len(patches)]
+        return scores
+
+
+def _compiled(network: Network) -> tf.types.experimental.PolymorphicFunction:
+    return tf.function(lambda values: network(values, training=False), autograph=False)
