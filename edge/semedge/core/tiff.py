@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 REDUCED, MASK = 1, 4
+"""Bits of the tag NewSubfileType: pages that are not pictures of their own."""
 EVENTS = (65000, 65001, 65002)
 """Compressions of events of single electrons, which are no picture before they are summed up."""
-"""Bits of the tag NewSubfileType: pages that are not pictures of their own."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 BITS_PER_SAMPLE, ORIENTATION, MAX_SAMPLE_VALUE = 258, 274, 281
 SIGNIFICANT_BITS = re.compile(r'SignificantBits="(\d+)"')
