@@ -111,7 +111,7 @@ def cli(log: str) -> None:
     if log == "json":
         write_json_lines()
     else:
-        write_text()
+        write_text(also_elsewhere=False)
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def test_it_holds_every_module_and_its_data(names: set[str]) -> None:
             path.relative_to(PROJECT / root).as_posix() for path in (PROJECT / root).rglob("*.py")
         }
         assert modules <= names
-    assert "semedge/data/demo.semedge" in names
+    assert {"semedge/data/demo.semedge", "semedge/data/features.tflite"} <= names
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
 
 
@@ -75,7 +75,11 @@ def test_it_holds_nothing_else(names: set[str]) -> None:
     assert of_tests == {"semedge/commands/test_alert.py"}
     kinds = {Path(name).suffix for name in names if not name.startswith(information)}
     of_the_page = {".html", ".js", ".css", ".svg"}
-    assert kinds == {".py", ".typed", ".semedge", ".json"} | of_the_page
+    assert kinds == {".py", ".typed", ".semedge", ".tflite", ".json"} | of_the_page
+
+
+def test_it_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size < 8_000_000
 
 
 def test_its_metadata(wheel: Path) -> None:

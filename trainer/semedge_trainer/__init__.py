@@ -96,14 +96,15 @@ def train(
     SemedgeError
         Where the frames, the options or the run folder cannot be used.
     """
+    from semedge_trainer.commands.detector_names import check_name
     from semedge_trainer.extra import need_tensorflow
 
+    name = "" if resume else check_name(detector)
     need_tensorflow(deterministic=deterministic)
     from semedge.core.view import ViewSettings
     from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -116,7 +117,7 @@ def train(
     else:
         settings = {name: str(value) for name, value in (options or {}).items()}
         request = TrainingRequest(
-            detector=chosen_detector(detector),
+            detector=name,
             source=str(images),
             settings=settings,
             schedule=schedule,

@@ -10,12 +10,14 @@ from typing import Any, get_args
 import click
 
 from semedge.core.console import print_json
+from semedge.core.errors import SemedgeError
 from semedge.core.event import KINDS, Level, Phase
 from semedge.core.logs import printable
 from semedge.core.tables import write_table
 from semedge.journal.query import COLUMNS, SUBJECTS, Query, Subject, parse_time
 from semedge.journal.reader import JournalReader
 from semedge.journal.records import DEFAULT_JOURNAL
+from semedge.station.config.station import load_station
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +37,16 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="SEMEDGE_JOURNAL",
-    default=DEFAULT_JOURNAL,
-    show_default=True,
+    show_default=str(DEFAULT_JOURNAL),
     metavar="FILE",
     help="The journal; a watch may be writing to it.",
+)
+@click.option(
+    "--station",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEMEDGE_STATION",
+    metavar="FILE",
+    help="The station file whose journal is shown.",
 )
 @click.option(
     "--since",
@@ -64,7 +72,8 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def history(
     subject: Subject,
-    journal: Path,
+    journal: Path | None,
+    station: Path | None,
     since: str | None,
     until: str | None,
     camera: str | None,
@@ -89,7 +98,7 @@ def history(
         phase,
         most or (None if out else 100),
     )
-    with JournalReader(journal) as opened:
+    with JournalReader(_journal(journal, station)) as opened:
         if out is not None:
             count = write_table(out, COLUMNS[subject], opened.rows(query))
             logger.info(f"Wrote {count:,} rows to {out}.")
@@ -99,6 +108,18 @@ def history(
             print_json({subject: list(opened.documents(query))})
         else:
             _print(SHOWN[subject], opened.rows(query))
+
+
+def _journal(journal: Path | None, station: Path | None) -> Path:
+    if journal is None and station is not None:
+        journal = load_station(station).journal.file
+    journal = journal or Path(DEFAULT_JOURNAL)
+    if not journal.exists():
+        raise SemedgeError(
+            f"There is no journal {journal} yet; `semedge watch` creates it. Name another one with "
+            "--journal or --station."
+        )
+    return journal
 
 
 def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

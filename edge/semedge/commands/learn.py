@@ -15,6 +15,10 @@ from semedge.commands.scoring_options import workers_option
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, shown_progress
 from semedge.core.errors import SemedgeError
+from semedge.core.files import write_atomically
+from semedge.decision.calibrate import note_on_high_scores
+from semedge.decision.contact_sheet import draw_contact_sheet
+from semedge.inference.overlay import encode_png
 from semedge.learning.collect import CollectPlan, collect_frames
 from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import features_content
@@ -145,7 +149,11 @@ def learn(
         version=recipe_version,
         camera=settings,
     )
+    sheet = out.with_suffix(".sheet.png")
+    picture = draw_contact_sheet(lesson.normal.highest, lesson.calibration.threshold)
+    write_atomically(sheet, encode_png(picture))
     _report(lesson, rate_hz, out, source)
+    logger.info(f"The frames that set the threshold are in {sheet}; look for defects among them.")
     if camera is None:
         store.remove()
     else:
@@ -199,6 +207,8 @@ def _report(lesson: Lesson, rate_hz: float, out: Path, source: str) -> None:
     )
     for warning in calibration.warnings:
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
+    if note := note_on_high_scores(lesson.normal):
+        logger.info(note)
     logger.info(calibration.guarantee)
     logger.info(
         f"At {pace(rate_hz, calibration.fields is not None)} that is at most "

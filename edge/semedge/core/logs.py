@@ -107,13 +107,18 @@ def printable(text: str) -> str:
     )
 
 
-def write_text() -> None:
-    """Write semedge's messages to stderr as sentences, from now on."""
+def write_text(*, also_elsewhere: bool = True) -> None:
+    """Write semedge's messages to stderr as sentences, from now on.
+
+    `also_elsewhere` passes them on to handlers of the root logger, as a program that embeds semedge
+    expects; on the command line a library's handler there would write each message twice.
+    """
     _handler.setFormatter(TextFormatter())
     for name in PACKAGES:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.handlers[:] = [_handler]
+        logger.propagate = also_elsewhere
 
 
 def write_json_lines() -> None:
@@ -123,6 +128,7 @@ def write_json_lines() -> None:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.handlers.clear()
+        logger.propagate = True
     logging.captureWarnings(True)
     logging.basicConfig(level="WARNING", handlers=[_handler], force=True)
     sys.excepthook = _log_fault

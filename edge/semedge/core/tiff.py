@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REDUCED, MASK = 1, 4
 """Bits of the tag NewSubfileType: pages that are not pictures of their own."""
+EVENTS = (65000, 65001, 65002)
+"""Compressions of events of single electrons, which are no picture before they are summed up."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 BITS_PER_SAMPLE, ORIENTATION, MAX_SAMPLE_VALUE = 258, 274, 281
 SIGNIFICANT_BITS = re.compile(r'SignificantBits="(\d+)"')
@@ -109,6 +111,8 @@ def _check(page: TiffPage) -> None:
         raise TiffError(f"has PhotometricInterpretation {photometric} ({_name(page.photometric)})")
     if photometric == YCBCR and page.compression != JPEG:
         raise TiffError(f"has PhotometricInterpretation {photometric} (YCbCr) without JPEG")
+    if page.compression in EVENTS:
+        raise TiffError(f"has Compression {int(page.compression)} ({_name(page.compression)})")
     expected = 3 if photometric in (RGB, YCBCR) else 1
     if page.samplesperpixel - len(page.extrasamples) != expected:
         raise TiffError(

@@ -54,7 +54,7 @@ class FrameStore(Sequence[Frame]):
     """A folder of frames, each a PNG file of full bit depth; only one frame is in memory at a time.
 
     A frame counts once its line stands in `frames.jsonl`, so that a process that is killed loses
-    the frame that it was writing and no other.
+    the frame that it was writing and no other. A frame whose file was deleted counts no more.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ class FrameStore(Sequence[Frame]):
     def __init__(self, folder: Path, camera: str) -> None:
         self.folder = folder
         self.camera = camera
+        self._following = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.entries = self._read_entries()
@@ -81,7 +82,7 @@ class FrameStore(Sequence[Frame]):
     def add(self, frame: Frame, *, still_to_come: int = 0) -> None:
         """Write a frame; `SemedgeError` where the disk has no space for it and those to come."""
         self._check_space(frame.image.nbytes * (1 + still_to_come))
-        name = f"{len(self.entries):06d}.png"
+        name = f"{self._following:06d}.png"
         encoded, content = cv2.imencode(
             ".png", frame.image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION]
         )
@@ -103,6 +104,7 @@ class FrameStore(Sequence[Frame]):
                 "choose another folder. The frames before are kept."
             ) from error
         self.entries.append(entry)
+        self._following += 1
 
     def remove(self) -> None:
         """Delete the folder and every frame in it."""
@@ -134,18 +136,21 @@ class FrameStore(Sequence[Frame]):
                 raise SemedgeError(
                     f"The folder {self.folder} has files already; give a new or an empty folder."
                 )
+            sidecar.touch()
             return []
-        entries = []
+        entries, kept = [], []
         lines = sidecar.read_text(encoding="utf-8").splitlines()
         for line in lines:
             entry = self._parsed(line)
             if entry is None:
                 break
-            entries.append(entry)
+            self._following = int(Path(entry.file).stem) + 1
+            if (self.folder / entry.file).is_file():
+                entries.append(entry)
+                kept.append(line)
         # What an interruption left behind is cut off, so that lines can be appended again.
-        if len(entries) < len(lines):
-            kept = "".join(line + "\n" for line in lines[: len(entries)])
-            write_atomically(sidecar, kept.encode())
+        if len(kept) < len(lines):
+            write_atomically(sidecar, "".join(f"{line}\n" for line in kept).encode())
         return entries
 
     def _parsed(self, line: str) -> StoredFrame | None:
@@ -153,6 +158,7 @@ class FrameStore(Sequence[Frame]):
             values: dict[str, Any] = json.loads(line)
             camera = values.pop("camera")
             entry = StoredFrame(**values)
+            int(Path(entry.file).stem)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
         if camera != self.camera:
@@ -160,7 +166,7 @@ class FrameStore(Sequence[Frame]):
                 f"The folder {self.folder} has frames of {camera}, not of {self.camera}; give "
                 "another folder."
             )
-        return entry if (self.folder / entry.file).is_file() else None
+        return entry
 
     def _check_space(self, needed_bytes: int) -> None:
         free_bytes = shutil.disk_usage(self.folder).free

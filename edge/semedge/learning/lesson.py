@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector, group_of
+from semedge.decision.calibrate import (
+    CalibrationRequest,
+    NormalScores,
+    calibrate_detector,
+    group_of,
+)
 from semedge.decision.fields import split_frame
 from semedge.inference.bundle import Bundle, parse_bundle
 from semedge.inference.detector import Detector
@@ -84,6 +89,8 @@ class Lesson:
         Its bundle.
     calibration
         Its threshold, and the guarantee.
+    normal
+        Scores of the frames of the calibration, and pictures of the highest.
     left_out
         Frames that were not used, with the reasons.
     split
@@ -95,6 +102,7 @@ class Lesson:
     learned: Learned
     bundle_content: bytes
     calibration: Calibration
+    normal: NormalScores
     left_out: tuple[LeftOut, ...]
     split: Split
     proof: Proof
@@ -147,9 +155,11 @@ def learn_lesson(
     )
     content = learned.bundle_content
     bundle = parse_bundle(content, "the learned detector")
-    calibration = _calibrate(bundle, store, later, guarantee, request.workers, step)
+    normal = NormalScores()
+    calibration = _calibrate(bundle, store, later, guarantee, request.workers, step, normal)
     left_out = (*screening.left_out, *unlike.values(), *outlying)
-    return Lesson(learned, content, calibration, left_out, Split(tuple(fit), tuple(later)), proof)
+    split = Split(tuple(fit), tuple(later))
+    return Lesson(learned, content, calibration, normal, left_out, split, proof)
 
 
 def hourly(rate: float, frame_rate_hz: float) -> str:
@@ -246,6 +256,7 @@ def _calibrate(
     guarantee: CalibrationRequest,
     workers: int | None,
     step: Callable[[str], None],
+    normal: NormalScores,
 ) -> Calibration:
     def frames() -> Iterator[Frame]:
         for index in later:
@@ -253,4 +264,4 @@ def _calibrate(
             step("calibrating")
 
     with Detector(bundle, workers=workers) as detector:
-        return calibrate_detector(detector, frames(), guarantee)
+        return calibrate_detector(detector, frames(), guarantee, normal=normal)

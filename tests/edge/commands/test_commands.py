@@ -272,3 +272,23 @@ def test_watch_hands_its_events_to_the_sinks_of_the_station_file(
     printed = [json.loads(line) for line in result.out.splitlines()]
     assert given == printed
     assert [each["phase"] for each in given] == ["start", "end"]
+
+
+class TestHistoryOfAStation:
+    def test_the_journal_is_the_stations(self, call: Call, tmp_path: Path) -> None:
+        (tmp_path / "line.toml").write_text("[journal]\nfile = 'line.sqlite'\n")
+        missing = call("history", "--station", "line.toml")
+        assert missing.status == 1
+        assert "There is no journal" in missing.err
+        assert "line.sqlite" in missing.err
+        call("watch", "--camera", "sim:1?frames=1&size=64x64", "--station", "line.toml")
+        if not (tmp_path / "line.sqlite").exists():
+            Journal(tmp_path / "line.sqlite").close()
+        shown = call("history", "--station", "line.toml")
+        assert shown.status == 0, shown.err
+
+    def test_a_journal_that_does_not_exist_is_called_so(self, call: Call, tmp_path: Path) -> None:
+        result = call("history")
+        assert result.status == 1
+        assert "There is no journal semedge-journal.sqlite yet" in result.err
+        assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,9 @@ def test_two_commands_lead_from_a_camera_to_alerts(call: Call, tmp_path: Path) -
     document = json.loads(learned.out)
     assert document["fit_frames"] + document["calibration_frames"] == 50
     assert document["proved_rate"] <= 0.1
+    sheet = cv2.imread(str(tmp_path / "fibre.sheet.png"))
+    assert sheet is not None
+    assert sheet.shape[1] == 4 * 320
     recipe = read_recipe(tmp_path / "fibre.recipe")
     assert recipe.manifest.name == "fibre"
     assert recipe.bundle.manifest.detector == "pretrained-features"

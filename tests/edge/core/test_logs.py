@@ -91,3 +91,21 @@ def test_control_characters_are_escaped() -> None:
         "semedge.x", logging.INFO, "", 0, "file \x1b[2J\r\x9b.png\nsecond é line", (), None
     )
     assert TextFormatter().format(record) == "file \\x1b[2J\\r\\x9b.png\nsecond é line"
+
+
+def test_a_library_that_sets_the_root_logger_up_repeats_no_message(tmp_path: Path) -> None:
+    code = (
+        "import logging, sys; logging.basicConfig(level='INFO'); from semedge.cli import main;"
+        "sys.argv = ['semedge', 'init']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.splitlines() == [
+        "Wrote semedge.toml. Next: semedge watch --station semedge.toml"
+    ]

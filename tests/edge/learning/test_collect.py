@@ -72,10 +72,22 @@ def test_a_torn_line_loses_one_frame(store: FrameStore, torn: str) -> None:
     assert [json.loads(line)["sequence"] for line in sidecar.read_text().splitlines()] == [0, 1, 2]
 
 
-def test_a_file_that_was_deleted_ends_the_frames(store: FrameStore) -> None:
+def test_a_file_that_was_deleted_counts_no_more(store: FrameStore) -> None:
     collect_frames(frames_of(list(simulated(3))), store, CollectPlan(), None)
     (store.folder / "000001.png").unlink()
-    assert len(FrameStore(store.folder, "top")) == 1
+    again = FrameStore(store.folder, "top")
+    assert [entry.sequence for entry in again.entries] == [0, 2]
+    collect_frames(frames_of(list(simulated(4))), again, CollectPlan(), None)
+    last = FrameStore(store.folder, "top")
+    assert [entry.file for entry in last.entries] == ["000000.png", "000002.png", "000003.png"]
+    np.testing.assert_array_equal(last[2].image, simulated(4)[3])
+
+
+def test_a_process_that_was_killed_before_the_first_line_goes_on(store: FrameStore) -> None:
+    (store.folder / "000000.png").write_bytes(b"half a frame")
+    again = FrameStore(store.folder, "top")
+    collect_frames(frames_of(list(simulated(2))), again, CollectPlan(), None)
+    assert len(FrameStore(store.folder, "top")) == 2
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from semedge.core.console import print_json, table_console
+from semedge_trainer.commands.detector_names import RECOMMENDATION
 from semedge_trainer.extra import need_tensorflow
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def detectors(as_json: bool) -> None:
     if as_json:
         print_json([{**asdict(entry), "edge": entry.edge_refusal is None} for entry in entries])
         return
+    click.echo(f"{RECOMMENDATION}\n")
     _print_table(entries)
 
 

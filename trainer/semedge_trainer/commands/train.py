@@ -11,6 +11,7 @@ import click
 from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
+from semedge_trainer.commands.detector_names import check_name
 from semedge_trainer.extra import need_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -121,11 +122,13 @@ def train(
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
     weights. A training that was stopped, at whatever moment, goes on with --resume.
     """
+    if images is None and not resume:
+        raise click.UsageError("Give normal frames with --images, or --resume.")
+    name = "" if resume else check_name(detector)
     need_tensorflow(deterministic=deterministic)
     from semedge_trainer.training.devices import choose_strategy
     from semedge_trainer.training.train import (
         TrainingRequest,
-        chosen_detector,
         finish_run,
         resume_run,
         start_run,
@@ -134,11 +137,10 @@ def train(
     strategy = choose_strategy(devices.split(",") if devices else None)
     if resume:
         run, frames = resume_run(out, images)
-    elif images is None:
-        raise click.UsageError("Give normal frames with --images, or --resume.")
     else:
+        assert images is not None
         request = TrainingRequest(
-            detector=chosen_detector(detector),
+            detector=name,
             source=images,
             settings=settings,
             schedule=schedule,

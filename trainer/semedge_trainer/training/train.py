@@ -61,16 +61,6 @@ class TrainingRequest:
             )
 
 
-def chosen_detector(name: str | None) -> str:
-    """The detector's name; one sentence where none was chosen, as none suits every material."""
-    if name is None:
-        raise SemedgeError(
-            "A training needs the name of a detector; choose one that `semedge detectors` lists. "
-            "For a line, learn the material with `semedge learn` instead, which needs no training."
-        )
-    return name
-
-
 def start_run(folder: Path, request: TrainingRequest) -> tuple[Run, TrainingFrames]:
     """Read the frames and start the run folder."""
     detector = make_detector(request.detector, request.settings, request.schedule, request.steps)
