@@ -27,7 +27,8 @@ def test_no_tensorflow_is_imported_to_refuse_a_name(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     code = (
-        "import sys; sys.modules['tensorflow'] = None; from semedge.cli import main; "
+        "import atexit, sys; from semedge.cli import main; "
+        "atexit.register(lambda: print('tensorflow' in sys.modules)); "
         f"sys.argv = ['semedge', 'train', '--images', 'x', '--out', 'run', *{arguments!r}]; main()"
     )
     done = subprocess.run(
@@ -39,6 +40,7 @@ def test_no_tensorflow_is_imported_to_refuse_a_name(
         check=False,
     )
     assert done.returncode == 1
+    assert done.stdout.strip() == "False"
     assert "semedge learn" in done.stderr or "nothing" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

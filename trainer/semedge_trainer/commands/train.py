@@ -12,7 +12,7 @@ from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
 from semedge_trainer.commands.detector_names import check_name
-from semedge_trainer.extra import need_tensorflow
+from semedge_trainer.extra import need_package, need_tensorflow
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ def train(
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
     weights. A training that was stopped, at whatever moment, goes on with --resume.
     """
+    need_package("tensorflow", "TensorFlow")
     if images is None and not resume:
         raise click.UsageError("Give normal frames with --images, or --resume.")
     name = "" if resume else check_name(detector)
