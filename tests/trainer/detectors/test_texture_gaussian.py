@@ -17,8 +17,8 @@ from semedge.inference.frame_tiles import cells_of
 from semedge.inference.grid import PatchGrid
 from semedge.inference.manifest import FrameInput
 from semedge.inference.tiling import choose_tile
+from semedge.learning.gaussian import gaussian_of
 from semedge_trainer.detectors import make_detector
-from semedge_trainer.detectors.texture_features import gaussian_of
 from semedge_trainer.detectors.texture_gaussian import TextureGaussian
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.export.export import export_run

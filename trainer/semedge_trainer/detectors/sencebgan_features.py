@@ -24,6 +24,7 @@ from keras import Input, Model, layers
 
 from semedge.core.console import progress as shown
 from semedge.core.frame import GrayImage
+from semedge.learning.gaussian import gaussian_of
 from semedge_trainer.components.blocks import INITIALIZER, LEAKY_SLOPE, Network
 from semedge_trainer.components.efficientnet import group_of
 from semedge_trainer.components.losses import mean_norm
@@ -51,7 +52,6 @@ from semedge_trainer.detectors.texture_features import (
     TextureFeatures,
     TextureOptions,
     check_option,
-    gaussian_of,
 )
 
 DEPTHS = (6, 9)

@@ -14,13 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
-from semedge.inference.frame_scorer import grouped
-from semedge.inference.frame_tiles import continued, prepare_frame, tile_values
+from semedge.inference.frame_tiles import continued, grouped, prepare_frame, tile_values
 from semedge.inference.manifest import FrameInput, Node
+from semedge.learning.gaussian import gaussian_of
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.efficientnet import build_segment, group_of, reach_px
 from semedge_trainer.detectors.base import Networks, Schedule, node
@@ -239,30 +238,3 @@ def gaussians_of(features: Mapping[str, Array], ridge: float, kept: float) -> di
         mean, whitening = gaussian_of(values, ridge, kept)
         arrays |= {f"{name}_mean": mean, f"{name}_whitening": whitening}
     return arrays
-
-
-def gaussian_of(features: Array, ridge: float, kept: float) -> tuple[Array, Array]:
-    """Mean `(d,)` of features `(n, d)`, and whitening `(d, k)` of the directions of least variance.
-
-    `kept` is k as a share of d.
-
-    The covariance is shrunk towards its mean variance by as much as Ledoit and Wolf (2004) find
-    best, which is next to nothing for many samples and keeps few of them usable; then `ridge` times
-    the mean variance is added to its diagonal.
-    """
-    mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean
-    covariance = centred.T @ centred / len(features)
-    variance = np.trace(covariance) / len(covariance)
-    if not variance > 0:
-        raise SemedgeError(
-            "The training frames have the same features everywhere, as frames of one gray have; "
-            "train on frames that show the material."
-        )
-    shrinkage = ledoit_wolf_shrinkage(centred, assume_centered=True)
-    shrunk = (1 - shrinkage) * covariance
-    shrunk[np.diag_indices_from(shrunk)] += (shrinkage + ridge) * variance
-    values, vectors = np.linalg.eigh(shrunk)
-    count = max(1, round(kept * len(values)))
-    whitening = vectors[:, :count] / np.sqrt(values[:count])
-    return mean.astype(np.float32), whitening.astype(np.float32)

@@ -13,13 +13,14 @@ from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
+from semedge_trainer.evaluation.run_scorer import RunScorer
 from semedge_trainer.training.run import Run
 
 BATCH = 50
 """Patches that are searched together: those of half a frame in a sample of 2,000 on 20 frames."""
 
 
-class SearchingScorer:
+class SearchingScorer(RunScorer):
     """Searched scores of a run, in batches that are each searched together.
 
     Parameters
@@ -46,20 +47,8 @@ class SearchingScorer:
                 raise unknown_name(
                     f"{detector.name} has no score", name, "it has", detector.searched_scores
                 )
-        self.facts = {
-            "path": str(run.folder),
-            "name": run.record.detector,
-            "steps": dict(run.record.steps),
-            "seed": run.record.seed,
-            "options": dict(run.record.options),
-        }
-        self.bundle = None
-        self.whole_frames = False
-        self.patch_px = self.stride_px = detector.patch_px
-        self.trained_on = run.record.frame_sha256
-        self.bits = run.record.bits
+        super().__init__(run, detector)
         self.score_names = tuple(score_names) or detector.searched_scores[:1]
-        self._scaling = run.record.scaling
         self._steps = steps
         self._seed = seed
         self._detector, self._networks = detector, networks

@@ -17,6 +17,7 @@ from semedge.inference.scaling import scale_patches
 from semedge.inference.scores import tensors_needed, weighted_score
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.density import NORMAL_STATISTICS
+from semedge_trainer.evaluation.run_scorer import RunScorer
 from semedge_trainer.quantization.tensors import run_nodes
 from semedge_trainer.training.run import Run
 
@@ -25,7 +26,7 @@ Array = NDArray[np.float32]
 BATCH = 128
 
 
-class NetworkScorer:
+class NetworkScorer(RunScorer):
     """A score of a finished run by its float32 networks.
 
     Parameters
@@ -45,21 +46,9 @@ class NetworkScorer:
                 f"The score {self._plan.default} needs {', '.join(unfitted)}, which an export "
                 f"fits; export {run.folder} with `semedge export` and measure that."
             )
-        self.facts = {
-            "path": str(run.folder),
-            "name": run.record.detector,
-            "steps": dict(run.record.steps),
-            "seed": run.record.seed,
-            "options": dict(run.record.options),
-        }
-        self.bundle = None
-        self.whole_frames = False
-        self.patch_px = self.stride_px = detector.patch_px
-        self.trained_on = run.record.frame_sha256
-        self.bits = run.record.bits
+        super().__init__(run, detector)
         self.score_names = (self._plan.default,)
         self._fitted = run.fitted()
-        self._scaling = run.record.scaling
         self._functions = {name: _compiled(networks[name]) for name in self._plan.graphs}
 
     def score_chosen(
