@@ -35,6 +35,7 @@ from semedge.inference.bundle import parse_bundle
 from semedge.inference.detector import Detector
 from semedge.learning.learn import learn
 from semedge.learning.options import LearnOptions, Speed
+from semedge.learning.variation import blurred, compressed, lit, moved
 from semedge_trainer.evaluation.aupro import region_overlap
 from semedge_trainer.evaluation.samples import FrameSamples, frame_samples
 
@@ -260,47 +261,23 @@ def table(materials: Sequence[str], data: Path, methods: dict[str, Method]) -> I
         )
 
 
-Change = Callable[[GrayImage], GrayImage]
-
-
-def changes() -> dict[str, Change]:
-    """What a line does to a frame without making it anomalous."""
-
-    def lit(image: GrayImage, gain: float) -> GrayImage:
-        brighter: GrayImage = np.clip(np.round(image * gain), 0, 255).astype(np.uint8)
-        return brighter
-
-    def blurred(image: GrayImage, sigma_px: float) -> GrayImage:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px))
-
-    def compressed(image: GrayImage, quality: int) -> GrayImage:
-        _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE))
-
-    def turned(image: GrayImage, degrees: float) -> GrayImage:
-        height, width = image.shape
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
-        return np.asarray(
-            cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-        )
-
-    return {
-        "light +20 %": partial(lit, gain=1.2),
-        "light -20 %": partial(lit, gain=0.8),
-        "blur 1 px": partial(blurred, sigma_px=1.0),
-        "JPEG 70": partial(compressed, quality=70),
-        "JPEG 50": partial(compressed, quality=50),
-        "turn 2°": partial(turned, degrees=2.0),
-        "turn 3°": partial(turned, degrees=3.0),
-    }
+CHANGES: dict[str, Callable[[GrayImage], GrayImage]] = {
+    "light +20 %": partial(lit, gain=1.2),
+    "light -20 %": partial(lit, gain=0.8),
+    "blur 1 px": partial(blurred, sigma_px=1.0),
+    "JPEG 70": partial(compressed, quality=70),
+    "JPEG 50": partial(compressed, quality=50),
+    "turn 2°": partial(moved, turn_degrees=2.0),
+    "turn 3°": partial(moved, turn_degrees=3.0),
+}
+"""What a line does to a frame without making it anomalous."""
 
 
 def robustness(materials: Sequence[str], data: Path) -> Iterator[str]:
     """Share of changed normal test frames above the 95 % quantile of the unchanged ones."""
-    made = changes()
-    yield f"| material | {' | '.join(made)} |"
-    yield f"|---|{'---:|' * len(made)}"
-    rates: dict[str, list[float]] = {name: [] for name in made}
+    yield f"| material | {' | '.join(CHANGES)} |"
+    yield f"|---|{'---:|' * len(CHANGES)}"
+    rates: dict[str, list[float]] = {name: [] for name in CHANGES}
     for material in materials:
         split = splits_of(data / material)[0]
         learned = learn([read_image(path) for path in split.fit])
@@ -308,11 +285,11 @@ def robustness(materials: Sequence[str], data: Path) -> Iterator[str]:
         with Detector(parse_bundle(learned.bundle_content, "the learned detector")) as detector:
             unchanged = np.array([detector.score(image).frame_score for image in images])
             level = np.quantile(unchanged, CALIBRATED)
-            for name, change in made.items():
+            for name, change in CHANGES.items():
                 scores = np.array([detector.score(change(image)).frame_score for image in images])
                 rates[name].append(float((scores > level).mean()))
-        yield f"| {material} | {' | '.join(f'{rates[name][-1]:.0%}' for name in made)} |"
-    yield f"| **mean** | {' | '.join(f'{mean(rates[name]):.0%}' for name in made)} |"
+        yield f"| {material} | {' | '.join(f'{rates[name][-1]:.0%}' for name in CHANGES)} |"
+    yield f"| **mean** | {' | '.join(f'{mean(rates[name]):.0%}' for name in CHANGES)} |"
 
 
 def main() -> None:

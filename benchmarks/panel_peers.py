@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
+from semedge.inference.feature_maps import blurred, nearest_squares
 from semedge.inference.feature_network import FeatureNetwork
 from semedge.inference.scaling import scale_patches
 from semedge.learning.bank import spread_items
@@ -123,19 +124,12 @@ class PatchCore:
             parts.append(flat[random.permutation(len(flat))[:share]])
         count = min(CORESET_MOST, max(1, int(CORESET_SHARE * places)))
         self._items = spread_items(np.concatenate(parts), count)
-        self._squares = np.einsum("ij,ij->i", self._items, self._items)
 
     def pixel_scores(self, image: GrayImage) -> Array:
         """Distance of each place."""
         features = self._around(image)
-        flat = features.reshape(-1, features.shape[-1])
-        nearest = np.empty(len(flat), np.float32)
-        for start in range(0, len(flat), 512):
-            block = flat[start : start + 512]
-            products = block @ (-2 * self._items.T) + self._squares
-            nearest[start : start + 512] = products.min(axis=1)
-        nearest += np.einsum("ij,ij->i", flat, flat)
-        distances = np.sqrt(np.maximum(nearest, 0)).reshape(features.shape[:2])
+        nearest = nearest_squares(features.reshape(-1, features.shape[-1]), self._items)
+        distances = np.sqrt(nearest).reshape(features.shape[:2])
         return _smoothed(distances, image.shape)
 
     @property
@@ -144,12 +138,7 @@ class PatchCore:
         return int(self._items.nbytes)
 
     def _around(self, image: GrayImage) -> Array:
-        features = self._features.of(image)
-        channels = [
-            cv2.blur(np.ascontiguousarray(part), (3, 3), borderType=cv2.BORDER_REFLECT_101)
-            for part in np.split(features, 4, axis=-1)
-        ]
-        return np.concatenate(channels, axis=-1)
+        return blurred(self._features.of(image))
 
 
 def _enlarged(values: Array, size: tuple[int, int]) -> Array:

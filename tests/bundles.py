@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.frame import Frame
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.decision.calibrate import calibrate_detector
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.inference.bundle import array_content, frame_sha256, members_of, write_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid

@@ -19,14 +19,10 @@ from semedge.commands.scoring_options import detector_option, stride_option, wor
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
 from semedge.core.files import write_atomically
-from semedge.decision.calibrate import (
-    NormalScores,
-    calibrate_detector,
-    check_request,
-    note_on_high_scores,
-)
+from semedge.decision.calibrate import calibrate_detector, check_request, note_on_high_scores
 from semedge.decision.calibration_file import save_calibration
 from semedge.decision.contact_sheet import draw_contact_sheet
+from semedge.decision.normal_scores import NormalScores
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge_calibration import Calibration

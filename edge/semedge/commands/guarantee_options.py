@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from semedge.core.errors import SemedgeError
-from semedge.decision.calibrate import CalibrationRequest
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.fields import parse_fields
 from semedge_calibration import METHODS
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 
 import numpy as np
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.appearance import FrameAppearance, common_appearance, measure_frame
-from semedge.decision.contact_sheet import Thumbnail, make_thumbnail
-from semedge.decision.fields import split_frame
+from semedge.decision.appearance import FrameAppearance, common_appearance
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.health import SAME_MAGNIFICATION
+from semedge.decision.normal_scores import NormalScores, score_normal_frames
 from semedge.decision.outliers import high_scores, unlike_others
-from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
-from semedge.inference.score_map import ScoreMap
 from semedge_calibration import (
     Calibration,
     CalibrationError,
     CalibrationRefused,
-    Method,
     ScoredGrid,
     ThresholdResult,
     calibrate_threshold,
@@ -35,100 +29,6 @@ from semedge_calibration import (
 
 QUANTILES = ("0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1")
 NAMES_SHOWN = 3
-MOST_SHOWN = 12
-"""Frames on a contact sheet."""
-
-
-@dataclass(frozen=True)
-class CalibrationRequest:
-    """The guarantee to prove, and how the normal frames are counted.
-
-    Attributes
-    ----------
-    false_alarm_rate, confidence, method
-        The guarantee.
-    group_by
-        Regular expression searched in a frame's file name; frames with the same first group (or
-        match, where it has no group) count once.
-    group_every_s
-        Length of a time block in seconds; frames captured in the same block count once.
-    fields
-        Width and height in pixels of the fields that frames are split into.
-    allow_training_frames
-        Whether to use frames that the detector was trained on, with a warning in the file.
-    bits
-        Bits of a pixel that the frames are read with, for whoever uses the calibration.
-    """
-
-    false_alarm_rate: float = 0.01
-    confidence: float = 0.95
-    method: Method = "tolerance"
-    group_by: re.Pattern[str] | None = None
-    group_every_s: float | None = None
-    fields: tuple[int, int] | None = None
-    allow_training_frames: bool = False
-    bits: int | None = None
-
-    @property
-    def unit(self) -> str:
-        """What the guarantee counts, in the plural."""
-        scored = "frames"
-        if self.fields is not None:
-            scored = f"{self.fields[0]}x{self.fields[1]} px fields"
-        return f"groups of {scored}" if self.grouped else scored
-
-    @property
-    def assumption(self) -> str | None:
-        """What the guarantee assumes; None where it assumes nothing."""
-        if self.fields is None or self.grouped:
-            return None
-        return "the fields of a frame are far enough apart to be independent"
-
-    @property
-    def grouped(self) -> bool:
-        """Whether frames are counted in groups."""
-        return self.group_by is not None or self.group_every_s is not None
-
-
-@dataclass
-class NormalScores:
-    """Scores of normal frames, collected one by one.
-
-    Attributes
-    ----------
-    scores
-        One score for each frame, or for each field.
-    groups
-        Key of the group of each score; the score's own number where there are no groups.
-    shape
-        Height and width of what was scored.
-    frames
-        Number of frames scored.
-    appearances
-        Measurements of each frame.
-    training
-        Sources of frames that the detector was trained on.
-    copies
-        Sources of frames whose pixels are those of an earlier frame.
-    sources, frame_scores
-        Name of each frame that was scored, and the highest score in it.
-    highest
-        The frames with the highest scores, the highest first.
-    pixel_sizes_um
-        Size of a pixel of each frame that has one.
-    """
-
-    scores: list[float] = field(default_factory=list)
-    groups: list[Hashable] = field(default_factory=list)
-    shape: tuple[int, int] | None = None
-    frames: int = 0
-    appearances: list[FrameAppearance] = field(default_factory=list)
-    training: list[str] = field(default_factory=list)
-    copies: list[str] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    frame_scores: list[float] = field(default_factory=list)
-    highest: list[Thumbnail] = field(default_factory=list)
-    pixel_sizes_um: list[float] = field(default_factory=list)
 
 
 def calibrate_detector(
@@ -209,97 +109,6 @@ def check_request(request: CalibrationRequest) -> int:
         return frames_needed(request.false_alarm_rate, request.confidence, request.method)
     except CalibrationError as error:
         raise SemedgeError(str(error)) from error
-
-
-def score_normal_frames(
-    detector: Detector,
-    frames: Iterable[Frame],
-    request: CalibrationRequest,
-    normal: NormalScores,
-) -> None:
-    """Score every frame, or every field of it, and add the results to `normal`.
-
-    Copies of an earlier frame are left out, since they add nothing new. Frames of the training
-    are left out too, unless the request allows them; after the first, nothing more is scored,
-    because the calibration will be refused.
-    """
-    trained_on = set(detector.bundle.manifest.training.frame_sha256)
-    seen: set[str] = set()
-    first_captured_at_s: float | None = None
-    for frame in frames:
-        if first_captured_at_s is None:
-            first_captured_at_s = frame.captured_at_s
-        digest = frame_sha256(frame.image)
-        if digest in seen:
-            normal.copies.append(frame.source)
-            continue
-        seen.add(digest)
-        if digest in trained_on:
-            normal.training.append(frame.source)
-        if normal.training and not request.allow_training_frames:
-            continue
-        group = group_of(frame, request, frame.captured_at_s - first_captured_at_s)
-        _score_frame(detector, frame, request, group, normal)
-
-
-def group_of(frame: Frame, request: CalibrationRequest, elapsed_s: float) -> Hashable | None:
-    """The group of a frame that was captured `elapsed_s` after the first; None without groups."""
-    if request.group_every_s is not None:
-        return math.floor(elapsed_s / request.group_every_s)
-    if request.group_by is None:
-        return None
-    name = Path(frame.source).name
-    match = request.group_by.search(name)
-    key = match and match[1 if request.group_by.groups else 0]
-    if key is None:
-        raise SemedgeError(
-            f"The group of {name} is not known, because --group-by {request.group_by.pattern!r} "
-            "does not match it; choose an expression that matches every file name."
-        )
-    return key
-
-
-def _score_frame(
-    detector: Detector,
-    frame: Frame,
-    request: CalibrationRequest,
-    group: Hashable | None,
-    normal: NormalScores,
-) -> None:
-    parts: Iterable[Frame] = (frame,)
-    if request.fields is not None:
-        parts = split_frame(frame, request.fields, detector.patch_px)
-    best: tuple[Frame, ScoreMap] | None = None
-    for part in parts:
-        if normal.shape is None:
-            normal.shape = part.shape
-        if part.shape != normal.shape:
-            raise SemedgeError(
-                f"{frame.source} has {part.shape[1]}x{part.shape[0]} px where the frames before it "
-                f"have {normal.shape[1]}x{normal.shape[0]} px; calibrate on frames of the size "
-                "that the line's camera gives."
-            )
-        normal.groups.append(len(normal.scores) if group is None else group)
-        score_map = detector.score(part)
-        normal.scores.append(score_map.frame_score)
-        if best is None or score_map.frame_score > best[1].frame_score:
-            best = part, score_map
-    normal.frames += 1
-    normal.appearances.append(measure_frame(frame))
-    if best is not None:
-        _note_score(normal, frame, *best)
-
-
-def _note_score(normal: NormalScores, frame: Frame, part: Frame, score_map: ScoreMap) -> None:
-    normal.sources.append(frame.source)
-    if frame.pixel_size_um is not None:
-        normal.pixel_sizes_um.append(frame.pixel_size_um)
-    normal.frame_scores.append(score_map.frame_score)
-    highest = normal.highest
-    if len(highest) < MOST_SHOWN or score_map.frame_score > highest[-1].score:
-        highest.append(make_thumbnail(part, score_map.frame_score, score_map.peak_px))
-        highest.sort(key=lambda thumbnail: -thumbnail.score)
-        del highest[MOST_SHOWN:]
 
 
 def _usual(appearances: Sequence[FrameAppearance]) -> list[FrameAppearance]:

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.inference.feature_network import GROUPED, averaged, grouped
+from semedge.inference.feature_network import averaged
+from semedge.inference.frame_tiles import grouped
 
 Array = NDArray[np.float32]
 
@@ -95,16 +96,8 @@ class Bank:
     def distances(self, outputs: Mapping[str, Array]) -> Array:
         """Distance `(rows, columns)` of each place."""
         values = self.project(outputs)
-        flat = values.reshape(-1, values.shape[-1])
-        squares = np.einsum("ij,ij->i", self.items, self.items)
-        nearest = np.empty(len(flat), np.float32)
-        for start in range(0, len(flat), BLOCK_PLACES):
-            block = flat[start : start + BLOCK_PLACES]
-            products = block @ (-2 * self.items.T)
-            products += squares
-            nearest[start : start + BLOCK_PLACES] = products.min(axis=1)
-        nearest += np.einsum("ij,ij->i", flat, flat)
-        return np.maximum(nearest, 0).reshape(values.shape[:2])
+        nearest = nearest_squares(values.reshape(-1, values.shape[-1]), self.items)
+        return nearest.reshape(values.shape[:2])
 
     def project(self, outputs: Mapping[str, Array]) -> Array:
         """Leading components `(rows, columns, k)` of each place's features."""
@@ -115,10 +108,23 @@ class Bank:
         return {"projection": self.projection, "offset": self.offset, "items": self.items}
 
 
+def nearest_squares(places: Array, items: Array) -> Array:
+    """Squared distance of each of the places `(n, k)` to the nearest of the items `(m, k)`."""
+    turned = -2 * items.T
+    squares = np.einsum("ij,ij->i", items, items)
+    nearest = np.empty(len(places), np.float32)
+    for start in range(0, len(places), BLOCK_PLACES):
+        products = places[start : start + BLOCK_PLACES] @ turned
+        products += squares
+        nearest[start : start + BLOCK_PLACES] = products.min(axis=1)
+    nearest += np.einsum("ij,ij->i", places, places)
+    return np.maximum(nearest, 0)
+
+
 def features_of(output: str, outputs: Mapping[str, Array]) -> Array:
     """Features `(rows, columns, d)` that a Gaussian judges."""
-    values = outputs[output]
-    return grouped(values) if output == GROUPED else values
+    rows, columns, _ = outputs["f6"].shape
+    return grouped(outputs[output], (rows, columns))
 
 
 def bank_features(outputs: Mapping[str, Array], projection: Array | None = None) -> Array:

@@ -81,13 +81,6 @@ class FeatureNetwork:
         self._shape = shape
 
 
-def grouped(finer: Array) -> Array:
-    """The 2x2 features of each place as one, `(rows, columns, 4 * channels)`."""
-    rows, columns, channels = finer.shape
-    blocks = finer.reshape(rows // 2, 2, columns // 2, 2, channels).swapaxes(1, 2)
-    return blocks.reshape(rows // 2, columns // 2, 4 * channels)
-
-
 def averaged(finer: Array) -> Array:
     """The mean of the 2x2 features of each place, `(rows, columns, channels)`."""
     rows, columns, channels = finer.shape

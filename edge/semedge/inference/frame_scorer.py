@@ -16,6 +16,7 @@ from semedge.inference.frame_tiles import (
     cells_of,
     chosen_scores,
     cut_tile,
+    grouped,
     prepare_frame,
     tile_values,
     used_places,
@@ -150,26 +151,3 @@ class FrameScorer:
             values = grouped(tensors[node.output][0], (shape[0], shape[1]))[inner]
             tensors[node.output] = values.reshape(-1, values.shape[-1])
         return {**self._constants, **tensors}
-
-
-def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
-    """Features of a finer map, grouped by the `shape` places that they lie in.
-
-    Parameters
-    ----------
-    features
-        Shape `(k * rows, k * columns, channels)`.
-    shape
-        Rows and columns.
-
-    Returns
-    -------
-    NDArray
-        Shape `(rows, columns, k * k * channels)`; the same features where k is 1.
-    """
-    rows, columns = shape
-    finer = features.shape[0] // rows
-    if finer == 1:
-        return features
-    blocks = features.reshape(rows, finer, columns, finer, -1).swapaxes(1, 2)
-    return blocks.reshape(rows, columns, -1)

@@ -84,6 +84,29 @@ def cells_of(
     return smoothed
 
 
+def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    """Features of a finer map, grouped by the `shape` places that they lie in.
+
+    Parameters
+    ----------
+    features
+        Shape `(k * rows, k * columns, channels)`.
+    shape
+        Rows and columns.
+
+    Returns
+    -------
+    NDArray
+        Shape `(rows, columns, k * k * channels)`; the same features where k is 1.
+    """
+    rows, columns = shape
+    finer = features.shape[0] // rows
+    if finer == 1:
+        return features
+    blocks = features.reshape(rows, finer, columns, finer, -1).swapaxes(1, 2)
+    return blocks.reshape(rows, columns, -1)
+
+
 def chosen_scores(
     score_image: Callable[[GrayImage, PatchGrid], tuple[dict[str, Tensor], dict[str, float]]],
     cell_px: int,

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.inference.manifest import Candidate
-from semedge.learning.learner import Learner, frame_score
+from semedge.learning.learner import Learner
 from semedge.learning.plan import Plan
 from semedge.learning.planting import KINDS, plant
-from semedge.learning.score_fit import FittedScore, NormalMaps
+from semedge.learning.score_fit import NormalMaps
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def judge_candidate(
         others = [index for index in learner.kept if learner.folds[index] != fold]
         fitted = learner.score(plan, others or None)
         clean += [
-            _score(fitted, learner.maps[index])
+            fitted.frame_score(learner.maps[index])
             for index in learner.kept
             if learner.folds[index] == fold
         ]
         for each in planted:
             if each.fold == fold:
-                found.setdefault(each.kind, []).append(_score(fitted, each.maps))
+                found.setdefault(each.kind, []).append(fitted.frame_score(each.maps))
     kinds = {
         kind: round(auroc(np.array(clean), np.array(scores)), 4) for kind, scores in found.items()
     }
@@ -84,7 +84,3 @@ def auroc(clean: NDArray[np.float64], planted: NDArray[np.float64]) -> float:
     """Probability that a planted frame scores above a clean one; ties count half."""
     below = (clean[:, None] < planted[None]).mean()
     return float(below + 0.5 * (clean[:, None] == planted[None]).mean())
-
-
-def _score(fitted: FittedScore, maps: NormalMaps) -> float:
-    return frame_score(fitted.scores(maps), fitted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import GrayImage
 from semedge.core.version import __version__
-from semedge.inference.bundle import array_content, bundle_content, frame_sha256, members_of
+from semedge.inference.bundle import array_content, bundle_content, members_of
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_network import REACH_PX, STRIDE_PX
 from semedge.inference.feature_scorer import arrays_of
@@ -26,15 +25,15 @@ from semedge.inference.manifest import (
     Candidate,
     Choice,
     FeatureInput,
-    Intensity,
     Manifest,
     Training,
 )
 from semedge.learning.choose import judge_candidate, plant_defects
+from semedge.learning.frame_facts import checked_shape, facts_of, intensity_of
 from semedge.learning.learner import Learner
 from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions
 from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Plan, plan_of
-from semedge.learning.score_fit import FittedScore, similar_sizes
+from semedge.learning.score_fit import similar_sizes
 
 DETECTOR = "pretrained-features"
 FEATURES_SHA256 = "eabfecaadb47f29cd80cd74c06e332ebd774923acc80d990d06380ccd03bafd4"
@@ -45,7 +44,6 @@ SMOOTHING_PX = 6.0
 BORDER_PX = 20.0
 MARGIN_PX = 32
 OVERLAP_PX = -(-REACH_PX // STRIDE_PX) * STRIDE_PX
-LEAST_SIDE_PX = 32
 MOST_FIT_FRAMES = 300
 MOST_FIT_PIXELS = 48_000_000
 """Frames and pixels that a detector is fitted to; more add time, and hardly knowledge."""
@@ -118,19 +116,18 @@ def learn(
     """
     if not len(frames):
         raise SemedgeError("No normal frame was given; give at least one, and better 60 or more.")
-    height, width = _checked_shape(frames[0])
+    height, width = checked_shape(frames[0])
     most = max(1, min(MOST_FIT_FRAMES, MOST_FIT_PIXELS // (height * width)))
     chosen = _evenly(len(frames), most)
     used = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
     fit = _Fit(used, options, worker_count(workers), step)
-    even_light, light_candidates = fit.choose_light()
+    even_light, light_reason, light_candidates = fit.choose_light()
     learner = fit.learner(used, even_light)
-    plan, reason, candidates = fit.choose_plan(learner)
-    fitted = learner.score(plan)
-    manifest, contents = _bundle(fit, learner, plan, fitted, even_light)
-    reasons = "; ".join(each for each in (fit.light_reason, reason) if each)
-    choice = Choice(reason=f"{reasons}.", candidates=(*candidates, *light_candidates))
-    manifest = manifest.model_copy(update={"choice": choice})
+    plan, plan_reason, candidates = fit.choose_plan(learner)
+    choice = Choice(
+        reason=f"{light_reason}; {plan_reason}.", candidates=(*candidates, *light_candidates)
+    )
+    manifest, contents = fit.bundle(learner, plan, even_light, choice)
     return Learned(manifest, contents, tuple(chosen[index] for index in learner.outlying))
 
 
@@ -154,10 +151,9 @@ class _Fit:
         self.frames = frames
         self.options = options
         self.content = features_content()
-        self.light_reason = ""
         self._threads = threads
         self._step = step
-        self.shapes = [_checked_shape(frame) for frame in frames]
+        self.facts = [facts_of(frame) for frame in frames]
         enough = len(frames) >= BANK_FROM_FRAMES
         self.bank = enough if options.bank == "auto" else options.bank == "on"
         self.fine = enough if options.fine == "auto" else options.fine == "on"
@@ -183,15 +179,13 @@ class _Fit:
             scaling="local" if even_light else "range",
         )
 
-    def choose_light(self) -> tuple[bool, tuple[Candidate, ...]]:
-        """Whether light is evened, and what was found with and without."""
+    def choose_light(self) -> tuple[bool, str, tuple[Candidate, ...]]:
+        """Whether light is evened, why, and what was tried."""
         given = self.options.even_light
         if given != "auto":
-            self.light_reason = f"even light is {given}, as given"
-            return given == "on", ()
+            return given == "on", f"even light is {given}, as given", ()
         if len(self.frames) < POSITION_FROM_FRAMES:
-            self.light_reason = "light is evened, since there are too few frames to compare"
-            return True, ()
+            return True, "light is evened, since there are too few frames to compare", ()
         used = _Subset(self.frames, _evenly(len(self.frames), LIGHT_FRAMES))
         plan = plan_of(bank=self.bank, fine=self.fine, position=False)
         candidates = []
@@ -201,11 +195,11 @@ class _Fit:
             candidates.append(judge_candidate(f"{name}, few frames", learner, planted, plan))
         with_it, without = (each.auroc for each in candidates)
         even = without <= with_it + LIGHT_MARGIN
-        self.light_reason = (
-            f"even light is {'on' if even else 'off'} (planted defects are found with an AUROC of "
+        reason = (
+            f"even light is {_on(even)} (planted defects are found with an AUROC of "
             f"{with_it:.2f} with it and {without:.2f} without)"
         )
-        return even, tuple(candidates)
+        return even, reason, tuple(candidates)
 
     def choose_plan(self, learner: Learner) -> tuple[Plan, str, tuple[Candidate, ...]]:
         """The plan, why, and what was tried."""
@@ -218,7 +212,7 @@ class _Fit:
             return plans[given], f"position is {given}, as given", ()
         if len(learner.kept) < POSITION_FROM_FRAMES:
             return plans["off"], "position is off, since there are too few frames to know it", ()
-        if not similar_sizes(self.shapes):
+        if not similar_sizes([each.shape for each in self.facts]):
             return plans["off"], "position is off, since the frames have several sizes", ()
         planted = plant_defects(learner, PLANTED, self.options.seed)
         tried = tuple(
@@ -233,83 +227,58 @@ class _Fit:
         )
         return plans[name], reason, tried
 
+    def bundle(
+        self, learner: Learner, plan: Plan, even_light: bool, choice: Choice
+    ) -> tuple[Manifest, dict[str, bytes]]:
+        """The manifest and the files of the detector."""
+        fitted = learner.score(plan)
+        arrays = arrays_of(learner.models()) | dict(fitted.arrays)
+        contents = {f"{name}.npy": array_content(array) for name, array in sorted(arrays.items())}
+        contents[f"{FEATURES}.tflite"] = self.content
+        height, width = fitted.frame_shape or (None, None)
+        manifest = Manifest(
+            format_version=4,
+            detector=DETECTOR,
+            input=self.input(even_light).model_copy(
+                update={"frame_height_px": height, "frame_width_px": width}
+            ),
+            stride_px=CELL_PX,
+            quantization="int8",
+            nodes=(),
+            score=fitted.score,
+            scores={},
+            members=members_of(contents),
+            training=self._training(learner.kept, plan, even_light),
+            parity={},
+            choice=choice,
+        )
+        return manifest, contents
 
-def _bundle(
-    fit: _Fit, learner: Learner, plan: Plan, fitted: FittedScore, even_light: bool
-) -> tuple[Manifest, dict[str, bytes]]:
-    kept = [fit.frames[index] for index in learner.kept]
-    arrays = arrays_of(learner.models()) | dict(fitted.arrays)
-    contents = {f"{name}.npy": array_content(array) for name, array in sorted(arrays.items())}
-    contents[f"{FEATURES}.tflite"] = fit.content
-    height, width = fitted.frame_shape or (None, None)
-    detector_input = fit.input(even_light).model_copy(
-        update={"frame_height_px": height, "frame_width_px": width}
-    )
-    runtime, _ = find_runtime()
-    manifest = Manifest(
-        format_version=4,
-        detector=DETECTOR,
-        input=detector_input,
-        stride_px=CELL_PX,
-        quantization="int8",
-        nodes=(),
-        score=fitted.score,
-        scores={},
-        members=members_of(contents),
-        training=Training(
+    def _training(self, kept: Sequence[int], plan: Plan, even_light: bool) -> Training:
+        runtime, _ = find_runtime()
+        return Training(
             detector=DETECTOR,
             thesis_section="none: pretrained features",
-            schedule=fit.options.speed,
-            seed=fit.options.seed,
+            schedule=self.options.speed,
+            seed=self.options.seed,
             steps={},
             learning_rates={},
             options={
-                **{
-                    field.name: getattr(fit.options, field.name)
-                    for field in dataclasses.fields(fit.options)
-                    if field.name not in ("seed", "speed")
-                },
-                "even_light": _on(even_light),
                 "position": _on(plan.position),
-                "bank": _on(fit.bank),
-                "fine": _on(fit.fine),
+                "even_light": _on(even_light),
+                "bank": _on(self.bank),
+                "fine": _on(self.fine),
             },
-            frame_sha256=tuple(sorted({frame_sha256(frame) for frame in fit.frames})),
+            frame_sha256=tuple(sorted({each.sha256 for each in self.facts})),
             frames=len(kept),
-            intensity=_intensity(kept),
+            intensity=intensity_of(self.facts[index] for index in kept),
             packages={"semedge": __version__, "numpy": np.__version__, "runtime": runtime},
             created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        ),
-        parity={},
-    )
-    return manifest, contents
+        )
 
 
 def _on(switched: bool) -> str:
     return "on" if switched else "off"
-
-
-def _intensity(frames: Sequence[GrayImage]) -> Intensity:
-    """Gray values of every 16th pixel of the frames."""
-    values = np.concatenate(
-        [frame[::4, ::4].ravel() / np.float64(np.iinfo(frame.dtype).max) for frame in frames]
-    )
-    return Intensity(
-        mean=float(values.mean()),
-        standard_deviation=float(values.std()),
-        percentile_1=float(np.quantile(values, 0.01)),
-        percentile_99=float(np.quantile(values, 0.99)),
-    )
-
-
-def _checked_shape(frame: GrayImage) -> tuple[int, int]:
-    height, width = frame.shape
-    if min(height, width) < LEAST_SIDE_PX:
-        raise SemedgeError(
-            f"A normal frame must have at least {LEAST_SIDE_PX}x{LEAST_SIDE_PX} px. "
-            f"Received: {width}x{height} px"
-        )
-    return height, width
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -14,7 +14,6 @@ from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_maps import FeatureModel
 from semedge.inference.feature_scorer import log_maps
 from semedge.inference.grid import PatchGrid
-from semedge.inference.score_map import mean_of_highest
 from semedge.learning.plan import Plan
 from semedge.learning.samples import FIT_PLACES, FrameSample, fit_models, sample_frame
 from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score
@@ -132,7 +131,7 @@ class Learner:
         if len(self.frames) < OUTLYING_FROM_FRAMES:
             return ()
         fitted = self.score(self.plan)
-        scores = np.array([frame_score(fitted.scores(each), fitted) for each in self.maps])
+        scores = np.array([fitted.frame_score(each) for each in self.maps])
         median = np.median(scores)
         deviation = 1.4826 * np.median(np.abs(scores - median))
         outlying = np.flatnonzero(scores > median + OUTLYING * deviation)
@@ -146,8 +145,3 @@ def folds_of(count: int) -> NDArray[np.intp]:
         return np.zeros(count, np.intp)
     folds: NDArray[np.intp] = np.arange(count) * BLOCKS // count % 2
     return folds
-
-
-def frame_score(cells: NDArray[np.float32], fitted: FittedScore) -> float:
-    """Score of a frame from those of its cells."""
-    return mean_of_highest(cells, fitted.score.judged_cells(cells.size))

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.calibrate import (
-    CalibrationRequest,
-    NormalScores,
-    calibrate_detector,
-    group_of,
-)
+from semedge.decision.calibrate import calibrate_detector
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.fields import split_frame
+from semedge.decision.normal_scores import NormalScores
 from semedge.inference.bundle import Bundle, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.learning.frame_store import FrameStore, StoredImages
@@ -180,12 +177,9 @@ def _groups(
     """The group of each frame; its own where there are no groups."""
     if not guarantee.grouped:
         return list(usable)
-    first_s = store.entries[usable[0]].captured_at_s
-    groups: list[Hashable] = []
-    for index in usable:
-        frame = store[index]
-        groups.append(group_of(frame, guarantee, frame.captured_at_s - first_s))
-    return groups
+    entries = [store.entries[index] for index in usable]
+    first_s = entries[0].captured_at_s
+    return [guarantee.group_of(each.source, each.captured_at_s - first_s) for each in entries]
 
 
 def _fields_a_frame(guarantee: CalibrationRequest, frame: Frame) -> int:

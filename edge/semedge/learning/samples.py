@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +22,8 @@ FIT_PLACES = 20_000
 """Places that a model is fitted to, at most."""
 
 
-@dataclass(frozen=True)
-class FrameSample:
-    """Features at random places of one frame, by what is judged: `(places, d)`."""
-
-    features: Mapping[str, Array]
+FrameSample = Mapping[str, Array]
+"""Features at random places of one frame, by what is judged: `(places, d)`."""
 
 
 def sample_frame(
@@ -57,7 +53,7 @@ def sample_frame(
                 bank_features(tile.outputs) if name == BANK else features_of(name, tile.outputs)
             )
             gathered.setdefault(name, []).append(values[tile.inner][there])
-    return FrameSample({name: np.concatenate(parts) for name, parts in gathered.items()})
+    return {name: np.concatenate(parts) for name, parts in gathered.items()}
 
 
 def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureModel]:
@@ -65,7 +61,7 @@ def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureM
     models: dict[str, FeatureModel] = {}
     for each in plan.maps:
         name = each.output or BANK
-        features = np.concatenate([sample.features[name] for sample in samples])
+        features = np.concatenate([sample[name] for sample in samples])
         if each.output is not None:
             models[each.name] = fit_gaussian(each.output, features)
         else:

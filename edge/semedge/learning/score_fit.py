@@ -23,6 +23,7 @@ from semedge.inference.feature_score import (
 )
 from semedge.inference.grid import PatchGrid
 from semedge.inference.manifest import FeatureMap, FeatureScore, MapGroup, Position, Scale
+from semedge.inference.score_map import mean_of_highest
 from semedge.learning.plan import LEAST_CELLS, POSITION_WEIGHT, TOP_SHARE, Plan, PlannedGroup
 
 Array = NDArray[np.float32]
@@ -76,6 +77,11 @@ class FittedScore:
     def scores(self, maps: NormalMaps) -> Array:
         """Score of each cell `(rows, columns)`."""
         return scores_of(self.score, maps.logarithms, maps.grid, self.arrays, self.frame_shape)
+
+    def frame_score(self, maps: NormalMaps) -> float:
+        """Score of the frame."""
+        cells = self.scores(maps)
+        return mean_of_highest(cells, self.score.judged_cells(cells.size))
 
 
 def fit_score(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:

@@ -49,46 +49,44 @@ LIMITS = Limits()
 
 def varied(image: GrayImage, random: np.random.Generator, limits: Limits = LIMITS) -> GrayImage:
     """The frame under other light, focus, compression and position, all at random."""
-    moved = _moved(
-        image,
-        random.uniform(-limits.turn_degrees, limits.turn_degrees),
-        random.uniform(-limits.shift_px, limits.shift_px, 2),
-    )
-    lit = _lit(
-        moved,
-        1 + random.uniform(-limits.light, limits.light),
-        limits.gamma ** random.uniform(-1, 1),
-    )
-    blurred = _blurred(lit, random.uniform(0, limits.blur_px))
-    return _compressed(blurred, int(random.integers(limits.jpeg_quality, 101)))
+    turn_degrees = random.uniform(-limits.turn_degrees, limits.turn_degrees)
+    shift_px = random.uniform(-limits.shift_px, limits.shift_px, 2)
+    gain = 1 + random.uniform(-limits.light, limits.light)
+    gamma = limits.gamma ** random.uniform(-1, 1)
+    changed = lit(moved(image, turn_degrees, shift_px), gain, gamma)
+    changed = blurred(changed, random.uniform(0, limits.blur_px))
+    return compressed(changed, int(random.integers(limits.jpeg_quality, 101)))
 
 
-def _moved(image: GrayImage, turn_degrees: float, shift_px: Any) -> GrayImage:
-    height, width = image.shape[:2]
+def moved(image: GrayImage, turn_degrees: float, shift_px: Any = 0) -> GrayImage:
+    """The frame turned about its middle and shifted along both axes, extended by reflection."""
+    height, width = image.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn_degrees, 1)
     matrix[:, 2] += shift_px
-    moved: Any = cv2.warpAffine(
+    result: Any = cv2.warpAffine(
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    return moved
+    return result
 
 
-def _lit(image: GrayImage, gain: float, gamma: float) -> GrayImage:
+def lit(image: GrayImage, gain: float, gamma: float = 1) -> GrayImage:
+    """The frame with gray values, as shares of the range, to the power of `gamma` times `gain`."""
     largest = np.iinfo(image.dtype).max
     shares = np.arange(largest + 1, dtype=np.float64) / largest
     table: Any = np.clip(np.round(gain * shares**gamma * largest), 0, largest).astype(image.dtype)
-    lit: GrayImage = table[image]
-    return lit
+    result: GrayImage = table[image]
+    return result
 
 
-def _blurred(image: GrayImage, sigma_px: float) -> GrayImage:
+def blurred(image: GrayImage, sigma_px: float) -> GrayImage:
+    """The frame out of focus: under a Gaussian; below 0.1 px as it is."""
     if sigma_px < 0.1:
         return image
-    blurred: Any = cv2.GaussianBlur(image, (0, 0), sigma_px)
-    return blurred
+    result: Any = cv2.GaussianBlur(image, (0, 0), sigma_px)
+    return result
 
 
-def _compressed(image: GrayImage, quality: int) -> GrayImage:
+def compressed(image: GrayImage, quality: int) -> GrayImage:
     """The frame after JPEG; one of 16 bits stays as it is, for JPEG knows none."""
     if image.dtype != np.uint8:
         return image

@@ -11,7 +11,8 @@ from pathlib import Path
 from semedge.cameras import Camera, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.decision.calibrate import calibrate_detector
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.inference.detector import Detector
 from semedge_calibration import Calibration, Method
 

@@ -16,8 +16,9 @@ from semedge.cameras.simulation import KINDS, SimulatedFrame, SimulatedLine
 from semedge.core.console import progress
 from semedge.core.event import Event
 from semedge.core.files import write_atomically
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.decision.calibrate import calibrate_detector
 from semedge.decision.calibration_file import save_calibration
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png

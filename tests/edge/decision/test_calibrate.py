@@ -13,8 +13,9 @@ from constant_detector import PATCH_PX, SIZE_PX, image_of, write_detector
 
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.frame import Frame
-from semedge.decision.calibrate import CalibrationRequest, calibrate_detector
+from semedge.decision.calibrate import calibrate_detector
 from semedge.decision.calibration_file import load_calibration, save_calibration
+from semedge.decision.calibration_request import CalibrationRequest
 from semedge.inference.detector import Detector
 from semedge_calibration import Calibration
 

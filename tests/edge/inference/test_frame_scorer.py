@@ -24,7 +24,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 from semedge.inference.bundle import read_bundle, write_bundle
 from semedge.inference.detector import Detector
-from semedge.inference.frame_scorer import grouped
+from semedge.inference.frame_tiles import grouped
 from semedge.inference.interpreter import Graph
 from semedge.inference.manifest import Manifest
 from semedge.inference.scaling import scale_patches

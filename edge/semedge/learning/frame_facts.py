@@ -1,0 +1,65 @@
+"""What a bundle records of the frames that it was learned from, in one look at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+from semedge.inference.bundle import frame_sha256
+from semedge.inference.manifest import Intensity
+
+LEAST_SIDE_PX = 32
+EVERY_PX = 4
+"""Rows and columns from one measured gray value to the next."""
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """Facts of one frame.
+
+    Attributes
+    ----------
+    shape
+        Height and width in pixels.
+    sha256
+        Digest of its pixels.
+    grays
+        Some of its gray values, as shares of the pixel type's range.
+    """
+
+    shape: tuple[int, int]
+    sha256: str
+    grays: NDArray[np.float64]
+
+
+def facts_of(frame: GrayImage) -> FrameFacts:
+    """The facts of a frame; `SemedgeError` where it is too small to learn from."""
+    grays = frame[::EVERY_PX, ::EVERY_PX].ravel() / np.float64(np.iinfo(frame.dtype).max)
+    return FrameFacts(checked_shape(frame), frame_sha256(frame), grays)
+
+
+def checked_shape(frame: GrayImage) -> tuple[int, int]:
+    """Height and width of a frame; `SemedgeError` where it is too small to learn from."""
+    height, width = frame.shape
+    if min(height, width) < LEAST_SIDE_PX:
+        raise SemedgeError(
+            f"A normal frame must have at least {LEAST_SIDE_PX}x{LEAST_SIDE_PX} px. "
+            f"Received: {width}x{height} px"
+        )
+    return height, width
+
+
+def intensity_of(facts: Iterable[FrameFacts]) -> Intensity:
+    """Mean, deviation and range of the gray values of frames."""
+    values = np.concatenate([each.grays for each in facts])
+    return Intensity(
+        mean=float(values.mean()),
+        standard_deviation=float(values.std()),
+        percentile_1=float(np.quantile(values, 0.01)),
+        percentile_99=float(np.quantile(values, 0.99)),
+    )
