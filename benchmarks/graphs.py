@@ -20,12 +20,12 @@ from semedge.inference.bundle import members_of, write_bundle
 from semedge.inference.manifest import (
     Intensity,
     Manifest,
-    PatchInput,
     Quantization,
     ScoreChoice,
     Training,
     format_version_of,
 )
+from semedge.inference.network_input import PatchInput
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scores import tensors_needed
 from semedge_trainer.detectors import make_detector

@@ -8,7 +8,8 @@ import numpy as np
 
 from semedge.core.frame import GrayImage
 from semedge.inference.bundle import array_content, frame_sha256, members_of, write_bundle
-from semedge.inference.manifest import Intensity, Manifest, PatchInput, ScoreChoice, Training
+from semedge.inference.manifest import Intensity, Manifest, ScoreChoice, Training
+from semedge.inference.network_input import PatchInput
 
 PATCH_PX = 8
 SIZE_PX = 16

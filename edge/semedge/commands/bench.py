@@ -20,7 +20,7 @@ from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import worker_count
-from semedge.inference.manifest import FrameGeometry
+from semedge.inference.network_input import FrameGeometry
 from semedge.station.config.edit import detector_tables, write_workers
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ import click
 
 from semedge.core.console import print_json
 from semedge.inference.bundle import Bundle, read_bundle
-from semedge.inference.manifest import FrameGeometry, FrameInput, Manifest, Node, ScoreChoice
+from semedge.inference.manifest import Manifest, Node, ScoreChoice
+from semedge.inference.network_input import FrameGeometry, FrameInput
 
 logger = logging.getLogger(__name__)
 

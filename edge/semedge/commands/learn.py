@@ -10,7 +10,9 @@ import click
 
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.commands.camera_options import camera_options
+from semedge.commands.collecting import collect, pace_options
 from semedge.commands.guarantee_options import guarantee_of, guarantee_options
+from semedge.commands.recipe_options import identity_options
 from semedge.commands.scoring_options import workers_option
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, shown_progress
@@ -19,7 +21,6 @@ from semedge.core.files import write_atomically
 from semedge.decision.calibrate import note_on_high_scores
 from semedge.decision.contact_sheet import draw_contact_sheet
 from semedge.inference.overlay import encode_png
-from semedge.learning.collect import CollectPlan, collect_frames
 from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import features_content
 from semedge.learning.lesson import Lesson, LessonRequest, hourly, learn_lesson, pace
@@ -29,7 +30,6 @@ from semedge.station.recipe import SUFFIX, check_name, make_recipe
 
 logger = logging.getLogger(__name__)
 
-SECONDS_PER_MINUTE = 60
 CAMERA_FRAMES = 400
 """Frames to take of a camera: 299 prove 1 % with 95 % confidence, and the rest are fitted to."""
 
@@ -43,22 +43,8 @@ CAMERA_FRAMES = 400
     show_default=f"{CAMERA_FRAMES} of a camera that has no end",
     help="Frames to take.",
 )
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Longest time to collect.")
-@click.option(
-    "--every-s",
-    type=click.FloatRange(0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Least time between two frames.",
-)
-@click.option("--name", required=True, help="Name of the product or the process.")
-@click.option(
-    "--recipe-version",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number that rises with every change of the recipe.",
-)
+@pace_options
+@identity_options
 @click.option(
     "--speed",
     type=click.Choice(get_args(Speed)),
@@ -178,13 +164,10 @@ def _collect(
 ) -> FrameStore:
     if frames is None and minutes is None and not camera.ends:
         frames = CAMERA_FRAMES
-    seconds = None if minutes is None else minutes * SECONDS_PER_MINUTE
     store = FrameStore(out.with_suffix(".frames"), camera.source)
     if len(store):
         logger.info(f"Going on with the {len(store)} frames in {store.folder}.")
-    plan = CollectPlan(frames, seconds, every_s, continues=camera.live)
-    with shown_progress() as show:
-        collect_frames(camera, store, plan, screening, lambda: show("Collecting", frames))
+    collect(camera, store, screening, frames, minutes, every_s)
     return store
 
 

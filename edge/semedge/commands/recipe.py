@@ -13,6 +13,7 @@ import click
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.camera_options import camera_options
+from semedge.commands.recipe_options import identity_options
 from semedge.commands.scoring_options import detector_option, stride_option
 from semedge.commands.setting_options import (
     FILE,
@@ -46,14 +47,7 @@ def recipe() -> None:
 
 
 @recipe.command()
-@click.option("--name", required=True, help="Name of the product or the process.")
-@click.option(
-    "--recipe-version",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number that rises with every change of the recipe.",
-)
+@identity_options
 @click.option("--note", default="", help="What is new in this version.")
 @detector_option()
 @field_option(

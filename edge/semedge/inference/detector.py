@@ -17,7 +17,7 @@ from semedge.inference.feature_scorer import FeatureScorer
 from semedge.inference.frame_scorer import FrameScorer
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import find_runtime
-from semedge.inference.manifest import FeatureInput, FrameGeometry, FrameInput
+from semedge.inference.network_input import FeatureInput, FrameGeometry, FrameInput
 from semedge.inference.patch_scorer import PatchScorer
 from semedge.inference.score_map import ScoreMap
 from semedge.inference.scores.distances import Tensor

@@ -18,7 +18,7 @@ from semedge.inference.frame_tiles import (
     tile_values,
     used_places,
 )
-from semedge.inference.manifest import FeatureInput
+from semedge.inference.network_input import FeatureInput
 from semedge.inference.tiling import Tiling, choose_tile
 
 Array = NDArray[np.float32]

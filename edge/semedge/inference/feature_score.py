@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import (
+from semedge.inference.feature_manifest import (
     BORDER_ARRAYS,
     POSITION_ARRAYS,
     FeatureScore,
     MapGroup,
     Position,
 )
+from semedge.inference.grid import PatchGrid
 
 Array = NDArray[np.float32]
 

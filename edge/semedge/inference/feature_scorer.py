@@ -11,12 +11,13 @@ from semedge.core.frame import GrayImage
 from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
 from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_manifest import FEATURES, FeatureMap, FeatureScore
 from semedge.inference.feature_maps import Bank, FeatureModel, Gaussian
 from semedge.inference.feature_score import log_distances, scores_of
 from semedge.inference.frame_tiles import cells_of, chosen_scores
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import worker_count
-from semedge.inference.manifest import FEATURES, FeatureInput, FeatureMap, FeatureScore
+from semedge.inference.network_input import FeatureInput
 
 Array = NDArray[np.float32]
 

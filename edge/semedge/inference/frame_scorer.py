@@ -23,7 +23,7 @@ from semedge.inference.frame_tiles import (
 )
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph, worker_count
-from semedge.inference.manifest import FrameInput
+from semedge.inference.network_input import FrameInput
 from semedge.inference.nodes import nodes_needed, run_node
 from semedge.inference.scores import tensors_needed, weighted_score
 from semedge.inference.scores.distances import Tensor

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import FrameGeometry
+from semedge.inference.network_input import FrameGeometry
 from semedge.inference.scaling import scale_locally, scale_patches
 from semedge.inference.scores.distances import Tensor
 from semedge.inference.tiling import Span

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
 
-from semedge.inference.scaling import FrameScaling, Scaling
+from semedge.inference.feature_manifest import FEATURES, Choice, FeatureScore
+from semedge.inference.network_input import FeatureInput, FrameGeometry, FrameInput, PatchInput
+from semedge.inference.record import Name, Record
 from semedge.inference.scores import SCORES, tensors_needed
 
 FormatVersion = Literal[1, 2, 3, 4]
@@ -26,21 +23,8 @@ FORMAT_VERSIONS = get_args(FormatVersion)
 convolutional network too; 4: one that judges pretrained features of whole frames. A reader refuses
 later versions than its own."""
 
-FEATURES = "features"
-"""Name of the graph of the pretrained network in a bundle of format version 4."""
-BORDER_ARRAYS = ("border_mean", "border_deviation")
-POSITION_ARRAYS = ("position_mean", "position_deviation")
-BANK_ARRAYS = ("projection", "offset", "items")
-
-Name = str
 Sha256 = str
 Quantization = Literal["qat", "int8", "float16", "float32"]
-
-
-class Record(BaseModel):
-    """A part of the manifest: immutable, without unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Member(Record):
@@ -94,259 +78,6 @@ class Node(Record):
     def graphs(self) -> tuple[Name, ...]:
         """Names of its graphs."""
         return (self.graph,) if self.over_frame is None else (self.graph, self.over_frame.graph)
-
-
-class PatchInput(Record):
-    """The input of networks of patches: square gray patches, scaled to [-1, 1]."""
-
-    patch_px: int = Field(ge=1, le=1024)
-    channels: Literal[1] = 1
-    scaling: Scaling = "range"
-
-
-class FrameGeometry(Record):
-    """How a network takes a whole frame, and how its output becomes scores of cells.
-
-    Lengths of the overlap and the margin are in the network's pixels, of which a pixel of the frame
-    has `magnification`; the others are in pixels of the frame.
-
-    Attributes
-    ----------
-    overlap_px
-        Receptive field of a value to each side, which is discarded where tiles meet.
-    feature_stride_px
-        Distance between neighbouring values of the graph's output.
-    margin_px
-        Width by which the frame is extended by reflection on every side.
-    cell_px
-        Side of the cells, each of which has one score.
-    smoothing_px
-        Standard deviation of the Gaussian that the score map is smoothed with.
-    border_px
-        Cells nearer to the frame's border than this get the score of the nearest cell that is
-        not: a network finds a texture anomalous where it is mirrored at the border.
-    scaling
-        `range`: the pixel type's range becomes [-1, 1]; `local`: by the surroundings' mean and
-        standard deviation, see `semedge.inference.scaling.scale_locally`.
-    """
-
-    overlap_px: int = Field(ge=0, le=4096)
-    feature_stride_px: int = Field(ge=1, le=64)
-    magnification: float = Field(default=1.0, ge=0.1, le=8.0)
-    margin_px: int = Field(default=0, ge=0, le=512)
-    cell_px: int = Field(ge=1, le=64)
-    smoothing_px: float = Field(default=0.0, ge=0, le=256)
-    border_px: float = Field(default=0.0, ge=0, le=256)
-    scaling: FrameScaling = "range"
-
-    @property
-    def patch_px(self) -> int:
-        """Side of a cell, which has one score."""
-        return self.cell_px
-
-    @property
-    def reach_px(self) -> int:
-        """Pixels of the frame beyond a cell that its score may depend on."""
-        return math.ceil(self.overlap_px / self.magnification + 2 * self.smoothing_px)
-
-
-class FrameInput(FrameGeometry):
-    """The input of a network of whole frames: a tile of the frame, gray values in [-1, 1].
-
-    Attributes
-    ----------
-    tile_height_px, tile_width_px
-        Size of the input of the graph, in the network's pixels.
-    """
-
-    tile_height_px: int = Field(ge=16, le=8192)
-    tile_width_px: int = Field(ge=16, le=8192)
-
-    @property
-    def tile_shape(self) -> tuple[int, int]:
-        """Height and width of a tile."""
-        return self.tile_height_px, self.tile_width_px
-
-
-class FeatureInput(FrameGeometry):
-    """The input of the pretrained network of features, whose tiles may have any size.
-
-    Attributes
-    ----------
-    network
-        The network that gives the features.
-    frame_height_px, frame_width_px
-        Size of the frames of which the detector knows the normal score of each position; None
-        where it knows none, so that frames may have any size.
-    """
-
-    network: Literal["efficientnet-lite0"]
-    frame_height_px: int | None = Field(default=None, ge=1)
-    frame_width_px: int | None = Field(default=None, ge=1)
-
-    @property
-    def frame_shape(self) -> tuple[int, int] | None:
-        """Height and width of the frames whose positions the detector knows."""
-        if self.frame_height_px is None or self.frame_width_px is None:
-            return None
-        return self.frame_height_px, self.frame_width_px
-
-
-class Scale(Record):
-    """How values are standardized: `origin` becomes 0, and `origin + unit` becomes 1."""
-
-    origin: float
-    unit: float = Field(gt=0)
-
-    def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values in this scale."""
-        scaled: NDArray[np.float32] = (values - np.float32(self.origin)) / np.float32(self.unit)
-        return scaled
-
-
-class FeatureMap(Record):
-    """A model of normal features, which gives each place a distance.
-
-    Attributes
-    ----------
-    name
-        Name of the map as a score of its own, and the beginning of its arrays' names.
-    model
-        A Gaussian of one output of the network, or a bank of normal features of several outputs.
-    output
-        The output that a Gaussian judges.
-    weight
-        Share in its group.
-    scale
-        Mean and standard deviation of the smoothed map's logarithm over normal frames that the
-        model was not fitted to.
-    """
-
-    name: Name = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
-    model: Literal["gaussian", "bank"]
-    output: Name | None = None
-    weight: float = Field(gt=0, le=1)
-    scale: Scale
-
-    @property
-    def arrays(self) -> tuple[Name, ...]:
-        """Names of its arrays in the bundle."""
-        ends = ("mean", "whitening") if self.model == "gaussian" else BANK_ARRAYS
-        return tuple(f"{self.name}_{end}" for end in ends)
-
-
-class MapGroup(Record):
-    """Maps that are averaged; a cell is judged by the group in which it stands out most.
-
-    Attributes
-    ----------
-    maps
-        The maps that are averaged.
-    scale
-        The median over normal frames, and how far above it the group's highest values count as
-        much as those of another group.
-    """
-
-    maps: tuple[FeatureMap, ...] = Field(min_length=1)
-    scale: Scale
-
-
-class Position(Record):
-    """For objects that always lie alike: a cell is compared with normal cells at its position.
-
-    Attributes
-    ----------
-    weight
-        Share of the values that are standardized cell by cell.
-    values, cell_by_cell
-        Mean and standard deviation over normal frames of the values, and of those that are
-        standardized cell by cell.
-    """
-
-    weight: float = Field(gt=0, le=1)
-    values: Scale
-    cell_by_cell: Scale
-
-
-class FeatureScore(Record):
-    """How maps of distances become the score that a frame is judged by.
-
-    Attributes
-    ----------
-    name
-        Name of the score.
-    groups
-        Groups of maps.
-    position
-        None where no position is special.
-    scale
-        Makes the score 0 at the median of normal cells, and 100 at the value that one normal cell
-        in a thousand exceeds.
-    top_share, least_cells
-        A frame's score is the mean of this share of its cells, the highest ones, but of at least
-        this number of cells.
-    """
-
-    name: Literal["features"] = "features"
-    groups: tuple[MapGroup, ...] = Field(min_length=1)
-    position: Position | None = None
-    scale: Scale
-    top_share: float = Field(ge=0, le=1)
-    least_cells: int = Field(ge=1)
-
-    @property
-    def maps(self) -> tuple[FeatureMap, ...]:
-        """The maps of all groups."""
-        return tuple(each for group in self.groups for each in group.maps)
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """The score as a sum of scores: of itself."""
-        return {self.name: 1.0}
-
-    @property
-    def arrays(self) -> tuple[Name, ...]:
-        """Names of the arrays that it needs."""
-        own = BORDER_ARRAYS if self.position is None else BORDER_ARRAYS + POSITION_ARRAYS
-        return own + tuple(name for each in self.maps for name in each.arrays)
-
-    def judged_cells(self, cells: int) -> int:
-        """How many of a frame's cells, the highest ones, the frame is judged by."""
-        return min(cells, max(self.least_cells, math.ceil(self.top_share * cells)))
-
-
-class Candidate(Record):
-    """A variant of the detector, and how well it found defects that were planted.
-
-    Attributes
-    ----------
-    name
-        What it differs in from the default.
-    auroc
-        Of planted against clean normal frames that the models were not fitted to; the mean over
-        the kinds of planted defects.
-    kinds
-        The same by kind.
-    """
-
-    name: str
-    auroc: float = Field(ge=0, le=1)
-    kinds: dict[str, float]
-
-
-class Choice(Record):
-    """Why the detector has the options that it has.
-
-    Attributes
-    ----------
-    reason
-        In a sentence.
-    candidates
-        The variants that were tried, the default first.
-    """
-
-    reason: str
-    candidates: tuple[Candidate, ...] = ()
 
 
 class ScoreChoice(Record):

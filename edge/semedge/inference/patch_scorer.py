@@ -13,7 +13,7 @@ from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
 from semedge.inference.fully_convolutional import FrameNode
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import PatchInput
+from semedge.inference.network_input import PatchInput
 from semedge.inference.nodes import nodes_needed, run_node
 from semedge.inference.scaling import scale_patches
 from semedge.inference.scores import tensors_needed, weighted_score

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.inference.manifest import Candidate
+from semedge.inference.feature_manifest import Candidate
 from semedge.learning.learner import Learner
 from semedge.learning.plan import Plan
 from semedge.learning.planting import KINDS, plant

@@ -17,17 +17,12 @@ from semedge.core.frame import GrayImage
 from semedge.core.version import __version__
 from semedge.inference.bundle import array_content, bundle_content, members_of
 from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_manifest import FEATURES, Candidate, Choice
 from semedge.inference.feature_network import REACH_PX, STRIDE_PX
 from semedge.inference.feature_scorer import arrays_of
 from semedge.inference.interpreter import find_runtime, worker_count
-from semedge.inference.manifest import (
-    FEATURES,
-    Candidate,
-    Choice,
-    FeatureInput,
-    Manifest,
-    Training,
-)
+from semedge.inference.manifest import Manifest, Training
+from semedge.inference.network_input import FeatureInput
 from semedge.learning.choose import judge_candidate, plant_defects
 from semedge.learning.frame_facts import checked_shape, facts_of, intensity_of
 from semedge.learning.learner import Learner

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
+from semedge.inference.feature_manifest import FeatureMap, FeatureScore, MapGroup, Position, Scale
 from semedge.inference.feature_score import (
     border_distances,
     cell_by_cell_of,
@@ -22,7 +23,6 @@ from semedge.inference.feature_score import (
     without_border,
 )
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import FeatureMap, FeatureScore, MapGroup, Position, Scale
 from semedge.inference.score_map import mean_of_highest
 from semedge.learning.plan import LEAST_CELLS, POSITION_WEIGHT, TOP_SHARE, Plan, PlannedGroup
 

@@ -23,7 +23,7 @@ from semedge.decision.defect import DecisionSettings
 from semedge.inference.bundle import MAX_BUNDLE_BYTES, Bundle, parse_bundle_file
 from semedge.inference.detector import Detector
 from semedge.inference.graph_check import check_graphs
-from semedge.inference.manifest import Record
+from semedge.inference.record import Record
 from semedge.station.camera_setup import RecipeIdentity
 from semedge.station.config.faults import key_hint, refused_value
 from semedge_calibration import Calibration

@@ -17,12 +17,14 @@ from semedge.inference import feature_extractor
 from semedge.inference.bundle import Bundle, bundle_content, members_of, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.feature_extractor import FeatureExtractor
+from semedge.inference.feature_manifest import FeatureScore
 from semedge.inference.feature_maps import Bank, Gaussian, bank_features
 from semedge.inference.feature_network import OUTPUTS, averaged
 from semedge.inference.feature_score import border_distances, without_border
 from semedge.inference.feature_scorer import log_maps, model_of
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import FeatureInput, FeatureScore, Manifest
+from semedge.inference.manifest import Manifest
+from semedge.inference.network_input import FeatureInput
 from semedge.inference.tiling import choose_tile
 from semedge.learning.options import AUTOMATIC, LearnOptions
 

@@ -14,7 +14,8 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
-from semedge.inference.manifest import FeatureInput, FeatureScore
+from semedge.inference.feature_manifest import FeatureScore
+from semedge.inference.network_input import FeatureInput
 from semedge.learning import learn as learning
 from semedge.learning.learn import features_content, learn
 from semedge.learning.options import AUTOMATIC, LearnOptions, parse_options

@@ -12,7 +12,7 @@ from semedge.cameras.simulation import SimulatedLine
 from semedge.core.frame import Frame
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
-from semedge.inference.manifest import FrameInput
+from semedge.inference.network_input import FrameInput
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.sencebgan_features import SencebganFeatures
 from semedge_trainer.export.export import export_run

@@ -15,7 +15,7 @@ from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.frame_tiles import cells_of
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import FrameInput
+from semedge.inference.network_input import FrameInput
 from semedge.inference.tiling import choose_tile
 from semedge.learning.gaussian import gaussian_of
 from semedge_trainer.detectors import make_detector

@@ -15,7 +15,7 @@ from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.frame_tiles import cells_of
 from semedge.inference.grid import PatchGrid
-from semedge.inference.manifest import FrameInput
+from semedge.inference.network_input import FrameInput
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Networks
 from semedge_trainer.detectors.texture_student import (

@@ -16,7 +16,8 @@ from semedge.inference.bundle import Bundle, read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph
-from semedge.inference.manifest import Node, PatchInput, Quantization
+from semedge.inference.manifest import Node, Quantization
+from semedge.inference.network_input import PatchInput
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import Network

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from semedge.core.errors import SemedgeError
 from semedge.core.images import list_images
 from semedge.core.version import __version__
-from semedge.inference.manifest import Quantization, Record
+from semedge.inference.manifest import Quantization
+from semedge.inference.record import Record
 from semedge_trainer.evaluation.masks import MaskedFrame
 
 TABLES = {"anogan": 51, "bigan": 52, "alad": 53, "ganomaly": 54, "skip-ganomaly": 55}

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.frame_tiles import continued, grouped, prepare_frame, tile_values
-from semedge.inference.manifest import FrameInput, Node
+from semedge.inference.manifest import Node
+from semedge.inference.network_input import FrameInput
 from semedge.learning.gaussian import gaussian_of
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.components.efficientnet import build_segment, group_of, reach_px

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
-from semedge.inference.manifest import FrameInput
+from semedge.inference.network_input import FrameInput
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.base import Networks, Schedule, TrainableDetector
 

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from semedge.core.errors import SemedgeError
 from semedge.inference.bundle import array_content, members_of, write_bundle
 from semedge.inference.manifest import (
-    FrameInput,
     Manifest,
     Node,
     Parity,
-    PatchInput,
     Quantization,
     ScoreChoice,
     format_version_of,
 )
+from semedge.inference.network_input import FrameInput, PatchInput
 from semedge.inference.scores import tensors_needed
 from semedge_trainer.detectors.base import FineTunable, Networks, ScorePlan, TrainableDetector
 from semedge_trainer.training.run import Run

@@ -16,7 +16,8 @@ from semedge.inference.frame_scorer import FrameScorer
 from semedge.inference.frame_tiles import cut_tile, prepare_frame, tile_values
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import Graph
-from semedge.inference.manifest import FrameInput, Manifest, Parity
+from semedge.inference.manifest import Manifest, Parity
+from semedge.inference.network_input import FrameInput
 from semedge.inference.tiling import Tiling, choose_tile
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors.whole_frame import FrameDetector

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python.schema_py_generated import BuiltinOperator, Padding
 
-from semedge.inference.manifest import Node, PatchInput, TileNetwork
+from semedge.inference.manifest import Node, TileNetwork
+from semedge.inference.network_input import PatchInput
 from semedge.inference.tiling import choose_tile
 from semedge_trainer.quantization.flatbuffer import Flatbuffer
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.console import progress
-from semedge.inference.manifest import Manifest, Parity, PatchInput
+from semedge.inference.manifest import Manifest, Parity
+from semedge.inference.network_input import PatchInput
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.components.density import NORMAL_STATISTICS, normal_statistics
 from semedge_trainer.detectors.base import FineTunable, TrainableDetector

@@ -33,7 +33,8 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import GrayImage
 from semedge.core.view import ViewSettings
-from semedge.inference.manifest import Intensity, Record, Training
+from semedge.inference.manifest import Intensity, Training
+from semedge.inference.record import Record
 from semedge.inference.scaling import Scaling
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors import make_detector

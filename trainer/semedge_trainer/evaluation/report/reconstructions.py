@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from semedge.inference.bundle import Bundle
-from semedge.inference.manifest import PatchInput
+from semedge.inference.network_input import PatchInput
 from semedge.inference.nodes import nodes_needed
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.evaluation.protocols import ThesisProtocol

@@ -1,0 +1,24 @@
+"""Options of commands that write a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def identity_options(command: Command) -> Command:
+    """Add `--name` and `--recipe-version`; their values are passed to the command."""
+    command = click.option(
+        "--recipe-version",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Number that rises with every change of the recipe.",
+    )(command)
+    return click.option("--name", required=True, help="Name of the product or the process.")(
+        command
+    )
