@@ -31,7 +31,7 @@ from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Plan, 
 from semedge.learning.score_fit import similar_sizes
 
 DETECTOR = "pretrained-features"
-FEATURES_SHA256 = "eabfecaadb47f29cd80cd74c06e332ebd774923acc80d990d06380ccd03bafd4"
+FEATURES_SHA256 = "2991898a75707395b14b8f0691f47b35d00a65a7a8fd865444f2599c80de615f"
 """Digest of the network that the package carries."""
 
 CELL_PX = 8
