@@ -11,7 +11,7 @@ from semedge.decision.defect import DefectTracker
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
-from semedge.station.camera_setup import CameraSetup
+from semedge.station.camera_setup import CameraSetup, view_of
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
@@ -77,7 +77,7 @@ class FrameJudge:
             judgement = replace(judgement, phases=())
         is_alarm = judgement.level == "alarm"
         self._drift.add(score_map.frame_score, frame.shape, is_alarm=is_alarm)
-        self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
+        event_id = self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
         self._scores.add(run, frame, score_map.frame_score, judgement.level)
         self._counters = replace(
             self._counters,
@@ -92,7 +92,8 @@ class FrameJudge:
             "record": (ended_s - scored_s) * 1e3,
             "total": (ended_s - arrived_s) * 1e3,
         }
-        return Inspected(frame, score_map, judgement.level, latency_ms)
+        view = view_of(self._setup.camera)
+        return Inspected(frame, score_map, judgement.level, latency_ms, event_id, view)
 
     def _judged_score(self, frame: Frame, score_map: ScoreMap) -> float:
         """The frame's score, or that of its largest regions where small ones are no defect."""
