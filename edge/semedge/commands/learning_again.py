@@ -33,6 +33,7 @@ from semedge.station.relearn import (
     Tally,
     Teacher,
     decision_without_levels,
+    frame_rate_hz,
     guarantee_of_calibration,
     open_teacher,
     relearn,
@@ -42,8 +43,6 @@ from semedge.station.relearn import (
 logger = logging.getLogger(__name__)
 
 NAMES_SHOWN = 5
-FASTEST_HZ = 1_000.0
-"""Frames whose times are closer were copied, not taken, at that pace."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def learn_again(request: AgainRequest, *, as_json: bool) -> None:
         check_out(target.out, replace=request.replace)
         screening = Screening()
         store = _normal_frames(request, teacher, target.out, screening)
-        rate_hz = request.rate_hz or _pace_hz(store)
+        rate_hz = request.rate_hz or frame_rate_hz(station, teacher.camera) or 1.0
         lesson = _lesson_request(request, teacher, rate_hz)
         with shown_progress() as show:
             learned = relearn(teacher, store, lesson, screening, lambda stage: show(stage, None))
@@ -192,13 +191,6 @@ def _speed_of(manifest: Manifest) -> Any:
     """The speed that the detector was learned with; None where `learn` did not make it."""
     schedule = manifest.training.schedule
     return schedule if schedule in MAGNIFICATIONS else None
-
-
-def _pace_hz(store: FrameStore) -> float:
-    """Frames a second, by the times of the normal frames; 1 where they tell none."""
-    seconds = store.entries[-1].captured_at_s - store.entries[0].captured_at_s
-    rate_hz = (len(store) - 1) / seconds if seconds > 0 else 0.0
-    return rate_hz if 0 < rate_hz <= FASTEST_HZ else 1.0
 
 
 def _write(target: _Target, teacher: Teacher, learned: Relearned) -> None:

@@ -25,6 +25,7 @@ HOLD_S = 300.0
 """Time for which frames that somebody looks at stay, though newer ones have pushed them out."""
 
 PNG_COMPRESSION = 1
+CLOSE_TIMEOUT_S = 5.0
 IDLE_NICENESS = 19
 """Frames are encoded in time that nothing else needs; until then they are held as they came."""
 
@@ -193,6 +194,9 @@ class RecentFrames:
             self._held = ()
             self._bytes = 0
             self._changed.notify_all()
+        # A thread that still encodes when the interpreter ends would end the process with an abort.
+        if self._encoder is not None:
+            self._encoder.join(CLOSE_TIMEOUT_S)
 
     def _start_encoder(self) -> None:
         if self._encoder is None:

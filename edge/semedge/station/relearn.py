@@ -12,6 +12,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.images import read_image
 from semedge.core.mark import NAMELESS, MarkName
+from semedge.core.timing import utc_seconds
 from semedge.core.view import FrameView, ViewSettings, seen_again
 from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.defect import DecisionSettings, Levels
@@ -20,6 +21,8 @@ from semedge.inference.bundle import frame_sha256, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrame, MarkedFrames
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
 from semedge.journal.records import DEFAULT_JOURNAL
 from semedge.learning.false_alarms import FalseAlarm, places_above
 from semedge.learning.frame_store import FrameStore
@@ -36,6 +39,9 @@ from semedge_calibration import Calibration
 
 FRAMES_SUFFIX = ".frames"
 """What the folder of a recipe's normal frames ends in, beside the recipe."""
+
+NEWEST_RUNS = 20
+LEAST_FRAMES_OF_A_RUN = 50
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,22 @@ def open_teacher(station: Station, camera: str | None, workers: int | None = Non
         if (picture := kept.picture(each.frame_id)) is not None
     )
     return Teacher(plan.name, setup, recipe, examples)
+
+
+def frame_rate_hz(station: Station, camera: str) -> float | None:
+    """Frames a second of the camera's newest run that is long enough; None where there is none."""
+    path = station.journal.file or DEFAULT_JOURNAL
+    if not path.exists():
+        return None
+    with JournalReader(path, check=False) as journal:
+        runs = list(journal.rows(Query("runs", camera=camera, limit=NEWEST_RUNS)))
+    for run in reversed(runs):
+        if run["ended_at"] is None or run["frames_inspected"] < LEAST_FRAMES_OF_A_RUN:
+            continue
+        lasted_s = utc_seconds(run["ended_at"]) - utc_seconds(run["started_at"])
+        if lasted_s > 0:
+            return float(run["frames_inspected"] / lasted_s)
+    return None
 
 
 def guarantee_of_calibration(calibration: Calibration) -> CalibrationRequest:
