@@ -264,7 +264,7 @@ def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listene
         ("levels", '{"alarm": 5, "valid_until": "soon"}', "valid_until must be .*'soon'"),
         ("acknowledge", '{"event_id": "1; drop table"}', r"\bevent_id: "),
         ("mark", '{"event_id": "1; drop table", "mark": "real"}', r"\bevent_id: "),
-        ("mark", '{"mark": "real"}', r"\bgive either event_id or frame; correct it"),
+        ("mark", '{"mark": "real"}', r"\bgive either event_id or frame\); correct it"),
         ("mark", '{"frame": "../x", "mark": "missed"}', r"\bframe: "),
         ("acknowledge", "[" * 9000, r"\bJSON; send an object"),
         ("levels", "[]", "JSON object; send one"),
