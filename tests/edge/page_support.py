@@ -24,9 +24,12 @@ from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import draw_overlay, encode_png
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
+from semedge.state.requests import MarkRequest
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
+from semedge.station.marking import Marker
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 
@@ -43,9 +46,10 @@ def images() -> list[GrayImage]:
 
 
 class JournaledControl(RecordingControl):
-    """Notes in the journal who has seen an event, as a watch does."""
+    """Notes in the journal who has seen and marked an event, and keeps frames, as a watch does."""
 
     journal_file: Path
+    journal: Journal
 
     def acknowledge(self, event_id: str, who: str) -> None:
         super().acknowledge(event_id, who)
@@ -54,6 +58,11 @@ class JournaledControl(RecordingControl):
                 "INSERT INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
                 (event_id, "2026-11-24T06:00:00.000000Z", who),
             )
+
+    def mark(self, request: MarkRequest, who: str) -> str:
+        super().mark(request, who)
+        marked = MarkedFrames(self.journal_file.parent / "pictures")
+        return Marker(self.journal, marked, self.state.recent).mark(request, who)
 
 
 @dataclass
@@ -144,6 +153,7 @@ def page_station(
         Journal(control.journal_file) as journal,
         JournalReader(control.journal_file) as reader,
     ):
+        control.journal = journal
         server = PageServer(
             WebSection(
                 host=host,
@@ -166,6 +176,7 @@ def page_station(
             yield station
         finally:
             server.close()
+            state.recent.close()
 
 
 def fill(station: PageStation) -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
-from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
+from semedge.core.timing import utc_text
+from semedge.journal.schema import (
+    APPLICATION_ID,
+    EMPTY_ADDITIONS,
+    MIGRATIONS,
+    READABLE_FROM,
+    migrate,
+    schema_version,
+)
 
 BUSY_TIMEOUT_S = 2.0
 
@@ -118,7 +129,7 @@ class Database(Closing):
                 check_sound(connection, self._failure)
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if read_only:
-                self._check_newest(connection)
+                self._check_readable(connection)
                 return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -140,13 +151,15 @@ class Database(Closing):
                 f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
             )
 
-    def _check_newest(self, connection: sqlite3.Connection) -> None:
+    def _check_readable(self, connection: sqlite3.Connection) -> None:
         version = schema_version(connection)
-        if version < len(MIGRATIONS):
+        if version < READABLE_FROM:
             raise SemedgeError(
-                f"The journal {self.path} has version {version}, and this semedge reads version "
-                f"{len(MIGRATIONS)}; start `semedge watch` with it once, which updates it."
+                f"The journal {self.path} has version {version}, and this semedge reads versions "
+                f"from {READABLE_FROM} on; start `semedge watch` with it once, which updates it."
             )
+        if version < len(MIGRATIONS):
+            connection.execute(EMPTY_ADDITIONS)
 
     def _roll_back(self) -> None:
         try:
@@ -211,3 +224,28 @@ class DamageCheck:
 def storable(text: str) -> str:
     """`text` as SQLite can hold it: bytes of a file name that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def no_event(event_id: str) -> SemedgeError:
+    """The error where the journal has no such event."""
+    return SemedgeError(
+        f"There is no event {event_id[:64]!r} in the journal; give the event_id of one that "
+        "`semedge history` lists."
+    )
+
+
+def insert_audit(
+    connection: sqlite3.Connection, who: str, camera: str, action: str, before: Any, after: Any
+) -> None:
+    """Record within a transaction who changed what; `before` and `after` are JSON values."""
+    connection.execute(
+        "INSERT INTO audit (at, who, camera, action, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            utc_text(time.time()),
+            storable(who),
+            camera,
+            action,
+            json.dumps(before),
+            json.dumps(after),
+        ),
+    )

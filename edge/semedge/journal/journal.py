@@ -15,7 +15,7 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
-from semedge.journal.database import Database, UnwritableError, storable
+from semedge.journal.database import Database, UnwritableError, insert_audit, no_event, storable
 from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
 from semedge.journal.write_buffer import BufferedEvent, DiskReserve, Mark, WriteBuffer
 
@@ -275,18 +275,7 @@ class Journal(Database):
     def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
         """Record who changed what; `before` and `after` are JSON values."""
         with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO audit (at, who, camera, action, before, after)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    utc_text(time.time()),
-                    storable(who),
-                    camera,
-                    action,
-                    json.dumps(before),
-                    json.dumps(after),
-                ),
-            )
+            insert_audit(connection, who, camera, action, before, after)
 
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen an event; only the first acknowledgement is stored."""
@@ -295,10 +284,7 @@ class Journal(Database):
                 "SELECT count(*) FROM events WHERE event_id = ?", (event_id,)
             ).fetchone()[0]
             if not known:
-                raise SemedgeError(
-                    f"There is no event {event_id[:64]!r} in the journal; give the event_id of one "
-                    "that `semedge history` lists."
-                )
+                raise no_event(event_id)
             connection.execute(
                 "INSERT OR IGNORE INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
                 (event_id, utc_text(time.time()), storable(who)),

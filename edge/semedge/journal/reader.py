@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from semedge.core.event import Event
+from semedge.core.mark import Mark
 from semedge.journal.database import Database
-from semedge.journal.query import COLUMNS, Query, event_documents_query, rows_query
+from semedge.journal.query import (
+    ADDED_BY_PEOPLE,
+    COLUMNS,
+    MARKED_EVENTS,
+    Query,
+    event_documents_query,
+    rows_query,
+)
 
 BATCH_ROWS = 1000
 """Rows that are fetched together."""
@@ -26,6 +34,15 @@ class Acknowledgement:
 
     at: str
     who: str
+
+
+@dataclass(frozen=True)
+class ShownEvent:
+    """An event with what people added: who has seen it, and its mark."""
+
+    event: Event
+    seen: Acknowledgement | None
+    mark: Mark | None
 
 
 class JournalReader(Database):
@@ -53,31 +70,48 @@ class JournalReader(Database):
         with self.reading() as connection:
             if query.subject == "events":
                 found = connection.execute(*event_documents_query(query))
-                for document, at, who in _in_batches(found):
-                    yield json.loads(document) | {"acknowledged_at": at, "acknowledged_by": who}
+                for document, *added in _in_batches(found):
+                    yield json.loads(document) | dict(zip(ADDED_BY_PEOPLE, added, strict=True))
                 return
             for row in self.rows(query):
                 if query.subject == "audit":
                     row |= {name: json.loads(row[name]) for name in ("before", "after")}
                 yield row
 
-    def newest_events(self, limit: int) -> list[tuple[Event, Acknowledgement | None]]:
+    def newest_events(self, limit: int) -> list[ShownEvent]:
         """The newest message of each of the newest events, newest first."""
         with self.reading() as connection:
             rows = connection.execute(
-                "SELECT document, at, who FROM events LEFT JOIN acknowledgements USING (event_id)"
+                "SELECT document, seen.at, seen.who,"
+                " marked.mark, marked.at, marked.who, marked.note"
+                " FROM events LEFT JOIN acknowledgements AS seen USING (event_id)"
+                f" LEFT JOIN {MARKED_EVENTS} AS marked USING (event_id)"
                 " WHERE number IN (SELECT max(number) FROM events"
                 " WHERE number > (SELECT max(number) FROM events) - ? GROUP BY event_id"
                 " ORDER BY max(number) DESC LIMIT ?) ORDER BY number DESC",
                 (MESSAGES_SEARCHED, limit),
             ).fetchall()
             return [
-                (
+                ShownEvent(
                     Event.from_document(json.loads(document)),
                     None if at is None else Acknowledgement(at, who),
+                    None if marked[0] is None else Mark(*marked),
                 )
-                for document, at, who in rows
+                for document, at, who, *marked in rows
             ]
+
+    def marks_of(
+        self, column: Literal["event_id", "frame"], names: Sequence[str]
+    ) -> dict[str, Mark]:
+        """The last mark of those of some hundred events, or frames, that are marked."""
+        chosen = ", ".join("?" * len(names))
+        with self.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {column}, mark, at, who, note, max(mark_id) FROM marks"
+                f" WHERE {column} IN ({chosen}) GROUP BY {column}",
+                list(names),
+            ).fetchall()
+        return {name: Mark(*marked) for name, *marked, _ in rows if marked[0] != "none"}
 
     def picture(self, event_id: str, which: str) -> Path | None:
         """Path of an event's newest `frame` or `overlay` picture; None where there is none."""

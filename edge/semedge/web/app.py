@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semedge.core.errors import SemedgeError
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
 from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
@@ -24,6 +25,7 @@ from semedge.state.state import StationState
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
+from semedge.web.frames import FramesView, add_frames
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, View
 
@@ -63,6 +65,8 @@ class Page:
         The journal with its events.
     pictures
         The folder of the events' pictures; only files in it are served.
+    marked
+        The frames that were marked.
     tokens
         Tokens that a change requires, by role; none where nothing can be changed.
     names
@@ -77,6 +81,7 @@ class Page:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: FilePath,
+        marked: MarkedFrames,
         *,
         tokens: Mapping[Role, str],
         names: frozenset[str] | None,
@@ -101,6 +106,8 @@ class Page:
                 "page_connections_refused": lambda: self.limits.refused,
             },
         )
+        self.frames = FramesView(state.recent, marked, journal)
+        self._marked = marked
         self._journal = journal
         self._pictures = pictures.resolve()
         self._names = names
@@ -114,7 +121,10 @@ class Page:
             return None
         path = None if named is None else named.resolve()
         inside = path is not None and path.is_relative_to(self._pictures) and path.is_file()
-        return path if inside else None
+        if inside or which != "frame":
+            return path if inside else None
+        kept = self._marked.find_event(event_id)
+        return None if kept is None else self._marked.picture(kept.frame_id)
 
     def check_name(self, request: Request) -> None:
         """Refuse a host name that is not the page's: another site may have sent the browser."""
@@ -175,6 +185,7 @@ def build_app(page: Page) -> FastAPI:
     app.add_middleware(Guard, page=page)
     _add_files(app)
     _add_views(app, page)
+    add_frames(app, page.frames)
     _add_health(app, page)
     _add_changes(app, page)
     return app

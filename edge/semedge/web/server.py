@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
 from semedge.core.section import Secret
+from semedge.journal.marked_frames import MOST_BYTES, MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
@@ -45,6 +46,8 @@ class PageServer:
         The journal with its events.
     pictures
         The folder of the events' pictures.
+    most_marked_bytes
+        Size of the folder of marked frames above which it is full.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class PageServer:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: Path,
+        most_marked_bytes: int = MOST_BYTES,
     ) -> None:
         import_extra("uvicorn", "web", "The live page")
         import_extra("fastapi", "web", "The live page")
@@ -65,6 +69,7 @@ class PageServer:
             handler,
             journal,
             pictures,
+            MarkedFrames(pictures, most_marked_bytes),
             tokens=_tokens(section),
             names=frozenset(section.names) if loopback or section.names else None,
             any_address=not loopback,
