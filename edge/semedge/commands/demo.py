@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
 from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
-from semedge.inference.detector import Detector
-from semedge.station.demo import describe, run_demo
+from semedge.journal.marked_frames import FOLDER as MARKED_FOLDER
+from semedge.station.demo import LearnedAgain, describe, run_demo
 
 logger = logging.getLogger(__name__)
 
 
+LEFT_OVER = ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "demo.recipe")
+LEFT_OVER_FOLDERS = ("normal", MARKED_FOLDER)
+
+
 @click.command()
-@click.option(
-    "--detector",
-    "detector_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Another bundle, trained on the same kind of simulated frames.",
-)
 @click.option(
     "--pictures",
     type=click.Path(file_okay=False, path_type=Path),
     default="semedge-demo",
     show_default=True,
     metavar="DIR",
-    help="Folder for the calibration, the journal and the pictures.",
+    help="Folder for the normal frames, the recipe, the journal and the pictures.",
 )
 @click.option(
-    "--calibration-frames",
+    "--normal-frames",
     type=click.IntRange(1),
-    default=299,
+    default=900,
     show_default=True,
-    help="Normal frames; 299 prove 1 % at 95 % confidence.",
+    help="Normal frames to learn from: the first 100 are fitted to, the others set the threshold, "
+    "of which 299 prove 1 % at 95 % confidence.",
 )
 @click.option(
     "--frames",
@@ -46,39 +46,32 @@ logger = logging.getLogger(__name__)
     help="Frames of the simulated line to watch.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def demo(
-    detector_path: Path | None,
-    pictures: Path,
-    calibration_frames: int,
-    frames: int,
-    as_json: bool,
-) -> None:
-    """Calibrate and inspect on a simulated line, in a minute or two.
+def demo(pictures: Path, normal_frames: int, frames: int, as_json: bool) -> None:
+    """Learn a material and inspect its line, both simulated, in a minute or two.
 
-    Calibrates the demo detector on simulated normal frames, watches a simulated line on which
-    about every fourth frame has a defect, and compares the alerts with the planted defects.
+    Learns from simulated normal frames, as `semedge learn` does, watches a simulated line on which
+    about every fourth frame has a defect, and compares the alerts with the planted defects. Then it
+    marks a false alarm, and learns again with it among the normal frames.
     """
-    for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
+    for name in LEFT_OVER:
         (pictures / name).unlink(missing_ok=True)
-    with Detector.load(detector_path) as detector:
-        logger.info(
-            f"Calibrating {detector.bundle.name} ({detector.bundle.manifest.detector}, "
-            f"{detector.score_name}) on {calibration_frames} simulated normal frames."
-        )
-        result = run_demo(detector, pictures, calibration_frames=calibration_frames, frames=frames)
+    for name in LEFT_OVER_FOLDERS:
+        shutil.rmtree(pictures / name, ignore_errors=True)
+    result = run_demo(pictures, normal_frames=normal_frames, frames=frames)
     for sentence in result.summary.sentences():
         logger.info(sentence)
     if as_json:
         print_json(
             {
-                "guarantee": result.calibration.guarantee,
-                "threshold": result.calibration.threshold,
+                "guarantee": result.lesson.calibration.guarantee,
+                "threshold": result.lesson.calibration.threshold,
                 "frames": len(result.frames),
                 "raised": result.count("raised"),
                 "missed": result.count("missed"),
                 "invented": result.count("false alarm"),
                 "precision": result.precision,
                 "recall": result.recall,
+                "again": _again(result.again),
                 "pictures": str(pictures),
             }
         )
@@ -91,3 +84,16 @@ def demo(
             f"The demo raised no alert and missed no defect in {frames} frames; give more --frames."
         )
     click.echo(f"Pictures: {overview} shows them all; the alerts' heat maps are beside it.")
+    click.echo(f"Next: semedge watch --recipe {pictures / 'demo.recipe'} --camera sim:")
+
+
+def _again(again: LearnedAgain | None) -> dict[str, Any] | None:
+    if again is None:
+        return None
+    return {
+        "score_before": again.alarm.before,
+        "score_after": again.alarm.after,
+        "alarms_still": again.alarm.alarmed_after,
+        "real": again.real.frames,
+        "real_still_found": again.real.after,
+    }

@@ -1,4 +1,4 @@
-"""The demo: calibrates, watches a simulated line, and compares the alerts with the truth."""
+"""The demo: learns a simulated material, watches its line, and compares alerts with the truth."""
 
 from __future__ import annotations
 
@@ -13,25 +13,38 @@ from numpy.typing import NDArray
 
 from semedge.cameras import open_camera
 from semedge.cameras.simulation import KINDS, SimulatedFrame, SimulatedLine
-from semedge.core.console import progress
+from semedge.core.console import shown_progress
 from semedge.core.event import Event
 from semedge.core.files import write_atomically
-from semedge.decision.calibrate import calibrate_detector
-from semedge.decision.calibration_file import save_calibration
+from semedge.core.mark import GivenMark
+from semedge.core.view import WHOLE
 from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.defect import DecisionSettings, Levels
+from semedge.inference.bundle import parse_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.overlay import encode_png
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
+from semedge.learning.collect import CollectPlan, collect_frames
+from semedge.learning.frame_store import FrameStore
+from semedge.learning.lesson import Lesson, LessonRequest, learn_lesson
+from semedge.learning.screening import Screening
+from semedge.state.requests import MarkRequest
 from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
+from semedge.station.marked_examples import Judged, MarkedExample, Tally, tallies
+from semedge.station.marking import Marker
+from semedge.station.recipe import make_recipe
+from semedge.station.relearn import Teacher, relearn
 from semedge.station.summary import WatchSummary
 from semedge.station.watch import Watch, WatchSettings
-from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_SEED = 3001
+CAMERA = "demo"
+NORMAL_SEED = 3001
 LINE_SEED = 3002
+HARMLESS = "speck"
+"""The kind of defect that somebody finds harmless once."""
 DEFECT_RATE = 0.25
 SHAPE = (256, 320)
 FRAME_BY_FRAME = DecisionSettings(end_after_frames=0)
@@ -92,12 +105,30 @@ class AlertCollector:
 
 
 @dataclass(frozen=True)
+class LearnedAgain:
+    """What marking a false alarm and learning again did.
+
+    Attributes
+    ----------
+    alarm
+        The alert that was marked as a false alarm, before and after.
+    real
+        Alerts that were marked as real: how many there are, and how many are found before and
+        after.
+    """
+
+    alarm: Judged
+    real: Tally
+
+
+@dataclass(frozen=True)
 class DemoResult:
     """The results of the demo."""
 
-    calibration: Calibration
+    lesson: Lesson
     summary: WatchSummary
     frames: tuple[JudgedFrame, ...]
+    again: LearnedAgain | None
 
     def count(self, verdict: str, kind: str | None = None) -> int:
         """Number of frames with a verdict, for one kind of defect where given."""
@@ -119,39 +150,91 @@ class DemoResult:
         return self.count("raised") / planted if planted else None
 
 
-def run_demo(
-    detector: Detector, folder: Path, *, calibration_frames: int, frames: int
-) -> DemoResult:
-    """Calibrate on simulated normal frames, watch a simulated line, and judge the alerts.
+def run_demo(folder: Path, *, normal_frames: int, frames: int) -> DemoResult:
+    """Learn a simulated material, watch its line, judge the alerts, and learn from a false one.
 
-    Writes `calibration.json`, the journal, the pictures of the alerts and `overview.png`.
+    Writes the normal frames, the recipe, the journal, the pictures of the alerts and
+    `overview.png`.
     """
-    source = _camera(CALIBRATION_SEED, frames=calibration_frames)
-    with open_camera(source) as camera:
-        normal = progress(camera, "Scoring normal frames")
-        calibration = calibrate_detector(detector, normal, CalibrationRequest())
-    logger.info(calibration.guarantee)
-    save_calibration(folder / "calibration.json", calibration)
-    collector = AlertCollector()
-    line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
-    with Journal(folder / "journal.sqlite") as journal:
+    store = FrameStore(folder / "normal", "sim:demo")
+    screening = Screening()
+    _collect(store, screening, normal_frames)
+    request = LessonRequest(CalibrationRequest())
+    with shown_progress() as show:
+        lesson = learn_lesson(store, request, screening, lambda stage: show(stage, None))
+    logger.info(lesson.calibration.guarantee)
+    make_recipe(
+        folder / "demo.recipe",
+        "demo",
+        lesson.bundle_content,
+        lesson.calibration.to_json().encode(),
+    )
+    bundle = parse_bundle(lesson.bundle_content, "the learned detector")
+    with Detector(bundle) as detector, Journal(folder / "journal.sqlite") as journal:
         setup = CameraSetup(
             SourceChoice(_camera(LINE_SEED, frames=frames, defects=DEFECT_RATE)),
             detector,
-            calibration,
-            Levels(calibration.threshold),
+            lesson.calibration,
+            Levels(lesson.calibration.threshold),
             FRAME_BY_FRAME,
         )
-        watched = StationCamera("demo", setup)
+        collector = AlertCollector()
+        watched = StationCamera(CAMERA, setup)
         watch = Watch([watched], journal, [collector], WatchSettings(pictures=folder))
         summary = watch.run()
-    truths = [line.frame(sequence) for sequence in range(frames)]
-    judged = tuple(
-        _judge(sequence, truth, collector.alerts.get(sequence))
-        for sequence, truth in enumerate(truths)
-    )
-    _write_overview(folder / "overview.png", truths, judged)
-    return DemoResult(calibration, summary, judged)
+        line = SimulatedLine(LINE_SEED, shape=SHAPE, defect_rate=DEFECT_RATE)
+        truths = [line.frame(sequence) for sequence in range(frames)]
+        judged = tuple(
+            _judge(sequence, truth, collector.alerts.get(sequence))
+            for sequence, truth in enumerate(truths)
+        )
+        _write_overview(folder / "overview.png", truths, judged)
+        marked = _mark(folder, journal, judged)
+        again = None if not marked else _learn_again(setup, marked, store, screening)
+    return DemoResult(lesson, summary, judged, again)
+
+
+def _collect(store: FrameStore, screening: Screening, count: int) -> None:
+    with open_camera(_camera(NORMAL_SEED, frames=count)) as camera, shown_progress() as show:
+        collect_frames(
+            camera, store, CollectPlan(count), screening, lambda: show("Collecting", count)
+        )
+
+
+def _mark(folder: Path, journal: Journal, judged: Sequence[JudgedFrame]) -> list[MarkedExample]:
+    """Mark the weakest alert of a speck as a false alarm, and those of other kinds as real."""
+    alerts = [(each.planted, each.alert) for each in judged if each.alert is not None]
+    harmless = [alert for planted, alert in alerts if planted == HARMLESS]
+    if not harmless:
+        return []
+    false = min(harmless, key=lambda alert: alert.frame_score or 0)
+    marked = MarkedFrames(folder)
+    marker = Marker(journal, marked)
+    for planted, alert in alerts:
+        if alert is false or planted not in (None, HARMLESS):
+            mark: GivenMark = "false-alarm" if alert is false else "real"
+            request = MarkRequest(action="mark", event_id=alert.event_id, mark=mark)
+            marker.mark(request, CAMERA)
+    return [
+        MarkedExample(each, picture, WHOLE)
+        for each in marked.all()
+        if (picture := marked.picture(each.frame_id)) is not None
+    ]
+
+
+def _learn_again(
+    setup: CameraSetup,
+    marked: Sequence[MarkedExample],
+    store: FrameStore,
+    screening: Screening,
+) -> LearnedAgain:
+    """Learn again with the false alarm among the normal frames."""
+    teacher = Teacher(CAMERA, setup, None, tuple(marked))
+    request = LessonRequest(CalibrationRequest())
+    with shown_progress() as show:
+        learned = relearn(teacher, store, request, screening, lambda stage: show(stage, None))
+    alarm = next(each for each in learned.judged if each.kept.mark == "false-alarm")
+    return LearnedAgain(alarm, tallies(learned.judged).get("real", Tally(0, 0, 0)))
 
 
 def describe(result: DemoResult) -> list[str]:
@@ -177,7 +260,24 @@ def describe(result: DemoResult) -> list[str]:
         ]
         if names:
             lines.append(f"{verdict}: frames {', '.join(names)}")
-    return lines
+    return [*lines, *_describe_again(result.again)]
+
+
+def _describe_again(again: LearnedAgain | None) -> list[str]:
+    if again is None:
+        return []
+    alarm, real = again.alarm, again.real
+    result = "still raises an alert" if alarm.alarmed_after else "raises no alert any more"
+    return [
+        f"Then a person marks the alert of frame {alarm.kept.sequence} as a false alarm, because a "
+        "speck as faint as that does no harm, and the material is learned again: the frame "
+        f"{result} (score {_score(alarm.before)} before, {_score(alarm.after)} after), and "
+        f"{real.after} of the {real.frames} alerts that are marked as real are still found."
+    ]
+
+
+def _score(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.0f}"
 
 
 def _camera(seed: int, *, frames: int, defects: float = 0.0) -> str:
