@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from semedge.core.errors import SemedgeError, unknown_name
 
 Speed = Literal["fast", "balanced", "fine"]
 Switch = Literal["auto", "on", "off"]
+
+SWITCHES = ("position", "even_light", "bank", "fine", "gray")
 
 MAGNIFICATIONS: dict[Speed, float] = {"fast": 0.75, "balanced": 1.0, "fine": 1.25}
 """How much each frame is magnified before the network sees it; the cost grows with the square."""
@@ -49,13 +51,22 @@ class LearnOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("position", "even_light", "bank", "fine", "gray"):
+        for name in SWITCHES:
             if getattr(self, name) not in get_args(Switch):
                 raise SemedgeError(
                     f"The option {name} must be auto, on or off. Received: {getattr(self, name)!r}"
                 )
         if self.speed not in MAGNIFICATIONS:
             raise unknown_name("There is no speed", self.speed, "choose one of", MAGNIFICATIONS)
+
+    def settled(self, chosen: Mapping[str, object]) -> LearnOptions:
+        """With what a detector of the material chose before in place of `auto`."""
+        before: dict[str, Any] = {
+            name: chosen[name]
+            for name in SWITCHES
+            if getattr(self, name) == "auto" and chosen.get(name) in ("on", "off")
+        }
+        return replace(self, **before)
 
 
 AUTOMATIC = LearnOptions()

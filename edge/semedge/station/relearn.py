@@ -190,8 +190,12 @@ def relearn(
             "normal frames of this camera with --images."
         )
     fit_frames = request.fit_frames or _fitted_before(digests, setup.detector.trained_on)
+    options = request.options.settled(setup.detector.bundle.manifest.training.options)
     lesson = learn_lesson(
-        store, replace(request, false_alarms=alarms, fit_frames=fit_frames), screening, step
+        store,
+        replace(request, options=options, false_alarms=alarms, fit_frames=fit_frames),
+        screening,
+        step,
     )
     bundle = parse_bundle(lesson.bundle_content, "the learned detector")
     levels = Levels(lesson.calibration.threshold)
