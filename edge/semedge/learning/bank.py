@@ -16,6 +16,8 @@ Array = NDArray[np.float32]
 COMPONENTS = 64
 ITEMS = 1000
 LEAST_DEVIATION = 1e-4
+LIKE_DEVIATIONS = 0.5
+"""Gray statistics that differ by less, in standard deviations, are alike."""
 
 
 def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -> Bank:
@@ -54,12 +56,16 @@ def fit_gray_bank(statistics: Array, items: int = ITEMS) -> Bank:
     """The bank of gray statistics `(n, 6)`, in components of unit variance.
 
     Each statistic is standardized first, so that its own scale does not decide how much it counts.
+    Of places that are alike, one is enough.
     """
     scales = np.maximum(statistics.std(axis=0), np.float32(LEAST_DEVIATION))
     mean, whitening = gaussian_of(statistics / scales, RIDGE, kept=1)
     projection = whitening / scales[:, None]
     offset = mean @ whitening
-    return Bank(GRAY, projection, offset, spread_items(statistics @ projection - offset, items))
+    places = statistics @ projection - offset
+    steps = np.round(places / LIKE_DEVIATIONS).astype(np.int32)
+    _, first = np.unique(steps, axis=0, return_index=True)
+    return Bank(GRAY, projection, offset, spread_items(places[np.sort(first)], items))
 
 
 def spread_items(places: Array, count: int) -> Array:

@@ -26,7 +26,7 @@ STOOD_OUT_PLACES = 50
 """Places of a false alarm that are fitted to because they alarmed, at most."""
 
 FrameSample = Mapping[str, Array]
-"""Features at random places of one frame, by what is judged: `(places, d)`."""
+"""Features at places of one frame, by what is judged: `(places, d)`."""
 
 
 def sample_frame(
@@ -37,7 +37,10 @@ def sample_frame(
     random: np.random.Generator,
     stood_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
-    """Features at up to so many random places inside the frame.
+    """Features at up to so many random places inside the frame, and gray statistics at all.
+
+    Gray statistics are few numbers a place, and a bank of them must know the rare ones too, such as
+    those of the largest void.
 
     Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
     frame, are added.
@@ -56,11 +59,15 @@ def sample_frame(
         chosen[random.permutation(np.flatnonzero(marked))[:STOOD_OUT_PLACES]] = True
     wanted = chosen.reshape(shape)
     gathered: dict[str, list[Array]] = {}
+    names = {each.output or BANK for each in plan.maps}
     for tile in extractor.tiles(prepared):
         there = wanted[tile.target]
+        if GRAY in names:
+            statistics = tile.outputs[GRAY][tile.inner][inside[tile.target]]
+            gathered.setdefault(GRAY, []).append(statistics)
         if not there.any():
             continue
-        for name in sorted({each.output or BANK for each in plan.maps}):
+        for name in names - {GRAY}:
             values = (
                 bank_features(tile.outputs) if name == BANK else features_of(name, tile.outputs)
             )

@@ -99,6 +99,13 @@ class TestGrayBank:
         brighter = statistics[:, None] + np.float32([0.1, 0, 0, 0, 0, 0])
         assert np.median(bank.distances({"gray": brighter})) > 10 * np.median(normal)
 
+    def test_rare_places_are_known_among_many_that_are_alike(self) -> None:
+        random = np.random.default_rng(1)
+        statistics = random.normal(0.5, 0.1, (50_000, 6)).astype(np.float32)
+        statistics[7] = 0.0
+        bank = fit_gray_bank(statistics, items=50)
+        assert bank.distances({"gray": statistics[None, :8]})[0, 7] == pytest.approx(0, abs=1e-3)
+
 
 class TestPlanting:
     @pytest.mark.parametrize("kind", KINDS)
