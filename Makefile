@@ -1,4 +1,4 @@
-# make demo | test | bench | bench-peers | lint: each sets up a virtual environment with what it needs.
+# make demo | test | bench | bench-peers | lint | docs: each sets up a virtual environment with what it needs.
 
 PYTHON ?= python3
 EDGE := .venv-edge
@@ -12,7 +12,7 @@ JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint format pictures constraints sbom apt clean
+.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint docs format pictures constraints sbom apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -56,6 +56,10 @@ lint: $(DEV)/ready
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports --no-cache
 
+# The manual, as pages in runs/site; a link that leads nowhere is an error.
+docs: $(DEV)/docs
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/mkdocs build --strict --quiet
+
 format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
@@ -89,6 +93,11 @@ $(PEERS)/ready: pyproject.toml
 $(DEV)/aravis: $(DEV)/ready | apt
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[aravis]" || \
 	  echo "PyGObject could not be built; the tests of Aravis are skipped."
+	touch $@
+
+# MkDocs and its theme.
+$(DEV)/docs: $(DEV)/ready
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@
 
 # Ray, for scoring many files and ablations on a cluster.
