@@ -12,7 +12,7 @@ JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint docs format pictures constraints sbom apt clean
+.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint docs format pictures constraints sbom release-check apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -144,6 +144,10 @@ sbom: $(EDGE)/ready
 	mkdir -p runs
 	$(SBOM)/bin/cyclonedx-py environment --output-reproducible --of JSON -o runs/sbom.json $(EDGE)/bin/python
 	@echo "runs/sbom.json"
+
+# The sdist and the wheel of the last commit, each installed in a fresh environment.
+release-check:
+	PYTHON=$(PYTHON) sh tests/release_check.sh runs/release
 
 clean:
 	rm -rf .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

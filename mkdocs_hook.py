@@ -1,7 +1,9 @@
-"""Links of the manual to files of the repository outside docs/, which MkDocs does not know.
+"""What MkDocs does not know of the manual: links to files outside docs/, and marks of commands.
 
-A hook of mkdocs.yml: each such file becomes a page or a file of the site, so that a link leads to
-the same text here as in the repository, and one that leads nowhere fails `make docs`.
+A hook of mkdocs.yml. Each file outside docs/ that a page links to becomes a page or a file of the
+site, so that a link leads to the same text here as in the repository, and one that leads nowhere
+fails `make docs`. The second word after a block's fence, such as `sh hardware`, is for the tests
+(tests/documented.py), and is removed.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ OUTSIDE = "repository"
 """The folder of the site for files from outside docs/."""
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 EXTERNAL = re.compile(r"[a-z]+:")
+MARKED_FENCE = re.compile(r"^( *```[a-z]+) [a-z]+$", re.MULTILINE)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -49,7 +52,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Lead links between docs/ and the rest to the files that `on_files` added."""
+    """Lead links to the files that `on_files` added, and remove the marks of blocks."""
     here = in_repository(page.file.src_uri)
 
     def led(match: re.Match[str]) -> str:
@@ -59,7 +62,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         relative = os.path.relpath(in_site(path), PurePosixPath(page.file.src_uri).parent)
         return f"{relative}{match[2] or ''}"
 
-    return LINK.sub(led, markdown)
+    return LINK.sub(led, MARKED_FENCE.sub(r"\1", markdown))
 
 
 def target(page: str, link: str) -> str | None:
