@@ -64,7 +64,8 @@ format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-# The pictures of README.md: the demo's first 40 frames, the heat map of frame 17, a film, and the page.
+# The pictures of the README and the manual: the demo's first 40 frames, the heat map of frame 17, a
+# film, the live page, and the tutorial's.
 pictures: $(EDGE)/ready $(DEV)/ready apt
 	rm -rf demo-pictures
 	$(EDGE)/bin/semedge demo --frames 40 --pictures demo-pictures
@@ -72,6 +73,7 @@ pictures: $(EDGE)/ready $(DEV)/ready apt
 	cp demo-pictures/overview.png docs/pictures/overview.png
 	cp demo-pictures/*/*-17-*-overlay.png docs/pictures/heat-map.png
 	$(DEV)/bin/python tests/system/page_picture.py docs/pictures/page.png
+	PATH=$(CURDIR)/$(EDGE)/bin:$$PATH $(DEV)/bin/python tests/system/tutorial_pictures.py docs/pictures
 
 # What an edge device installs: no TensorFlow.
 $(EDGE)/ready: pyproject.toml
