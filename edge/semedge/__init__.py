@@ -1,4 +1,4 @@
-"""semedge: anomaly detection for microscope cameras, learnt from normal frames only.
+"""semedge: inspection of production lines through a camera, learned from good material alone.
 
 `docs/reference/python.md` shows how Python programs use it. The names of `__all__` are public, and
 each is imported when it is first used; everything else is private.
