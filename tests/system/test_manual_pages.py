@@ -44,3 +44,12 @@ def test_lists_are_indented_by_four_and_begin_after_a_blank_line(page: str) -> N
 def test_every_page_of_the_manual_is_in_its_navigation(page: str) -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert page.removeprefix("docs/") in navigation
+
+
+@pytest.mark.parametrize("page", [page for page in MANUAL if page.startswith("docs/research/")])
+def test_a_page_of_research_answers_and_names_command_machine_and_date(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert re.match(r"# .+\?\n\n\*\*Answer\.\*\* ", text)
+    assert re.search(r"\b20\d\d-\d\d-\d\d\b", text)
+    assert "cores" in text or "one core" in text
+    assert "```\n" in text or "](thesis-detectors.md" in text
