@@ -179,7 +179,7 @@ def ablate(
         ablation = run_ablation(request, execution)
     except KeyboardInterrupt as error:
         logger.info(
-            f"Stopped; what is finished is in {out}, and the same command goes on from there."
+            f"Stopped; what is finished is in {out}, and the same command resumes from there."
         )
         raise click.Abort from error
     if as_json:

@@ -171,7 +171,7 @@ def train(
         try:
             finish_run(run, frames, strategy, jit_compile=jit_compile)
         except KeyboardInterrupt as error:
-            logger.info(f"Stopped; go on with `semedge train --resume --out {out}`.")
+            logger.info(f"Stopped; resume with `semedge train --resume --out {out}`.")
             raise click.Abort from error
     logger.info(f"Done: {out}. Next: semedge export {out} --out DETECTOR.semedge")
     if as_json:
