@@ -16,7 +16,7 @@ MANUAL = [page for page in pages() if page.startswith("docs/")]
 def test_lists_are_indented_by_four_and_begin_after_a_blank_line(page: str) -> None:
     """Python-Markdown nests only what is indented by four, and else ends the list."""
     fenced = False
-    before, depth = "", 0
+    before, depth, loose = "", 0, False
     for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), start=1):
         fence = FENCE.match(line)
         item = None if fenced else ITEM.match(line)
@@ -25,18 +25,19 @@ def test_lists_are_indented_by_four_and_begin_after_a_blank_line(page: str) -> N
             assert len(fence[1]) % 4 == 0, f"{where} needs an indent of four"
         if item is not None:
             assert len(item[1]) % 4 == 0, f"{where} needs an indent of four"
-            if len(item[1]) < depth:
-                assert not before, f"{where} follows a deeper list and needs a blank line"
+            if len(item[1]) < depth or loose:
+                assert not before, f"{where} ends an item of several parts and needs a blank line"
             elif not item[1]:
                 continues = ITEM.match(before) or before.startswith(" ") or not before
                 assert continues, f"{where} needs a blank line before it"
-            depth = len(item[1])
+            depth, loose = len(item[1]), False
         if line.startswith("|") and not fenced:
             assert before.startswith(("|", "<!--")) or not before, f"{where} needs a blank line"
         if fence is not None:
             fenced = not fenced
         if line and not line.startswith(" ") and item is None:
-            depth = 0
+            depth, loose = 0, False
+        loose = loose or (line.startswith(" ") and not before and item is None)
         before = line
 
 
