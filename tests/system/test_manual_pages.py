@@ -47,6 +47,11 @@ def test_every_page_of_the_manual_is_in_its_navigation(page: str) -> None:
     assert page.removeprefix("docs/") in navigation
 
 
+@pytest.mark.parametrize(("page", "most"), [("README.md", 150), ("docs/results.md", 250)])
+def test_what_everyone_reads_is_short(page: str, most: int) -> None:
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= most
+
+
 @pytest.mark.parametrize("page", [page for page in MANUAL if page.startswith("docs/research/")])
 def test_a_page_of_research_answers_and_names_command_machine_and_date(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
