@@ -26,6 +26,7 @@ from documented import (
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.cli import cli
+from semedge.station.config.station import load_station
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -197,6 +198,15 @@ def test_the_commands_of_a_page_run(page: str, shell: Path, run_block: RunBlock)
     for block in blocks_of(page):
         if block.info == "sh":
             run_block(shell, block.text)
+
+
+@pytest.mark.parametrize("page", [each for each in pages() if each not in OWN_TESTS])
+def test_the_station_files_of_a_page_are_valid(page: str, tmp_path: Path) -> None:
+    for block in blocks_of(page):
+        if block.info == "toml":
+            file = tmp_path / "semedge.toml"
+            file.write_text(block.text)
+            load_station(file)
 
 
 def test_a_wrong_command_is_found() -> None:
