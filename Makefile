@@ -1,4 +1,4 @@
-# make demo | test | bench | bench-peers | lint: each sets up a virtual environment with what it needs.
+# make demo | test | bench | bench-peers | lint | docs: each sets up a virtual environment with what it needs.
 
 PYTHON ?= python3
 EDGE := .venv-edge
@@ -12,7 +12,7 @@ JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint format pictures constraints sbom apt clean
+.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint docs format pictures constraints sbom release-check apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -56,11 +56,16 @@ lint: $(DEV)/ready
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports --no-cache
 
+# The manual, as pages in runs/site; a link that leads nowhere is an error.
+docs: $(DEV)/docs
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/mkdocs build --strict --quiet
+
 format: $(DEV)/ready
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-# The pictures of README.md: the demo's first 40 frames, the heat map of frame 17, a film, and the page.
+# The pictures of the README and the manual: the demo's first 40 frames, the heat map of frame 17, a
+# film, the live page, and the tutorial's.
 pictures: $(EDGE)/ready $(DEV)/ready apt
 	rm -rf demo-pictures
 	$(EDGE)/bin/semedge demo --frames 40 --pictures demo-pictures
@@ -68,6 +73,7 @@ pictures: $(EDGE)/ready $(DEV)/ready apt
 	cp demo-pictures/overview.png docs/pictures/overview.png
 	cp demo-pictures/*/*-17-*-overlay.png docs/pictures/heat-map.png
 	$(DEV)/bin/python tests/system/page_picture.py docs/pictures/page.png
+	PATH=$(CURDIR)/$(EDGE)/bin:$$PATH $(DEV)/bin/python tests/system/tutorial_pictures.py docs/pictures
 
 # What an edge device installs: no TensorFlow.
 $(EDGE)/ready: pyproject.toml
@@ -89,6 +95,11 @@ $(PEERS)/ready: pyproject.toml
 $(DEV)/aravis: $(DEV)/ready | apt
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[aravis]" || \
 	  echo "PyGObject could not be built; the tests of Aravis are skipped."
+	touch $@
+
+# MkDocs and its theme.
+$(DEV)/docs: $(DEV)/ready
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@
 
 # Ray, for scoring many files and ablations on a cluster.
@@ -135,6 +146,10 @@ sbom: $(EDGE)/ready
 	mkdir -p runs
 	$(SBOM)/bin/cyclonedx-py environment --output-reproducible --of JSON -o runs/sbom.json $(EDGE)/bin/python
 	@echo "runs/sbom.json"
+
+# The sdist and the wheel of the last commit, each installed in a fresh environment.
+release-check:
+	PYTHON=$(PYTHON) sh tests/release_check.sh runs/release
 
 clean:
 	rm -rf .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,8 +7,8 @@ into the page.
 
     python benchmarks/comparison.py run --normal DIR --images DIR --masks DIR --out ROWS
     python benchmarks/comparison.py errors ROWS
-    python benchmarks/comparison.py table ROWS --marker thesis --page docs/results.md
-    python benchmarks/comparison.py cells ABLATION ... --page docs/results.md
+    python benchmarks/comparison.py table ROWS --page docs/research/appendix-rates.md
+    python benchmarks/comparison.py cells ABLATION ... --page docs/research/stabilization.md
 
 A row is one detector and seed, one JSON file, written when it is whole: an interrupted run goes on
 from its last checkpoint.

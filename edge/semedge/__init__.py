@@ -1,7 +1,7 @@
-"""semedge: anomaly detection for microscope cameras, learnt from normal frames only.
+"""semedge: inspection of production lines through a camera, learned from good material alone.
 
-`docs/python.md` shows how Python programs use it. The names of `__all__` are public, each imported
-when it is first used; everything else is private.
+`docs/reference/python.md` shows how Python programs use it. The names of `__all__` are public, and
+each is imported when it is first used; everything else is private.
 """
 
 from __future__ import annotations

@@ -98,10 +98,10 @@ class LazyGroup(click.Group):
     help="How stderr is written: sentences, or one JSON document a line.",
 )
 def cli(log: str) -> None:
-    """Find anomalies in the frames of a microscope camera.
+    """Inspect a production line through a camera.
 
-    semedge learns normal material from normal frames only, and raises an alert where a frame
-    is anomalous.
+    semedge learns from good frames alone what normal material looks like, and raises an alert
+    where a frame is anomalous.
 
     Exit status: 0 success; 1 failure; 2 wrong usage; 3 refused, because the data cannot support
     the request.

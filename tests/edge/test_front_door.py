@@ -42,7 +42,7 @@ def test_the_names_are_these_and_no_others() -> None:
 
 
 def test_the_page_lists_them() -> None:
-    (listed, _) = blocks("python.md", "")[0].split("from semedge_trainer")
+    (listed, _) = blocks("reference/python.md", "")[0].split("from semedge_trainer")
     assert sorted(re.findall(r"\w+(?=,)", re.sub(r"#.*", "", listed))) == sorted(NAMES)
 
 

@@ -1,4 +1,4 @@
-"""The tables of `docs/wiring.md`, from the code that they describe.
+"""The tables of `docs/reference/interfaces.md`, from the code that they describe.
 
 `wiring_tables.py` writes them into the page again, between its marks.
 """
@@ -14,7 +14,7 @@ from semedge.sinks.opcua_nodes import CAMERA_NODES, METHODS, STATION_NODES, Node
 from semedge.sinks.opcua_tree import Method
 
 END = "<!-- end -->"
-PAGE = Path(__file__).parents[2] / "docs" / "wiring.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "interfaces.md"
 
 
 def tables() -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ class Result:
         assert "Traceback" not in self.err
         assert sentence.endswith(".")
         return sentence
+
+
+RunBlock = Callable[[Path, str], Result]
+"""Runs a block of commands of a page in a folder, and fails where one of them does."""
 
 
 @dataclass(frozen=True)

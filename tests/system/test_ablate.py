@@ -58,7 +58,7 @@ def test_what_is_finished_stays_and_the_rest_is_computed(tmp_path: Path) -> None
         process.wait()
     assert process.returncode == 1
     assert "7 of 8 cells are there, 1 to compute." in said
-    assert "the same command goes on from there" in said
+    assert "the same command resumes from there" in said
     assert cells(tmp_path) == before
 
     (document,) = succeed(tmp_path, *arguments(tmp_path), "--json", timeout_s=COMPUTED_S).events

@@ -1,4 +1,4 @@
-"""docs/python.md and examples/ as they stand, where no extra is installed."""
+"""docs/reference/python.md and examples/ as they stand, where no extra is installed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
     shutil.copy(str(files("semedge").joinpath("data/demo.semedge")), tmp_path / "fibre.semedge")
     write_frames(tmp_path / "line", seed=3, count=5, defect_rate=1.0)
     write_frames(tmp_path / "good", seed=4, count=40)
-    parts = blocks("python.md", "python")
+    parts = blocks("reference/python.md", "python")
     program = tmp_path / "page.py"
     program.write_text("\n".join(["import sys", *parts, "assert 'tensorflow' not in sys.modules"]))
     result = run(tmp_path, program)

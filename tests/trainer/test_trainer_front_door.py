@@ -64,7 +64,7 @@ def test_the_names_are_these_and_no_others() -> None:
 
 
 def test_the_page_lists_them() -> None:
-    (_, listed) = blocks("python.md", "")[0].split("from semedge_trainer import")
+    (_, listed) = blocks("reference/python.md", "")[0].split("from semedge_trainer import")
     assert sorted(re.findall(r"\w+", listed.partition("#")[0])) == NAMES
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_loaded_until_a_name_is_used() -> None:
 
 
 def test_the_code_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python.md", "python train")
+    (code,) = blocks("reference/python.md", "python train")
     exec(compile(code, "python.md", "exec"), {})
     measured, score = capsys.readouterr().out.split("\n")[-3:-1]
     name, patches, frames = measured.split()

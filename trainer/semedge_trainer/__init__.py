@@ -1,7 +1,7 @@
 """semedge's trainer: the detectors of the thesis, their training, quantization and evaluation.
 
-`docs/python.md` shows what Python programs do with it. The names of `__all__` are the package's
-face; everything else is private. TensorFlow is loaded and set up when a call needs it.
+`docs/reference/python.md` shows what Python programs do with it. The names of `__all__` are public,
+and everything else is private. TensorFlow is loaded and set up when a call needs it.
 """
 
 from __future__ import annotations

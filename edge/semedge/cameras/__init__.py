@@ -31,7 +31,7 @@ PLUGINS = Plugins(
     "camera",
     own=("aravis", "file", "genicam", "http", "https", "pylon", "rtsp", "sim"),
 )
-"""Kinds of cameras that other packages provide; docs/new-camera.md shows how."""
+"""Kinds of cameras that other packages provide; docs/how-to/new-camera.md shows how."""
 
 
 def open_camera(

@@ -64,7 +64,7 @@ class HotFolderCamera(Camera):
         self._folder = Path(source)
         if not self._folder.is_dir():
             raise SemedgeError(
-                f"follow = true needs a folder, and {source} is none; give the folder that the "
+                f"follow = true needs a folder, and {source} is not one; give the folder that the "
                 "pictures come into."
             )
         self._timeout_s = timeout_s

@@ -2,7 +2,7 @@
 
 Modules log to loggers named after themselves; a program that embeds semedge gets the records the
 usual way. A record may carry `extra={"event": WORD}`: a word that a log's reader can look for,
-which stays when the sentence changes. `docs/operation.md` lists the words of the station.
+which stays when the sentence changes. `docs/how-to/operation.md` lists the words of the station.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class Section(BaseModel):
     """A table of the station file: immutable, without unknown keys.
 
     A key's default, bounds and description are declared in its field and nowhere else; the page
-    docs/station-file.md and the options of commands are generated from them.
+    docs/reference/station-file.md and the options of commands are generated from them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""The registers of a station, as `docs/wiring.md` lists them, and their values."""
+"""The registers of a station, as `docs/reference/interfaces.md` lists them, and their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nodes of a station's OPC UA server, as `docs/wiring.md` lists them.
+"""The nodes of a station's OPC UA server, as `docs/reference/interfaces.md` lists them.
 
 Names are those of OPC 40100-1 (machine vision) where it has one. The server is not a certified
 instance of that specification: it loads none of its types.

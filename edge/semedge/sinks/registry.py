@@ -44,7 +44,7 @@ KINDS: dict[str, type[SinkSection]] = {
 """semedge's own kinds of sinks, and their tables."""
 
 PLUGINS = Plugins("semedge.sinks", "sink", own=KINDS)
-"""Kinds of sinks that other packages provide; docs/new-sink.md shows how."""
+"""Kinds of sinks that other packages provide; docs/how-to/new-sink.md shows how."""
 
 
 def section_of_kind(kind: str) -> type[SinkSection]:

@@ -11,7 +11,7 @@ from semedge.state.snapshot import CameraState, StationSnapshot
 
 
 def state_document(snapshot: StationSnapshot) -> dict[str, Any]:
-    """The document that `docs/wiring.md` describes; NaN and infinity are null."""
+    """The document that `docs/reference/interfaces.md` describes; NaN and infinity are null."""
     return {
         "station": snapshot.name,
         "verdict": station_verdict(snapshot),

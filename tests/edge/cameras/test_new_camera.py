@@ -1,4 +1,4 @@
-"""docs/new-camera.md: its example is installed as a package and inspects as the page shows."""
+"""docs/how-to/new-camera.md: its example is installed as a package, and inspects as shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGE = "new-camera.md"
+PAGE = "how-to/new-camera.md"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from semedge.decision.health import Problem
 from semedge.sinks.registry import AnySection
 
 ROOT = Path(__file__).parents[3]
-OPERATION = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
+OPERATION = (ROOT / "docs" / "how-to" / "operation.md").read_text(encoding="utf-8")
 WIRING = PAGE.read_text(encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 PNG and Deflate have checksums, so that no damage passes. LZW and JPEG have none: there damage is
 known by a stream that ends too early, too late or with an impossible code. What passes all the same
-is bounded by `PASSING`, and docs/cameras.md says so.
+is bounded by `PASSING`, and docs/how-to/cameras.md says so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Healthy stations for a month, and how often they report drift.
 
-`drift_simulation.py` prints the table of docs/station.md.
+`drift_simulation.py` prints the table of docs/explanation/guarantee.md.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _starts(p_values: NDArray[np.float64], limit: float) -> int:
 
 
 def table(stations: int) -> str:
-    """The table of docs/station.md."""
+    """The table of docs/explanation/guarantee.md."""
     lines = [
         "| n | method | unit | events a year, 1 frame/s | 30 frames/s |",
         "| --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""What the limits of health call bad on real frames: the figures of docs/cameras.md."""
+"""What the limits of health call bad on real frames: the figures of docs/how-to/cameras.md."""
 
 from __future__ import annotations
 

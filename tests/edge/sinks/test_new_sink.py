@@ -1,4 +1,4 @@
-"""docs/new-sink.md: its example is installed as a package and delivers as the page shows."""
+"""docs/how-to/new-sink.md: its example is installed as a package and delivers as the page shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGE = "new-sink.md"
+PAGE = "how-to/new-sink.md"
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from semedge.station.config.reference import station_reference
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "station-file.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "station-file.md"
 
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == station_reference(), (
-        "run `python -m semedge.station.config.reference > docs/station-file.md`"
+        "run `python -m semedge.station.config.reference > docs/reference/station-file.md`"
     )

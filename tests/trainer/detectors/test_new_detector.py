@@ -1,4 +1,4 @@
-"""docs/new-detector.md: its example is installed as a package and goes to a score as it says."""
+"""docs/how-to/new-detector.md: its example is installed as a package and scores as shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGE = "new-detector.md"
+PAGE = "how-to/new-detector.md"
 SHAPE = (96, 128)
 CALIBRATION_FRAMES = 29
 """Enough to prove a false-alarm rate of 10 % at 95 % confidence."""

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from semedge_trainer.training.run import Run
 
 SAMPLE_SEED = 0
-"""Of the patches measured and of the search: the same for every cell."""
+"""Seed of the sample of patches and of the search: the same for every cell."""
 FALSE_ALARM_SHARE = 0.01
-"""Of the patches of normal frames, at the calibrated threshold."""
+"""Share of the patches of normal frames above the calibrated threshold."""
 
 
 def cell_command(job_path: Path, result_path: Path) -> list[str]:

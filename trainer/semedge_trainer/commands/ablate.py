@@ -35,7 +35,10 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
 
 @click.command()
 @click.option(
-    "--images", required=True, metavar="SOURCE", help="Normal frames to train on, as in `train`."
+    "--images",
+    required=True,
+    metavar="SOURCE",
+    help="Normal frames to train on: a folder, a glob or a file.",
 )
 @click.option(
     "--test-images",
@@ -49,7 +52,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A mask for each of them, as in `evaluate`.",
+    help="A mask for each of these frames, named as for `semedge evaluate`.",
 )
 @crop_option
 @click.option(
@@ -57,7 +60,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Cells, logs and tables; what is finished there is not computed again.",
+    help="Folder of cells, logs and tables; cells that are finished there are not computed again.",
 )
 @click.option(
     "--detectors",
@@ -65,12 +68,19 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     default=",".join(TABLES),
     show_default=True,
     metavar="LIST",
-    help="Any detector with the three stabilizations.",
+    help="Detectors to train: any that have the three stabilizations.",
 )
 @click.option(
-    "--seeds", callback=_seeds, default="0", show_default=True, metavar="LIST", help="Such as 0,1."
+    "--seeds",
+    callback=_seeds,
+    default="0",
+    show_default=True,
+    metavar="LIST",
+    help="Seeds that each cell is trained with, such as 0,1.",
 )
-@click.option("--schedule", default="fast", show_default=True, help="As in `train`.")
+@click.option(
+    "--schedule", default="fast", show_default=True, help="Schedule, as for `semedge train`."
+)
 @click.option(
     "--steps", type=click.IntRange(1), help="Shorten each training to this number of steps."
 )
@@ -80,9 +90,11 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     default=FLIPPINGS[0],
     show_default=True,
     help="What LF does: flip labels early in the training, at random all through it, or swap those "
-    "of discriminator and generator for ever, which only renames them.",
+    "of discriminator and generator permanently, which only renames them.",
 )
-@click.option("--mixed-precision", is_flag=True, help="As in `train`.")
+@click.option(
+    "--mixed-precision", is_flag=True, help="Train in mixed precision, as `semedge train` does."
+)
 @click.option(
     "--quantization",
     type=click.Choice(get_args(Quantization)),
@@ -106,7 +118,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     default=SEARCHED_PATCHES,
     show_default=True,
     metavar="N",
-    help="The same for AnoGAN, whose every patch takes a search.",
+    help="The same for AnoGAN, which needs a search for every patch.",
 )
 @click.option(
     "--anogan-steps",
@@ -114,10 +126,14 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     default=500,
     show_default=True,
     metavar="N",
-    help="Steps of that search.",
+    help="Steps of AnoGAN's search.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at a time."
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of cells that are computed in parallel.",
 )
 @click.option(
     "--threads",
@@ -132,7 +148,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     type=click.FloatRange(min=0, min_open=True),
     default=86400.0,
     show_default=True,
-    help="A cell that takes longer is ended.",
+    help="Longest time for a cell; one that takes longer is ended.",
 )
 @click.option("--keep-runs", is_flag=True, help="Keep the run folders of finished cells.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
@@ -150,7 +166,7 @@ def ablate(
 
     Trains each detector with each of the 8 subsets of instance noise (IN), soft labels (SL) and
     label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,
-    CSV and LaTeX. An ablation that was stopped goes on when the same command is given again.
+    CSV and LaTeX. An ablation that was stopped resumes when the same command is run again.
     """
     need_tensorflow(gpus=False)
     from semedge_trainer.ablation.ablate import Execution
@@ -163,7 +179,7 @@ def ablate(
         ablation = run_ablation(request, execution)
     except KeyboardInterrupt as error:
         logger.info(
-            f"Stopped; what is finished is in {out}, and the same command goes on from there."
+            f"Stopped; what is finished is in {out}, and the same command resumes from there."
         )
         raise click.Abort from error
     if as_json:

@@ -10,7 +10,7 @@ OWN = (
     *("f-anogan", "ganomaly", "patch-statistics", "pca", "self-similarity", "sencebgan"),
     *("sencebgan-features", "skip-ganomaly", "texture-gaussian", "texture-student"),
 )
-"""Those that semedge brings."""
+"""Names of the detectors that semedge contains."""
 RECOMMENDATION = (
     "For a line, learn the material with `semedge learn`, which needs no training; these detectors "
     "are for comparison and research."

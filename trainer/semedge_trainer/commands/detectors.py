@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def detectors(as_json: bool) -> None:
     """List the detectors that can be trained.
 
-    With the section of the thesis, the scores (the default first), and whether the edge can run
-    them. A score in brackets comes with the option named there.
+    Shows the section of the thesis, the scores (the default first), and whether the edge can run
+    the detector. A score in brackets needs the option named there.
     """
     need_tensorflow()
     from semedge_trainer.detectors.catalogue import catalogue

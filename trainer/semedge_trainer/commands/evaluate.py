@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
     "--run",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Instead of a bundle, the training of a detector that the edge cannot run.",
+    help="The run folder of a detector that the edge cannot run, in place of a bundle.",
 )
 @click.option(
     "--images",
@@ -74,10 +74,12 @@ logger = logging.getLogger(__name__)
     type=click.Choice(["thesis", "pixel", "both"]),
     help="thesis: patches at stride 16, anomalous above 20 mask pixels, as in the code of the "
     "thesis's author; pixel: every pixel. "
-    "Default: both, and thesis with --run or --patches.",
+    "Default: both; with --run or --patches, thesis.",
 )
-@click.option("--score", "scores", multiple=True, metavar="NAME", help="A score; may be repeated.")
-@click.option("--all-scores", is_flag=True, help="Every score that there is.")
+@click.option(
+    "--score", "scores", multiple=True, metavar="NAME", help="A score to measure; repeatable."
+)
+@click.option("--all-scores", is_flag=True, help="Measure every score of the detector.")
 @click.option(
     "--floors",
     "baselines",
@@ -114,7 +116,11 @@ logger = logging.getLogger(__name__)
     help="Steps of the search for each patch's latent, with --run.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of sample and search."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the sample and of the search.",
 )
 @workers_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -128,8 +134,8 @@ logger = logging.getLogger(__name__)
 def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
     """Measure a detector on frames with defect masks.
 
-    The bundle runs as on the edge. The oracle's threshold is the one of the best F1, which takes
-    the masks to find; what a line can have is the calibrated one.
+    The bundle runs as it does on the edge. The oracle's threshold, which gives the best F1, can be
+    found only with masks; a line can have the calibrated threshold.
     """
     need_package("sklearn", "scikit-learn")
     if report is not None:

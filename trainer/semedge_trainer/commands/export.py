@@ -33,14 +33,21 @@ def _tile(
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="DETECTOR", help="The bundle."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DETECTOR",
+    help="The bundle to write.",
 )
 @click.option(
     "--quantization",
     type=click.Choice(get_args(Quantization)),
     default="int8",
     show_default=True,
-    help="Of the graphs; qat: int8 with quantization-aware fine-tuning; int8: after training.",
+    help=(
+        "Number format of the graphs: qat is int8 with quantization-aware fine-tuning, int8 is "
+        "int8 after training."
+    ),
 )
 @click.option("--score", metavar="NAME", help="The score that frames are judged by.")
 @click.option("--only-score", is_flag=True, help="Leave out graphs that this score does not need.")
@@ -48,7 +55,7 @@ def _tile(
     "--stride",
     type=click.IntRange(1, 32),
     metavar="PX",
-    help="Distance between patches; a whole patch where absent. At other multiples of 4 px, "
+    help="Distance between patches; by default a whole patch. At other multiples of 4 px, "
     "encoders without padding run fully convolutionally.",
 )
 @click.option(
@@ -57,7 +64,7 @@ def _tile(
     callback=_tile,
     metavar="WxH",
     help="Size of the tiles of a whole-frame detector, in the network's pixels and multiples of "
-    "16; what suits the training frames best where absent.",
+    "16; by default the size that suits the training frames best.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON document.")
 def export(

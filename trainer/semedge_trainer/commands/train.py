@@ -28,7 +28,7 @@ def _settings(
 
 
 @click.command()
-@click.option("--detector", help="Name of the detector, of those that `semedge detectors` lists.")
+@click.option("--detector", help="Name of the detector; `semedge detectors` lists them.")
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
 @frame_options
 @click.option(
@@ -39,12 +39,18 @@ def _settings(
     default="fast",
     show_default=True,
     help="fast: minutes on a CPU; appendix: rates and 50 epochs of the thesis's appendix A, days "
-    "on a CPU; author: epochs of the author's code, where they are others.",
+    "on a CPU; author: epochs of the author's code, where these differ.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), help="Shorten the schedule to this number of steps in all."
 )
-@click.option("--seed", type=click.IntRange(0, 2**20), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**20),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
 @click.option(
     "--option",
     "settings",
@@ -68,18 +74,20 @@ def _settings(
 @click.option(
     "--devices",
     metavar="LIST",
-    help="Such as gpu:0,gpu:1, or all, which is every GPU; default: the first GPU, else the CPU.",
+    help=(
+        "Devices to train on, such as gpu:0,gpu:1, or all for every GPU; default: the first GPU, "
+        "else the CPU."
+    ),
 )
 @click.option(
     "--jit-compile/--no-jit-compile",
     default=None,
-    help="Let XLA compile a training step; default: on a GPU alone.",
+    help="Let XLA compile a training step; default: only on a GPU.",
 )
 @click.option(
     "--deterministic",
     is_flag=True,
-    help="Take operations that give the same numbers each time, also on a GPU, where they are "
-    "slower.",
+    help="Use operations that give the same results each time; they are slower on a GPU.",
 )
 @click.option(
     "--validation-share",
@@ -96,7 +104,7 @@ def _settings(
     show_default=True,
     help="Validations without improvement, one every 100 steps, after which a stage ends.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the training in RUN.")
+@click.option("--resume", is_flag=True, help="Resume the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def train(
     detector: str | None,
@@ -120,7 +128,7 @@ def train(
     """Train a detector on normal frames.
 
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
-    weights. A training that was stopped, at whatever moment, goes on with --resume.
+    weights. A training that was stopped, at whatever moment, resumes with --resume.
     """
     need_package("tensorflow", "TensorFlow")
     if images is None and not resume:
@@ -163,7 +171,7 @@ def train(
         try:
             finish_run(run, frames, strategy, jit_compile=jit_compile)
         except KeyboardInterrupt as error:
-            logger.info(f"Stopped; go on with `semedge train --resume --out {out}`.")
+            logger.info(f"Stopped; resume with `semedge train --resume --out {out}`.")
             raise click.Abort from error
     logger.info(f"Done: {out}. Next: semedge export {out} --out DETECTOR.semedge")
     if as_json:

@@ -23,7 +23,7 @@ from semedge_trainer.components.randomness import Randomness
 NOISE_START = 0.75
 NOISE_END = 0.05
 NOISE_SHARE = 0.2
-"""Of the schedule, in which the noise decays: 10 of the appendix's 50 epochs."""
+"""Share of the schedule in which the noise decays: 10 of the appendix's 50 epochs."""
 INVERTED_LABELS = 0.05
 LABEL_FLIPPINGS = ("none", "early", "random", "swap")
 

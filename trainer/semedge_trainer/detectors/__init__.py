@@ -1,7 +1,7 @@
 """The detectors by name: semedge's own, and those that other packages bring.
 
 A new one of semedge's own is a file in this folder and a line in `DETECTORS`. A package brings one
-by an entry point of the group `semedge.detectors`; docs/new-detector.md shows how.
+by an entry point of the group `semedge.detectors`; docs/how-to/new-detector.md shows how.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Discriminator:
         """One step down -log D(real) - log(1 - D(generated)); gives the loss.
 
         No gradient reaches what made the items, so that a generator's loss can call this on its
-        way and be taken against the discriminator that has just learnt.
+        way and be taken against the discriminator that has just learned.
         """
         real, generated = _stopped(real), _stopped(generated)
         for name in self._names:

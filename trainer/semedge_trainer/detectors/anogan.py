@@ -40,7 +40,7 @@ from semedge_trainer.detectors.base import (
 
 RATES = {"generator": 5e-5, "features": 1e-6, "logit": 1e-6}
 FAST_FACTOR = 4.0
-"""Of the learning rates, on the `fast` schedules of the GANs of tables A1 to A5."""
+"""Factor of the learning rates on the `fast` schedules of the GANs of tables A1 to A5."""
 FEATURE_SHARE = 0.1
 INVERSION_STEPS = 500
 INVERSION_RATE = 0.01

@@ -153,7 +153,7 @@ FIT_SCHEDULES: Mapping[str, Schedule] = {
     "appendix": Schedule({"fit": EPOCH_STEPS}, {}),
     "fast": Schedule({"fit": 200}, {}),
 }
-"""Of what is fitted without gradients: the batches of one epoch, or fewer."""
+"""Schedules of detectors that are fitted without gradients: one epoch of batches, or less."""
 
 
 def node(output: str, graph: str, *inputs: str) -> Node:

@@ -1,8 +1,8 @@
 """A sparse dictionary of normal patches (Boracchi, Carrera and Wohlberg 2014; thesis 2.1.1).
 
-A dictionary is learnt in which normal patches have sparse codes. A patch is scored by what its code
-leaves of it, by the L1 norm of the code, or by how rare the pair of them is among normal patches,
-as in the papers (thesis ref. 11 and 12).
+A dictionary is learned in which normal patches have sparse codes. A patch is scored by what its
+code leaves of it, by the L1 norm of the code, or by how rare the pair of them is among normal
+patches, as in the papers (thesis ref. 11 and 12).
 
 Differences from the papers, with the reason:
 
@@ -45,7 +45,7 @@ KEPT_BATCHES = 64
 
 @dataclass(frozen=True)
 class Options:
-    """Size of the dictionary, and the weight of the L1 norm while it is learnt."""
+    """Size of the dictionary, and the weight of the L1 norm while it is learned."""
 
     atoms: int = 512
     penalty: float = 1.0
@@ -96,7 +96,7 @@ class DictionaryFitting:
     def take(self, patches: Array) -> dict[str, float]:
         """Learn from a batch; the first ones are gathered until each atom has a part to start at.
 
-        The residual and the L1 norm are those of the batch before the dictionary learnt from it.
+        The residual and the L1 norm are those of the batch before the dictionary learned from it.
         """
         self._kept.append(patches)
         parts = parts_of(patches, PART_PX**2).reshape(-1, PART_PX**2)
@@ -144,7 +144,7 @@ class DictionaryFitting:
     def _atoms(self) -> Array:
         """The atoms `(k, d)`, of unit norm."""
         if self._learning is None:
-            raise RuntimeError("the dictionary was not begun")
+            raise RuntimeError("the dictionary was not started")
         return _unit(self._learning.components_)
 
 

@@ -31,7 +31,7 @@ FEATURE_WEIGHT = 0.4
 RATES = {"generator": 1e-5, "embedding": 5e-6, "decoder": 5e-6}
 ENCODER_RATE = 5e-5
 FAST_FACTOR = 10.0
-"""Of the learning rates, on the `fast` schedules of the family."""
+"""Factor of the learning rates on the `fast` schedules of the family."""
 LEAST_WIDTH = 0.125
 MOST_WIDTH = 2.0
 

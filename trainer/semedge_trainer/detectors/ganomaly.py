@@ -46,7 +46,7 @@ from semedge_trainer.detectors.base import (
 )
 
 WEIGHTS = {"adversarial": 1.0, "contextual": 50.0, "encoder": 1.0}
-"""Of the terms of eq. 2.94, which leaves them open: those of Akcay et al. and the author's code."""
+"""Weights of the terms of eq. 2.94, which leaves them open: those of Akcay et al. and the code."""
 
 NOISE_DEVIATION = 0.2
 

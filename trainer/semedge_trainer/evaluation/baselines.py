@@ -1,4 +1,4 @@
-"""Scores that need no detector: what a detector must beat to have learnt anything."""
+"""Scores that need no detector: what a detector must beat to have learned anything."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from semedge_trainer.evaluation.samples import Sorted
 
 BINS = 80
 OUTLIER_SHARE = 1e-3
-"""Of either kind, the share at either end that shares the outer bin."""
+"""Share of the scores of a kind, at each end, that the outer bin holds."""
 
 Counts = NDArray[np.int64]
 

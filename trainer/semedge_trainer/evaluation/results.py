@@ -26,7 +26,7 @@ from semedge_trainer.evaluation.scored_frames import (
 from semedge_trainer.evaluation.scorer import AnyScorer, Scores
 
 Painter = Callable[[NDArray], tuple[Scores, Scores]]
-"""From patches of frames `(n, h, w, 1)` to these as they are scored, and reconstructed."""
+"""Turns patches of frames, `(n, h, w, 1)`, into patches as they are scored and reconstructed."""
 
 UNDEFINED = "undefined"
 """What is shown where the frames do not determine a metric."""

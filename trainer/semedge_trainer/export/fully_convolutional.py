@@ -23,7 +23,7 @@ LARGEST_TILE_PX = 2**17
 """Larger tiles share hardly more, and their activations leave a processor's cache."""
 
 LARGEST_SIDE_PX = 2048
-"""Of a frame that tiles are chosen for; larger ones are covered by as many more of them."""
+"""Largest side of a frame that tiles are chosen for; a larger frame takes more tiles."""
 SAME_FOR_EVERY_PLACE = {
     BuiltinOperator.CONV_2D,
     BuiltinOperator.LEAKY_RELU,

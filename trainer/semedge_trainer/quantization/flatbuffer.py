@@ -24,7 +24,7 @@ class Flatbuffer:
 
     @classmethod
     def read(cls: type[Read], content: bytes) -> Read:
-        """From the bytes of a file."""
+        """Read the bytes of a file."""
         return cls(flatbuffer_utils.read_model_from_bytearray(bytearray(content)))
 
     def content(self) -> bytes:

@@ -110,7 +110,7 @@ class CalibratedGraph(Flatbuffer):
         return [name] if is_dense and name not in self.first_layer() else []
 
     def histograms(self, batches: Sequence[Array]) -> dict[int, Histogram]:
-        """Of every activation and the output, by the tensor's index."""
+        """Histograms of every activation and of the output, by the tensor's index."""
         shown = [*self._activations(), int(self.graph.outputs[0])]
         return dict(zip(shown, histograms(lambda: self._runs(batches, shown)), strict=True))
 

@@ -3,7 +3,7 @@
 What int8 rounds, and in which ranges, is what `int8.py` does to the graph: everything but the
 first layer, in ranges of least error, with a scale for each output of a layer. The output of a
 dense last layer is rounded here, and float in the graph. Afterwards the
-equalized deploy model moves towards the learnt weights, as far as its int8 graph agrees best with
+equalized deploy model moves towards the learned weights, as far as its int8 graph agrees best with
 the float network, and is then converted as any other.
 """
 
@@ -43,13 +43,13 @@ from semedge_trainer.quantization.tensors import exported_tensors
 
 FINE_TUNING_STEPS = 150
 FINE_TUNING_RATE = 1e-5
-"""Of the first step; it falls to zero along a cosine, so that the weights come to rest."""
+"""Rate of the first step; it falls to zero along a cosine, so that the weights settle."""
 FINE_TUNING_BATCH = 32
 AGREEMENT_WEIGHT = 1e4
 SMALLEST_VARIANCE = 1e-6
 """Keeps a tensor that never varies from dividing by zero."""
 SHARES = (1.0, 0.5, 0.25, 0.0)
-"""Of the way to the learnt weights, of which the best is taken."""
+"""Shares of the way to the learned weights that are tried; the best one is taken."""
 AGREEMENT_PATCHES = 1024
 MOVES = (DepthToSpace, tf_keras.layers.Reshape, tf_keras.layers.Flatten)
 """Layers that compute nothing."""
@@ -206,12 +206,12 @@ def _go_where_graphs_agree(
 
 
 def _ways(plain: tf_keras.Model, aware: tf_keras.Model) -> list[tuple[tf.Variable, Array, Array]]:
-    """Each kernel and bias of a model, its values, and what its aware copy learnt."""
-    learnt = {
+    """Each kernel and bias of a model, its values, and what its aware copy learned."""
+    learned = {
         variable.name.removeprefix("quant_"): variable for variable in aware.trainable_variables
     }
     return [
-        (variable, variable.numpy(), learnt[variable.name].numpy())
+        (variable, variable.numpy(), learned[variable.name].numpy())
         for variable in plain.trainable_variables
     ]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 BINS = 8192
-"""Of the histogram of a tensor: 32 for each step of int8."""
+"""Number of bins of a tensor's histogram: 32 for each step of int8."""
 KEPT_SHARES = tuple(share / 100 for share in range(100, 25, -5))
 """Shares of the smallest and of the largest value that a range may reach to."""
 
@@ -50,7 +50,7 @@ class Histogram:
 
     @property
     def centres(self) -> Array:
-        """Of the bins, shape `(BINS,)`."""
+        """Centres of the bins, shape `(BINS,)`."""
         return ((self.edges[:-1] + self.edges[1:]) / 2).astype(np.float32)
 
     def add(self, values: Array) -> None:

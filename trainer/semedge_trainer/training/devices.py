@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 Policy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 ALL = ["all"]
-"""As the devices asked for: every GPU."""
+"""The request for every GPU."""
 BFLOAT16_CAPABILITY = (8, 0)
 """Of GPUs that multiply in bfloat16; older ones have float16 alone."""
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -56,7 +56,7 @@ def choose_strategy(devices: Sequence[str] | None) -> tf.distribute.Strategy:
 
 
 def compiles(strategy: tf.distribute.Strategy, jit_compile: bool | None) -> bool:
-    """Whether XLA compiles a training step: where it is asked for, and on one GPU unless told.
+    """Whether XLA compiles a training step: where it is asked for, and by default on one GPU.
 
     Raises `SemedgeError` where it is asked for on several devices, whose exchange of gradients XLA
     cannot compile.

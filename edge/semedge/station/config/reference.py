@@ -27,7 +27,7 @@ Relative paths start at the folder of the file. Unknown keys are refused. This p
 
 
 def station_reference() -> str:
-    """The page `docs/station-file.md`."""
+    """The page `docs/reference/station-file.md`."""
     parts = [HEAD]
     for name, field in Station.model_fields.items():
         if name not in ("cameras", "sinks"):

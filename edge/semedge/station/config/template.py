@@ -19,7 +19,7 @@ from semedge.station.config.station import Station
 WIDTH = 92
 HEAD = """\
 # A station of semedge. Lines that begin with "# " and a key show the default or an example; take
-# the "# " away to change them. docs/station-file.md has the same settings as tables.
+# the "# " away to change them. docs/reference/station-file.md has the same settings as tables.
 # Try it: semedge watch --station {name}
 """
 

@@ -33,7 +33,7 @@ FACTS = {
     "search_steps": "steps of the search for a latent",
     "command": "command",
 }
-"""Of the summary, in its order: what a fact is called."""
+"""Names of the facts in the summary, in its order."""
 
 HOW_TO_READ = (
     "The numbers are those of the score that frames are judged by; the tables have the others. "

@@ -66,7 +66,7 @@ def column_groups(result: Result) -> list[ColumnGroup]:
 
 
 def key_numbers(result: Result) -> list[KeyNumber]:
-    """What the chosen score comes to."""
+    """The key figures of the chosen score."""
     row = result.rows[0]
     *of_items, of_frames = _metrics(result)
     f1 = [ORACLE_F1, CALIBRATED_F1] if row.samples.calibrated else [ORACLE_F1]
