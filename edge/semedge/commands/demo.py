@@ -35,7 +35,7 @@ LEFT_OVER_FOLDERS = ("normal", MARKED_FOLDER)
     type=click.IntRange(1),
     default=900,
     show_default=True,
-    help="Normal frames to learn from: the first 100 are fitted to, the others set the threshold, "
+    help="Normal frames to learn from: the first 200 are fitted to, the others set the threshold, "
     "of which 299 prove 1 % at 95 % confidence.",
 )
 @click.option(

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 LEAST_FIT = 20
-MOST_FIT = 100
+MOST_FIT = 200
 FIT_SHARE = 0.5
 """Share of few frames that the detector is fitted to."""
 

@@ -178,8 +178,8 @@ class TestVariation:
 class TestSplit:
     def test_the_first_frames_are_fitted_to_and_the_later_ones_calibrate(self) -> None:
         split = split_frames(range(400), 299)
-        assert split.fit == tuple(range(100))
-        assert split.calibrate == tuple(range(100, 400))
+        assert split.fit == tuple(range(101))
+        assert split.calibrate == tuple(range(101, 400))
 
     @given(count=st.integers(1, 600), needed=st.integers(1, 500), block=st.integers(1, 40))
     def test_no_group_is_on_both_sides(self, count: int, needed: int, block: int) -> None:
@@ -193,7 +193,7 @@ class TestSplit:
         split = split_frames([0, 1, 0, 1, 2, 0, 3], 2, fit=3)
         assert split.calibrate == (4, 6)
 
-    @pytest.mark.parametrize(("count", "fit"), [(1, 1), (2, 1), (5, 2), (30, 15), (100, 20)])
+    @pytest.mark.parametrize(("count", "fit"), [(1, 1), (2, 1), (5, 2), (30, 15), (100, 20), (900, 200)])
     def test_few_frames_are_shared(self, count: int, fit: int) -> None:
         assert len(split_frames(range(count), 299).fit) == fit
 
