@@ -193,7 +193,9 @@ def test_the_handshake_and_settings() -> None:
         assert plant.call("SetLevels", "top", 12.5, math.nan)[0]
         assert plant.call("PrepareRecipe", "top", "tile")[0]
         assert plant.call("Acknowledge", EVENT.event_id)[0]
-        frame = plant.read("ResultManagement/LatestResult/FrameId", "top")
+        frame_id = "ResultManagement/LatestResult/FrameId"
+        wait_for(lambda: plant.read(frame_id, "top") != "")
+        frame = plant.read(frame_id, "top")
         assert plant.call("MarkEvent", EVENT.event_id, "real", "seen at the line")[0]
         assert plant.call("MarkFrame", frame, "missed", "")[0]
         done, message = plant.call("MarkFrame", frame, "false-alarm", "")
