@@ -17,7 +17,7 @@ from sinks_support import EVENT
 from station_support import LEVELS, RecordingControl, active_setup_of, request_handler_of
 
 from semedge.cameras.simulation import SimulatedLine
-from semedge.core.event import Event, Level
+from semedge.core.event import Event, Level, Region
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.section import Secret
 from semedge.inference.grid import PatchGrid
@@ -25,6 +25,7 @@ from semedge.inference.overlay import draw_overlay, encode_png
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
 from semedge.journal.reader import JournalReader
+from semedge.journal.records import ScoreRow
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 from semedge.web.section import WebSection
@@ -93,6 +94,8 @@ class PageStation:
         score = last.score_map.frame_score
         picture = self.folder / "pictures" / f"{last.frame.sequence}.png"
         picture.write_bytes(encode_png(draw_overlay(last.frame.image, last.score_map, 9.8)))
+        x, y = last.score_map.peak_px
+        region = Region(x - 16, y - 16, 32, 32, 1024, (x, y), score)
         event = replace(
             EVENT,
             **{
@@ -102,9 +105,11 @@ class PageStation:
                 "raised_at_s": last.frame.captured_at_s,
                 "frame_score": score,
                 "threshold": 9.8,
+                "peak_px": (x, y),
+                "regions": (region,),
                 "frame_picture": None,
                 "overlay_picture": str(picture),
-                "message": f"A bead or film at x=160 y=112: score {score:.3g}, above 9.8.",
+                "message": f"A bead or film at x={x} y={y}: score {score:.3g}, above 9.8.",
                 **changes,
             },  # type: ignore[arg-type]
         )
@@ -172,6 +177,8 @@ def fill(station: PageStation) -> None:
     """Two minutes of inspection with a few defects."""
     random = np.random.default_rng(1)
     begun_s = time.time() - 120
+    run = station.journal.start_run("top", "sim:7", "ab" * 32, 9.8)
+    rows = []
     for number in range(240):
         score = float(random.gamma(9, 0.45))
         if number in (60, 150, 151):
@@ -179,10 +186,12 @@ def fill(station: PageStation) -> None:
         if number == 200:
             score = 8.9
         last = station.inspect(score, begun_s + number / 2)
+        rows.append(ScoreRow(run, begun_s + number / 2, number, score, last.level))
         if number in (60, 150):
             station.raise_event(last)
         if number == 200:
             station.raise_event(last, level="warn", phase="end", duration_s=0.5)
+    station.journal.add_scores(rows)
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ class Query:
 
 def rows_query(query: Query) -> tuple[str, list[Any]]:
     """SQL for rows of `COLUMNS`, oldest first, and the values of its parameters."""
-    where, values = _conditions(query)
+    where, values = conditions(query)
     columns = [
         f"json_extract(document, '$.{name}') AS {name}"
         if query.subject == "events" and name in FROM_THE_DOCUMENT
@@ -123,7 +123,7 @@ def rows_query(query: Query) -> tuple[str, list[Any]]:
 
 def event_documents_query(query: Query) -> tuple[str, list[Any]]:
     """SQL for events' documents, `acknowledged_at` and `acknowledged_by`, oldest first."""
-    where, values = _conditions(query)
+    where, values = conditions(query)
     return (
         "SELECT document, acknowledged_at, acknowledged_by FROM (SELECT * FROM"
         f" {TABLES['events']} WHERE {where} ORDER BY number DESC LIMIT ?) ORDER BY number",
@@ -153,7 +153,8 @@ def _limit(query: Query) -> int:
     return -1 if query.limit is None else query.limit
 
 
-def _conditions(query: Query) -> tuple[str, list[Any]]:
+def conditions(query: Query) -> tuple[str, list[Any]]:
+    """SQL of the conditions of a query, and the values of its parameters."""
     parts, values = ["1"], []
     time_column = TIMES[query.subject]
     for operator, text in ((">=", query.since), ("<", query.until)):

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
-from semedge.state.snapshot import ActiveSetup
+from semedge.state.snapshot import ActiveSetup, camera_label
 from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import CameraSetup
 from semedge.station.inspection.loop import CameraLoop
@@ -221,7 +220,7 @@ class StationControl:
                 self._recorder.station,
                 "recipe",
                 f"{action}-changed",
-                f"{who} changed the setup of {camera}: {_difference(before, after)}.",
+                f"{who} changed the setup of {camera_label(camera)}: {_difference(before, after)}.",
                 camera=camera,
                 details={"who": who, "alarm": after.levels.alarm, "warn": after.levels.warn},
             )
@@ -266,16 +265,27 @@ def audit_refusal(journal: Journal, who: str) -> None:
 
 def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
     """The changes from one setup to the other, for people."""
-    old, new = before.to_document(), after.to_document()
-    changes = [
-        f"{name} {_short(old[name])} -> {_short(new[name])}"
-        for name in old
-        if old[name] != new[name]
-    ]
+    changes = []
+    if _files(before) != _files(after):
+        old, new = _named(before), _named(after)
+        changes.append(f"{old} -> {new}" if old != new else f"another file of {new}")
+    for name in ("alarm", "warn"):
+        was, now = getattr(before.levels, name), getattr(after.levels, name)
+        if was != now:
+            changes.append(f"{name} level {_short(was)} -> {_short(now)}")
     return ", ".join(changes) or "nothing"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)[:12]
+def _files(setup: ActiveSetup) -> tuple[str | None, ...]:
+    return setup.recipe_sha256, setup.detector_sha256, setup.calibration_sha256
+
+
+def _named(setup: ActiveSetup) -> str:
+    """What frames are judged by, by the name that people gave it."""
+    if setup.recipe is None:
+        return f"the station file's detector ({setup.detector or setup.detector_sha256[:12]})"
+    return f"recipe {setup.recipe} version {setup.recipe_version}"
+
+
+def _short(level: float | None) -> str:
+    return "none" if level is None else f"{level:.4g}"

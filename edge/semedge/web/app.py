@@ -24,19 +24,25 @@ from semedge.state.state import StationState
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
+from semedge.web.event_crops import EventCrops
+from semedge.web.history import READING, add_history
 from semedge.web.metrics import CONTENT_TYPE, Metrics
-from semedge.web.pictures import LivePictures, View
+from semedge.web.pictures import LivePictures, Size, View
 
+STYLES = ("page", "teach")
+SCRIPTS = (
+    *("page", "dom", "station", "access", "live", "picture", "chart", "events", "history"),
+    *("hours", "zoom", "teach", "samples", "bars"),
+)
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/chart.js": ("chart.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}.css": (f"{name}.css", "text/css; charset=utf-8") for name in STYLES},
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -44,7 +50,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LONGEST_NAME = 40
-READING = ["GET", "HEAD"]
 FOR_ALL = {*STATIC, "/healthz", "/readyz"}
 """Paths that need no viewer's token: the page without its content, and what a watchdog reads."""
 
@@ -85,7 +90,8 @@ class Page:
         self.state = state
         self.handler = handler
         self.broadcast = Broadcast(state, journal, handler.recipes)
-        self.live = LivePictures(state)
+        self.live = LivePictures(state, self.broadcast.shown)
+        self.journal = journal
         self.access = Access(
             tokens,
             # In another thread, since the journal may wait for the disk.
@@ -101,7 +107,7 @@ class Page:
                 "page_connections_refused": lambda: self.limits.refused,
             },
         )
-        self._journal = journal
+        self._crops = EventCrops()
         self._pictures = pictures.resolve()
         self._names = names
         self._any_address = any_address
@@ -109,12 +115,21 @@ class Page:
     def picture(self, event_id: str, which: Which) -> FilePath | None:
         """File of an event's picture; None where there is none, or the journal cannot be read."""
         try:
-            named = self._journal.picture(event_id, which)
+            named = self.journal.picture(event_id, which)
         except SemedgeError:
             return None
         path = None if named is None else named.resolve()
         inside = path is not None and path.is_relative_to(self._pictures) and path.is_file()
         return path if inside else None
+
+    def crop(self, event_id: str) -> bytes | None:
+        """A JPEG of the place of an event's defect; None where there is no picture of it."""
+        path = self.picture(event_id, "overlay")
+        try:
+            event = None if path is None else self.journal.newest_message(event_id)
+        except SemedgeError:
+            return None
+        return None if path is None or event is None else self._crops.jpeg(event, path)
 
     def check_name(self, request: Request) -> None:
         """Refuse a host name that is not the page's: another site may have sent the browser."""
@@ -175,6 +190,7 @@ def build_app(page: Page) -> FastAPI:
     app.add_middleware(Guard, page=page)
     _add_files(app)
     _add_views(app, page)
+    add_history(app, page.journal)
     _add_health(app, page)
     _add_changes(app, page)
     return app
@@ -204,12 +220,19 @@ def _add_views(app: FastAPI, page: Page) -> None:
         return state_document(page.state.snapshot())
 
     @app.api_route("/live/{camera}/{view}.jpg", methods=READING)
-    def live(camera: str, view: View) -> Response:
-        picture = page.live.jpeg(camera, view)
+    def live(camera: str, view: View, frame: int | None = None, size: Size = "screen") -> Response:
+        picture = page.live.draw(camera, view, size, frame)
         if picture is None:
             raise HTTPException(404, "This camera has no frame yet.")
-        sequence, content = picture
-        return Response(content, media_type="image/jpeg", headers={"X-Sequence": str(sequence)})
+        headers = {"X-Sequence": str(picture.sequence), "X-Frame": picture.facts}
+        return Response(picture.content, media_type="image/jpeg", headers=headers)
+
+    @app.api_route("/pictures/{event_id}/defect.jpg", methods=READING)
+    def crop(event_id: EventId) -> Response:
+        content = page.crop(event_id)
+        if content is None:
+            raise HTTPException(404, "This event has no picture, or it has been deleted.")
+        return Response(content, media_type="image/jpeg")
 
     @app.api_route("/pictures/{event_id}/{which}.png", methods=READING)
     def picture(event_id: EventId, which: Which) -> Response:

@@ -1,0 +1,3 @@
+export function openTeach() {}
+export function showTeach() {}
+export function startTeach() {}
