@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from sinks_support import EVENT
 from station_support import LEVELS, RecordingControl, active_setup_of, request_handler_of
+from teaching_support import PlayedCamera, PlayedControl, teaching_of
 
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.event import Event, Level, Region
@@ -28,6 +29,7 @@ from semedge.journal.reader import JournalReader
 from semedge.journal.records import ScoreRow
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
+from semedge.station.teaching import StationTeaching
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 
@@ -66,6 +68,7 @@ class PageStation:
     state: StationState
     control: JournaledControl
     server: PageServer
+    teaching: StationTeaching | None = None
     number: int = 0
 
     @property
@@ -130,8 +133,9 @@ def page_station(
     operator: str | None = None,
     viewer: str | None = None,
     names: tuple[str, ...] = (),
+    taught: PlayedCamera | None = None,
 ) -> Iterator[PageStation]:
-    """A running page with a short history."""
+    """A running page with a short history; with `taught`, that camera's frames can be learned."""
     secret = folder / "token"
     secret.write_text(TOKEN)
     secret.chmod(0o600)
@@ -149,6 +153,11 @@ def page_station(
         Journal(control.journal_file) as journal,
         JournalReader(control.journal_file) as reader,
     ):
+        teaching = None
+        if taught is not None:
+            (folder / "recipes").mkdir()
+            played = PlayedControl(folder / "recipes")
+            teaching = teaching_of(taught, played, journal, folder / "teaching")
         server = PageServer(
             WebSection(
                 host=host,
@@ -163,14 +172,17 @@ def page_station(
             request_handler_of(control),
             reader,
             folder / "pictures",
+            teaching,
         )
-        station = PageStation(folder, journal, state, control, server)
+        station = PageStation(folder, journal, state, control, server, teaching)
         fill(station)
         server.start()
         try:
             yield station
         finally:
             server.close()
+            if teaching is not None:
+                teaching.close()
 
 
 def fill(station: PageStation) -> None:

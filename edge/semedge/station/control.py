@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from semedge.cameras import CameraSettings
+from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
-from semedge.decision.defect import Levels
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
 from semedge.state.snapshot import ActiveSetup, camera_label
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import CameraSetup
+from semedge.station.camera_setup import CameraSetup, SourceChoice
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
 from semedge.station.overrides import (
@@ -146,6 +148,25 @@ class StationControl:
             except BaseException:
                 setup.detector.close()
                 raise
+
+    def recipe_settings(self, camera: str) -> tuple[DecisionSettings, CameraSettings]:
+        """Decision and camera settings of a recipe that is to follow the active setup.
+
+        The decision has no levels of its own. Camera settings that are those of the station are
+        left out, so that they follow the station's.
+        """
+        setup = self._loop(camera).setup
+        decision = setup.decision.model_copy(update={"alarm": None, "warn": None})
+        planned = self._plan.cameras.get(camera)
+        if planned is None or not isinstance(setup.camera, SourceChoice):
+            return decision, AS_IT_IS
+        settings = setup.camera.settings
+        return decision, AS_IT_IS if settings == planned.camera.settings else settings
+
+    @property
+    def recipes_folder(self) -> Path | None:
+        """The station's folder of recipes; None where it has none."""
+        return self._plan.recipes
 
     def recipes(self) -> list[Path]:
         """Recipe files in the station's folder of recipes, by name."""

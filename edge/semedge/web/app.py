@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
@@ -19,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from semedge.core.errors import SemedgeError
 from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
+from semedge.state.teaching import Teaching
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
@@ -28,11 +28,13 @@ from semedge.web.event_crops import EventCrops
 from semedge.web.history import READING, add_history
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, Size, View
+from semedge.web.posted import json_object, person_of
+from semedge.web.teaching import add_teaching
 
 STYLES = ("page", "teach")
 SCRIPTS = (
     *("page", "dom", "station", "access", "live", "picture", "chart", "events", "history"),
-    *("hours", "zoom", "teach", "samples", "bars"),
+    *("hours", "zoom", "teach", "tiles", "samples", "bars"),
 )
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -49,7 +51,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-LONGEST_NAME = 40
 FOR_ALL = {*STATIC, "/healthz", "/readyz"}
 """Paths that need no viewer's token: the page without its content, and what a watchdog reads."""
 
@@ -68,6 +69,8 @@ class Page:
         The journal with its events.
     pictures
         The folder of the events' pictures; only files in it are served.
+    teaching
+        Learns from the station's frames; None where nothing can be taught.
     tokens
         Tokens that a change requires, by role; none where nothing can be changed.
     names
@@ -82,6 +85,7 @@ class Page:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: FilePath,
+        teaching: Teaching | None = None,
         *,
         tokens: Mapping[Role, str],
         names: frozenset[str] | None,
@@ -107,6 +111,7 @@ class Page:
                 "page_connections_refused": lambda: self.limits.refused,
             },
         )
+        self.teaching = teaching
         self._crops = EventCrops()
         self._pictures = pictures.resolve()
         self._names = names
@@ -193,6 +198,7 @@ def build_app(page: Page) -> FastAPI:
     add_history(app, page.journal)
     _add_health(app, page)
     _add_changes(app, page)
+    add_teaching(app, page.teaching, page.access)
     return app
 
 
@@ -273,15 +279,9 @@ def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
     async def change(request: Request) -> Response:
         role = page.access.role(request)
-        try:
-            document = json.loads(await _limited_body(request))
-            if not isinstance(document, dict):
-                raise ValueError("not an object")
-        except (ValueError, RecursionError):
-            raise HTTPException(400, "The request is not a JSON object; send one.") from None
+        document = await json_object(request)
         page.access.check(role, document.get("action"))
-        name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
-        who = f"page: {name}" if name.isprintable() and name else "page"
+        who = person_of(document)
         try:
             message = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
@@ -300,20 +300,6 @@ def _add_changes(app: FastAPI, page: Page) -> None:
             samesite="strict",
         )
         return answer
-
-
-async def _limited_body(request: Request) -> bytes:
-    """The request's body; refused before more of it than allowed is in memory."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_REQUEST_BYTES:
-            # Without this the server would read and discard the rest.
-            headers = {"Connection": "close"}
-            raise HTTPException(
-                413, f"A request has at most {LARGEST_REQUEST_BYTES:,} bytes.", headers
-            )
-    return body
 
 
 def _is_loopback(name: str) -> bool:

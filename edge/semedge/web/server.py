@@ -16,6 +16,7 @@ from semedge.core.section import Secret
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
+from semedge.state.teaching import Teaching
 from semedge.web.section import WebSection
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class PageServer:
         The journal with its events.
     pictures
         The folder of the events' pictures.
+    teaching
+        Learns from the station's frames; None where nothing can be taught.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class PageServer:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: Path,
+        teaching: Teaching | None = None,
     ) -> None:
         import_extra("uvicorn", "web", "The live page")
         import_extra("fastapi", "web", "The live page")
@@ -65,6 +69,7 @@ class PageServer:
             handler,
             journal,
             pictures,
+            teaching,
             tokens=_tokens(section),
             names=frozenset(section.names) if loopback or section.names else None,
             any_address=not loopback,
