@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from semedge.core.errors import SemedgeError
@@ -26,8 +27,9 @@ ONE_THREAD = {
 SETTINGS = "SEMEDGE_"
 """Variables that begin so set options of commands, and the station's are not those of a child."""
 
-NICENESS = 19
-"""The lowest priority: the inspection comes first."""
+NICENESS = 10
+"""A tenth of a core that the inspection uses, and all that it leaves: with less, a station that is
+always busy would never learn."""
 
 POLL_S = 0.2
 KILL_AFTER_S = 5.0
@@ -59,7 +61,7 @@ def run_semedge(
     timeout_s: float,
     on_message: Callable[[str], None] = lambda text: None,
 ) -> ChildResult:
-    """Run a command of semedge with the lowest priority and one thread.
+    """Run a command of semedge with a low priority and one thread.
 
     Parameters
     ----------
@@ -93,8 +95,7 @@ def run_semedge(
                 "memory and try again."
             ) from error
         try:
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+            _yield_to_others(child.pid)
             ends_s = time.monotonic() + timeout_s
             while child.poll() is None:
                 if over.wait(POLL_S):
@@ -109,6 +110,15 @@ def run_semedge(
             _end(child)
         output.seek(0)
         return ChildResult(child.returncode, _document(output.read()), _last_line(messages))
+
+
+def _yield_to_others(pid: int) -> None:
+    """Give a process a small share of the processor, as far as the system allows."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    # A session of its own may be a group of its own, whose share depends on this alone.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
 
 
 def _environment() -> dict[str, str]:

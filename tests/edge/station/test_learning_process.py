@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from semedge.cameras.simulation import SimulatedLine
 from semedge.core.errors import SemedgeError
+from semedge.inference.bundle import demo_content, parse_bundle
+from semedge.inference.detector import Detector
+from semedge.inference.interpreter import worker_count
 from semedge.station import learning_process
 from semedge.station.learning_process import NICENESS, run_semedge
 
@@ -72,3 +76,34 @@ def test_it_is_ended_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(learning_process, "POLL_S", 0.02)
     with pytest.raises(SemedgeError, match="took more than 0 min and was ended"):
         run_semedge(endless_lesson(tmp_path), threading.Event(), 0.5)
+
+
+@pytest.mark.alone
+def test_an_inspection_that_uses_every_core_keeps_four_fifths_of_its_pace(tmp_path: Path) -> None:
+    image = SimulatedLine(3, (512, 512), defect_rate=0.0).frame(0).image
+    over = threading.Event()
+
+    def learn() -> None:
+        with pytest.raises(SemedgeError, match="was stopped"):
+            run_semedge(endless_lesson(tmp_path), over, 60)
+
+    bundle = parse_bundle(demo_content(), "the demo detector")
+    with Detector(bundle, workers=worker_count(None)) as detector:
+
+        def pace_hz() -> float:
+            began_s, frames = time.monotonic(), 0
+            while time.monotonic() - began_s < 5:
+                detector.score(image)
+                frames += 1
+            return frames / (time.monotonic() - began_s)
+
+        pace_hz()
+        before_hz = pace_hz()
+        learner = threading.Thread(target=learn)
+        learner.start()
+        time.sleep(3)
+        meanwhile_hz = pace_hz()
+        over.set()
+        learner.join()
+        after_hz = pace_hz()
+    assert meanwhile_hz >= 0.8 * min(before_hz, after_hz)
