@@ -25,6 +25,7 @@ EDGE_COMMANDS = {
     "inspect": "Show what a detector bundle contains.",
     "install-service": "Write a systemd unit that keeps a station running.",
     "learn": "Learn a normal material from a camera or files, and write a recipe to watch with.",
+    "mark": "Mark an alert as real or false, or a frame as a defect that was missed.",
     "recipe": "Pack detector, calibration and decision into one file to switch to.",
     "score": "Score image files with a detector.",
     "test-alert": "Send a test event through every sink, and report which accept it.",

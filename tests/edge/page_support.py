@@ -25,10 +25,13 @@ from semedge.inference.grid import PatchGrid
 from semedge.inference.overlay import draw_overlay, encode_png
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.journal.records import ScoreRow
+from semedge.state.requests import MarkRequest
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
+from semedge.station.marking import Marker
 from semedge.station.teaching import StationTeaching
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
@@ -46,9 +49,10 @@ def images() -> list[GrayImage]:
 
 
 class JournaledControl(RecordingControl):
-    """Notes in the journal who has seen an event, as a watch does."""
+    """Notes in the journal who has seen and marked an event, and keeps frames, as a watch does."""
 
     journal_file: Path
+    journal: Journal
 
     def acknowledge(self, event_id: str, who: str) -> None:
         super().acknowledge(event_id, who)
@@ -57,6 +61,11 @@ class JournaledControl(RecordingControl):
                 "INSERT INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
                 (event_id, "2026-11-24T06:00:00.000000Z", who),
             )
+
+    def mark(self, request: MarkRequest, who: str) -> str:
+        super().mark(request, who)
+        marked = MarkedFrames(self.journal_file.parent / "pictures")
+        return Marker(self.journal, marked, self.state.recent).mark(request, who)
 
 
 @dataclass
@@ -153,6 +162,7 @@ def page_station(
         Journal(control.journal_file) as journal,
         JournalReader(control.journal_file) as reader,
     ):
+        control.journal = journal
         teaching = None
         if taught is not None:
             (folder / "recipes").mkdir()
@@ -183,6 +193,7 @@ def page_station(
             server.close()
             if teaching is not None:
                 teaching.close()
+            state.recent.close()
 
 
 def fill(station: PageStation) -> None:

@@ -14,7 +14,7 @@ from semedge.decision.defect import Levels
 from semedge.inference.grid import PatchGrid
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters
-from semedge.state.requests import RequestHandler
+from semedge.state.requests import MarkRequest, RequestHandler
 from semedge.state.snapshot import ActiveSetup, Inspected
 from semedge.state.state import StationState
 
@@ -50,6 +50,11 @@ class RecordingControl:
 
     def acknowledge(self, event_id: str, who: str) -> None:
         self.requests.append(("acknowledge", event_id, who))
+
+    def mark(self, request: MarkRequest, who: str) -> str:
+        subject = request.event_id or request.frame
+        self.requests.append(("mark", subject, request.mark, request.note, who))
+        return f"{subject} is marked as {request.mark}."
 
     def reload(self, who: str) -> None:
         self.requests.append(("reload", who))

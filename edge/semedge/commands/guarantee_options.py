@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from semedge.commands.setting_options import is_given
 from semedge.core.errors import SemedgeError
 from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.fields import parse_fields
@@ -114,6 +115,13 @@ OPTIONS = (
 )
 
 
+OF_THE_GUARANTEE = (
+    *("false_alarm_rate", "false_alarms_per_day", "confidence", "method"),
+    *("group_by", "group_every_s", "fields"),
+)
+"""Names of the options that change what is proved."""
+
+
 def guarantee_options(command: Command) -> Command:
     """Add the options; their values are passed to the command, for `guarantee_of`."""
     for option in reversed(OPTIONS):
@@ -143,6 +151,11 @@ def guarantee_of(
         options["fields"],
         allow_training_frames,
     )
+
+
+def guarantee_is_given(ctx: click.Context) -> bool:
+    """Whether any option was given that changes the guarantee."""
+    return any(is_given(ctx, name) for name in OF_THE_GUARANTEE)
 
 
 def _rate(

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SHOWN: dict[Subject, tuple[str, ...]] = {
     "events": ("number", "raised_at", "camera", "kind", "phase", "level", "message"),
     "scores": ("captured_at", "camera", "sequence", "score", "level", "frames"),
+    "marks": ("at", "who", "camera", "mark", "event_id", "frame", "note"),
     "audit": ("at", "who", "camera", "action", "before", "after"),
     "deliveries": ("number", "sink", "attempts", "delivered_at", "rejected_at", "last_error"),
     "runs": ("run_id", "started_at", "ended_at", "camera", "frames_inspected", "alerts"),
@@ -84,7 +85,7 @@ def history(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Show events, scores, the audit trail, deliveries or runs of a journal.
+    """Show events, scores, marks, the audit trail, deliveries or runs of a journal.
 
     The audit trail records who changed levels or recipes, from what to what, and when.
     """

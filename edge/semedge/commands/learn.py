@@ -11,22 +11,24 @@ import click
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.commands.camera_options import camera_options
 from semedge.commands.collecting import collect, pace_options
-from semedge.commands.guarantee_options import guarantee_of, guarantee_options
-from semedge.commands.recipe_options import identity_options
+from semedge.commands.guarantee_options import (
+    guarantee_is_given,
+    guarantee_of,
+    guarantee_options,
+)
+from semedge.commands.learning_again import AgainRequest, check_out, learn_again
+from semedge.commands.lesson_report import lesson_document, report_lesson, write_sheet
+from semedge.commands.recipe_options import name_option, version_option
 from semedge.commands.scoring_options import workers_option
-from semedge.commands.setting_options import FILE, GivenSettings, pass_given
+from semedge.commands.setting_options import FILE, GivenSettings, is_given, pass_given
 from semedge.core.console import print_json, shown_progress
-from semedge.core.errors import SemedgeError
-from semedge.core.files import write_atomically
-from semedge.decision.calibrate import note_on_high_scores
-from semedge.decision.contact_sheet import draw_contact_sheet
-from semedge.inference.overlay import encode_png
 from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import features_content
-from semedge.learning.lesson import Lesson, LessonRequest, hourly, learn_lesson, pace
+from semedge.learning.lesson import LessonRequest, learn_lesson
 from semedge.learning.options import Speed, parse_options
-from semedge.learning.screening import Screening, named
-from semedge.station.recipe import SUFFIX, check_name, make_recipe
+from semedge.learning.screening import Screening
+from semedge.station.recipe import check_name, make_recipe
+from semedge.station.relearn import FRAMES_SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,21 @@ CAMERA_FRAMES = 400
 
 
 @click.command()
-@click.option("--camera", metavar="SOURCE", help="A camera that shows normal material.")
+@click.option(
+    "--camera",
+    metavar="SOURCE",
+    help="A camera that shows normal material; with --from-station, the name of one of its "
+    "cameras, where it has several.",
+)
 @click.option("--images", metavar="PATH", help="Normal frames: a folder, a glob or a file.")
+@click.option(
+    "--from-station",
+    "station",
+    type=FILE,
+    metavar="FILE",
+    help="Learn again what a station's camera is inspected with, with the alerts that were marked "
+    "as false alarms; from the recipe's own normal frames, or from --images.",
+)
 @click.option(
     "--frames",
     type=click.IntRange(2),
@@ -44,7 +59,8 @@ CAMERA_FRAMES = 400
     help="Frames to take.",
 )
 @pace_options
-@identity_options
+@name_option(required=False)
+@version_option
 @click.option(
     "--speed",
     type=click.Choice(get_args(Speed)),
@@ -74,18 +90,27 @@ CAMERA_FRAMES = 400
 )
 @workers_option()
 @click.option("--replace", is_flag=True, help="Replace a recipe that exists.")
-@click.option("--out", required=True, type=FILE, metavar="FILE", help="The recipe to write.")
+@click.option(
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="The recipe to write; with --from-station by default the next version, beside the other "
+    "recipes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as JSON too.")
 @camera_options
 @pass_given
+@click.pass_context
 def learn(
+    ctx: click.Context,
     given: GivenSettings,
     camera: str | None,
     images: str | None,
+    station: Path | None,
     frames: int | None,
     minutes: float | None,
     every_s: float,
-    name: str,
+    name: str | None,
     recipe_version: int,
     speed: Speed,
     options: tuple[str, ...],
@@ -93,7 +118,7 @@ def learn(
     accept_weaker: bool,
     workers: int | None,
     replace: bool,
-    out: Path,
+    out: Path | None,
     as_json: bool,
     **guarantee: Any,
 ) -> None:
@@ -103,16 +128,38 @@ def learn(
     and sets its threshold by the later ones. The frames of a camera stay in a folder beside the
     recipe, and an interrupted command goes on with them when it is run again.
 
+    With --from-station it learns again from what a station's people have marked, and reports what
+    the new recipe makes of every marked frame. It switches no station to it.
+
     Ends with exit status 3 where the frames cannot prove the requested false-alarm rate.
     """
-    source = _source(camera, images)
     request = guarantee_of(guarantee)
     chosen = parse_options(options, speed)
-    check_name(name)
-    if out.suffix != SUFFIX:
-        raise click.UsageError(f"--out must end in {SUFFIX}. Received: {out}")
-    if out.exists() and not replace:
-        raise SemedgeError(f"{out} exists; give another name, or replace it with --replace.")
+    if name is not None:
+        check_name(name)
+    if station is not None:
+        learn_again(
+            AgainRequest(
+                station,
+                camera,
+                images,
+                out,
+                name,
+                recipe_version if is_given(ctx, "recipe_version") else None,
+                LessonRequest(request, chosen, fit_frames, accept_weaker, workers=workers),
+                rate_hz=guarantee["line_rate_hz"],
+                guarantee_given=guarantee_is_given(ctx),
+                speed_given=is_given(ctx, "speed"),
+                replace=replace,
+            ),
+            as_json=as_json,
+        )
+        return
+    source = _source(camera, images)
+    if name is None or out is None:
+        missing = "--name" if name is None else "--out"
+        raise click.MissingParameter(ctx=ctx, param_type="option", param_hint=f"'{missing}'")
+    check_out(out, replace=replace)
     features_content()
     settings = given.over(CameraSettings())
     screening = Screening()
@@ -135,17 +182,15 @@ def learn(
         version=recipe_version,
         camera=settings,
     )
-    sheet = out.with_suffix(".sheet.png")
-    picture = draw_contact_sheet(lesson.normal.highest, lesson.calibration.threshold)
-    write_atomically(sheet, encode_png(picture))
-    _report(lesson, rate_hz, out, source)
-    logger.info(f"The frames that set the threshold are in {sheet}; look for defects among them.")
+    report_lesson(lesson, rate_hz)
+    logger.info(f"Wrote {out}. Next: semedge watch --recipe {out} --camera {source}")
+    write_sheet(lesson, out)
     if camera is None:
         store.remove()
     else:
         logger.info(f"The frames are kept in {store.folder}.")
     if as_json:
-        print_json(_document(lesson, out))
+        print_json(lesson_document(lesson, out))
 
 
 def _source(camera: str | None, images: str | None) -> str:
@@ -164,7 +209,7 @@ def _collect(
 ) -> FrameStore:
     if frames is None and minutes is None and not camera.ends:
         frames = CAMERA_FRAMES
-    store = FrameStore(out.with_suffix(".frames"), camera.source)
+    store = FrameStore(out.with_suffix(FRAMES_SUFFIX), camera.source)
     if len(store):
         logger.info(f"Going on with the {len(store)} frames in {store.folder}.")
     collect(camera, store, screening, frames, minutes, every_s)
@@ -177,47 +222,3 @@ def _pace_hz(camera: Camera, store: FrameStore) -> float:
         return 1.0
     seconds = store.entries[-1].captured_at_s - store.entries[0].captured_at_s
     return (len(store) - 1) / seconds if seconds > 0 else 1.0
-
-
-def _report(lesson: Lesson, rate_hz: float, out: Path, source: str) -> None:
-    calibration, proof = lesson.calibration, lesson.proof
-    if lesson.left_out:
-        logger.info(f"Left out {len(lesson.left_out)} frames: {named(lesson.left_out)}.")
-    choice = lesson.learned.manifest.choice
-    logger.info(
-        f"Fitted to {lesson.learned.manifest.training.frames} frames, calibrated on "
-        f"{calibration.frames}. Chosen: {choice.reason if choice else ''}"
-    )
-    for warning in calibration.warnings:
-        logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
-    if note := note_on_high_scores(lesson.normal):
-        logger.info(note)
-    logger.info(calibration.guarantee)
-    logger.info(
-        f"At {pace(rate_hz, calibration.fields is not None)} that is at most "
-        f"{hourly(calibration.proved_rate, rate_hz)} false alarms an hour. By the method "
-        f"conformal, which holds on average over calibrations, the same frames prove "
-        f"{hourly(proof.conformal_rate, rate_hz)} an hour."
-    )
-    if proof.count < proof.needed:
-        logger.warning(
-            f"That is more than was asked for: {proof.needed - proof.count} more frames would "
-            "prove the requested rate.",
-            extra={"event": "weaker-guarantee"},
-        )
-    logger.info(f"Wrote {out}. Next: semedge watch --recipe {out} --camera {source}")
-
-
-def _document(lesson: Lesson, out: Path) -> dict[str, Any]:
-    manifest = lesson.learned.manifest
-    return {
-        "path": str(out),
-        "threshold": lesson.calibration.threshold,
-        "guarantee": lesson.calibration.guarantee,
-        "proved_rate": lesson.calibration.proved_rate,
-        "fit_frames": manifest.training.frames,
-        "calibration_frames": lesson.calibration.frames,
-        "left_out": [vars(each) for each in lesson.left_out],
-        "normal_scores": lesson.normal.scores,
-        "choice": None if manifest.choice is None else manifest.choice.model_dump(mode="json"),
-    }

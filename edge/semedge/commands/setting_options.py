@@ -61,6 +61,11 @@ pass_given = click.make_pass_decorator(GivenSettings, ensure=True)
 """Passes the `GivenSettings` of a command as its first argument."""
 
 
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Whether a person gave this parameter, in a flag or in a variable."""
+    return ctx.get_parameter_source(name) in BY_A_PERSON
+
+
 def field_option(table: type[Section], key: str, *names: str, **attributes: Any) -> Decorator:
     """An option with the type, the bounds and the description of a key of the station file.
 

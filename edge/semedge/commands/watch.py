@@ -14,6 +14,7 @@ from semedge.commands.station_options import station_options
 from semedge.core.errors import SemedgeError
 from semedge.core.files import locked
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.records import DEFAULT_JOURNAL
 from semedge.sinks.base import Sink
 from semedge.sinks.console import ConsoleSink
@@ -113,6 +114,7 @@ def _inspect(ready: _Ready, journal: Journal, as_json: bool) -> None:
         read.retention,
         read.watch.require_check,
         SHORTEST_HANG_S + 3 * max(each.camera.timeout_s for each in plans),
+        read.marks,
     )
     sinks, connections = _connect(read, journal, as_json)
     summary = Watch(ready.cameras, journal, sinks, settings, ready.plan, connections).run()
@@ -137,14 +139,19 @@ def _wait_safely(
         return _Ready(newest, planned, load_cameras(list(planned.cameras.values())))
 
     sinks, connections = _connect(read, journal, as_json)
-    safe = SafeMode(read.station.name, list(plan.cameras), journal, sinks, connections)
+    marked = MarkedFrames(read.journal.pictures or DEFAULT_PICTURES, read.marks.most_bytes)
+    safe = SafeMode(read.station.name, list(plan.cameras), journal, sinks, connections, marked)
     return safe.wait(error, load)
 
 
 def _connect(read: Station, journal: Journal, as_json: bool) -> tuple[list[Sink], Connections]:
     sinks = [ConsoleSink(as_json), *open_sinks(read.sinks)]
     pictures = read.journal.pictures or DEFAULT_PICTURES
-    page = None if read.web is None else PagePlan(read.web, journal.path, pictures)
+    page = (
+        None
+        if read.web is None
+        else PagePlan(read.web, journal.path, pictures, read.marks.most_bytes)
+    )
     return sinks, Connections(sinks, page)
 
 

@@ -37,6 +37,8 @@ class Frame:
         Size of a pixel on the specimen in micrometres; None where it is not known.
     left_out
         True where nothing is inspected, shape of the image; None where everything is.
+    whole
+        The same picture before it was cropped; None where nothing was cut off.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Frame:
     device_time_ns: int | None = None
     left_out: NDArray[np.bool_] | None = None
     pixel_size_um: float | None = None
+    whole: GrayImage | None = None
 
     def __post_init__(self) -> None:
         image = self.image

@@ -107,11 +107,14 @@ class FrameView:
 
         Raises `SemedgeError` where nothing would be left, or a value has too many bits.
         """
+        whole = self._filled(frame.image, frame.source)
+        image = self._cropped(whole, frame.source)
         return replace(
             frame,
-            image=self.crop(frame.image, frame.source),
+            image=image,
             left_out=self.left_out(frame.image.shape),
             pixel_size_um=self.settings.pixel_size_um or frame.pixel_size_um,
+            whole=None if image.shape == whole.shape else whole,
         )
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:
@@ -119,14 +122,7 @@ class FrameView:
 
         Raises `SemedgeError` where nothing would be left, or a value has too many bits.
         """
-        self._warn_of_bits(image, source)
-        try:
-            filled: GrayImage = fill_container(image, self.settings.bits)
-        except ContainerError as error:
-            raise SemedgeError(f"{source} {error}; give another number with --bits.") from error
-        cropped = self.cut(filled)
-        self._warn_of_bar(cropped, source)
-        return cropped
+        return self._cropped(self._filled(image, source), source)
 
     def cut(self, picture: NDArray) -> NDArray:
         """The rest of a picture or of its mask, without a search for a bar."""
@@ -170,6 +166,20 @@ class FrameView:
         for left, top, width, height in self.settings.leave_out_px:
             mask[top : top + height, left : left + width] = True
         return mask
+
+    def _filled(self, image: GrayImage, source: str) -> GrayImage:
+        """The image with its white at the white of its type."""
+        self._warn_of_bits(image, source)
+        try:
+            filled: GrayImage = fill_container(image, self.settings.bits)
+        except ContainerError as error:
+            raise SemedgeError(f"{source} {error}; give another number with --bits.") from error
+        return filled
+
+    def _cropped(self, filled: GrayImage, source: str) -> GrayImage:
+        cropped: GrayImage = self.cut(filled)
+        self._warn_of_bar(cropped, source)
+        return cropped
 
     def _warn_of_bits(self, image: GrayImage, source: str) -> None:
         """Report once that a frame has a white of fewer bits than its type."""

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
-from semedge.journal.schema import APPLICATION_ID, MIGRATIONS, migrate, schema_version
+from semedge.journal.schema import (
+    APPLICATION_ID,
+    EMPTY_ADDITIONS,
+    MIGRATIONS,
+    READABLE_FROM,
+    migrate,
+    schema_version,
+)
 
 BUSY_TIMEOUT_S = 2.0
 
@@ -118,7 +125,7 @@ class Database(Closing):
                 check_sound(connection, self._failure)
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             if read_only:
-                self._check_newest(connection)
+                self._check_readable(connection)
                 return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -140,13 +147,15 @@ class Database(Closing):
                 f"up to {len(MIGRATIONS)}; update semedge, or choose another file."
             )
 
-    def _check_newest(self, connection: sqlite3.Connection) -> None:
+    def _check_readable(self, connection: sqlite3.Connection) -> None:
         version = schema_version(connection)
-        if version < len(MIGRATIONS):
+        if version < READABLE_FROM:
             raise SemedgeError(
-                f"The journal {self.path} has version {version}, and this semedge reads version "
-                f"{len(MIGRATIONS)}; start `semedge watch` with it once, which updates it."
+                f"The journal {self.path} has version {version}, and this semedge reads versions "
+                f"from {READABLE_FROM} on; start `semedge watch` with it once, which updates it."
             )
+        if version < len(MIGRATIONS):
+            connection.execute(EMPTY_ADDITIONS)
 
     def _roll_back(self) -> None:
         try:

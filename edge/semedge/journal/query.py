@@ -11,10 +11,16 @@ from typing import Any, Literal, get_args
 from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_text
 
-Subject = Literal["events", "scores", "audit", "deliveries", "runs"]
+Subject = Literal["events", "scores", "marks", "audit", "deliveries", "runs"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
 AGES_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+ADDED_BY_PEOPLE = (
+    *("acknowledged_at", "acknowledged_by"),
+    *("mark", "marked_at", "marked_by", "mark_note"),
+)
+"""Columns of events that are not in their documents, because people add them later."""
 
 COLUMNS: dict[Subject, tuple[str, ...]] = {
     "events": (
@@ -22,8 +28,9 @@ COLUMNS: dict[Subject, tuple[str, ...]] = {
         *("event_id", "started_at", "duration_s", "sequence", "source", "captured_at"),
         *("frame_score", "threshold", "frames", "frame_picture", "overlay_picture"),
         *("detector_sha256", "calibration_sha256", "recipe_sha256"),
-        *("acknowledged_at", "acknowledged_by"),
+        *ADDED_BY_PEOPLE,
     ),
+    "marks": ("at", "who", "camera", "mark", "event_id", "frame", "note"),
     "scores": ("captured_at", "camera", "sequence", "score", "level", "frames", "run_id"),
     "audit": ("at", "who", "camera", "action", "before", "after"),
     "deliveries": ("number", "sink", "attempts", "delivered_at", "rejected_at", "last_error"),
@@ -41,12 +48,21 @@ FROM_THE_DOCUMENT = {
     *("detector_sha256", "calibration_sha256", "recipe_sha256"),
 }
 
+MARKED_EVENTS = (
+    "(SELECT * FROM (SELECT event_id, mark, at, who, note, max(mark_id) FROM marks"
+    " WHERE event_id IS NOT NULL GROUP BY event_id) WHERE mark <> 'none')"
+)
+"""The events that are marked, each with its last mark: other columns are those of the max's row."""
+
 TABLES: dict[Subject, str] = {
     "events": (
         "(SELECT events.*, acknowledgements.at AS acknowledged_at,"
-        " acknowledgements.who AS acknowledged_by"
-        " FROM events LEFT JOIN acknowledgements USING (event_id))"
+        " acknowledgements.who AS acknowledged_by, marked.mark, marked.at AS marked_at,"
+        " marked.who AS marked_by, marked.note AS mark_note"
+        " FROM events LEFT JOIN acknowledgements USING (event_id)"
+        f" LEFT JOIN {MARKED_EVENTS} AS marked USING (event_id))"
     ),
+    "marks": "marks",
     "scores": "(SELECT scores.*, runs.camera FROM scores JOIN runs USING (run_id))",
     "audit": "audit",
     "deliveries": (
@@ -58,6 +74,7 @@ TABLES: dict[Subject, str] = {
 TIMES: dict[Subject, str] = {
     "events": "raised_at",
     "scores": "captured_at",
+    "marks": "at",
     "audit": "at",
     "deliveries": "raised_at",
     "runs": "started_at",
@@ -65,6 +82,7 @@ TIMES: dict[Subject, str] = {
 ORDER: dict[Subject, str] = {
     "events": "number",
     "scores": "captured_at",
+    "marks": "mark_id",
     "audit": "audit_id",
     "deliveries": "number",
     "runs": "run_id",
@@ -72,6 +90,7 @@ ORDER: dict[Subject, str] = {
 CONDITIONS: dict[Subject, frozenset[str]] = {
     "events": frozenset({"camera", "kind", "level", "phase"}),
     "scores": frozenset({"camera", "level"}),
+    "marks": frozenset({"camera"}),
     "audit": frozenset({"camera"}),
     "deliveries": frozenset({"camera", "kind", "level"}),
     "runs": frozenset({"camera"}),
@@ -122,10 +141,10 @@ def rows_query(query: Query) -> tuple[str, list[Any]]:
 
 
 def event_documents_query(query: Query) -> tuple[str, list[Any]]:
-    """SQL for events' documents, `acknowledged_at` and `acknowledged_by`, oldest first."""
+    """SQL for events' documents and the columns of `ADDED_BY_PEOPLE`, oldest first."""
     where, values = conditions(query)
     return (
-        "SELECT document, acknowledged_at, acknowledged_by FROM (SELECT * FROM"
+        f"SELECT document, {', '.join(ADDED_BY_PEOPLE)} FROM (SELECT * FROM"
         f" {TABLES['events']} WHERE {where} ORDER BY number DESC LIMIT ?) ORDER BY number",
         [*values, _limit(query)],
     )

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from semedge.core.event import Event
+from semedge.core.mark import Mark
 from semedge.journal.database import Database
-from semedge.journal.query import COLUMNS, Query, conditions, event_documents_query, rows_query
+from semedge.journal.query import (
+    ADDED_BY_PEOPLE,
+    COLUMNS,
+    MARKED_EVENTS,
+    Query,
+    conditions,
+    event_documents_query,
+    rows_query,
+)
 
 BATCH_ROWS = 1000
 """Rows that are fetched together."""
 
+SHOWN_EVENTS = (
+    "SELECT document, seen.at, seen.who, marked.mark, marked.at, marked.who, marked.note"
+    " FROM events LEFT JOIN acknowledgements AS seen USING (event_id)"
+    f" LEFT JOIN {MARKED_EVENTS} AS marked USING (event_id)"
+)
 MESSAGES_SEARCHED = 1_000
 """Number of the newest messages that are searched: the page queries them every second."""
 
@@ -51,6 +65,15 @@ class HourCounts:
     warnings: int
 
 
+@dataclass(frozen=True)
+class ShownEvent:
+    """An event with what people added: who has seen it, and its mark."""
+
+    event: Event
+    seen: Acknowledgement | None
+    mark: Mark | None
+
+
 class JournalReader(Database):
     """Reads a journal over a separate connection; usable from several threads.
 
@@ -76,29 +99,26 @@ class JournalReader(Database):
         with self.reading() as connection:
             if query.subject == "events":
                 found = connection.execute(*event_documents_query(query))
-                for document, at, who in _in_batches(found):
-                    yield json.loads(document) | {"acknowledged_at": at, "acknowledged_by": who}
+                for document, *added in _in_batches(found):
+                    yield json.loads(document) | dict(zip(ADDED_BY_PEOPLE, added, strict=True))
                 return
             for row in self.rows(query):
                 if query.subject == "audit":
                     row |= {name: json.loads(row[name]) for name in ("before", "after")}
                 yield row
 
-    def newest_events(self, limit: int) -> list[tuple[Event, Acknowledgement | None]]:
+    def newest_events(self, limit: int) -> list[ShownEvent]:
         """The newest message of each of the newest events, newest first."""
         with self.reading() as connection:
             rows = connection.execute(
-                "SELECT document, at, who FROM events LEFT JOIN acknowledgements USING (event_id)"
-                " WHERE number IN (SELECT max(number) FROM events"
+                f"{SHOWN_EVENTS} WHERE number IN (SELECT max(number) FROM events"
                 " WHERE number > (SELECT max(number) FROM events) - ? GROUP BY event_id"
                 " ORDER BY max(number) DESC LIMIT ?) ORDER BY number DESC",
                 (MESSAGES_SEARCHED, limit),
             ).fetchall()
-            return [_occurrence(row) for row in rows]
+            return [_shown(*row) for row in rows]
 
-    def occurrences(
-        self, query: Query, before: int | None = None
-    ) -> list[tuple[Event, Acknowledgement | None]]:
+    def occurrences(self, query: Query, before: int | None = None) -> list[ShownEvent]:
         """The newest message of each event that the query matches, newest first.
 
         `before` continues a page: only messages with a smaller number.
@@ -108,13 +128,12 @@ class JournalReader(Database):
             where, values = f"{where} AND number < ?", [*values, before]
         with self.reading() as connection:
             rows = connection.execute(
-                "SELECT document, at, who FROM events LEFT JOIN acknowledgements USING (event_id)"
-                f" WHERE {where} AND NOT EXISTS (SELECT 1 FROM events AS newer"
+                f"{SHOWN_EVENTS} WHERE {where} AND NOT EXISTS (SELECT 1 FROM events AS newer"
                 " WHERE newer.event_id = events.event_id AND newer.number > events.number)"
                 " ORDER BY number DESC LIMIT ?",
                 [*values, -1 if query.limit is None else query.limit],
             ).fetchall()
-            return [_occurrence(row) for row in rows]
+            return [_shown(*row) for row in rows]
 
     def newest_message(self, event_id: str) -> Event | None:
         """The newest message of an event; None where there is none."""
@@ -153,6 +172,19 @@ class JournalReader(Database):
             for key in keys
         ]
 
+    def marks_of(
+        self, column: Literal["event_id", "frame"], names: Sequence[str]
+    ) -> dict[str, Mark]:
+        """The last mark of those of some hundred events, or frames, that are marked."""
+        chosen = ", ".join("?" * len(names))
+        with self.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {column}, mark, at, who, note, max(mark_id) FROM marks"
+                f" WHERE {column} IN ({chosen}) GROUP BY {column}",
+                list(names),
+            ).fetchall()
+        return {name: Mark(*marked) for name, *marked, _ in rows if marked[0] != "none"}
+
     def picture(self, event_id: str, which: str) -> Path | None:
         """Path of an event's newest `frame` or `overlay` picture; None where there is none."""
         with self.reading() as connection:
@@ -163,10 +195,12 @@ class JournalReader(Database):
             return next((Path(path) for path in named if path is not None), None)
 
 
-def _occurrence(row: tuple[str, str | None, str]) -> tuple[Event, Acknowledgement | None]:
-    document, at, who = row
-    seen = None if at is None else Acknowledgement(at, who)
-    return Event.from_document(json.loads(document)), seen
+def _shown(document: str, at: str | None, who: str, *marked: Any) -> ShownEvent:
+    return ShownEvent(
+        Event.from_document(json.loads(document)),
+        None if at is None else Acknowledgement(at, who),
+        None if marked[0] is None else Mark(*marked),
+    )
 
 
 def _in_batches(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:

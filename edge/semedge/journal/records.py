@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semedge.core.event import Level
+from semedge.core.mark import GivenMark
 
 DEFAULT_JOURNAL = Path("semedge-journal.sqlite")
 """The default journal, in the working directory."""
@@ -56,6 +57,33 @@ class WatchRun:
 
     run_id: int
     camera: str
+
+
+@dataclass(frozen=True)
+class MarkRow:
+    """A row of the table `marks`: somebody marked an event, or a frame that raised none.
+
+    Attributes
+    ----------
+    at, who
+        When (ISO-8601, UTC), and by whom.
+    camera
+        The camera that it is about.
+    mark, note
+        What it was found to be, and what the person wrote.
+    event_id
+        The event; None for a frame that raised none.
+    frame
+        Identifier of the frame that was kept; None where there was none to keep.
+    """
+
+    at: str
+    who: str
+    camera: str
+    mark: GivenMark
+    event_id: str | None
+    frame: str | None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,33 @@ MIGRATIONS = (
         PRIMARY KEY (camera, name)
     )
     """,
+    """
+    CREATE TABLE marks (
+        mark_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        camera TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        event_id TEXT,
+        frame TEXT,
+        note TEXT NOT NULL
+    );
+    CREATE INDEX marks_by_event ON marks (event_id, mark_id);
+    CREATE INDEX marks_by_frame ON marks (frame, mark_id)
+    """,
 )
 """Script `n` takes a journal from version `n` to `n + 1`; a script, once released, stays as is."""
+
+READABLE_FROM = 2
+"""The oldest version that is read as it is; what was added since is empty there."""
+
+EMPTY_ADDITIONS = """
+    CREATE TEMP TABLE marks (
+        mark_id INTEGER, at TEXT, who TEXT, camera TEXT, mark TEXT, event_id TEXT, frame TEXT,
+        note TEXT
+    )
+"""
+"""Stands in, for one connection, for the tables that a journal of `READABLE_FROM` lacks."""
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

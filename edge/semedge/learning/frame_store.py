@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -176,6 +177,40 @@ class FrameStore(Sequence[Frame]):
                 f"may need {(needed_bytes + SPARE_BYTES) / 2**20:,.0f} MiB; make space, or take "
                 "fewer frames."
             )
+
+
+def stored_camera(folder: Path) -> str | None:
+    """The camera whose frames a folder has; None where it has no collected frames."""
+    try:
+        with (folder / SIDECAR).open(encoding="utf-8") as sidecar:
+            return str(json.loads(sidecar.readline())["camera"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def link_frames(source: Path, folder: Path) -> None:
+    """Give a new folder the frames of another one, without copying them where that can be.
+
+    The sidecar comes last, so that an interrupted call is repeated. Raises `SemedgeError` where the
+    folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(source.glob("*.png")):
+            target = folder / path.name
+            if target.exists():
+                continue
+            try:
+                os.link(path, target)
+            except OSError:
+                # Another disk, or one without links.
+                write_atomically(target, path.read_bytes())
+        write_atomically(folder / SIDECAR, (source / SIDECAR).read_bytes())
+    except OSError as error:
+        raise SemedgeError(
+            f"The frames in {source} could not be copied to {folder} ({error.strerror}); free some "
+            "space, or correct the permissions."
+        ) from error
 
 
 class StoredImages(Sequence[GrayImage]):

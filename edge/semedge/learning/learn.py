@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.resources import files as package_files
@@ -24,8 +24,9 @@ from semedge.inference.interpreter import find_runtime, worker_count
 from semedge.inference.manifest import Manifest, Training
 from semedge.inference.network_input import FeatureInput
 from semedge.learning.choose import judge_candidate, plant_defects
+from semedge.learning.false_alarms import FalseAlarm, WithFalseAlarms
 from semedge.learning.frame_facts import checked_shape, facts_of, intensity_of
-from semedge.learning.learner import Learner
+from semedge.learning.learner import NO_ALARMS, Learner
 from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions
 from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Plan, plan_of
 from semedge.learning.score_fit import similar_sizes
@@ -65,11 +66,14 @@ class Learned:
         The bundle.
     outlying
         Indices of frames that stood out from the others and were left out.
+    false_alarms
+        Names of the false alarms that it was fitted to.
     """
 
     manifest: Manifest
     contents: dict[str, bytes]
     outlying: tuple[int, ...]
+    false_alarms: tuple[str, ...] = ()
 
     @property
     def bundle_content(self) -> bytes:
@@ -85,6 +89,7 @@ def learn(
     frames: Sequence[GrayImage],
     options: LearnOptions = AUTOMATIC,
     *,
+    false_alarms: Sequence[FalseAlarm] = (),
     workers: int | None = None,
     step: Step = lambda stage: None,
 ) -> Learned:
@@ -98,6 +103,9 @@ def learn(
         asked for.
     options
         What is chosen by hand.
+    false_alarms
+        Normal frames that alarmed, which are fitted to as well; evenly chosen where they are more
+        than the other frames.
     workers
         Threads of the network; the usable cores where None.
     step
@@ -113,17 +121,21 @@ def learn(
         raise SemedgeError("No normal frame was given; give at least one, and better 60 or more.")
     height, width = checked_shape(frames[0])
     most = max(1, min(MOST_FIT_FRAMES, MOST_FIT_PIXELS // (height * width)))
-    chosen = _evenly(len(frames), most)
-    used = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
-    fit = _Fit(used, options, worker_count(workers), step)
+    most_alarms = min(len(frames), max(1, most // 2))
+    alarms = [false_alarms[at] for at in _evenly(len(false_alarms), most_alarms)]
+    chosen = _evenly(len(frames), max(1, most - len(alarms)))
+    normal = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
+    used = WithFalseAlarms(normal, alarms)
+    fit = _Fit(used, options, worker_count(workers), step, len(alarms))
     even_light, light_reason, light_candidates = fit.choose_light()
-    learner = fit.learner(used, even_light)
+    learner = fit.learner(used, even_light, used.alarms_at)
     plan, plan_reason, candidates = fit.choose_plan(learner)
     choice = Choice(
         reason=f"{light_reason}; {plan_reason}.", candidates=(*candidates, *light_candidates)
     )
     manifest, contents = fit.bundle(learner, plan, even_light, choice)
-    return Learned(manifest, contents, tuple(chosen[index] for index in learner.outlying))
+    outlying = tuple(chosen[used.normal_at[index]] for index in learner.outlying)
+    return Learned(manifest, contents, outlying, tuple(each.name for each in alarms))
 
 
 def features_content() -> bytes:
@@ -141,24 +153,42 @@ class _Fit:
     """One run of `learn`."""
 
     def __init__(
-        self, frames: Sequence[GrayImage], options: LearnOptions, threads: int, step: Step
+        self,
+        frames: Sequence[GrayImage],
+        options: LearnOptions,
+        threads: int,
+        step: Step,
+        alarms: int,
     ) -> None:
         self.frames = frames
         self.options = options
         self.content = features_content()
         self._threads = threads
         self._step = step
+        self._alarms = {"false_alarms": str(alarms)} if alarms else {}
         self.facts = [facts_of(frame) for frame in frames]
         enough = len(frames) >= BANK_FROM_FRAMES
         self.bank = enough if options.bank == "auto" else options.bank == "on"
         self.fine = enough if options.fine == "auto" else options.fine == "on"
 
-    def learner(self, frames: Sequence[GrayImage], even_light: bool) -> Learner:
+    def learner(
+        self,
+        frames: Sequence[GrayImage],
+        even_light: bool,
+        alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
+    ) -> Learner:
         """Models of these frames."""
         extractor = FeatureExtractor(self.content, self.input(even_light), self._threads)
         plan = plan_of(bank=self.bank, fine=self.fine, position=False)
         seed = self.options.seed
-        return Learner(frames, extractor, plan, seed=seed, step=lambda: self._step("learning"))
+        return Learner(
+            frames,
+            extractor,
+            plan,
+            seed=seed,
+            step=lambda: self._step("learning"),
+            alarms_at=alarms_at,
+        )
 
     def input(self, even_light: bool) -> FeatureInput:
         """How frames are shown to the network."""
@@ -263,6 +293,7 @@ class _Fit:
                 "even_light": _on(even_light),
                 "bank": _on(self.bank),
                 "fine": _on(self.fine),
+                **self._alarms,
             },
             frame_sha256=tuple(sorted({each.sha256 for each in self.facts})),
             frames=len(kept),
@@ -278,6 +309,8 @@ def _on(switched: bool) -> str:
 
 def _evenly(count: int, most: int) -> list[int]:
     """At most `most` of `count` indices, evenly chosen."""
+    if not count or not most:
+        return []
     return [int(at) for at in np.linspace(0, count - 1, min(count, most))]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_maps import FeatureModel
 from semedge.inference.feature_scorer import log_maps
 from semedge.inference.grid import PatchGrid
+from semedge.learning.false_alarms import FalseAlarm
 from semedge.learning.plan import Plan
 from semedge.learning.samples import FIT_PLACES, FrameSample, fit_models, sample_frame
 from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score
@@ -32,6 +33,7 @@ VARY_FROM_FRAMES = 10
 """Fewer frames are fitted to as they are: varied ones would outweigh what little they show."""
 
 Step = Callable[[], None]
+NO_ALARMS: Mapping[int, FalseAlarm] = {}
 
 
 class Learner:
@@ -49,6 +51,9 @@ class Learner:
         Of every random choice.
     step
         Called after each frame that is looked at.
+    alarms_at
+        Frames that are known to be normal though they alarmed, by their position: more of the
+        places are fitted to that stood out, and they are never left out.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Learner:
         *,
         seed: int = 0,
         step: Step = lambda: None,
+        alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
     ) -> None:
         self.frames = frames
         self.extractor = extractor
@@ -66,9 +72,10 @@ class Learner:
         self.outlying: tuple[int, ...] = ()
         self._seed = seed
         self._step = step
+        self._alarms_at = alarms_at
         self._vary = len(frames) >= VARY_FROM_FRAMES
         share = -(-FIT_PLACES // (len(frames) * (2 if self._vary else 1)))
-        self._samples = [self._sample(frame, share) for frame in frames]
+        self._samples = [self._sample(at, frame, share) for at, frame in enumerate(frames)]
         self.folds = folds_of(len(frames))
         self._judge_frames()
         outlying = self._find_outlying()
@@ -100,14 +107,19 @@ class Learner:
         self._step()
         return NormalMaps(grid, found)
 
-    def _sample(self, frame: GrayImage, share: int) -> list[FrameSample]:
+    def _sample(self, at: int, frame: GrayImage, share: int) -> list[FrameSample]:
         """Features of a frame as it is, and as a line varies it where there are many.
 
         The frame itself decides on the random choices, so that they depend on no other frame.
         """
         random = np.random.default_rng([self._seed, zlib.crc32(frame.tobytes())])
         shown = (frame, varied(frame, random)) if self._vary else (frame,)
-        samples = [sample_frame(self.extractor, each, self.plan, share, random) for each in shown]
+        alarm = self._alarms_at.get(at)
+        stood_out = None if alarm is None else alarm.stood_out
+        samples = [
+            sample_frame(self.extractor, each, self.plan, share, random, stood_out)
+            for each in shown
+        ]
         self._step()
         return samples
 
@@ -132,8 +144,9 @@ class Learner:
             return ()
         fitted = self.score(self.plan)
         scores = np.array([fitted.frame_score(each) for each in self.maps])
-        median = np.median(scores)
-        deviation = 1.4826 * np.median(np.abs(scores - median))
+        scores[list(self._alarms_at)] = -np.inf
+        median = np.median(scores[np.isfinite(scores)])
+        deviation = 1.4826 * np.median(np.abs(scores[np.isfinite(scores)] - median))
         outlying = np.flatnonzero(scores > median + OUTLYING * deviation)
         most = max(1, int(MOST_OUTLYING * len(scores)))
         return tuple(int(index) for index in outlying) if len(outlying) <= most else ()

@@ -14,6 +14,7 @@ from semedge.decision.fields import split_frame
 from semedge.decision.normal_scores import NormalScores
 from semedge.inference.bundle import Bundle, parse_bundle
 from semedge.inference.detector import Detector
+from semedge.learning.false_alarms import FalseAlarm
 from semedge.learning.frame_store import FrameStore, StoredImages
 from semedge.learning.learn import CELL_PX, Learned, Step, learn
 from semedge.learning.options import AUTOMATIC, LearnOptions
@@ -44,6 +45,9 @@ class LessonRequest:
         Frames a second that the station will inspect, for the rates an hour.
     workers
         Threads; the usable cores where None.
+    false_alarms
+        Normal frames that alarmed: they are fitted to, and never set the threshold, since frames
+        that were chosen for their high scores say nothing of how often new ones score as high.
     """
 
     guarantee: CalibrationRequest
@@ -52,6 +56,7 @@ class LessonRequest:
     accepts_weaker: bool = False
     frame_rate_hz: float = 1.0
     workers: int | None = None
+    false_alarms: Sequence[FalseAlarm] = ()
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,13 @@ def learn_lesson(
     options = request.options
     if guarantee.fields is not None and options.position == "auto":
         options = dataclasses.replace(options, position="off")
-    learned = learn(StoredImages(store, fit), options, workers=request.workers, step=step)
+    learned = learn(
+        StoredImages(store, fit),
+        options,
+        false_alarms=request.false_alarms,
+        workers=request.workers,
+        step=step,
+    )
     outlying = tuple(
         LeftOut(store.entries[fit[index]].source, "stands out from the other frames")
         for index in learned.outlying

@@ -21,6 +21,8 @@ BANK = "bank"
 FIT_PLACES = 20_000
 """Places that a model is fitted to, at most."""
 
+STOOD_OUT_PLACES = 50
+"""Places of a false alarm that are fitted to because they alarmed, at most."""
 
 FrameSample = Mapping[str, Array]
 """Features at random places of one frame, by what is judged: `(places, d)`."""
@@ -32,8 +34,13 @@ def sample_frame(
     plan: Plan,
     places: int,
     random: np.random.Generator,
+    stood_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
-    """Features at up to so many random places inside the frame."""
+    """Features at up to so many random places inside the frame.
+
+    Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
+    frame, are added.
+    """
     prepared = extractor.prepare(image)
     rows, columns = extractor.inside(prepared)
     shape = extractor.places(prepared)
@@ -42,6 +49,10 @@ def sample_frame(
     candidates = np.flatnonzero(inside)
     chosen = np.zeros(inside.size, bool)
     chosen[random.permutation(candidates)[:places]] = True
+    if stood_out is not None:
+        marked = np.zeros(shape, bool)
+        marked[rows, columns] = _on_grid(stood_out, inside[rows, columns].shape)
+        chosen[random.permutation(np.flatnonzero(marked))[:STOOD_OUT_PLACES]] = True
     wanted = chosen.reshape(shape)
     gathered: dict[str, list[Array]] = {}
     for tile in extractor.tiles(prepared):
@@ -54,6 +65,16 @@ def sample_frame(
             )
             gathered.setdefault(name, []).append(values[tile.inner][there])
     return {name: np.concatenate(parts) for name, parts in gathered.items()}
+
+
+def _on_grid(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Whether a cell of another grid lies in each of these."""
+    rows = np.arange(cells.shape[0]) * shape[0] // cells.shape[0]
+    columns = np.arange(cells.shape[1]) * shape[1] // cells.shape[1]
+    found = np.zeros(shape, bool)
+    at = np.nonzero(cells)
+    found[rows[at[0]], columns[at[1]]] = True
+    return found
 
 
 def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureModel]:

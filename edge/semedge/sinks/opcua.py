@@ -204,6 +204,14 @@ class OpcUaSink(ServerSink):
         async def acknowledge(event_id: str) -> tuple[bool, str]:
             return await self._carry_out({"action": "acknowledge", "event_id": event_id})
 
+        async def mark_event(event_id: str, mark: str, note: str) -> tuple[bool, str]:
+            marked = {"event_id": event_id, "mark": mark, "note": note or ""}
+            return await self._carry_out({"action": "mark", **marked})
+
+        async def mark_frame(frame: str, mark: str, note: str) -> tuple[bool, str]:
+            marked = {"frame": frame, "mark": mark, "note": note or ""}
+            return await self._carry_out({"action": "mark", **marked})
+
         async def take_event(number: int) -> tuple[()]:
             if self._section.handshake:
                 self._taken = number
@@ -221,6 +229,8 @@ class OpcUaSink(ServerSink):
             "SetLevels": set_levels,
             "PrepareRecipe": prepare_recipe,
             "Acknowledge": acknowledge,
+            "MarkEvent": mark_event,
+            "MarkFrame": mark_frame,
             "TakeEvent": take_event,
             "EventsAfter": events_after,
         }

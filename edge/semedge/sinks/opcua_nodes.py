@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from semedge.core.event import Event
+from semedge.core.mark import frame_id_of
 from semedge.core.timing import utc_text
 from semedge.sinks.opcua_tree import Argument, Method
 from semedge.state.document import camera_verdict, station_verdict
@@ -73,6 +74,7 @@ CAMERA_NODES = (
         "ConfigurationManagement/WarnLevel", "Double", "the active level; NaN where there is none"
     ),
     NodeRow("ResultManagement/LatestResult/ResultId", "String", "the frame and its sequence"),
+    NodeRow("ResultManagement/LatestResult/FrameId", "String", "the frame, for `MarkFrame`"),
     NodeRow("ResultManagement/LatestResult/ResultState", "Int32", "1 completed, 0 none yet"),
     NodeRow("ResultManagement/LatestResult/CreationTime", "String", "capture, ISO-8601, UTC"),
     NodeRow("ResultManagement/LatestResult/Verdict", "String", "good, warn, alarm, not inspecting"),
@@ -109,6 +111,26 @@ METHODS = (
         "records that somebody has seen the event",
     ),
     Method(
+        "MarkEvent",
+        (
+            Argument("EventId", "String"),
+            Argument("Mark", "String", "real, false-alarm, or none to take the mark back"),
+            Argument("Note", "String", "may be empty"),
+        ),
+        ANSWER,
+        "marks an alert as real or as a false alarm",
+    ),
+    Method(
+        "MarkFrame",
+        (
+            Argument("FrameId", "String", "as `LatestResult/FrameId` has it"),
+            Argument("Mark", "String", "missed, or none to take the mark back"),
+            Argument("Note", "String", "may be empty"),
+        ),
+        ANSWER,
+        "marks one of the last frames as a defect that was missed",
+    ),
+    Method(
         "TakeEvent",
         (Argument("Number", "UInt32"),),
         (),
@@ -121,7 +143,7 @@ METHODS = (
         "JSON documents of the newest events after that number",
     ),
 )
-"""Methods of the station; the first three return (Done, Message), if settings are accepted."""
+"""Methods of the station; the first five return (Done, Message), if settings are accepted."""
 
 EVENT_PROPERTIES = (
     ("Number", "UInt32"),
@@ -172,6 +194,7 @@ def camera_values(camera: CameraState, recipes: Sequence[str]) -> Mapping[str, A
         f"{result}/Verdict": camera_verdict(camera),
         f"{result}/ResultState": 0 if last is None else 1,
         f"{result}/ResultId": "" if last is None else f"{last.frame.source} {last.frame.sequence}",
+        f"{result}/FrameId": "" if last is None else frame_id_of(camera.name, last.frame),
         f"{result}/CreationTime": "" if last is None else utc_text(last.frame.captured_at_s),
         f"{result}/Score": nan if last is None else last.score_map.frame_score,
         f"{result}/ProcessingTime": nan if last is None else last.latency_ms.get("total", nan),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from semedge.core.mark import frame_id_of
 from semedge.core.timing import utc_text
 from semedge.state.snapshot import CameraState, StationSnapshot
 
@@ -71,6 +72,7 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "score": None if last is None else finite(last.score_map.frame_score),
         "sequence": None if last is None else last.frame.sequence,
         "captured_at": None if last is None else utc_text(last.frame.captured_at_s),
+        "frame_id": None if last is None else frame_id_of(camera.name, last.frame),
         "alarm_level": None if active is None else active.levels.alarm,
         "warn_level": None if active is None else active.levels.warn,
         "threshold": None if active is None else active.threshold,

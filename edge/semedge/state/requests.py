@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from semedge.core.errors import SemedgeError
+from semedge.core.mark import FRAME_ID, LONGEST_NOTE, GivenMark
 from semedge.core.section import Section
 from semedge.decision.defect import Levels
 from semedge.state.snapshot import camera_label, is_out_of_reach
@@ -53,7 +54,31 @@ class AcknowledgeRequest(Section):
     event_id: str = Field(pattern="^[0-9a-f]{32}$", description="The event's `event_id`.")
 
 
-Request = LevelsRequest | RecipeRequest | AcknowledgeRequest
+class MarkRequest(Section):
+    """Mark an alert as real or as a false alarm, or a frame as a defect that was missed."""
+
+    action: Literal["mark"]
+    event_id: str | None = Field(
+        default=None, pattern="^[0-9a-f]{32}$", description="The `event_id` of the alert."
+    )
+    frame: str | None = Field(
+        default=None, pattern=FRAME_ID, description="The frame that raised no alert."
+    )
+    mark: GivenMark = Field(description="What it was found to be; `none` takes the mark back.")
+    note: str = Field(default="", max_length=LONGEST_NOTE, description="A note of the person.")
+
+    @model_validator(mode="after")
+    def _mark_suits_what_is_marked(self) -> MarkRequest:
+        if (self.event_id is None) == (self.frame is None):
+            raise ValueError("give either event_id or frame")
+        if self.event_id is not None and self.mark == "missed":
+            raise ValueError("an alert is real or a false-alarm, and only a frame is missed")
+        if self.frame is not None and self.mark not in ("missed", "none"):
+            raise ValueError("a frame that raised no alert can only be missed")
+        return self
+
+
+Request = LevelsRequest | RecipeRequest | AcknowledgeRequest | MarkRequest
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="action")])
 
 
@@ -75,6 +100,9 @@ class Control(Protocol):
 
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen the event."""
+
+    def mark(self, request: MarkRequest, who: str) -> str:
+        """Mark an alert or a frame, and keep the frame; a sentence about the result."""
 
     def reload(self, who: str) -> None:
         """Read the station file again, and apply its changes."""
@@ -113,7 +141,8 @@ class RequestHandler:
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"][1:])
-            reason = fault["msg"][:1].lower() + fault["msg"][1:]
+            reason = fault["msg"].removeprefix("Value error, ")
+            reason = reason[:1].lower() + reason[1:]
             raise SemedgeError(
                 f"The request is not valid ({where + ': ' if where else ''}{reason}); correct it."
             ) from None
@@ -121,6 +150,8 @@ class RequestHandler:
             return self._set_levels(request, who)
         if isinstance(request, RecipeRequest):
             return self._switch_recipe(request, who)
+        if isinstance(request, MarkRequest):
+            return self._control.mark(request, who)
         self._control.acknowledge(request.event_id, who)
         return f"Event {request.event_id} is acknowledged."
 

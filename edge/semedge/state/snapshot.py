@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.decision.defect import Levels
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
@@ -59,12 +60,18 @@ class Inspected:
         Level that it reached.
     latency_ms
         Time of each stage, and `total` from the frame's arrival to the end of its recording.
+    event_id
+        The defect that the frame belongs to; None where it belongs to none.
+    view
+        What of the frame was inspected.
     """
 
     frame: Frame
     score_map: ScoreMap
     level: Level | None
     latency_ms: Mapping[str, float]
+    event_id: str | None = None
+    view: ViewSettings = WHOLE
 
 
 @dataclass(frozen=True)

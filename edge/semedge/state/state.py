@@ -16,7 +16,9 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.parts import Parts
 from semedge.journal.records import Counters
+from semedge.state.recent_frames import RecentFrames
 from semedge.state.snapshot import (
+    ActiveSetup,
     Activity,
     AlarmRate,
     CameraState,
@@ -42,6 +44,8 @@ class StationState:
         The station's name.
     cameras
         Names of the cameras.
+    recent
+        Holds the last frames; by default a ring of the default size.
 
     Attributes
     ----------
@@ -49,8 +53,11 @@ class StationState:
         The parts of the station that run in threads, and their faults.
     """
 
-    def __init__(self, name: str, cameras: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, cameras: Iterable[str], recent: RecentFrames | None = None
+    ) -> None:
         self.name = name
+        self.recent = RecentFrames() if recent is None else recent
         self.parts = Parts()
         self._changed = threading.Condition()
         self._version = 0
@@ -68,6 +75,8 @@ class StationState:
         """Store a frame that was inspected."""
         with self._changing():
             self._cameras[camera].inspected(last, counters)
+            setup = self._cameras[camera].active_setup
+        self.recent.add(camera, last, setup)
 
     def change(self, camera: str, **changes: Any) -> None:
         """Replace fields of a camera's state by name; a new activity begins now."""
@@ -163,6 +172,10 @@ class _LiveCamera:
     @property
     def activity(self) -> Activity:
         return self._state.activity
+
+    @property
+    def active_setup(self) -> ActiveSetup | None:
+        return self._state.active_setup
 
     def change(self, changes: Mapping[str, Any]) -> None:
         since_s = self._state.since_s

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from semedge.journal.marked_frames import MOST_BYTES
 from semedge.journal.reader import JournalReader
 from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
@@ -23,6 +24,7 @@ class PagePlan:
     section: WebSection
     journal: Path
     pictures: Path
+    most_marked_bytes: int = MOST_BYTES
 
 
 class Connections:
@@ -77,7 +79,13 @@ class Connections:
             # The journal is checked when the watch opens it.
             self._journal = JournalReader(self._plan.journal, check=False)
             self._page = PageServer(
-                self._plan.section, state, handler, self._journal, self._plan.pictures, teaching
+                self._plan.section,
+                state,
+                handler,
+                self._journal,
+                self._plan.pictures,
+                self._plan.most_marked_bytes,
+                teaching,
             )
             self._page.start()
         # After the page: servers take a second or two to start, and the inspection does not wait.

@@ -14,13 +14,18 @@ from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
+from semedge.core.view import WHOLE, ViewSettings
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
+from semedge.state.recent_frames import RecentFrames
+from semedge.state.requests import MarkRequest
 from semedge.state.snapshot import ActiveSetup, camera_label
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import CameraSetup, SourceChoice
+from semedge.station.camera_setup import CameraSetup, SourceChoice, view_of
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
+from semedge.station.marking import Marker
 from semedge.station.overrides import (
     SETTING,
     apply_override,
@@ -78,6 +83,10 @@ class StationControl:
         Stores overrides, the audit trail and acknowledgements.
     plan
         The settings of the station file.
+    marked
+        Keeps the frames that are marked.
+    recent
+        The last frames, which can be marked.
     """
 
     def __init__(
@@ -86,6 +95,8 @@ class StationControl:
         recorder: EventRecorder,
         journal: Journal,
         plan: StationPlan,
+        marked: MarkedFrames,
+        recent: RecentFrames,
     ) -> None:
         self._loops = {each.name: each for each in loops}
         self._recorder = recorder
@@ -95,6 +106,7 @@ class StationControl:
         self._recipes_unreadable = False
         self._file_setups = {name: fingerprint(each.setup) for name, each in self._loops.items()}
         self._trials: dict[str, _Trial] = {}
+        self._marker = Marker(journal, marked, recent, self._view_of)
         for name, loop in self._loops.items():
             loop.on_settled(partial(self._settle, name))
 
@@ -190,6 +202,10 @@ class StationControl:
         """Record that somebody has seen the event."""
         self._journal.acknowledge(event_id, who)
 
+    def mark(self, request: MarkRequest, who: str) -> str:
+        """Mark an alert or a frame, and keep the frame; a sentence about the result."""
+        return self._marker.mark(request, who)
+
     def audit_refusal(self, who: str) -> None:
         """Record a request that was refused for its wrong token."""
         audit_refusal(self._journal, who)
@@ -268,6 +284,10 @@ class StationControl:
                 f"{error}",
                 extra={"event": "not-saved"},
             )
+
+    def _view_of(self, camera: str) -> ViewSettings:
+        loop = self._loops.get(camera)
+        return WHOLE if loop is None else view_of(loop.setup.camera)
 
     def _loop(self, camera: str) -> CameraLoop:
         if camera not in self._loops:

@@ -88,6 +88,14 @@ def apply_override(
     return replace(overridden, levels=Levels(**override["levels"]))
 
 
+def overriding_recipe(journal: Journal, camera: str, setup: CameraSetup) -> Path | None:
+    """The recipe that was switched to, where this setup is of it; None for that of the file."""
+    override = journal.setting(camera, SETTING)
+    if override is None or override["recipe_sha256"] != setup.active_setup.recipe_sha256:
+        return None
+    return None if override["path"] is None else Path(override["path"])
+
+
 def count_attempt(journal: Journal, camera: str) -> None:
     """Count a start with the camera's override, until `clear_attempts` after its trial.
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.pruning import drop_events, drop_scores, shrink_to, used_bytes
 from semedge.state.snapshot import DiskState
 from semedge.station.recorder import OngoingEvent
@@ -182,10 +183,14 @@ class Retention:
             )
 
     def _drop_pictures(self, most_bytes: int, *, by_age: bool) -> int:
-        """Delete old pictures, then the oldest above the limit; the bytes of those that stay."""
+        """Delete old pictures, then the oldest above the limit; the bytes of what stays.
+
+        Marked frames count, and are never deleted.
+        """
         pictures = sorted(_pictures_in(self._pictures))
+        marked_bytes = MarkedFrames(self._pictures).size_bytes()
         oldest_s = time.time() - self._settings.pictures_days * DAY_S if by_age else -math.inf
-        total_bytes = sum(size for _, size, _ in pictures)
+        total_bytes = marked_bytes + sum(size for _, size, _ in pictures)
         over_bytes = total_bytes + used_bytes(self._journal) - most_bytes
         for changed_s, size_bytes, path in pictures:
             if changed_s >= oldest_s and over_bytes <= 0:

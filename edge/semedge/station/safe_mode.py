@@ -14,11 +14,14 @@ from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
+from semedge.state.requests import MarkRequest
 from semedge.state.state import StationState
 from semedge.station.connections import Connections
 from semedge.station.control import audit_refusal
+from semedge.station.marking import Marker
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.signals import SignalPipe
 from semedge.station.systemd import Heartbeat
@@ -47,6 +50,8 @@ class SafeMode:
         Receivers of the event, which are closed at the end.
     connections
         The page and the two-way sinks; opened and closed here.
+    marked
+        Keeps the frames of alerts that are marked.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class SafeMode:
         journal: Journal,
         sinks: Sequence[Sink],
         connections: Connections,
+        marked: MarkedFrames,
     ) -> None:
         self.state = StationState(station, cameras)
         self._journal = journal
@@ -64,6 +70,7 @@ class SafeMode:
         recorder = EventRecorder(station, journal, self._delivery, self.state)
         self._event = OngoingEvent(recorder, "health", "safe-mode")
         self._connections = connections
+        self._marked = marked
         self._signals = SignalPipe()
         self._heartbeat = Heartbeat()
 
@@ -80,7 +87,7 @@ class SafeMode:
         self._show(error)
         logger.error(f"Safe mode: {error}", extra={"event": "safe-mode"})
         try:
-            self._connections.open(self.state, _Refusal(self._journal))
+            self._connections.open(self.state, _Refusal(self._journal, self._marked))
             self._heartbeat.start()
             self._delivery.start()
             self._event.start(f"The station inspects nothing: {error}")
@@ -120,10 +127,11 @@ class SafeMode:
 
 
 class _Refusal:
-    """`Control` of a station that inspects nothing: events can be acknowledged, and no more."""
+    """`Control` of a station that inspects nothing: events can be acknowledged and marked."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, marked: MarkedFrames) -> None:
         self._journal = journal
+        self._marker = Marker(journal, marked)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         """Refuse."""
@@ -140,6 +148,10 @@ class _Refusal:
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen the event."""
         self._journal.acknowledge(event_id, who)
+
+    def mark(self, request: MarkRequest, who: str) -> str:
+        """Mark an alert, and keep its frame; a sentence about the result."""
+        return self._marker.mark(request, who)
 
     def reload(self, who: str) -> None:
         """Refuse."""

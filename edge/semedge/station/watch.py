@@ -15,9 +15,11 @@ from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
 from semedge.journal.database import CHECKED_BYTES, DamageCheck
 from semedge.journal.journal import Journal
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.score_log import ScoreLog
 from semedge.sinks.base import Sink
 from semedge.sinks.delivery import Delivery
+from semedge.state.recent_frames import RecentFrames
 from semedge.state.state import StationState
 from semedge.station.camera_setup import StationCamera
 from semedge.station.connections import Connections
@@ -26,6 +28,7 @@ from semedge.station.event_pictures import EventPictures
 from semedge.station.inspection.limits import LoopLimits
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.inspection.outputs import LoopOutputs
+from semedge.station.marking import DEFAULT_MARKS, MarkSettings
 from semedge.station.qualification import Qualification
 from semedge.station.recorder import EventRecorder, OngoingEvent
 from semedge.station.retention import DEFAULT_RETENTION, Retention, RetentionSettings
@@ -76,6 +79,8 @@ class WatchSettings:
         Whether a camera may judge only after its active setup has passed its challenge set.
     hang_after_s
         The limit of `Heartbeat`.
+    marks
+        How many of the last frames can be marked, and how much of them is kept.
     """
 
     pictures: Path
@@ -84,6 +89,7 @@ class WatchSettings:
     retention: RetentionSettings = DEFAULT_RETENTION
     require_check: bool = False
     hang_after_s: float = SHORTEST_HANG_S
+    marks: MarkSettings = DEFAULT_MARKS
 
 
 class Watch:
@@ -115,7 +121,9 @@ class Watch:
         plan: StationPlan = NO_PLAN,
         connections: Connections | None = None,
     ) -> None:
-        self.state = StationState(settings.station, [camera.name for camera in cameras])
+        marks = settings.marks
+        recent = RecentFrames(marks.recent_frames, marks.recent_bytes)
+        self.state = StationState(settings.station, [camera.name for camera in cameras], recent)
         self._journal = journal
         self._delivery = Delivery(journal, sinks, self.state.parts)
         self.state.connect(self._delivery.states, journal.pending_counts)
@@ -157,7 +165,8 @@ class Watch:
             for camera in cameras
         ]
         loops = [worker.loop for worker in self._workers]
-        self.control = StationControl(loops, recorder, journal, plan)
+        marked = MarkedFrames(self._pictures.folder, marks.most_bytes)
+        self.control = StationControl(loops, recorder, journal, plan, marked, recent)
         self._teaching = StationTeaching(
             loops, self.state, self.control, journal, journal.path.parent / LESSON_FOLDER
         )
@@ -210,6 +219,7 @@ class Watch:
         finally:
             self._connections.close()
             self._heartbeat.close()
+            self.state.recent.close()
         with contextlib.suppress(SemedgeError):
             self._journal.end_watch()
         for worker in self._workers:

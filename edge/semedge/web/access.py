@@ -15,10 +15,10 @@ from fastapi import HTTPException, Request
 logger = logging.getLogger(__name__)
 
 Role = Literal["viewer", "operator", "engineer"]
-"""A viewer reads, which needs no token unless there is one; an operator acknowledges; an engineer
-does everything."""
+"""A viewer reads, which needs no token unless there is one; an operator acknowledges and marks; an
+engineer does everything."""
 
-NEEDED: Mapping[str, Role] = {"acknowledge": "operator"}
+NEEDED: Mapping[str, Role] = {"acknowledge": "operator", "mark": "operator"}
 """The least role for an action; for every other one it is `engineer`."""
 
 MOST_WRONG = 20

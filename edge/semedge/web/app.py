@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semedge.core.errors import SemedgeError
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
 from semedge.state.requests import RequestHandler
@@ -25,6 +26,7 @@ from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
 from semedge.web.event_crops import EventCrops
+from semedge.web.frames import FramesView, add_frames
 from semedge.web.history import READING, add_history
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, Size, View
@@ -69,6 +71,8 @@ class Page:
         The journal with its events.
     pictures
         The folder of the events' pictures; only files in it are served.
+    marked
+        The frames that were marked.
     teaching
         Learns from the station's frames; None where nothing can be taught.
     tokens
@@ -85,6 +89,7 @@ class Page:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: FilePath,
+        marked: MarkedFrames,
         teaching: Teaching | None = None,
         *,
         tokens: Mapping[Role, str],
@@ -112,6 +117,8 @@ class Page:
             },
         )
         self.teaching = teaching
+        self.frames = FramesView(state.recent, marked, journal)
+        self._marked = marked
         self._crops = EventCrops()
         self._pictures = pictures.resolve()
         self._names = names
@@ -125,7 +132,10 @@ class Page:
             return None
         path = None if named is None else named.resolve()
         inside = path is not None and path.is_relative_to(self._pictures) and path.is_file()
-        return path if inside else None
+        if inside or which != "frame":
+            return path if inside else None
+        kept = self._marked.find_event(event_id)
+        return None if kept is None else self._marked.picture(kept.frame_id)
 
     def crop(self, event_id: str) -> bytes | None:
         """A JPEG of the place of an event's defect; None where there is no picture of it."""
@@ -196,6 +206,7 @@ def build_app(page: Page) -> FastAPI:
     _add_files(app)
     _add_views(app, page)
     add_history(app, page.journal)
+    add_frames(app, page.frames)
     _add_health(app, page)
     _add_changes(app, page)
     add_teaching(app, page.teaching, page.access)

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from semedge.core.errors import SemedgeError
-from semedge.core.event import Event
 from semedge.core.timing import utc_text
-from semedge.journal.reader import Acknowledgement, JournalReader
+from semedge.journal.reader import JournalReader, ShownEvent
 from semedge.state.document import finite, state_document
 from semedge.state.snapshot import Inspected, StationSnapshot
 from semedge.state.state import StationState
@@ -189,15 +188,16 @@ class Broadcast:
             newest = self._journal.newest_events(EVENTS_SHOWN)
         except SemedgeError:
             return []
-        return [shown_event(event, seen) for event, seen in newest]
+        return [shown_event(each) for each in newest]
 
 
-def shown_event(event: Event, seen: Acknowledgement | None) -> dict[str, Any]:
+def shown_event(shown: ShownEvent) -> dict[str, Any]:
     """An event as the page shows it, without the paths of this machine."""
-    document = event.to_document()
+    document, seen, mark = shown.event.to_document(), shown.seen, shown.mark
     for name in ("frame", "overlay"):
         document[f"{name}_picture"] = document[f"{name}_picture"] is not None
     document["seen"] = None if seen is None else {"at": seen.at, "who": seen.who}
+    document["mark"] = None if mark is None else mark.to_document()
     return document
 
 

@@ -19,12 +19,18 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 LONGEST_ANSWER_BYTES = 65_536
 
 
+class NoStationError(SemedgeError):
+    """No station responds at the address of the page."""
+
+
 def send_request(section: WebSection, request: Mapping[str, str]) -> str:
     """Request a change; the station's sentence about the result.
 
-    Raises `SemedgeError` where the station cannot be reached or refuses.
+    The token is the engineer's, or the operator's where there is no other. Raises `NoStationError`
+    where the station cannot be reached, and `SemedgeError` where it refuses.
     """
-    if section.token is None:
+    token = section.token or section.operator_token
+    if token is None:
         raise SemedgeError(
             "The station file has no web.token, without which nothing can be changed; add one."
         )
@@ -35,7 +41,7 @@ def send_request(section: WebSection, request: Mapping[str, str]) -> str:
     post = urllib.request.Request(
         f"{address}/api/ask",
         json.dumps(request).encode(),
-        {"Authorization": f"Bearer {section.token.read()}", "Content-Type": "application/json"},
+        {"Authorization": f"Bearer {token.read()}", "Content-Type": "application/json"},
     )
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if section.certificate:
@@ -47,7 +53,7 @@ def send_request(section: WebSection, request: Mapping[str, str]) -> str:
         raise SemedgeError(_detail(error)) from None
     except (OSError, HTTPException, ValueError, KeyError) as error:
         reason = getattr(error, "reason", None) or error
-        raise SemedgeError(
+        raise NoStationError(
             f"No station responds at {address} ({reason}); start it, or correct the table [web]."
         ) from None
     return str(message)

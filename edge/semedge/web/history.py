@@ -88,7 +88,7 @@ def add_history(app: FastAPI, journal: JournalReader) -> None:
         shown = found[:EVENTS_A_PAGE]
         return JSONResponse(
             {
-                "events": [shown_event(event, seen) for event, seen in shown],
+                "events": [shown_event(each) for each in shown],
                 "more": len(found) > EVENTS_A_PAGE,
             }
         )

@@ -27,7 +27,8 @@ class WebSection(Section):
         "reads it. The other tokens may read as well.",
     )
     operator_token: Secret | None = Field(
-        default=None, description="Token of an operator, who may acknowledge events and no more."
+        default=None,
+        description="Token of an operator, who may acknowledge and mark events, and no more.",
     )
     names: tuple[str, ...] = Field(
         default=(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
 from semedge.core.section import Secret
+from semedge.journal.marked_frames import MOST_BYTES, MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
@@ -46,6 +47,8 @@ class PageServer:
         The journal with its events.
     pictures
         The folder of the events' pictures.
+    most_marked_bytes
+        Size of the folder of marked frames above which it is full.
     teaching
         Learns from the station's frames; None where nothing can be taught.
     """
@@ -57,6 +60,7 @@ class PageServer:
         handler: RequestHandler,
         journal: JournalReader,
         pictures: Path,
+        most_marked_bytes: int = MOST_BYTES,
         teaching: Teaching | None = None,
     ) -> None:
         import_extra("uvicorn", "web", "The live page")
@@ -69,6 +73,7 @@ class PageServer:
             handler,
             journal,
             pictures,
+            MarkedFrames(pictures, most_marked_bytes),
             teaching,
             tokens=_tokens(section),
             names=frozenset(section.names) if loopback or section.names else None,

@@ -246,7 +246,7 @@ def overwritten(path: Path) -> None:
     [
         (foreign, "another program; choose another file"),
         (marked_by_another_program, "another program; choose another file"),
-        (newer, r"version 99\b.* to 2; update semedge"),
+        (newer, r"version 99\b.* to 3; update semedge"),
         (lambda path: path.write_bytes(b"no database at all" * 500), "not a database"),
         (truncated, r"\(.*(malformed|truncated).*\); move it away"),
         (overwritten, "move it away"),

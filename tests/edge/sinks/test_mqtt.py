@@ -234,10 +234,18 @@ def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listene
         assert (levels.levels.alarm, levels.levels.warn) == (12.5, 8.0)
         assert listener.ask("recipe", '{"recipe": "tile"}')["done"]
         assert listener.ask("acknowledge", json.dumps({"event_id": EVENT.event_id}))["done"]
+        mark = {"event_id": EVENT.event_id, "mark": "false-alarm", "note": "dust"}
+        assert listener.ask("mark", json.dumps(mark))["done"]
+        frame = state.recent.newest_first()[0].frame_id
+        shown = json.loads(listener.of("state")[-1])
+        assert shown["cameras"]["top"]["frame_id"] == frame
+        assert listener.ask("mark", json.dumps({"frame": frame, "mark": "missed"}))["done"]
         assert control.requests == [
             ("levels", "top", 12.5, 8.0, "mqtt"),
             ("recipe", "top", "tile", "mqtt"),
             ("acknowledge", EVENT.event_id, "mqtt"),
+            ("mark", EVENT.event_id, "false-alarm", "dust", "mqtt"),
+            ("mark", frame, "missed", "", "mqtt"),
         ]
 
 
@@ -255,6 +263,9 @@ def test_a_request_is_carried_out_and_answered(broker: Broker, listener: Listene
         ("levels", '{"alarm": "5"}', r"\balarm: "),
         ("levels", '{"alarm": 5, "valid_until": "soon"}', "valid_until must be .*'soon'"),
         ("acknowledge", '{"event_id": "1; drop table"}', r"\bevent_id: "),
+        ("mark", '{"event_id": "1; drop table", "mark": "real"}', r"\bevent_id: "),
+        ("mark", '{"mark": "real"}', r"\bgive either event_id or frame\); correct it"),
+        ("mark", '{"frame": "../x", "mark": "missed"}', r"\bframe: "),
         ("acknowledge", "[" * 9000, r"\bJSON; send an object"),
         ("levels", "[]", "JSON object; send one"),
         ("reboot", "{}", "'reboot'"),

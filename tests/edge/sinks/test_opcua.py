@@ -193,6 +193,12 @@ def test_the_handshake_and_settings() -> None:
         assert plant.call("SetLevels", "top", 12.5, math.nan)[0]
         assert plant.call("PrepareRecipe", "top", "tile")[0]
         assert plant.call("Acknowledge", EVENT.event_id)[0]
+        frame = plant.read("ResultManagement/LatestResult/FrameId", "top")
+        assert plant.call("MarkEvent", EVENT.event_id, "real", "seen at the line")[0]
+        assert plant.call("MarkFrame", frame, "missed", "")[0]
+        done, message = plant.call("MarkFrame", frame, "false-alarm", "")
+        assert not done
+        assert "can only be missed" in message
         done, message = plant.call("PrepareRecipe", "top", "broken")
         assert not done
         assert "damaged" in message
@@ -201,6 +207,8 @@ def test_the_handshake_and_settings() -> None:
             ("levels", "top", 12.5, None, who),
             ("recipe", "top", "tile", who),
             ("acknowledge", EVENT.event_id, who),
+            ("mark", EVENT.event_id, "real", "seen at the line", who),
+            ("mark", frame, "missed", "", who),
         ]
         begun_s = time.monotonic()
         sink.close()

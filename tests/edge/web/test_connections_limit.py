@@ -131,13 +131,15 @@ def test_guesses_of_the_token_are_throttled_counted_and_audited(
         assert httpx.post(address, headers=right).status_code == 200
 
 
-def test_an_operator_acknowledges_and_no_more(tmp_path: Path) -> None:
+def test_an_operator_acknowledges_and_marks_and_no_more(tmp_path: Path) -> None:
     with page_station(tmp_path, operator="operator's word") as started:
         headers = {"Authorization": "Bearer operator's word"}
         event = started.raise_event(started.inspect(13.0))
         ask = f"{started.address}api/ask"
         seen = {"action": "acknowledge", "event_id": event.event_id}
         assert httpx.post(ask, json=seen, headers=headers).status_code == 200
+        marked = {"action": "mark", "event_id": event.event_id, "mark": "false-alarm"}
+        assert httpx.post(ask, json=marked, headers=headers).status_code == 200
         for request in (
             {"action": "levels", "alarm": 13.0},
             {"action": "recipe", "recipe": "tile"},
@@ -160,6 +162,9 @@ def test_with_a_viewers_token_nobody_reads_without_one(tmp_path: Path) -> None:
             "metrics",
             "live/top/frame.jpg",
             "pictures/0/frame.png",
+            "api/frames",
+            "api/marks",
+            "frames/top-20251124T160000.000000-0/frame.jpg",
         )
         for path in closed:
             assert httpx.get(f"{started.address}{path}").status_code == 401, path

@@ -26,6 +26,7 @@ from semedge.station.config.sections import (
     StationSection,
     WatchSection,
 )
+from semedge.station.marking import MarkSettings
 from semedge.station.retention import RetentionSettings
 from semedge.web.section import WebSection
 
@@ -55,6 +56,7 @@ class Station(Section):
     challenge: ChallengeSettings = ChallengeSettings()
     drift: DriftSettings = DriftSettings()
     retention: RetentionSettings = RetentionSettings()
+    marks: MarkSettings = MarkSettings()
     watch: WatchSection = WatchSection()
     sinks: dict[Name, SinkChoice] = Field(
         default={},

@@ -58,15 +58,20 @@ class DefectReporter:
         setup: CameraSetup,
         run: WatchRun,
         at_s: float,
-    ) -> None:
-        """Report the judgement of a frame; `at_s` is the monotonic time of the judgement."""
+    ) -> str | None:
+        """Report the judgement of a frame; `at_s` is the monotonic time of the judgement.
+
+        Returns the identifier of the defect that the frame belongs to; None where to none.
+        """
         if judgement.is_peak:
             self._peak = _Peak(frame, score_map)
+        event = self._event
         for phase in judgement.phases:
             assert judgement.defect is not None
             if phase == "start":
-                self._event = self._first_event(setup)
+                event = self._event = self._first_event(setup)
             self._record(phase, judgement.defect, setup, run, at_s)
+        return None if event is None or judgement.level is None else event.event_id
 
     def end(self, defect: Defect, setup: CameraSetup, run: WatchRun, reason: str) -> None:
         """Report that a defect is over because no frame of it can follow."""

@@ -8,16 +8,14 @@ from dataclasses import replace
 
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
-from semedge.inference.score_map import ScoreMap
+from semedge.decision.judged_score import judged_score
 from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
-from semedge.station.camera_setup import CameraSetup
+from semedge.station.camera_setup import CameraSetup, view_of
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
 from semedge_calibration import Calibration
-
-ALL_REGIONS = 100_000
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +70,14 @@ class FrameJudge:
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
         at_s = time.monotonic()
-        judgement = self._tracker.judge(self._judged_score(frame, score_map), at_s)
+        setup = self._setup
+        score = judged_score(frame, score_map, setup.levels, setup.decision.smallest_um)
+        judgement = self._tracker.judge(score, at_s)
         if not qualified:
             judgement = replace(judgement, phases=())
         is_alarm = judgement.level == "alarm"
         self._drift.add(score_map.frame_score, frame.shape, is_alarm=is_alarm)
-        self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
+        event_id = self._defects.report(judgement, frame, score_map, self._setup, run, at_s)
         self._scores.add(run, frame, score_map.frame_score, judgement.level)
         self._counters = replace(
             self._counters,
@@ -92,20 +92,8 @@ class FrameJudge:
             "record": (ended_s - scored_s) * 1e3,
             "total": (ended_s - arrived_s) * 1e3,
         }
-        return Inspected(frame, score_map, judgement.level, latency_ms)
-
-    def _judged_score(self, frame: Frame, score_map: ScoreMap) -> float:
-        """The frame's score, or that of its largest regions where small ones are no defect."""
-        smallest_um, lowest = self._setup.decision.smallest_um, self._setup.levels.lowest
-        score = score_map.frame_score
-        if smallest_um is None or frame.pixel_size_um is None or score <= lowest:
-            return score
-        large = [
-            region.score
-            for region in score_map.regions(lowest, most=ALL_REGIONS)
-            if max(region.width_px, region.height_px) * frame.pixel_size_um >= smallest_um
-        ]
-        return min(score, max(large, default=lowest))
+        view = view_of(self._setup.camera)
+        return Inspected(frame, score_map, judgement.level, latency_ms, event_id, view)
 
     def switch(self, setup: CameraSetup, run: WatchRun) -> None:
         """Judge by another setup from the next frame on."""
