@@ -182,7 +182,7 @@ def page_station(
             request_handler_of(control),
             reader,
             folder / "pictures",
-            teaching,
+            teaching=teaching,
         )
         station = PageStation(folder, journal, state, control, server, teaching)
         fill(station)

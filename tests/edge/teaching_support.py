@@ -63,6 +63,7 @@ class PlayedControl:
     """The recipes of a station."""
 
     recipes_folder: Path | None
+    station_file: Path | None = None
 
     def recipe_settings(self, camera: str) -> tuple[DecisionSettings, CameraSettings]:
         return DecisionSettings(frames_above=2, of_frames=3), AS_IT_IS

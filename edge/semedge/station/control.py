@@ -52,11 +52,14 @@ class StationPlan:
         Folder of the recipes to switch to; None for none.
     reload
         Reads the station file again; None where there is none.
+    file
+        The station file; None where there is none.
     """
 
     cameras: Mapping[str, CameraPlan] = field(default_factory=dict)
     recipes: Path | None = None
     reload: Callable[[], StationPlan] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,11 @@ class StationControl:
             return decision, AS_IT_IS
         settings = setup.camera.settings
         return decision, AS_IT_IS if settings == planned.camera.settings else settings
+
+    @property
+    def station_file(self) -> Path | None:
+        """The station file; None where there is none."""
+        return self._plan.file
 
     @property
     def recipes_folder(self) -> Path | None:

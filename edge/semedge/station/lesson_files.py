@@ -11,6 +11,7 @@ from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
+from semedge.learning.frame_store import link_frames
 
 LARGEST_JSON_BYTES = 10_000_000
 
@@ -37,6 +38,10 @@ class LessonFacts:
         Numbers of frames that the person has thrown out.
     pace_hz
         Frames a second that the station inspected while they were collected.
+    version
+        Version of the recipe to be.
+    again
+        Whether the camera's recipe is learned again from what was marked.
     """
 
     name: str
@@ -49,6 +54,13 @@ class LessonFacts:
     left_out: dict[str, int] = field(default_factory=dict)
     thrown_out: tuple[int, ...] = ()
     pace_hz: float = 1.0
+    version: int = 1
+    again: bool = False
+
+
+def file_of(number: int) -> str:
+    """Name of the file of a collected frame."""
+    return f"{number:06d}.png"
 
 
 class LessonFiles:
@@ -68,7 +80,7 @@ class LessonFiles:
         self.sheet = folder / "learned.sheet.png"
         self.detector = folder / "detector.semedge"
         self.calibration = folder / "calibration.json"
-        self._copies = folder / "learned.frames"
+        self.learned_frames = folder / "learned.frames"
         self._facts = folder / "lesson.json"
         self._result = folder / "learned.json"
 
@@ -88,6 +100,16 @@ class LessonFiles:
     def result(self) -> dict[str, Any] | None:
         """What was learned; None where nothing was."""
         return _read(self._result) if self.recipe.exists() else None
+
+    def keep_frames(self, facts: LessonFacts, folder: Path) -> None:
+        """Give a new folder the frames that were learned from, for learning again."""
+        try:
+            link_frames(self.learned_frames if facts.again else self.frames, folder)
+            for number in facts.thrown_out:
+                (folder / file_of(number)).unlink(missing_ok=True)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Keep what was learned."""
@@ -110,7 +132,7 @@ class LessonFiles:
         """Delete what was learned, and what learning left behind."""
         for path in (self.recipe, self.sheet, self.detector, self.calibration, self._result):
             path.unlink(missing_ok=True)
-        for path in (self.selected, self._copies):
+        for path in (self.selected, self.learned_frames):
             shutil.rmtree(path, ignore_errors=True)
 
     def clear(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from semedge.core.errors import RefusedError, SemedgeError
 from semedge.core.files import write_atomically
 from semedge.learning.frame_store import LEFT_OUT
+from semedge.state.snapshot import ONLY_CAMERA
 from semedge.station.learning_process import ChildResult, run_semedge
 from semedge.station.lesson_files import LessonFacts, LessonFiles
 from semedge.station.recipe import CALIBRATION, DETECTOR
@@ -59,6 +60,35 @@ def learn_lesson_files(
         arguments.append("--accept-weaker")
     if (mask := files.frames / LEFT_OUT).exists():
         arguments += ["--leave-out-mask", str(mask)]
+    return _learned(files, facts, arguments, over, show)
+
+
+def learn_again_files(
+    files: LessonFiles,
+    facts: LessonFacts,
+    station: Path,
+    over: threading.Event,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    """Learn the recipe of a camera again from what was marked, by `semedge learn --from-station`.
+
+    `station` is the station file. Raises as `learn_lesson_files` does.
+    """
+    arguments = ["learn", "--from-station", str(station), "--name", facts.name]
+    if facts.camera != ONLY_CAMERA:
+        arguments += ["--camera", facts.camera]
+    arguments += ["--recipe-version", str(facts.version), "--out", str(files.recipe), "--replace"]
+    arguments += ["--workers", "1", "--json", "--accept-weaker"]
+    return _learned(files, facts, arguments, over, show)
+
+
+def _learned(
+    files: LessonFiles,
+    facts: LessonFacts,
+    arguments: list[str],
+    over: threading.Event,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
     try:
         ended = run_semedge(arguments, over, LEARN_TIMEOUT_S, show)
         if ended.status or ended.document is None:

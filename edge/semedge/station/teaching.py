@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,18 +21,22 @@ from semedge.core.timing import utc_text
 from semedge.decision.defect import DecisionSettings
 from semedge.inference.overlay import view_8_bit
 from semedge.journal.journal import Journal
-from semedge.learning.collect import CollectPlan, collect_frames
 from semedge.learning.frame_store import FrameStore
-from semedge.learning.screening import Screening
 from semedge.state.snapshot import camera_label
 from semedge.state.state import StationState
 from semedge.station.camera_setup import CameraSetup
-from semedge.station.frame_tap import tapped_frames
-from semedge.station.lesson_files import LessonFacts, LessonFiles
-from semedge.station.lesson_learning import learn_lesson_files, score_sample
+from semedge.station.lesson_collecting import collect_lesson, numbers_of
+from semedge.station.lesson_files import LessonFacts, LessonFiles, file_of
+from semedge.station.lesson_learning import learn_again_files, learn_lesson_files, score_sample
+from semedge.station.lesson_recipe import (
+    PERSON,
+    check_free_name,
+    following_recipe,
+    save_recipe,
+)
 from semedge.station.lesson_worker import LessonWorker
-from semedge.station.recipe import SUFFIX, check_name, make_recipe
 from semedge.station.teaching_requests import (
+    AgainRequest,
     CollectRequest,
     ContinueRequest,
     LearnRequest,
@@ -49,6 +53,10 @@ class Teacher(Protocol):
     @property
     def recipes_folder(self) -> Path | None:
         """The station's folder of recipes; None where it has none."""
+
+    @property
+    def station_file(self) -> Path | None:
+        """The station file; None where there is none."""
 
     def recipe_settings(self, camera: str) -> tuple[DecisionSettings, CameraSettings]:
         """Decision and camera settings of a recipe that is to follow the active setup."""
@@ -127,6 +135,7 @@ class StationTeaching:
                 "problem": worker.problem,
                 "weaker_offered": worker.was_refused,
                 "result": self._result,
+                "learns_again": self._control.station_file is not None,
             }
 
     def handle(self, document: Any, who: str) -> str:
@@ -137,6 +146,8 @@ class StationTeaching:
                 raise SemedgeError(unavailable)
             if isinstance(request, CollectRequest):
                 return self._begin(request, who)
+            if isinstance(request, AgainRequest):
+                return self._again(request, who)
             facts = self._lesson_of(who, request.action == "discard")
             if isinstance(request, ThrowOutRequest):
                 return self._throw_out(facts, request)
@@ -156,7 +167,7 @@ class StationTeaching:
             if number not in self._numbers:
                 return None
         try:
-            return view_8_bit(read_image(self._files.frames / _file(number)))
+            return view_8_bit(read_image(self._files.frames / file_of(number)))
         except SemedgeError:
             return None
 
@@ -196,8 +207,7 @@ class StationTeaching:
         if self._facts is not None:
             raise SemedgeError(_taken(self._facts))
         name = request.name.strip()
-        check_name(name)
-        self._refuse_name(name)
+        check_free_name(name, self._folder())
         camera = self._camera(request.camera)
         source = self._cameras[camera].setup.camera.shown
         self._files.clear()
@@ -212,6 +222,38 @@ class StationTeaching:
             "inspection goes on."
         )
 
+    def _again(self, request: AgainRequest, who: str) -> str:
+        if self._facts is not None:
+            raise SemedgeError(_taken(self._facts))
+        station = self._control.station_file
+        if station is None:
+            raise SemedgeError(
+                "This watch has no station file to learn again from; start it with --station."
+            )
+        camera = self._camera(request.camera)
+        setup = self._cameras[camera].setup
+        name, version = following_recipe(camera, setup)
+        check_free_name(name, self._folder())
+        pace_hz = self._state.snapshot().cameras[camera].frame_rate_hz or 1.0
+        self._files.clear()
+        facts = LessonFacts(
+            *(name, camera, setup.camera.shown, who, 0, 0.0, utc_text(time.time())),
+            pace_hz=pace_hz,
+            version=version,
+            again=True,
+        )
+        self._audit(who, facts, "teach-again")
+        self._keep(facts)
+
+        def run() -> None:
+            worker = self._worker
+            result = learn_again_files(self._files, facts, station, worker.over, worker.show)
+            with self._lock:
+                self._result = result
+
+        self._worker.start("learning", run)
+        return f"Learning {name} from what was marked; the inspection goes on."
+
     def _camera(self, name: str | None) -> str:
         if name is None and len(self._cameras) == 1:
             return next(iter(self._cameras))
@@ -222,6 +264,8 @@ class StationTeaching:
         return name
 
     def _continue(self, facts: LessonFacts, request: ContinueRequest, who: str) -> str:
+        if facts.again:
+            raise SemedgeError("A lesson from marks collects no frames; end it, and begin anew.")
         if request.frames <= len(self._numbers):
             raise SemedgeError(
                 f"There are {len(self._numbers)} frames already; ask for more than that."
@@ -261,10 +305,10 @@ class StationTeaching:
 
     def _learn(self, facts: LessonFacts, request: LearnRequest, who: str) -> str:
         thrown_out = set(facts.thrown_out)
-        chosen = [_file(number) for number in self._numbers if number not in thrown_out]
+        chosen = [file_of(number) for number in self._numbers if number not in thrown_out]
         if len(chosen) < LEAST_FRAMES:
             raise SemedgeError(f"{len(chosen)} frames are too few to learn from; collect more.")
-        self._refuse_name(facts.name)
+        check_free_name(facts.name, self._folder())
         self._audit(who, facts, "teach-learn")
         self._forget_result()
         self._files.select(chosen)
@@ -279,64 +323,36 @@ class StationTeaching:
         return f"Learning {facts.name} from {len(chosen)} frames; the inspection goes on."
 
     def _save(self, facts: LessonFacts, who: str) -> str:
-        folder = self._control.recipes_folder
-        if self._result is None or folder is None:
+        if self._result is None:
             raise SemedgeError("Nothing was learned yet; learn first, then save the recipe.")
-        self._refuse_name(facts.name)
         decision, settings = self._control.recipe_settings(facts.camera)
-        make_recipe(
-            folder / f"{facts.name}{SUFFIX}",
-            facts.name,
-            self._files.detector.read_bytes(),
-            self._files.calibration.read_bytes(),
-            note=f"Taught at the station by {_person(facts.who)}.",
-            decision=decision,
-            camera=settings,
-        )
+        save_recipe(self._files, facts, self._folder(), decision, settings)
         self._audit(who, facts, "teach-save")
         return f"The recipe {facts.name} is saved."
 
-    def _refuse_name(self, name: str) -> None:
+    def _folder(self) -> Path:
         folder = self._control.recipes_folder
-        if folder is not None and (folder / f"{name}{SUFFIX}").exists():
-            raise SemedgeError(
-                f"There is a recipe {name} already; choose another name, such as {name}-2."
-            )
+        assert folder is not None  # `handle` has looked
+        return folder
 
     def _collect(self, facts: LessonFacts) -> None:
         """Collect frames until there are as many as wanted; in the worker's thread."""
         camera = self._cameras[facts.camera]
-        store = FrameStore(self._files.frames, facts.source)
-        shape = store[0].shape if len(store) else None
-        label, over = camera_label(facts.camera), self._worker.over
-        screening = Screening()
-
-        def frames() -> Iterator[Frame]:
-            for frame in tapped_frames(lambda: camera.newest_frame, label, over, shape):
-                yield frame
-                self._note(store, facts.left_out, screening)
-
-        plan = CollectPlan(facts.wanted, None, facts.every_s, continues=True)
+        over = self._worker.over
         try:
-            collect_frames(frames(), store, plan, screening)
+            collect_lesson(self._files, facts, lambda: camera.newest_frame, over, self._note)
         finally:
-            self._note(store, facts.left_out, screening)
             pace_hz = self._state.snapshot().cameras[facts.camera].frame_rate_hz
             with self._lock:
                 if self._facts is not None:
                     self._keep(replace(self._facts, pace_hz=pace_hz or self._facts.pace_hz))
 
-    def _note(self, store: FrameStore, before: Mapping[str, int], screening: Screening) -> None:
+    def _note(self, numbers: list[int], left_out: dict[str, int]) -> None:
         """Show what was collected and left out so far."""
-        counts = dict(before)
-        for each in screening.left_out:
-            # Without its figures, so that equal reasons are counted together.
-            reason = each.reason.partition(" (")[0]
-            counts[reason] = counts.get(reason, 0) + 1
         with self._lock:
-            self._numbers = [_number(entry.file) for entry in store.entries]
+            self._numbers = numbers
             if self._facts is not None:
-                self._facts = replace(self._facts, left_out=counts)
+                self._facts = replace(self._facts, left_out=left_out)
 
     def _keep(self, facts: LessonFacts) -> None:
         self._files.write_facts(facts)
@@ -353,7 +369,7 @@ class StationTeaching:
             return []
         with contextlib.suppress(SemedgeError):
             store = FrameStore(self._files.frames, self._facts.source)
-            return [_number(entry.file) for entry in store.entries]
+            return numbers_of(store)
         return []
 
     def _audit(self, who: str, facts: LessonFacts, action: str) -> None:
@@ -361,20 +377,9 @@ class StationTeaching:
         self._journal.add_audit(who, facts.camera, action, None, document)
 
 
-def _file(number: int) -> str:
-    return f"{number:06d}.png"
-
-
-def _number(file: str) -> int:
-    return int(Path(file).stem)
-
-
-def _person(who: str) -> str:
-    return who.removeprefix("page: ")
-
-
 def _taken(facts: LessonFacts) -> str:
     return (
-        f"{_person(facts.who)} teaches {facts.name} here since {facts.started_at[:16]} UTC, and "
-        "only one lesson is possible at a time; ask them, or discard it."
+        f"{facts.who.removeprefix(PERSON)} teaches {facts.name} here since "
+        f"{facts.started_at[:16]} UTC, and only one lesson is possible at a time; ask them, or "
+        "discard it."
     )

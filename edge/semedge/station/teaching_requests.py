@@ -46,13 +46,22 @@ class LearnRequest(Section):
     accept_weaker: bool = False
 
 
+class AgainRequest(Section):
+    """Begin a lesson from what was marked: learn the camera's recipe again."""
+
+    action: Literal["again"]
+    camera: str | None = Field(default=None, max_length=60)
+
+
 class StepRequest(Section):
     """Stop to collect or to learn, save the recipe, or end the lesson and delete its frames."""
 
     action: Literal["stop", "save", "discard"]
 
 
-TeachingRequest = CollectRequest | ContinueRequest | ThrowOutRequest | LearnRequest | StepRequest
+TeachingRequest = (
+    CollectRequest | AgainRequest | ContinueRequest | ThrowOutRequest | LearnRequest | StepRequest
+)
 _REQUEST: TypeAdapter[TeachingRequest] = TypeAdapter(
     Annotated[TeachingRequest, Field(discriminator="action")]
 )

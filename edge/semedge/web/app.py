@@ -36,7 +36,7 @@ from semedge.web.teaching import add_teaching
 STYLES = ("page", "teach")
 SCRIPTS = (
     *("page", "dom", "station", "access", "live", "picture", "chart", "events", "history"),
-    *("hours", "zoom", "teach", "tiles", "samples", "bars"),
+    *("hours", "frames", "zoom", "teach", "tiles", "samples", "bars"),
 )
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from teaching_support import ANN, BOB, Classroom, classroom, teaching_of
 from semedge.core.errors import SemedgeError
 from semedge.journal.query import Query
 from semedge.journal.reader import JournalReader
+from semedge.learning.frame_store import FrameStore
+from semedge.station.camera_setup import RecipeIdentity
 from semedge.station.learning_process import ChildResult
 from semedge.station.recipe import read_recipe
 
@@ -105,6 +108,66 @@ def test_a_lesson(room: Classroom, child: Callable[[Child], list[list[str]]]) ->
     assert (room.folder / "recipes" / "film.recipe").exists()
     steps = ["teach-collect", "teach-learn", "teach-save", "teach-discard"]
     assert audit(room) == [(ANN, step) for step in steps]
+
+
+def test_the_frames_stay_beside_the_recipe_without_those_thrown_out(
+    room: Classroom, child: Any
+) -> None:
+    child(learns)
+    room.collect(4)
+    room.ask("throw-out", frames=[1])
+    room.ask("learn")
+    room.wait("learned")
+    room.ask("save")
+    room.ask("discard")
+    store = FrameStore(room.folder / "recipes" / "film.frames", "sim:7")
+    assert [entry.file for entry in store.entries] == [f"{each:06d}.png" for each in (0, 2, 3)]
+
+
+def test_a_recipe_that_cannot_be_written_leaves_no_frames(
+    room: Classroom, child: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SemedgeError("film.recipe could not be written (No space left on device).")
+
+    child(learns)
+    room.collect(3)
+    room.ask("learn")
+    room.wait("learned")
+    monkeypatch.setattr("semedge.station.lesson_recipe.make_recipe", full)
+    with pytest.raises(SemedgeError, match="No space left"):
+        room.ask("save")
+    assert not list((room.folder / "recipes").iterdir())
+    assert room.phase == "learned", "it can be saved once there is space"
+
+
+def test_a_recipe_is_learned_again_from_marks(room: Classroom, child: Any) -> None:
+    def learns_again(arguments: Sequence[str], over: Any) -> ChildResult:
+        ended = learns(arguments, over)
+        out = Path(arguments[arguments.index("--out") + 1])
+        (out.with_suffix(".frames")).mkdir()
+        (out.with_suffix(".frames") / "frames.jsonl").touch()
+        counts = {"real": {"frames": 3, "before": 3, "after": 3}}
+        return replace(ended, document={**LEARNED, "marked": {"counts": counts}})
+
+    called = child(learns_again)
+    with pytest.raises(SemedgeError, match="start it with --station"):
+        room.ask("again")
+    room.control.station_file = room.folder / "semedge.toml"
+    room.camera.setup.recipe = None
+    with pytest.raises(SemedgeError, match="Camera top has no recipe that could be learned again"):
+        room.ask("again")
+    room.camera.setup.recipe = RecipeIdentity("film-3", 3, "ab" * 32)
+    assert "Learning film-4 from what was marked" in room.ask("again")
+    assert room.wait("learned")["result"]["marked"]["counts"]["real"]["after"] == 3
+    arguments = called[0]
+    assert arguments[arguments.index("--from-station") + 1] == str(room.control.station_file)
+    assert arguments[arguments.index("--camera") + 1] == "top"
+    with pytest.raises(SemedgeError, match="collects no frames"):
+        room.ask("continue", frames=10)
+    room.ask("save")
+    manifest = read_recipe(room.folder / "recipes" / "film-4.recipe").manifest
+    assert (manifest.name, manifest.version) == ("film-4", 4)
 
 
 def test_two_people_cannot_teach_at_once(room: Classroom) -> None:

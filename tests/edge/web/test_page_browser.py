@@ -275,6 +275,47 @@ def test_levels_recipe_and_acknowledgement(browser: Browser, station: PageStatio
     page.context.close()
 
 
+def test_an_alert_is_marked_and_unmarked(browser: Browser, station: PageStation) -> None:
+    station.raise_event(station.inspect(12.0))
+    page = opened(browser, station)
+    card = page.locator("#events li").first
+    assert card.get_by_text("False alarm").count() == 0, "not without a token"
+    unlocked(page)
+    card.get_by_role("button", name="False alarm").click()
+    expect(card).to_contain_text("False alarm, says page: R. Weiss", timeout=3000)
+    card.get_by_role("button", name="Real defect").click()
+    expect(card).to_contain_text("Real defect, says page: R. Weiss", timeout=3000)
+    card.get_by_role("button", name="Real defect").click()
+    expect(card).not_to_contain_text("says page: R. Weiss", timeout=3000)
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_a_missed_defect_is_marked(
+    browser: Browser, station: PageStation, size: str, scheme: str
+) -> None:
+    page = unlocked(opened(browser, station, size, scheme))
+    station.inspect(4.0)
+    page.click("#load-frames")
+    frames = page.locator("#last-frames li")
+    expect(frames).to_have_count(48)
+    page.click("#frames-more")
+    expect(frames).to_have_count(96)
+    expect(frames.first.locator("img")).to_have_js_property("naturalWidth", 240)
+    frames.first.get_by_role("button", name="Missed defect").click()
+    expect(page.locator("#notice")).to_contain_text("missed")
+    expect(frames.first.get_by_role("button", name="Missed defect")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    frames.first.locator(".tile").click()
+    expect(page.locator("#big")).to_have_js_property("naturalWidth", 320)
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+    assert page.evaluate(CONTRASTS) == []
+    page.context.close()
+
+
 def test_text_of_an_event_is_no_code(browser: Browser, station: PageStation) -> None:
     station.raise_event(
         station.inspect(12.0),
@@ -293,7 +334,7 @@ def test_a_picture_is_shown_large(browser: Browser, station: PageStation) -> Non
     page = opened(browser, station)
     page.locator("#events .thumb").first.click()
     expect(page.locator("#picture-dialog")).to_be_visible()
-    assert page.evaluate("document.getElementById('big').naturalWidth") == 640
+    expect(page.locator("#big")).to_have_js_property("naturalWidth", 640)
     page.keyboard.press("Escape")
     expect(page.locator("#picture-dialog")).to_be_hidden()
     page.context.close()

@@ -27,14 +27,26 @@ export function eventCard(event) {
   const text = make("div", undefined, "what");
   text.append(make("strong", `${titleOf(event)} · ${localTime(event.started_at)}`));
   text.append(make("small", factsOf(event).join(" · ")), make("p", event.message));
+  if (event.mark) text.append(make("small", `${event.mark.mark === "real" ? "Real defect" : "False alarm"}, says ${event.mark.who}, ${localTime(event.mark.at)}`));
   if (event.seen) text.append(make("small", `Acknowledged by ${event.seen.who}, ${localTime(event.seen.at)}`));
   const buttons = make("div", undefined, "buttons");
   if (!event.seen && isUnlocked() && (event.kind === "defect" || event.level)) {
     buttons.append(makeButton("Acknowledge", () => requestChange({action: "acknowledge", event_id: event.event_id}), "ack"));
   }
+  if (isUnlocked() && event.kind === "defect") {
+    buttons.append(markButton("Real defect", "real", event), markButton("False alarm", "false-alarm", event));
+  }
   if (buttons.children.length) text.append(buttons);
   item.append(text);
   return item;
+}
+
+// A second touch takes the mark back.
+function markButton(text, mark, event) {
+  const isMarked = event.mark !== null && event.mark.mark === mark;
+  const button = makeButton(text, () => requestChange({action: "mark", event_id: event.event_id, mark: isMarked ? "none" : mark}));
+  button.setAttribute("aria-pressed", String(isMarked));
+  return button;
 }
 
 function titleOf(event) {
