@@ -5,7 +5,7 @@ import {isUnlocked, requestChange} from "./access.js";
 import {openPicture} from "./zoom.js";
 import {station} from "./station.js";
 
-const SHOWN = 8;
+const SHOWN = 9;
 const KINDS = {health: "Health", drift: "Drift", check: "Check", recipe: "Setup", test: "Test"};
 let shown = "";
 
@@ -26,7 +26,9 @@ export function eventCard(event) {
   if (event.overlay_picture) item.append(defectPicture(event));
   const text = make("div", undefined, "what");
   text.append(make("strong", `${titleOf(event)} · ${localTime(event.started_at)}`));
-  text.append(make("small", factsOf(event).join(" · ")), make("p", event.message));
+  const message = make("p", event.message);
+  message.title = event.message;
+  text.append(make("small", factsOf(event).join(" · ")), message);
   if (event.mark) text.append(make("small", `${event.mark.mark === "real" ? "Real defect" : "False alarm"}, says ${event.mark.who}, ${localTime(event.mark.at)}`));
   if (event.seen) text.append(make("small", `Acknowledged by ${event.seen.who}, ${localTime(event.seen.at)}`));
   const buttons = make("div", undefined, "buttons");
@@ -36,8 +38,8 @@ export function eventCard(event) {
   if (isUnlocked() && event.kind === "defect") {
     buttons.append(markButton("Real defect", "real", event), markButton("False alarm", "false-alarm", event));
   }
-  if (buttons.children.length) text.append(buttons);
   item.append(text);
+  if (buttons.children.length) item.append(buttons);
   return item;
 }
 

@@ -5,7 +5,7 @@ import {isUnlocked, requestChange} from "./access.js";
 import {openPicture} from "./zoom.js";
 import {station} from "./station.js";
 
-const SHOWN_AT_ONCE = 48;
+const SHOWN_AT_ONCE = matchMedia("(max-width: 900px)").matches ? 24 : 48;
 let frames = null, count = SHOWN_AT_ONCE;
 
 // Once, and not again and again: the station keeps the frames of the last list for some minutes.

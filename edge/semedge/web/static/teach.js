@@ -112,7 +112,7 @@ function drawCollected(facts, phase) {
   if (collecting && count > 1 && lesson.busy_s > 2) text += `, about ${duration((facts.wanted - count) * lesson.busy_s / count)} to go`;
   write($("collected-count"), `${text}.`);
   $("collected-share").hidden = !collecting;
-  $("collected-share").value = count / facts.wanted;
+  $("collected-share").value = facts.wanted ? count / facts.wanted : 0;
   const reasons = Object.entries(facts.left_out).map(([reason, times]) => `${times} (each ${reason})`);
   $("collected-left-out").hidden = facts.again;
   write($("collected-left-out"), reasons.length ? `Left out: ${reasons.join(", ")}.` : collecting ? "None was left out yet." : "None was left out.");
@@ -147,7 +147,8 @@ function markedLines(marked) {
   if (!marked) return [];
   return MARKS.filter(([mark]) => marked.counts[mark]).map(([mark, name]) => {
     const {frames, before, after} = marked.counts[mark];
-    return make("li", mark === "false-alarm" ? `${counted(frames, name)}: ${before} alarmed before, ${after} now` : `${counted(frames, name)}: ${before} found before, ${after} now`);
+    const isWorse = mark === "false-alarm" ? after > before : after < before;
+    return make("li", mark === "false-alarm" ? `${counted(frames, name)}: ${before} alarmed before, ${after} now` : `${counted(frames, name)}: ${before} found before, ${after} now`, isWorse ? "bad" : "");
   });
 }
 
