@@ -3,6 +3,7 @@
 ::
 
     python benchmarks/panel.py ../shared/data                # semedge beside PaDiM and PatchCore
+    python benchmarks/panel.py ../shared/data --choices      # what it chooses beside fixed variants
     python benchmarks/panel.py ../shared/data --speeds       # fast, balanced and fine
     python benchmarks/panel.py ../shared/data --robustness   # false alarms under changes
     python benchmarks/panel.py ../shared/data --few-frames   # 1, 5, 20 and 60 frames
@@ -261,6 +262,38 @@ def table(materials: Sequence[str], data: Path, methods: dict[str, Method]) -> I
         )
 
 
+FIXED = {
+    f"{position}/{even_light}": LearnOptions(position=position, even_light=even_light)
+    for position in ("on", "off")
+    for even_light in ("on", "off")
+}
+"""Variants by position and even light."""
+
+
+def choices(materials: Sequence[str], data: Path) -> Iterator[str]:
+    """What each material chooses, beside the variant that is best in the mean of the others."""
+    yield f"| material | {' | '.join(FIXED)} | chosen | best of the others | gain |"
+    yield f"|---|{'---:|' * len(FIXED)}---|---|---:|"
+    found: dict[str, dict[str, float]] = {}
+    chosen: dict[str, tuple[str, float]] = {}
+    for material in materials:
+        splits = splits_of(data / material)
+        found[material] = {
+            name: mean(ours(split, options).auroc for split in splits)
+            for name, options in FIXED.items()
+        }
+        judged = [ours(split, LearnOptions()) for split in splits]
+        chosen[material] = (judged[0].chosen, mean(each.auroc for each in judged))
+    for material in materials:
+        others = [found[other] for other in materials if other != material]
+        best = max(FIXED, key=lambda name: mean(each[name] for each in others))
+        name, auroc = chosen[material]
+        yield (
+            f"| {material} | {' | '.join(f'{found[material][each]:.3f}' for each in FIXED)} | "
+            f"{name}: {auroc:.3f} | {best} | {auroc - found[material][best]:+.3f} |"
+        )
+
+
 CHANGES: dict[str, Callable[[GrayImage], GrayImage]] = {
     "light +20 %": partial(lit, gain=1.2),
     "light -20 %": partial(lit, gain=0.8),
@@ -298,6 +331,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--material", action="append", choices=MATERIALS, default=[])
     kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--choices", action="store_true")
     kind.add_argument("--speeds", action="store_true")
     kind.add_argument("--robustness", action="store_true")
     kind.add_argument("--few-frames", action="store_true")
@@ -305,6 +339,8 @@ def main() -> None:
     materials = given.material or MATERIALS
     if given.robustness:
         lines = robustness(materials, given.data)
+    elif given.choices:
+        lines = choices(materials, given.data)
     else:
         lines = table(materials, given.data, _methods(given))
     for line in lines:

@@ -25,19 +25,17 @@ from semedge.learning.options import MAGNIFICATIONS
 from semedge.learning.screening import Screening, named
 from semedge.station.camera_setup import view_of
 from semedge.station.config.station import Station, load_station
+from semedge.station.marked_examples import Judged, Tally, tallies
 from semedge.station.recipe import SUFFIX, make_recipe, read_recipe
 from semedge.station.relearn import (
     FRAMES_SUFFIX,
-    Judged,
     Relearned,
-    Tally,
     Teacher,
     decision_without_levels,
     frame_rate_hz,
     guarantee_of_calibration,
     open_teacher,
     relearn,
-    tallies,
 )
 
 logger = logging.getLogger(__name__)
@@ -292,9 +290,14 @@ def _next(request: AgainRequest, station: Station, target: _Target) -> str:
     """The command that lets the station inspect by the new recipe."""
     camera = "" if request.camera is None else f" --camera {request.camera}"
     recipes = station.station.recipes
+    sign = ""
+    if station.station.public_key is not None:
+        sign = f"Sign it first: semedge recipe sign {target.out} --key FILE. "
     if recipes is not None and target.out.parent.resolve() == recipes.resolve():
-        return f"Next: semedge recipe use {target.out.stem} --station {request.station}{camera}"
+        return (
+            f"{sign}Next: semedge recipe use {target.out.stem} --station {request.station}{camera}"
+        )
     return (
-        f"Next: name it in {request.station} as the recipe{camera and ' of the camera'}, and "
+        f"{sign}Next: name it in {request.station} as the recipe{camera and ' of the camera'}, and "
         "restart or reload the station."
     )

@@ -38,9 +38,10 @@ class FeatureMap(Record):
     name
         Name of the map as a score of its own, and the beginning of its arrays' names.
     model
-        A Gaussian of one output of the network, or a bank of normal features of several outputs.
+        A Gaussian of one output of the network, or a bank of normal features.
     output
-        The output that a Gaussian judges.
+        The output that a Gaussian judges; for a bank `gray`, whose features are statistics of gray
+        values, or none, whose features are those of several outputs.
     weight
         Share in its group.
     scale

@@ -81,14 +81,17 @@ class Bank:
 
     Attributes
     ----------
+    output
+        What is judged: `gray` for the gray statistics, None for the network's features.
     projection
-        Shape `(d, k)`: from a place's features to the leading components of normal ones.
+        Shape `(d, k)`: from a place's features to the components that are compared.
     offset
         Shape `(k,)`: taken off after the projection.
     items
         Shape `(n, k)`: features of normal places.
     """
 
+    output: str | None
     projection: Array
     offset: Array
     items: Array
@@ -100,8 +103,10 @@ class Bank:
         return nearest.reshape(values.shape[:2])
 
     def project(self, outputs: Mapping[str, Array]) -> Array:
-        """Leading components `(rows, columns, k)` of each place's features."""
-        return bank_features(outputs, self.projection) - self.offset
+        """Components `(rows, columns, k)` of each place's features."""
+        if self.output is None:
+            return bank_features(outputs, self.projection) - self.offset
+        return outputs[self.output] @ self.projection - self.offset
 
     def arrays(self) -> dict[str, Array]:
         """Projection, offset and items."""

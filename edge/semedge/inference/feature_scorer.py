@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from semedge.inference.feature_manifest import FEATURES, FeatureMap, FeatureScor
 from semedge.inference.feature_maps import Bank, FeatureModel, Gaussian
 from semedge.inference.feature_score import log_distances, scores_of
 from semedge.inference.frame_tiles import cells_of, chosen_scores
+from semedge.inference.gray_statistics import GRAY
 from semedge.inference.grid import PatchGrid
 from semedge.inference.interpreter import worker_count
 from semedge.inference.network_input import FeatureInput
@@ -54,15 +57,19 @@ class FeatureScorer:
         self._arrays = bundle.arrays()
         self._models = {each.name: model_of(each, self._arrays) for each in self._score.maps}
         self._extractor = FeatureExtractor(
-            bundle.graph(FEATURES), self.input, threads=worker_count(workers)
+            bundle.graph(FEATURES),
+            self.input,
+            threads=worker_count(workers),
+            gray=any(each.output == GRAY for each in self._score.maps),
         )
+        self._pool = ThreadPoolExecutor(worker_count(workers), thread_name_prefix="maps")
 
     def score_image(
         self, image: GrayImage, grid: PatchGrid
     ) -> tuple[dict[str, Array], dict[str, float]]:
         """Scores of the grid's cells by name, each `(len(grid),)`, and milliseconds by stage."""
         watch = Stopwatch()
-        logarithms = log_maps(self._extractor, self._models, image, grid, watch)
+        logarithms = log_maps(self._extractor, self._models, image, grid, watch, self._pool)
         scores: dict[str, Array] = {}
         for name in self._wanted:
             if name == self._score.name:
@@ -81,7 +88,8 @@ class FeatureScorer:
         return chosen_scores(self.score_image, self.input.patch_px, image, grid, chosen)
 
     def close(self) -> None:
-        """Do nothing: the network's threads end with it."""
+        """End the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def model_of(feature_map: FeatureMap, arrays: Mapping[str, Array]) -> FeatureModel:
@@ -91,8 +99,9 @@ def model_of(feature_map: FeatureMap, arrays: Mapping[str, Array]) -> FeatureMod
         for name, array in arrays.items()
         if name.startswith(f"{feature_map.name}_")
     }
-    if feature_map.output is None:
-        return Bank(found["projection"], found["offset"], found["items"])
+    if feature_map.model == "bank":
+        return Bank(feature_map.output, found["projection"], found["offset"], found["items"])
+    assert feature_map.output is not None
     return Gaussian(feature_map.output, found["mean"], found["whitening"])
 
 
@@ -111,18 +120,23 @@ def log_maps(
     image: GrayImage,
     grid: PatchGrid,
     watch: Stopwatch,
+    pool: Executor,
 ) -> dict[str, Array]:
-    """Logarithm of each model's smoothed distances `(rows, columns)` by cell, by the map's name."""
+    """Logarithm of each model's smoothed distances `(rows, columns)` by cell, by the map's name.
+
+    The models judge each tile in the pool's threads, since NumPy's products let others run.
+    """
     prepared = extractor.prepare(image)
     watch.lap("scale")
-    shape = extractor.places(prepared)
-    maps = {name: np.empty(shape, np.float32) for name in models}
+    maps = {name: np.empty(prepared.places, np.float32) for name in models}
     for tile in extractor.tiles(prepared):
         watch.lap("network")
-        for name, model in models.items():
-            maps[name][tile.target] = model.distances(tile.outputs)[tile.inner]
+        outputs = repeat(tile.outputs)
+        found = pool.map(lambda model, of: model.distances(of), models.values(), outputs)
+        for name, distances in zip(models, found, strict=True):
+            maps[name][tile.target] = distances[tile.inner]
         watch.lap("score")
-    return {
-        name: log_distances(cells_of(values, grid, extractor.input))
-        for name, values in maps.items()
-    }
+    cells = pool.map(
+        lambda values: log_distances(cells_of(values, grid, extractor.input)), maps.values()
+    )
+    return dict(zip(maps, cells, strict=True))

@@ -26,13 +26,20 @@ def prepare_frame(image: GrayImage, frame_input: FrameGeometry) -> Prepared:
 
     The pixel type stays, unless the frame is scaled by the surroundings of each pixel.
     """
-    prepared: Any = scale_locally(image) if frame_input.scaling == "local" else image
-    if frame_input.magnification != 1:
-        height, width = (max(1, round(side * frame_input.magnification)) for side in image.shape)
-        how = cv2.INTER_AREA if frame_input.magnification < 1 else cv2.INTER_LINEAR
-        prepared = cv2.resize(prepared, (width, height), interpolation=how)
+    scaled = scale_locally(image) if frame_input.scaling == "local" else image
     margin = frame_input.margin_px
-    return continued(prepared, (margin, margin, margin, margin))
+    shown = magnified(scaled, frame_input.magnification)
+    return continued(shown, (margin, margin, margin, margin))
+
+
+def magnified(image: Prepared, magnification: float) -> Prepared:
+    """The image with its sides times the magnification."""
+    if magnification == 1:
+        return image
+    height, width = (max(1, round(side * magnification)) for side in image.shape)
+    how = cv2.INTER_AREA if magnification < 1 else cv2.INTER_LINEAR
+    larger: Any = cv2.resize(image, (width, height), interpolation=how)
+    return np.asarray(larger)
 
 
 def tile_values(tile: Prepared) -> NDArray[np.float32]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
+from semedge.core.timing import utc_text
 from semedge.journal.schema import (
     APPLICATION_ID,
     EMPTY_ADDITIONS,
@@ -220,3 +224,28 @@ class DamageCheck:
 def storable(text: str) -> str:
     """`text` as SQLite can hold it: bytes of a file name that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def no_event(event_id: str) -> SemedgeError:
+    """The error where the journal has no such event."""
+    return SemedgeError(
+        f"There is no event {event_id[:64]!r} in the journal; give the event_id of one that "
+        "`semedge history` lists."
+    )
+
+
+def insert_audit(
+    connection: sqlite3.Connection, who: str, camera: str, action: str, before: Any, after: Any
+) -> None:
+    """Record within a transaction who changed what; `before` and `after` are JSON values."""
+    connection.execute(
+        "INSERT INTO audit (at, who, camera, action, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            utc_text(time.time()),
+            storable(who),
+            camera,
+            action,
+            json.dumps(before),
+            json.dumps(after),
+        ),
+    )

@@ -15,8 +15,8 @@ from typing import Any
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.timing import utc_text
-from semedge.journal.database import Database, UnwritableError, storable
-from semedge.journal.records import Counters, JournalCounts, MarkRow, ScoreRow, WatchRun
+from semedge.journal.database import Database, UnwritableError, insert_audit, no_event, storable
+from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
 from semedge.journal.write_buffer import BufferedEvent, DiskReserve, Mark, WriteBuffer
 
 TRY_DISK_EVERY_S = 1.0
@@ -275,7 +275,7 @@ class Journal(Database):
     def add_audit(self, who: str, camera: str, action: str, before: Any, after: Any) -> None:
         """Record who changed what; `before` and `after` are JSON values."""
         with self.transaction() as connection:
-            _insert_audit(connection, who, camera, action, before, after)
+            insert_audit(connection, who, camera, action, before, after)
 
     def acknowledge(self, event_id: str, who: str) -> None:
         """Record that somebody has seen an event; only the first acknowledgement is stored."""
@@ -284,51 +284,10 @@ class Journal(Database):
                 "SELECT count(*) FROM events WHERE event_id = ?", (event_id,)
             ).fetchone()[0]
             if not known:
-                raise _no_event(event_id)
+                raise no_event(event_id)
             connection.execute(
                 "INSERT OR IGNORE INTO acknowledgements (event_id, at, who) VALUES (?, ?, ?)",
                 (event_id, utc_text(time.time()), storable(who)),
-            )
-
-    def event(self, event_id: str) -> Event:
-        """The newest message of an event on the disk; `SemedgeError` where there is none."""
-        with self.reading() as connection:
-            row = connection.execute(
-                "SELECT document FROM events WHERE event_id = ? ORDER BY number DESC LIMIT 1",
-                (event_id,),
-            ).fetchone()
-            if row is None:
-                raise _no_event(event_id)
-            return Event.from_document(json.loads(row[0]))
-
-    def add_mark(self, given: MarkRow) -> None:
-        """Store a mark, and who changed what; the marks before it stay in the history."""
-        subject = ("event_id", given.event_id) if given.event_id else ("frame", given.frame)
-        column, name = subject
-        with self.transaction() as connection:
-            before = connection.execute(
-                f"SELECT mark FROM marks WHERE {column} = ? ORDER BY mark_id DESC LIMIT 1", (name,)
-            ).fetchone()
-            connection.execute(
-                "INSERT INTO marks (at, who, camera, mark, event_id, frame, note)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    given.at,
-                    storable(given.who),
-                    given.camera,
-                    given.mark,
-                    given.event_id,
-                    given.frame,
-                    storable(given.note),
-                ),
-            )
-            _insert_audit(
-                connection,
-                given.who,
-                given.camera,
-                "mark",
-                {column: name, "mark": "none" if before is None else before[0]},
-                {column: name, "mark": given.mark},
             )
 
     def setting(self, camera: str, name: str) -> Any:
@@ -388,29 +347,6 @@ class Journal(Database):
                     _update_delivery(connection, number, sink, mark)
             except UnwritableError:
                 self._buffer.mark(number, sink, mark)
-
-
-def _no_event(event_id: str) -> SemedgeError:
-    return SemedgeError(
-        f"There is no event {event_id[:64]!r} in the journal; give the event_id of one that "
-        "`semedge history` lists."
-    )
-
-
-def _insert_audit(
-    connection: sqlite3.Connection, who: str, camera: str, action: str, before: Any, after: Any
-) -> None:
-    connection.execute(
-        "INSERT INTO audit (at, who, camera, action, before, after) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            utc_text(time.time()),
-            storable(who),
-            camera,
-            action,
-            json.dumps(before),
-            json.dumps(after),
-        ),
-    )
 
 
 def _last_number(connection: sqlite3.Connection) -> int:

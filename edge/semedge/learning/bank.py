@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.inference.feature_maps import BANK_OUTPUTS, Bank
+from semedge.inference.gray_statistics import GRAY
+from semedge.learning.gaussian import RIDGE, gaussian_of
 
 Array = NDArray[np.float32]
 
 COMPONENTS = 64
 ITEMS = 1000
+LEAST_DEVIATION = 1e-4
 
 
 def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -> Bank:
@@ -44,7 +47,19 @@ def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -
     projection = (scales[:, None] * vectors[:, ::-1][:, :COMPONENTS]).astype(np.float32)
     offset = (mean @ projection).astype(np.float32)
     projected = features @ projection - offset
-    return Bank(projection, offset, spread_items(projected, items))
+    return Bank(None, projection, offset, spread_items(projected, items))
+
+
+def fit_gray_bank(statistics: Array, items: int = ITEMS) -> Bank:
+    """The bank of gray statistics `(n, 6)`, in components of unit variance.
+
+    Each statistic is standardized first, so that its own scale does not decide how much it counts.
+    """
+    scales = np.maximum(statistics.std(axis=0), np.float32(LEAST_DEVIATION))
+    mean, whitening = gaussian_of(statistics / scales, RIDGE, kept=1)
+    projection = whitening / scales[:, None]
+    offset = mean @ whitening
+    return Bank(GRAY, projection, offset, spread_items(statistics @ projection - offset, items))
 
 
 def spread_items(places: Array, count: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.resources import files as package_files
@@ -27,12 +28,12 @@ from semedge.learning.choose import judge_candidate, plant_defects
 from semedge.learning.false_alarms import FalseAlarm, WithFalseAlarms
 from semedge.learning.frame_facts import checked_shape, facts_of, intensity_of
 from semedge.learning.learner import NO_ALARMS, Learner
-from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions
-from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Plan, plan_of
+from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions, Switch
+from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Parts, Plan
 from semedge.learning.score_fit import similar_sizes
 
 DETECTOR = "pretrained-features"
-FEATURES_SHA256 = "eabfecaadb47f29cd80cd74c06e332ebd774923acc80d990d06380ccd03bafd4"
+FEATURES_SHA256 = "2991898a75707395b14b8f0691f47b35d00a65a7a8fd865444f2599c80de615f"
 """Digest of the network that the package carries."""
 
 CELL_PX = 8
@@ -48,6 +49,9 @@ LIGHT_PLANTED = 28
 """Frames, and frames with a planted defect, by which it is judged whether light is evened."""
 PLANTED = 70
 """Frames with a planted defect, about: ten of each kind."""
+LEAST_AGREEMENT = 0.25
+"""Correlation of mean values by position of both halves of the frames, below which position is
+off."""
 POSITION_MARGIN = 0.012
 """By so much more AUROC the detector without positions must find planted defects."""
 LIGHT_MARGIN = 0.05
@@ -126,14 +130,16 @@ def learn(
     chosen = _evenly(len(frames), max(1, most - len(alarms)))
     normal = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
     used = WithFalseAlarms(normal, alarms)
-    fit = _Fit(used, options, worker_count(workers), step, len(alarms))
-    even_light, light_reason, light_candidates = fit.choose_light()
-    learner = fit.learner(used, even_light, used.alarms_at)
-    plan, plan_reason, candidates = fit.choose_plan(learner)
-    choice = Choice(
-        reason=f"{light_reason}; {plan_reason}.", candidates=(*candidates, *light_candidates)
-    )
-    manifest, contents = fit.bundle(learner, plan, even_light, choice)
+    threads = worker_count(workers)
+    with ThreadPoolExecutor(threads, thread_name_prefix="maps") as pool:
+        fit = _Fit(used, options, threads, pool, step, len(alarms))
+        even_light, light_reason, light_candidates = fit.choose_light()
+        learner = fit.learner(used, even_light, used.alarms_at)
+        plan, plan_reason, candidates = fit.choose_plan(learner)
+        choice = Choice(
+            reason=f"{light_reason}; {plan_reason}.", candidates=(*candidates, *light_candidates)
+        )
+        manifest, contents = fit.bundle(learner, plan, even_light, choice)
     outlying = tuple(chosen[used.normal_at[index]] for index in learner.outlying)
     return Learned(manifest, contents, outlying, tuple(each.name for each in alarms))
 
@@ -157,6 +163,7 @@ class _Fit:
         frames: Sequence[GrayImage],
         options: LearnOptions,
         threads: int,
+        pool: Executor,
         step: Step,
         alarms: int,
     ) -> None:
@@ -164,12 +171,16 @@ class _Fit:
         self.options = options
         self.content = features_content()
         self._threads = threads
+        self._pool = pool
         self._step = step
         self._alarms = {"false_alarms": str(alarms)} if alarms else {}
         self.facts = [facts_of(frame) for frame in frames]
         enough = len(frames) >= BANK_FROM_FRAMES
-        self.bank = enough if options.bank == "auto" else options.bank == "on"
-        self.fine = enough if options.fine == "auto" else options.fine == "on"
+        self.parts = Parts(
+            bank=_chosen(options.bank, enough),
+            fine=_chosen(options.fine, enough),
+            gray=_chosen(options.gray, enough),
+        )
 
     def learner(
         self,
@@ -178,14 +189,16 @@ class _Fit:
         alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
     ) -> Learner:
         """Models of these frames."""
-        extractor = FeatureExtractor(self.content, self.input(even_light), self._threads)
-        plan = plan_of(bank=self.bank, fine=self.fine, position=False)
-        seed = self.options.seed
+        extractor = FeatureExtractor(
+            self.content, self.input(even_light), self._threads, gray=self.parts.gray
+        )
+        plan = self.parts.plan(position=False)
         return Learner(
             frames,
             extractor,
             plan,
-            seed=seed,
+            self._pool,
+            seed=self.options.seed,
             step=lambda: self._step("learning"),
             alarms_at=alarms_at,
         )
@@ -212,7 +225,7 @@ class _Fit:
         if len(self.frames) < POSITION_FROM_FRAMES:
             return True, "light is evened, since there are too few frames to compare", ()
         used = _Subset(self.frames, _evenly(len(self.frames), LIGHT_FRAMES))
-        plan = plan_of(bank=self.bank, fine=self.fine, position=False)
+        plan = self.parts.plan(position=False)
         candidates = []
         for even, name in ((True, "even light on"), (False, "even light off")):
             learner = self.learner(used, even)
@@ -228,10 +241,7 @@ class _Fit:
 
     def choose_plan(self, learner: Learner) -> tuple[Plan, str, tuple[Candidate, ...]]:
         """The plan, why, and what was tried."""
-        plans = {
-            name: plan_of(bank=self.bank, fine=self.fine, position=name == "on")
-            for name in ("on", "off")
-        }
+        plans = {name: self.parts.plan(position=name == "on") for name in ("on", "off")}
         given = self.options.position
         if given != "auto":
             return plans[given], f"position is {given}, as given", ()
@@ -239,6 +249,13 @@ class _Fit:
             return plans["off"], "position is off, since there are too few frames to know it", ()
         if not similar_sizes([each.shape for each in self.facts]):
             return plans["off"], "position is off, since the frames have several sizes", ()
+        agreement = learner.position_agreement(plans["off"])
+        if agreement < LEAST_AGREEMENT:
+            reason = (
+                "position is off, since normal frames do not look alike by position (one half of "
+                f"them predicts the other with a correlation of {agreement:.2f})"
+            )
+            return plans["off"], reason, ()
         planted = plant_defects(learner, PLANTED, self.options.seed)
         tried = tuple(
             judge_candidate(f"position {name}", learner, planted, plan)
@@ -291,8 +308,9 @@ class _Fit:
             options={
                 "position": _on(plan.position),
                 "even_light": _on(even_light),
-                "bank": _on(self.bank),
-                "fine": _on(self.fine),
+                "bank": _on(self.parts.bank),
+                "fine": _on(self.parts.fine),
+                "gray": _on(self.parts.gray),
                 **self._alarms,
             },
             frame_sha256=tuple(sorted({each.sha256 for each in self.facts})),
@@ -301,6 +319,10 @@ class _Fit:
             packages={"semedge": __version__, "numpy": np.__version__, "runtime": runtime},
             created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
+
+
+def _chosen(given: Switch, automatic: bool) -> bool:
+    return automatic if given == "auto" else given == "on"
 
 
 def _on(switched: bool) -> str:

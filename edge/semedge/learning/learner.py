@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from semedge.inference.grid import PatchGrid
 from semedge.learning.false_alarms import FalseAlarm
 from semedge.learning.plan import Plan
 from semedge.learning.samples import FIT_PLACES, FrameSample, fit_models, sample_frame
-from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score
+from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score, position_agreement
 from semedge.learning.variation import varied
 
 BLOCKS = 4
@@ -47,6 +48,8 @@ class Learner:
         Shows them to the network.
     plan
         The maps that are needed.
+    pool
+        Its threads judge frames by several models at once.
     seed
         Of every random choice.
     step
@@ -61,6 +64,7 @@ class Learner:
         frames: Sequence[GrayImage],
         extractor: FeatureExtractor,
         plan: Plan,
+        pool: Executor,
         *,
         seed: int = 0,
         step: Step = lambda: None,
@@ -69,6 +73,7 @@ class Learner:
         self.frames = frames
         self.extractor = extractor
         self.plan = plan
+        self._pool = pool
         self.outlying: tuple[int, ...] = ()
         self._seed = seed
         self._step = step
@@ -97,13 +102,19 @@ class Learner:
         indices = self.kept if frames is None else [each for each in frames if each in self.kept]
         return fit_score([self.maps[index] for index in indices], plan)
 
+    def position_agreement(self, plan: Plan) -> float:
+        """How well one half of the kept frames predicts where cells of the other are high."""
+        maps = [self.maps[index] for index in self.kept]
+        return position_agreement(maps, [int(self.folds[index]) for index in self.kept], plan)
+
     def maps_of(self, image: GrayImage, fold: int) -> NormalMaps:
         """Maps of a frame by the models that do not know the frames of a fold."""
         height, width = image.shape[:2]
         grid = PatchGrid(
             (height, width), self.extractor.input.cell_px, self.extractor.input.cell_px
         )
-        found = log_maps(self.extractor, self._fold_models[fold], image, grid, Stopwatch())
+        models = self._fold_models[fold]
+        found = log_maps(self.extractor, models, image, grid, Stopwatch(), self._pool)
         self._step()
         return NormalMaps(grid, found)
 

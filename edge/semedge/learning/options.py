@@ -33,6 +33,9 @@ class LearnOptions:
         kinds; it needs at least ten frames.
     fine
         Whether the network's earliest output is judged too, for cracks and scratches.
+    gray
+        Whether brightness, contrast and sharpness are judged too, for films and smears; it needs
+        at least ten frames.
     seed
         Seed of every random choice.
     """
@@ -42,10 +45,11 @@ class LearnOptions:
     even_light: Switch = "auto"
     bank: Switch = "auto"
     fine: Switch = "auto"
+    gray: Switch = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("position", "even_light", "bank", "fine"):
+        for name in ("position", "even_light", "bank", "fine", "gray"):
             if getattr(self, name) not in get_args(Switch):
                 raise SemedgeError(
                     f"The option {name} must be auto, on or off. Received: {getattr(self, name)!r}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from semedge.inference.gray_statistics import GRAY
 
 BANK_FROM_FRAMES = 10
 """Fewer frames do not show what else the material can look like, and a bank would take it amiss."""
@@ -20,13 +23,17 @@ class PlannedMap:
     ----------
     name
         What it is called.
+    model
+        A Gaussian or a bank.
     output
-        The network's output that a Gaussian judges; None for the bank.
+        What the model judges: an output of the network, `gray` for the gray statistics, or None
+        for a bank of several outputs.
     weight
         Share in its group.
     """
 
     name: str
+    model: Literal["gaussian", "bank"]
     output: str | None
     weight: float
 
@@ -67,28 +74,57 @@ class Plan:
         """The maps of all groups."""
         return tuple(each for group in self.groups for each in group.maps)
 
+    @property
+    def gray(self) -> bool:
+        """Whether gray statistics are judged."""
+        return any(each.output == GRAY for each in self.maps)
+
 
 TEXTURE = PlannedGroup(
     (
-        PlannedMap("gaussian_5", "f5", 1 / 3),
-        PlannedMap("gaussian_6", "f6", 1 / 3),
-        PlannedMap("gaussian_9", "f9", 1 / 3),
+        PlannedMap("gaussian_5", "gaussian", "f5", 1 / 3),
+        PlannedMap("gaussian_6", "gaussian", "f6", 1 / 3),
+        PlannedMap("gaussian_9", "gaussian", "f9", 1 / 3),
     )
 )
 """One Gaussian a depth: what few frames of one texture give."""
 MATERIAL = PlannedGroup(
     (
-        PlannedMap("gaussian_6", "f6", 0.25),
-        PlannedMap("gaussian_9", "f9", 0.25),
-        PlannedMap("bank", None, 0.5),
+        PlannedMap("gaussian_6", "gaussian", "f6", 0.25),
+        PlannedMap("gaussian_9", "gaussian", "f9", 0.25),
+        PlannedMap("bank", "bank", None, 0.5),
     )
 )
 """Gaussians and the bank: texture, and material of several kinds."""
-FINE = PlannedGroup((PlannedMap("fine", "e4", 1.0),), importance=0.75)
+FINE = PlannedGroup((PlannedMap("fine", "gaussian", "e4", 1.0),), importance=0.75)
 """What is finer than the other depths see, such as cracks."""
+TONES = PlannedGroup((PlannedMap("gray", "bank", GRAY, 1.0),), importance=0.5)
+"""Gray values that are too bright, too dark, too even or too sharp, such as films in voids."""
 
 
-def plan_of(*, bank: bool, fine: bool, position: bool) -> Plan:
-    """The plan with these parts."""
-    first = MATERIAL if bank else TEXTURE
-    return Plan((first, FINE) if fine else (first,), position)
+@dataclass(frozen=True)
+class Parts:
+    """What a plan has beside the Gaussians.
+
+    Attributes
+    ----------
+    bank
+        The bank of the network's features.
+    fine
+        The network's earliest output.
+    gray
+        The gray statistics.
+    """
+
+    bank: bool
+    fine: bool
+    gray: bool
+
+    def plan(self, *, position: bool) -> Plan:
+        """The plan with these parts."""
+        groups = [MATERIAL if self.bank else TEXTURE]
+        if self.fine:
+            groups.append(FINE)
+        if self.gray:
+            groups.append(TONES)
+        return Plan(tuple(groups), position)

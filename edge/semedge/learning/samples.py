@@ -11,7 +11,8 @@ from semedge.core.frame import GrayImage
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_maps import FeatureModel, bank_features, features_of
 from semedge.inference.feature_network import OUTPUTS
-from semedge.learning.bank import fit_bank
+from semedge.inference.gray_statistics import GRAY
+from semedge.learning.bank import fit_bank, fit_gray_bank
 from semedge.learning.gaussian import fit_gaussian
 from semedge.learning.plan import Plan
 
@@ -43,7 +44,7 @@ def sample_frame(
     """
     prepared = extractor.prepare(image)
     rows, columns = extractor.inside(prepared)
-    shape = extractor.places(prepared)
+    shape = prepared.places
     inside = np.zeros(shape, bool)
     inside[rows, columns] = True
     candidates = np.flatnonzero(inside)
@@ -83,8 +84,10 @@ def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureM
     for each in plan.maps:
         name = each.output or BANK
         features = np.concatenate([sample[name] for sample in samples])
-        if each.output is not None:
-            models[each.name] = fit_gaussian(each.output, features)
-        else:
+        if each.output is None:
             models[each.name] = fit_bank(features, OUTPUTS)
+        elif each.output == GRAY:
+            models[each.name] = fit_gray_bank(features)
+        else:
+            models[each.name] = fit_gaussian(each.output, features)
     return models

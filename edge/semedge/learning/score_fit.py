@@ -90,12 +90,7 @@ def fit_score(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:
     Raises `SemedgeError` where position counts and the frames have several sizes.
     """
     groups = tuple(_fit_group(group, frames) for group in plan.groups)
-    values = [combined(groups, frame.logarithms) for frame in frames]
-    arrays = _fit_border(frames, values)
-    values = [
-        without_border(each, frame.grid, arrays["border_mean"], arrays["border_deviation"])
-        for frame, each in zip(frames, values, strict=True)
-    ]
+    values, arrays = _inner_values(frames, groups)
     position, frame_shape = None, None
     if plan.position:
         frame_shape = common_shape([frame.grid.frame_shape for frame in frames])
@@ -117,6 +112,36 @@ def fit_score(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:
     raw = FittedScore(score, arrays, frame_shape)
     scale = _tail_scale([raw.scores(frame) for frame in frames], HIGHEST_SCORE)
     return FittedScore(score.model_copy(update={"scale": scale}), arrays, frame_shape)
+
+
+def position_agreement(frames: Sequence[NormalMaps], folds: Sequence[int], plan: Plan) -> float:
+    """How well one half of the frames predicts where normal cells of the other are high.
+
+    The correlation of both halves' mean values by position: near 0 for a texture, which looks alike
+    everywhere or everywhere else in each frame, and near 1 for objects that always lie alike.
+
+    Parameters
+    ----------
+    frames
+        Maps of normal frames, nearly of one size.
+    folds
+        0 or 1: the half of each frame.
+    plan
+        The detector.
+    """
+    groups = tuple(_fit_group(group, frames) for group in plan.groups)
+    inner = _inner_values(frames, groups)[0]
+    shape = _median_shape([values.shape for values in inner])
+    halves = [
+        np.mean(
+            [resized(each, shape) for each, of in zip(inner, folds, strict=True) if of == half],
+            axis=0,
+        ).ravel()
+        for half in (0, 1)
+    ]
+    if min(half.std() for half in halves) == 0:
+        return 0.0
+    return float(np.corrcoef(*halves)[0, 1])
 
 
 def common_shape(shapes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -141,11 +166,24 @@ def _median_shape(shapes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return height, width
 
 
+def _inner_values(
+    frames: Sequence[NormalMaps], groups: tuple[MapGroup, ...]
+) -> tuple[list[Array], dict[str, Array]]:
+    """Each frame's values as if every cell lay far from the border, and the arrays for it."""
+    values = [combined(groups, frame.logarithms) for frame in frames]
+    arrays = _fit_border(frames, values)
+    inner = [
+        without_border(each, frame.grid, arrays["border_mean"], arrays["border_deviation"])
+        for frame, each in zip(frames, values, strict=True)
+    ]
+    return inner, arrays
+
+
 def _fit_group(group: PlannedGroup, frames: Sequence[NormalMaps]) -> MapGroup:
     maps = tuple(
         FeatureMap(
             name=each.name,
-            model="bank" if each.output is None else "gaussian",
+            model=each.model,
             output=each.output,
             weight=each.weight,
             scale=_mean_scale([frame.logarithms[each.name] for frame in frames]),
@@ -187,10 +225,8 @@ def _fit_border(frames: Sequence[NormalMaps], values: Sequence[Array]) -> dict[s
 
 def _by_cell(values: Sequence[Array]) -> tuple[Array, Array]:
     """Mean and deviation of each cell, smoothed over its neighbours."""
-    rows, columns = (
-        int(np.median(sides)) for sides in zip(*(v.shape for v in values), strict=True)
-    )
-    stack = np.stack([resized(each, (rows, columns)) for each in values]).astype(np.float64)
+    shape = _median_shape([each.shape for each in values])
+    stack = np.stack([resized(each, shape) for each in values]).astype(np.float64)
     overall = float(stack.var())
     mean, variance = (_smoothed(each) for each in (stack.mean(axis=0), stack.var(axis=0)))
     shrunk = (1 - POSITION_SHRINKAGE) * variance + POSITION_SHRINKAGE * overall

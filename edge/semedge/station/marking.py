@@ -20,6 +20,7 @@ from semedge.core.timing import utc_text
 from semedge.core.view import WHOLE, ViewSettings
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MOST_BYTES, MarkedFrame, MarkedFrames
+from semedge.journal.marks import add_mark, newest_message
 from semedge.journal.records import MarkRow
 from semedge.state.recent_frames import MOST_BYTES as MOST_RECENT_BYTES
 from semedge.state.recent_frames import MOST_FRAMES, RecentFrame, RecentFrames
@@ -109,7 +110,7 @@ class Marker:
             return self._mark_frame(request, request.frame, who)
 
     def _mark_event(self, request: MarkRequest, event_id: str, who: str) -> str:
-        event = self._journal.event(event_id)
+        event = newest_message(self._journal, event_id)
         if event.kind != "defect":
             raise SemedgeError(
                 f"The event {event_id} is a {event.kind} event, and only defects are marked; give "
@@ -215,7 +216,7 @@ class Marker:
     ) -> None:
         """Keep the frame and store the mark, or neither."""
         if after is None:
-            self._journal.add_mark(row)
+            add_mark(self._journal, row)
             return
         if before is None:
             assert picture is not None
@@ -223,7 +224,7 @@ class Marker:
         else:
             self._marked.rewrite(after)
         try:
-            self._journal.add_mark(replace(row, frame=after.frame_id))
+            add_mark(self._journal, replace(row, frame=after.frame_id))
         except BaseException:
             if before is None:
                 self._marked.remove(after.frame_id)
@@ -234,7 +235,7 @@ class Marker:
             raise
 
     def _take_back(self, row: MarkRow, before: MarkedFrame | None) -> None:
-        self._journal.add_mark(replace(row, frame=None if before is None else before.frame_id))
+        add_mark(self._journal, replace(row, frame=None if before is None else before.frame_id))
         if before is not None:
             self._marked.remove(before.frame_id)
 

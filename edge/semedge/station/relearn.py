@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import read_image
-from semedge.core.mark import NAMELESS, MarkName
+from semedge.core.frame import GrayImage
+from semedge.core.mark import NAMELESS
 from semedge.core.timing import utc_seconds
-from semedge.core.view import FrameView, ViewSettings, seen_again
 from semedge.decision.calibration_request import CalibrationRequest
 from semedge.decision.defect import DecisionSettings, Levels
-from semedge.decision.judged_score import judged_score
 from semedge.inference.bundle import frame_sha256, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.journal.journal import Journal
-from semedge.journal.marked_frames import MarkedFrame, MarkedFrames
+from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.query import Query
 from semedge.journal.reader import JournalReader
 from semedge.journal.records import DEFAULT_JOURNAL
@@ -34,6 +31,7 @@ from semedge.station.camera_setup import CameraSetup, view_of
 from semedge.station.config.sections import DEFAULT_PICTURES
 from semedge.station.config.station import Station
 from semedge.station.load import load_setup
+from semedge.station.marked_examples import Judged, MarkedExample, judge_marked
 from semedge.station.overrides import load_with_overrides, overriding_recipe
 from semedge_calibration import Calibration
 
@@ -76,67 +74,6 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class MarkedExample:
-    """A marked frame, as the camera's frames are inspected now.
-
-    Attributes
-    ----------
-    kept
-        Its record.
-    picture
-        Its file.
-    view
-        What is inspected of the camera's frames.
-    """
-
-    kept: MarkedFrame
-    picture: Path
-    view: ViewSettings
-
-    def frame(self) -> Frame:
-        """The frame; `SemedgeError` where its file is damaged or the view does not suit it."""
-        stored = read_image(self.picture)
-        top, bottom, left, right = self.kept.cut_off_px
-        before = ViewSettings(
-            crop_top_px=top, crop_bottom_px=bottom, crop_left_px=left, crop_right_px=right
-        )
-        image = seen_again(stored, before, self.view)
-        whole_shape = (stored.shape[0] + top + bottom, stored.shape[1] + left + right)
-        return Frame(
-            image,
-            self.kept.sequence,
-            self.kept.captured_at_s,
-            self.kept.frame_id,
-            left_out=FrameView(self.view).left_out(whole_shape),
-            pixel_size_um=self.view.pixel_size_um or self.kept.pixel_size_um,
-        )
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A marked frame, judged by the detector before and by the one that was learned.
-
-    Attributes
-    ----------
-    kept
-        Its record.
-    before, after
-        Scores; None where the frame cannot be scored.
-    alarmed_before, alarmed_after
-        Whether they are above the lowest level, so that the frame alone would raise an alert.
-    fitted
-        Whether the detector was fitted to it.
-    """
-
-    kept: MarkedFrame
-    before: float | None
-    after: float | None
-    alarmed_before: bool
-    alarmed_after: bool
-    fitted: bool = False
-
-
-@dataclass(frozen=True)
 class Relearned:
     """What was learned from a station.
 
@@ -153,15 +90,6 @@ class Relearned:
     lesson: Lesson
     judged: tuple[Judged, ...]
     left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Marked frames of one kind: how many there are, and how many alarmed before and after."""
-
-    frames: int
-    before: int
-    after: int
 
 
 def open_teacher(station: Station, camera: str | None, workers: int | None = None) -> Teacher:
@@ -269,7 +197,7 @@ def relearn(
     levels = Levels(lesson.calibration.threshold)
     with Detector(bundle, workers=request.workers) as detector:
         judged = tuple(
-            _judged(each, teacher, detector, levels, lesson.learned.false_alarms)
+            judge_marked(each, setup, detector, levels, lesson.learned.false_alarms)
             for each in teacher.marked
         )
     skipped = (
@@ -278,19 +206,6 @@ def relearn(
         if each.name not in lesson.learned.false_alarms
     )
     return Relearned(lesson, judged, (*left_out, *skipped))
-
-
-def tallies(judged: Sequence[Judged]) -> Mapping[MarkName, Tally]:
-    """Marked frames by their mark, of those that there are."""
-    found: dict[MarkName, Tally] = {}
-    for each in judged:
-        before = found.get(each.kept.mark, Tally(0, 0, 0))
-        found[each.kept.mark] = Tally(
-            before.frames + 1,
-            before.before + each.alarmed_before,
-            before.after + each.alarmed_after,
-        )
-    return found
 
 
 def _plan_of(station: Station, camera: str | None) -> CameraPlan:
@@ -351,35 +266,3 @@ def _fitted_before(digests: Sequence[str], trained_on: Sequence[str]) -> int | N
     known = set(trained_on)
     last = max((at for at, digest in enumerate(digests) if digest in known), default=None)
     return None if last is None or last + 1 == len(digests) else last + 1
-
-
-def _judged(
-    example: MarkedExample,
-    teacher: Teacher,
-    detector: Detector,
-    levels: Levels,
-    fitted: Sequence[str],
-) -> Judged:
-    setup = teacher.setup
-    smallest_um = setup.decision.smallest_um
-    before = _score(example, setup.detector, setup.levels, smallest_um)
-    after = _score(example, detector, levels, smallest_um)
-    return Judged(
-        example.kept,
-        before,
-        after,
-        alarmed_before=before is not None and setup.levels.level_of(before) is not None,
-        alarmed_after=after is not None and levels.level_of(after) is not None,
-        fitted=example.kept.frame_id in fitted,
-    )
-
-
-def _score(
-    example: MarkedExample, detector: Detector, levels: Levels, smallest_um: float | None
-) -> float | None:
-    """The score that the frame is judged by; None where it cannot be scored."""
-    try:
-        frame = example.frame()
-        return judged_score(frame, detector.score(frame), levels, smallest_um)
-    except SemedgeError:
-        return None

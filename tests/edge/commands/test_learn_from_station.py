@@ -145,6 +145,28 @@ def test_false_alarms_are_learned_and_every_marked_frame_is_judged(
     assert len(list((folder / "fibre-4.frames").glob("*.png"))) == 60
 
 
+def test_from_the_alerts_of_a_line_to_a_recipe_that_knows_better(call: Call, folder: Path) -> None:
+    (folder / "frames").mkdir()
+    for number in range(4):
+        normal, other = simulated(2, 300 + 2 * number)
+        cv2.imwrite(str(folder / "frames" / f"{2 * number}.png"), with_cap(normal, number))
+        cv2.imwrite(str(folder / "frames" / f"{2 * number + 1}.png"), other)
+    station = ("--station", "semedge.toml")
+    assert call("watch", *station).status == 0
+    shown = json.loads(call("history", *station, "--kind", "defect", "--json").out)
+    alerts = {event["event_id"] for event in shown["events"]}
+    assert len(alerts) >= 3
+    for event_id in alerts:
+        assert call("mark", event_id, "--false-alarm", *station).status == 0
+    learned = call("learn", "--from-station", "semedge.toml", *QUICK)
+    assert learned.status == 0, learned.err
+    watched = call(
+        *("watch", "--recipe", "fibre-4.recipe", "--camera", "frames", "--journal", "new.sqlite")
+    )
+    assert watched.status == 0
+    assert watched.err.count("ALARM") < len(alerts)
+
+
 def test_without_a_false_alarm_there_is_nothing_to_learn(call: Call, folder: Path) -> None:
     keep(folder, 1, simulated(1, 300)[0], "real")
     refused = call("learn", "--from-station", "semedge.toml")

@@ -50,6 +50,8 @@ def test_every_side_is_cropped_and_the_regions_with_it(tmp_path: Path) -> None:
     )
     shown = FrameView(settings).show(Frame(image))
     np.testing.assert_array_equal(shown.image, image[3:36, 5:54])
+    np.testing.assert_array_equal(shown.whole, image)
+    assert FrameView(ViewSettings(leave_out_px=((10, 5, 8, 2),))).show(Frame(image)).whole is None
     expected = mask > 0
     expected[5:7, 10:18] = True
     np.testing.assert_array_equal(shown.left_out, expected[3:36, 5:54])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ class TestModels:
         projection = random.normal(size=(232, 8)).astype(np.float32) / 15
         offset = random.normal(size=8).astype(np.float32)
         items = random.normal(size=(30, 8)).astype(np.float32)
-        found = Bank(projection, offset, items).distances(outputs)
+        found = Bank(None, projection, offset, items).distances(outputs)
         values = bank_features(outputs) @ projection - offset
         expected = np.square(values[:, :, None] - items).sum(axis=3).min(axis=2)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -181,12 +182,13 @@ def test_position_refuses_frames_of_another_size() -> None:
 def test_maps_have_one_value_a_cell(bundle: Bundle) -> None:
     assert isinstance(bundle.manifest.input, FeatureInput)
     assert isinstance(bundle.manifest.score, FeatureScore)
-    extractor = FeatureExtractor(bundle.graph("features"), bundle.manifest.input, 1)
+    extractor = FeatureExtractor(bundle.graph("features"), bundle.manifest.input, 1, gray=True)
     arrays = bundle.arrays()
     models = {each.name: model_of(each, arrays) for each in bundle.manifest.score.maps}
     grid = PatchGrid(SHAPE, 8, 8)
     watch = Stopwatch()
-    found = log_maps(extractor, models, simulated(1, 71)[0], grid, watch)
+    with ThreadPoolExecutor(2) as pool:
+        found = log_maps(extractor, models, simulated(1, 71)[0], grid, watch, pool)
     assert {each.shape for each in found.values()} == {(20, 24)}
     assert {"scale", "network", "score"} <= set(watch.stage_ms)
 

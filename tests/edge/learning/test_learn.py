@@ -56,21 +56,24 @@ def test_the_same_frames_give_the_same_bundle() -> None:
 def test_the_choice_has_its_reason_and_what_was_tried() -> None:
     choice = learned(AUTOMATIC).manifest.choice
     assert choice is not None
-    assert "position is" in choice.reason
+    assert "position is off, since normal frames do not look alike by position" in choice.reason
     assert "even light is" in choice.reason
     names = [each.name for each in choice.candidates]
-    assert names[:2] == ["position on", "position off"]
+    assert names == ["even light on, few frames", "even light off, few frames"]
     assert all(0.4 < each.auroc <= 1 and len(each.kinds) == 7 for each in choice.candidates)
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])
 def test_options_win_over_the_choice(switch: str) -> None:
-    options = parse_options([f"position={switch}", f"even-light={switch}", f"fine={switch}"])
+    options = parse_options(
+        [f"position={switch}", f"even-light={switch}", f"fine={switch}", f"gray={switch}"]
+    )
     result = learned(options)
     score = score_of(result)
     assert (score.position is not None) == (switch == "on")
     assert (result.manifest.input.scaling == "local") == (switch == "on")
-    assert any(each.name == "fine" for each in score.maps) == (switch == "on")
+    for name in ("fine", "gray"):
+        assert any(each.name == name for each in score.maps) == (switch == "on")
     assert result.manifest.training.options["position"] == switch
     assert result.manifest.choice is not None
     assert result.manifest.choice.candidates == ()
@@ -149,6 +152,12 @@ def test_positions_know_what_is_normal_where() -> None:
         return np.clip(image, 0, 255).astype(np.uint8)
 
     frames = [part() for _ in range(14)]
+    result = learn(frames, LearnOptions(even_light="on"))
+    assert result.manifest.choice is not None
+    assert [each.name for each in result.manifest.choice.candidates] == [
+        "position on",
+        "position off",
+    ]
     result = learn(frames, LearnOptions(position="on", even_light="on"))
     normal = frame_scores(result, [part() for _ in range(5)])
     moved = frame_scores(result, [part(blot=True) for _ in range(5)])
@@ -197,7 +206,9 @@ def test_frames_are_read_one_at_a_time_and_at_most_300() -> None:
             asked.add(index)
             return simulated(10, shape=(48, 48))[index % 10]
 
-    learn(Reader(), LearnOptions(position="off", even_light="on", bank="off", fine="off"))
+    learn(
+        Reader(), LearnOptions(position="off", even_light="on", bank="off", fine="off", gray="off")
+    )
     assert len(asked) == 300
     assert max(asked) == 4999
 

@@ -10,7 +10,7 @@ from learned import simulated
 
 from semedge.core.errors import SemedgeError
 from semedge.inference.feature_network import OUTPUTS
-from semedge.learning.bank import fit_bank, spread_items
+from semedge.learning.bank import fit_bank, fit_gray_bank, spread_items
 from semedge.learning.choose import auroc
 from semedge.learning.gaussian import gaussian_of, shrinkage_of
 from semedge.learning.learner import folds_of
@@ -85,6 +85,19 @@ class TestBank:
         np.testing.assert_allclose(
             np.square(first).sum(axis=1), np.square(second).sum(axis=1), rtol=0.02
         )
+
+
+class TestGrayBank:
+    def test_every_statistic_counts_by_its_own_variance(self) -> None:
+        random = np.random.default_rng(0)
+        scales = np.array([0.01, 1, 1, 0.01, 1, 1])
+        statistics = (random.normal(size=(2000, 6)) * scales).astype(np.float32)
+        bank = fit_gray_bank(statistics, items=100)
+        components = bank.project({"gray": statistics[:, None]}).reshape(-1, 6)
+        np.testing.assert_allclose(components.std(axis=0), 1, rtol=0.2)
+        normal = bank.distances({"gray": statistics[:, None]})
+        brighter = statistics[:, None] + np.float32([0.1, 0, 0, 0, 0, 0])
+        assert np.median(bank.distances({"gray": brighter})) > 10 * np.median(normal)
 
 
 class TestPlanting:

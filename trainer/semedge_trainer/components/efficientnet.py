@@ -188,7 +188,18 @@ def build_features(weights: Weights | None = None) -> Network:
     model = Model(frame, _blocks(_stem(frame, weights), weights, 1, 9))
     names = ("block4_expand_relu6", "block5_add", "block6_project", "block9_project")
     fine, *deeper = (model.get_layer(name).output for name in names)
-    return Model(frame, [layers.AveragePooling2D(4)(fine), *deeper], name="features")
+    return Model(frame, [_averaged(fine, 4), *deeper], name="features")
+
+
+def _averaged(values: LayerOutput, side: int) -> LayerOutput:
+    """The mean over `side` x `side` values.
+
+    It is a convolution, since the edge's runtime spreads those over its threads, and not pooling.
+    """
+    layer = layers.DepthwiseConv2D(side, strides=side, use_bias=False, name="block4_averaged")
+    means = layer(values)
+    layer.set_weights([np.full((side, side, values.shape[-1], 1), 1 / side**2, np.float32)])
+    return means
 
 
 def group_of(block: int) -> BlockGroup:
