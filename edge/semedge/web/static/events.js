@@ -58,7 +58,7 @@ function titleOf(event) {
 
 function factsOf(event) {
   const facts = [];
-  if (event.camera && event.camera !== "camera") facts.push(cameraLabel(event.camera));
+  if (event.camera) facts.push(cameraLabel(event.camera));
   if (event.frame_score !== null) facts.push(`score ${figure(event.frame_score)}, level ${figure(event.threshold)}`);
   if (event.regions.length) facts.push(sizeOf(event.regions[0]));
   if (event.frames > 1) facts.push(counted(event.frames, "frame"));
