@@ -206,9 +206,7 @@ class MqttSink:
 
     def _connect(self, station: str) -> None:
         """Start to connect, and to reconnect whenever the connection breaks."""
-        self._prefix = (
-            self._section.prefix or f"semedge/{re.sub(NO_TOPIC, '_', station) or 'station'}"
-        )
+        self._prefix = self._section.prefix or default_prefix(station)
         self._client = self._new_client()
         port = self._section.port or (8883 if self._section.tls else 1883)
         self._client.connect_async(
@@ -374,6 +372,11 @@ class MqttSink:
             done = False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def default_prefix(station: str) -> str:
+    """The prefix of the topics of a station for which none is set."""
+    return f"semedge/{re.sub(NO_TOPIC, '_', station) or 'station'}"
 
 
 def _own_id(prefix: str, sink: str) -> str:
