@@ -7,14 +7,14 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_text
 from semedge.journal.reader import JournalReader, ShownEvent
 from semedge.state.document import finite, state_document
-from semedge.state.snapshot import Inspected, StationSnapshot
+from semedge.state.snapshot import Inspected, ScorePoint, StationSnapshot
 from semedge.state.state import StationState
 
 EVENTS_SHOWN = 50
@@ -174,8 +174,7 @@ class Broadcast:
             "scores": {
                 name: [
                     [round(point.captured_at_s, 3), finite(point.score), point.level, point.number]
-                    for point in camera.scores
-                    if point.number > last_sent.get(name, 0)
+                    for point in _after(camera.scores, last_sent.get(name, 0))
                 ]
                 for name, camera in snapshot.cameras.items()
             },
@@ -189,6 +188,12 @@ class Broadcast:
         except SemedgeError:
             return []
         return [shown_event(each) for each in newest]
+
+
+def _after(scores: Sequence[ScorePoint], last: int) -> Sequence[ScorePoint]:
+    """Points that came after the one with the number `last`; the numbers have no gaps."""
+    new = scores[-1].number - last if scores else 0
+    return scores[max(0, len(scores) - new) :] if new > 0 else ()
 
 
 def shown_event(shown: ShownEvent) -> dict[str, Any]:
