@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from sinks_support import EVENT
 from station_support import LEVELS, RecordingControl, active_setup_of, request_handler_of
+from teaching_support import PlayedCamera, PlayedControl, teaching_of
 
 from semedge.cameras.simulation import SimulatedLine
-from semedge.core.event import Event, Level
+from semedge.core.event import Event, Level, Region
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.section import Secret
 from semedge.inference.grid import PatchGrid
@@ -26,10 +27,12 @@ from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Counters, Journal
 from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
+from semedge.journal.records import ScoreRow
 from semedge.state.requests import MarkRequest
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 from semedge.station.marking import Marker
+from semedge.station.teaching import StationTeaching
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 
@@ -74,6 +77,7 @@ class PageStation:
     state: StationState
     control: JournaledControl
     server: PageServer
+    teaching: StationTeaching | None = None
     number: int = 0
 
     @property
@@ -102,6 +106,8 @@ class PageStation:
         score = last.score_map.frame_score
         picture = self.folder / "pictures" / f"{last.frame.sequence}.png"
         picture.write_bytes(encode_png(draw_overlay(last.frame.image, last.score_map, 9.8)))
+        x, y = last.score_map.peak_px
+        region = Region(x - 16, y - 16, 32, 32, 1024, (x, y), score)
         event = replace(
             EVENT,
             **{
@@ -111,9 +117,11 @@ class PageStation:
                 "raised_at_s": last.frame.captured_at_s,
                 "frame_score": score,
                 "threshold": 9.8,
+                "peak_px": (x, y),
+                "regions": (region,),
                 "frame_picture": None,
                 "overlay_picture": str(picture),
-                "message": f"A bead or film at x=160 y=112: score {score:.3g}, above 9.8.",
+                "message": f"A bead or film at x={x} y={y}: score {score:.3g}, above 9.8.",
                 **changes,
             },  # type: ignore[arg-type]
         )
@@ -134,8 +142,9 @@ def page_station(
     operator: str | None = None,
     viewer: str | None = None,
     names: tuple[str, ...] = (),
+    taught: PlayedCamera | None = None,
 ) -> Iterator[PageStation]:
-    """A running page with a short history."""
+    """A running page with a short history; with `taught`, that camera's frames can be learned."""
     secret = folder / "token"
     secret.write_text(TOKEN)
     secret.chmod(0o600)
@@ -154,6 +163,11 @@ def page_station(
         JournalReader(control.journal_file) as reader,
     ):
         control.journal = journal
+        teaching = None
+        if taught is not None:
+            (folder / "recipes").mkdir()
+            played = PlayedControl(folder / "recipes")
+            teaching = teaching_of(taught, played, journal, folder / "teaching")
         server = PageServer(
             WebSection(
                 host=host,
@@ -168,14 +182,17 @@ def page_station(
             request_handler_of(control),
             reader,
             folder / "pictures",
+            teaching=teaching,
         )
-        station = PageStation(folder, journal, state, control, server)
+        station = PageStation(folder, journal, state, control, server, teaching)
         fill(station)
         server.start()
         try:
             yield station
         finally:
             server.close()
+            if teaching is not None:
+                teaching.close()
             state.recent.close()
 
 
@@ -183,6 +200,8 @@ def fill(station: PageStation) -> None:
     """Two minutes of inspection with a few defects."""
     random = np.random.default_rng(1)
     begun_s = time.time() - 120
+    run = station.journal.start_run("top", "sim:7", "ab" * 32, 9.8)
+    rows = []
     for number in range(240):
         score = float(random.gamma(9, 0.45))
         if number in (60, 150, 151):
@@ -190,10 +209,12 @@ def fill(station: PageStation) -> None:
         if number == 200:
             score = 8.9
         last = station.inspect(score, begun_s + number / 2)
+        rows.append(ScoreRow(run, begun_s + number / 2, number, score, last.level))
         if number in (60, 150):
             station.raise_event(last)
         if number == 200:
             station.raise_event(last, level="warn", phase="end", duration_s=0.5)
+    station.journal.add_scores(rows)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from chromium import chromium  # noqa: E402
 from processes import free_port, process  # noqa: E402
 
 SEMEDGE = (sys.executable, "-m", "semedge")
-SIZE = {"width": 1050, "height": 820}
+SIZE = {"width": 1280, "height": 900}
 WATCHED_S = 40
 STATION = """
 [station]
@@ -52,7 +52,7 @@ def take(file: Path, folder: Path) -> None:
         page.goto(f"http://127.0.0.1:{port}/", wait_until="domcontentloaded")
         page.wait_for_selector("#live:not([hidden])")
         page.wait_for_timeout(WATCHED_S * 1000)
-        page.screenshot(path=file)
+        page.screenshot(path=file, full_page=True)
 
 
 if __name__ == "__main__":

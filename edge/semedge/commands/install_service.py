@@ -7,12 +7,16 @@ import logging
 import pwd
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
+from semedge.core.section import Secret
 from semedge.station.config.station import Station, load_station
 from semedge.station.systemd_unit import Service, verify_unit
 
@@ -71,13 +75,17 @@ def install_service(
     """Write a systemd unit that keeps a station running.
 
     The service starts with the machine, is restarted when it fails or hangs, can write only to its
-    journal and pictures, and has no privileges. Systemd checks the unit before it is written.
+    journal, pictures and recipes, and has no privileges. Systemd checks the unit before it is
+    written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise click.UsageError(
             f"A service cannot have the name {name!r}; use letters, digits, '.', '_' and '-'."
         )
     station = station.absolute()
+    read = load_station(station)
+    secrets = _checked_secrets(secrets)
+    _warn_of_missing(read, secrets)
     service = Service(
         name=name,
         command=(
@@ -87,8 +95,8 @@ def install_service(
         station=station,
         user=_checked_user(user),
         groups=_existing_groups(),
-        writable=_folders(load_station(station)),
-        secrets=_checked_secrets(secrets),
+        writable=_folders(read),
+        secrets=secrets,
     )
     unit = service.unit()
     faults = verify_unit(name, unit)
@@ -144,6 +152,42 @@ def _checked_secrets(secrets: Path | None) -> Path | None:
     return secrets
 
 
+def _warn_of_missing(station: Station, secrets: Path | None) -> None:
+    """Report which variables the station file names, and the service would not have."""
+    given = set()
+    if secrets is not None:
+        lines = secrets.read_text(encoding="utf-8", errors="replace").splitlines()
+        given = {line.partition("=")[0].strip() for line in lines if "=" in line}
+    missing = [name for name in dict.fromkeys(_variables(station)) if name not in given]
+    if not missing:
+        return
+    where = (
+        "give a file of mode 0600 that sets them with --secrets"
+        if secrets is None
+        else f"add them to {secrets}"
+    )
+    logger.warning(
+        f"The station file names secrets in variables that the service will not have: "
+        f"{', '.join(missing)}; {where}.",
+        extra={"event": "secrets-missing"},
+    )
+
+
+def _variables(section: Any) -> Iterator[str]:
+    """Variables that a section and those in it name for secrets."""
+    if isinstance(section, Secret):
+        if section.env is not None:
+            yield section.env
+    elif isinstance(section, BaseModel):
+        for name in type(section).model_fields:
+            yield from _variables(getattr(section, name))
+    elif isinstance(section, (list, tuple)):
+        for each in section:
+            yield from _variables(each)
+    elif isinstance(section, dict):
+        yield from _variables(list(section.values()))
+
+
 def _folders(station: Station) -> list[Path]:
     """Folders that the station writes to in addition to its own; each must exist."""
     journal = station.journal
@@ -157,4 +201,8 @@ def _folders(station: Station) -> list[Path]:
                 f"The station writes to the folder {folder}, which does not exist; create it, "
                 "owned by the user of the service."
             )
+    # What is taught on the page is saved among the recipes.
+    recipes = station.station.recipes
+    if recipes is not None and recipes.is_dir():
+        folders.append(recipes.absolute())
     return list(dict.fromkeys(folders))

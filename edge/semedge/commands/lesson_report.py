@@ -64,5 +64,6 @@ def lesson_document(lesson: Lesson, out: Path) -> dict[str, Any]:
         "fit_frames": manifest.training.frames,
         "calibration_frames": lesson.calibration.frames,
         "left_out": [vars(each) for each in lesson.left_out],
+        "normal_scores": lesson.normal.scores,
         "choice": None if manifest.choice is None else manifest.choice.model_dump(mode="json"),
     }

@@ -213,8 +213,16 @@ def _print(read: Recipe, calibration: Calibration | None, as_json: bool) -> None
         **read.manifest.model_dump(mode="json"),
     }
     if calibration is not None:
+        levels = read.manifest.decision.levels(calibration.threshold)
+        promised = levels.alarm >= calibration.threshold
         document["threshold"] = calibration.threshold
-        document["guarantee"] = calibration.guarantee
+        document["guarantee"] = calibration.guarantee if promised else None
+        if not promised:
+            logger.warning(
+                f"The alarm level {levels.alarm:.4g} is below the calibrated threshold "
+                f"{calibration.threshold:.4g}, so that nothing is guaranteed about false alarms.",
+                extra={"event": "no-guarantee"},
+            )
     if as_json:
         print_json(document)
         return

@@ -16,7 +16,7 @@ from semedge.commands.scoring_options import detector_option, stride_option, wor
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.images import list_frames
+from semedge.core.images import list_frames, read_image
 from semedge.core.tables import check_table, write_table
 from semedge.core.view import FrameView, ViewSettings
 from semedge.decision.calibration_file import load_calibration
@@ -105,6 +105,8 @@ def score(
                 None if calibration is None else calibration.bits, loaded.bits
             ),
         )
+    if calibration is not None:
+        _warn_of_size(files[0], settings, calibration)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:
@@ -127,6 +129,23 @@ def score(
             )
         _report(store, files, calibration, settings, skipped, out, as_json)
         store.remove()
+
+
+def _warn_of_size(name: str, settings: ScoreSettings, calibration: Calibration) -> None:
+    """Report that the first file has another size than the frames of the calibration."""
+    try:
+        shape = FrameView(settings.view).crop(read_image(Path(name)), name).shape
+    except SemedgeError:
+        # It is reported when it is scored.
+        return
+    calibrated = calibration.grid.frame_shape
+    if shape != calibrated:
+        (height, width), (made_height, made_width) = shape, calibrated
+        logger.warning(
+            f"{name} has {width}x{height} px, and the calibration's guarantee counts areas of "
+            f"{made_width}x{made_height} px; its rate of false alarms differs accordingly.",
+            extra={"event": "frame-size"},
+        )
 
 
 def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:

@@ -164,4 +164,4 @@ def _plan(read: Station, station: Path | None, given: GivenSettings) -> StationP
     """The plan of the watch, and how to read it again from the station file."""
     plans = {plan.name: plan for plan in plan_cameras(read)}
     again = None if station is None else lambda: _plan(_read(station, given), station, given)
-    return StationPlan(plans, read.station.recipes, again)
+    return StationPlan(plans, read.station.recipes, again, station)

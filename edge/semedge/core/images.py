@@ -210,6 +210,11 @@ def _images_in(folder: Path, recursive: bool) -> list[Path]:
             subfolders.clear()
     left_out = _left_out(folders, others)
     if not found:
+        if inner := _first_with_images(folder, recursive):
+            raise SemedgeError(
+                f"The folder {folder} holds no image itself, and its subfolder {inner.name} does; "
+                f"give {inner}."
+            )
         raise SemedgeError(
             f"The folder {folder} holds no image; semedge reads {', '.join(sorted(SUFFIXES))}"
             f"{f', and {left_out}' if left_out else ''}."
@@ -217,6 +222,16 @@ def _images_in(folder: Path, recursive: bool) -> list[Path]:
     if left_out:
         logger.info(f"In {folder}, {left_out}.", extra={"event": "left-out"})
     return found
+
+
+def _first_with_images(folder: Path, recursive: bool) -> Path | None:
+    """The first subfolder with images in it; None where there is none, or all were read."""
+    if recursive:
+        return None
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if any(path.suffix.lower() in SUFFIXES and path.is_file() for path in inner.iterdir()):
+            return inner
+    return None
 
 
 def _left_out(folders: int, others: int) -> str:

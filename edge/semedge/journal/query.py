@@ -125,7 +125,7 @@ class Query:
 
 def rows_query(query: Query) -> tuple[str, list[Any]]:
     """SQL for rows of `COLUMNS`, oldest first, and the values of its parameters."""
-    where, values = _conditions(query)
+    where, values = conditions(query)
     columns = [
         f"json_extract(document, '$.{name}') AS {name}"
         if query.subject == "events" and name in FROM_THE_DOCUMENT
@@ -142,7 +142,7 @@ def rows_query(query: Query) -> tuple[str, list[Any]]:
 
 def event_documents_query(query: Query) -> tuple[str, list[Any]]:
     """SQL for events' documents and the columns of `ADDED_BY_PEOPLE`, oldest first."""
-    where, values = _conditions(query)
+    where, values = conditions(query)
     return (
         f"SELECT document, {', '.join(ADDED_BY_PEOPLE)} FROM (SELECT * FROM"
         f" {TABLES['events']} WHERE {where} ORDER BY number DESC LIMIT ?) ORDER BY number",
@@ -172,7 +172,8 @@ def _limit(query: Query) -> int:
     return -1 if query.limit is None else query.limit
 
 
-def _conditions(query: Query) -> tuple[str, list[Any]]:
+def conditions(query: Query) -> tuple[str, list[Any]]:
+    """SQL of the conditions of a query, and the values of its parameters."""
     parts, values = ["1"], []
     time_column = TIMES[query.subject]
     for operator, text in ((">=", query.since), ("<", query.until)):

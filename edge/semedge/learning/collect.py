@@ -83,7 +83,7 @@ def collect_frames(
                 raise SemedgeError(
                     f"The last {in_a_row} frames cannot be used ({named(screening.left_out[-1:])});"
                     f" {len(store)} frames are kept in {store.folder}. Look at the camera's "
-                    "picture, then run the command again."
+                    "picture, then start again."
                 )
             continue
         in_a_row = 0
@@ -110,5 +110,5 @@ def _stopped(store: FrameStore, plan: CollectPlan, error: SemedgeError) -> str:
     wanted = "" if plan.frames is None else f" of {plan.frames}"
     return (
         f"The source stopped after {len(store)}{wanted} frames: {error} The frames are kept in "
-        f"{store.folder}; run the command again to go on."
+        f"{store.folder}; start again to go on."
     )

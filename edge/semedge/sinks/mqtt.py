@@ -43,8 +43,8 @@ LONGEST_STEP_S = 180.0
 UNSURE_S = 2.0
 """An event that was confirmed this shortly before the connection broke is sent once more."""
 
-LEVELS = r"[+#/\0$]"
-"""Characters with a special meaning in a topic."""
+NO_TOPIC = r"[+#/\0$\s]"
+"""Characters with a special meaning in a topic, and spaces, which clients have to quote."""
 
 TAKEN_OVER = "Session taken over"
 SHORT_SESSION_S, SHORT_SESSIONS = 5.0, 3
@@ -77,7 +77,8 @@ class MqttSection(SinkSection):
     password: Secret | None = Field(default=None, description="The password of that user.")
     prefix: str | None = Field(
         default=None,
-        description="Prefix of every topic; by default `semedge/` and the station's name.",
+        description="Prefix of every topic; by default `semedge/` and the station's name, with `_` "
+        "in place of a space.",
     )
     client_id: str | None = Field(
         default=None,
@@ -205,9 +206,7 @@ class MqttSink:
 
     def _connect(self, station: str) -> None:
         """Start to connect, and to reconnect whenever the connection breaks."""
-        self._prefix = (
-            self._section.prefix or f"semedge/{re.sub(LEVELS, '_', station) or 'station'}"
-        )
+        self._prefix = self._section.prefix or default_prefix(station)
         self._client = self._new_client()
         port = self._section.port or (8883 if self._section.tls else 1883)
         self._client.connect_async(
@@ -373,6 +372,11 @@ class MqttSink:
             done = False
         answer = {"action": action, "id": request_id, "done": done, "message": message}
         self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
+
+
+def default_prefix(station: str) -> str:
+    """The prefix of the topics of a station for which none is set."""
+    return f"semedge/{re.sub(NO_TOPIC, '_', station) or 'station'}"
 
 
 def _own_id(prefix: str, sink: str) -> str:

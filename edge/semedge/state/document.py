@@ -79,6 +79,7 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "guarantee": None if active is None else active.guarantee,
         "recipe": None if active is None else active.recipe,
         "recipe_version": None if active is None else active.recipe_version,
+        "detector": None if active is None else active.detector,
         "detector_sha256": None if active is None else active.detector_sha256,
         "frames_seen": counters.frames_seen,
         "frames_inspected": counters.frames_inspected,

@@ -11,7 +11,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.mark import FRAME_ID, LONGEST_NOTE, GivenMark
 from semedge.core.section import Section
 from semedge.decision.defect import Levels
-from semedge.state.snapshot import is_out_of_reach
+from semedge.state.snapshot import camera_label, is_out_of_reach
 from semedge.state.state import StationState
 
 LARGEST_REQUEST_BYTES = 16_384
@@ -160,7 +160,7 @@ class RequestHandler:
         active_setup = self._state.snapshot().cameras[camera].active_setup
         if active_setup is None:
             raise SemedgeError(
-                f"The camera {camera} has no levels yet; try again when it inspects."
+                f"{_capital(camera_label(camera))} has no levels yet; try again when it inspects."
             )
         before = active_setup.levels
         alarm = before.alarm if request.alarm is None else request.alarm
@@ -168,7 +168,7 @@ class RequestHandler:
         self._control.set_levels(camera, Levels(alarm=alarm, warn=warn), who)
         warned = "no warn level" if warn is None else f"warn level {warn:g}"
         far = f" {OUT_OF_REACH}" if is_out_of_reach(alarm, active_setup.threshold) else ""
-        return f"Camera {camera} has alarm level {alarm:g} and {warned}.{far}"
+        return f"{_capital(camera_label(camera))} has alarm level {alarm:g} and {warned}.{far}"
 
     def _switch_recipe(self, request: RecipeRequest, who: str) -> str:
         camera = self._camera(request.camera)
@@ -180,7 +180,7 @@ class RequestHandler:
                 f"There is no recipe {request.recipe!r}; in the folder of recipes are: {known}."
             )
         self._control.switch_recipe(camera, paths[request.recipe], who)
-        return f"Camera {camera} inspects by recipe {request.recipe}."
+        return f"{_capital(camera_label(camera))} inspects by recipe {request.recipe}."
 
     def _camera(self, name: str | None) -> str:
         known = list(self._state.snapshot().cameras)
@@ -191,3 +191,7 @@ class RequestHandler:
                 f"There is no camera {name!r}; the station has {', '.join(known) or 'none'}."
             )
         return name
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

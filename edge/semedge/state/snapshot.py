@@ -17,6 +17,9 @@ Activity = Literal["starting", "inspecting", "not inspecting", "stopped"]
 
 NOTHING_COUNTED = Counters()
 
+ONLY_CAMERA = "camera"
+"""Name of the camera of a station that has one."""
+
 OUT_OF_REACH = 100.0
 """Multiples of the threshold's size by which an alarm level above it is out of reach."""
 
@@ -26,10 +29,19 @@ def is_out_of_reach(alarm: float, threshold: float) -> bool:
     return alarm > threshold + OUT_OF_REACH * max(abs(threshold), 1.0)
 
 
+def camera_label(name: str) -> str:
+    """A camera in a sentence: `camera left`, or `the camera` where the station has only one."""
+    return "the camera" if name == ONLY_CAMERA else f"camera {name}"
+
+
 @dataclass(frozen=True, slots=True)
 class ScorePoint:
-    """One frame of the score's history; times in seconds since the Unix epoch."""
+    """One frame of the score's history; times in seconds since the Unix epoch.
 
+    `number` counts the frames that the camera's state has seen, from 1 and without gaps.
+    """
+
+    number: int
     captured_at_s: float
     sequence: int
     score: float
@@ -82,6 +94,8 @@ class ActiveSetup:
         Patches of the areas that the guarantee counts, which a larger frame has several of.
     recipe, recipe_version, recipe_sha256
         Name, version and digest of the recipe; None where none is in use.
+    detector
+        Name of the detector's method, such as `pretrained-features`; empty where it is not known.
     """
 
     detector_sha256: str
@@ -94,6 +108,7 @@ class ActiveSetup:
     recipe_version: int | None = None
     recipe_sha256: str | None = None
     calibrated_patches: int | None = None
+    detector: str = ""
 
     @property
     def is_out_of_reach(self) -> bool:

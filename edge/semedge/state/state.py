@@ -164,6 +164,7 @@ class _LiveCamera:
     def __init__(self, name: str) -> None:
         self._state = CameraState(name, since_s=time.time())
         self._scores: deque[ScorePoint] = deque(maxlen=MAX_SCORES)
+        self._frames = 0
         self._latencies_ms: dict[str, deque[float]] = {}
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MAX_MINUTES)
         self._first_s: float | None = None
@@ -184,8 +185,10 @@ class _LiveCamera:
 
     def inspected(self, last: Inspected, counters: Counters) -> None:
         frame = last.frame
+        self._frames += 1
+        score = last.score_map.frame_score
         self._scores.append(
-            ScorePoint(frame.captured_at_s, frame.sequence, last.score_map.frame_score, last.level)
+            ScorePoint(self._frames, frame.captured_at_s, frame.sequence, score, last.level)
         )
         for stage, spent_ms in last.latency_ms.items():
             latest_ms = self._latencies_ms.setdefault(stage, deque(maxlen=MAX_LATENCIES))

@@ -9,12 +9,10 @@ from semedge.core.errors import SemedgeError
 from semedge.decision.defect import DecisionSettings
 from semedge.decision.drift import DriftSettings
 from semedge.decision.health import HealthSettings
+from semedge.state.snapshot import ONLY_CAMERA
 from semedge.station.camera_setup import DEFAULT_DRIFT, DEFAULT_HEALTH, SourceChoice
 from semedge.station.config.sections import CameraSection, DetectorSection, NamedCameraSection
 from semedge.station.config.station import Station
-
-ONLY_CAMERA = "camera"
-"""Name of the camera of a station that has one."""
 
 
 @dataclass(frozen=True)

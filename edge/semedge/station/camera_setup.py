@@ -122,6 +122,7 @@ class CameraSetup:
             recipe=None if self.recipe is None else self.recipe.name,
             recipe_version=None if self.recipe is None else self.recipe.version,
             recipe_sha256=None if self.recipe is None else self.recipe.sha256,
+            detector=self.detector.bundle.manifest.detector,
         )
 
 

@@ -12,6 +12,7 @@ from semedge.sinks.base import Sink
 from semedge.sinks.section import TwoWaySink
 from semedge.state.requests import Control, RequestHandler
 from semedge.state.state import StationState
+from semedge.state.teaching import Teaching
 from semedge.web.section import WebSection
 from semedge.web.server import PageServer
 
@@ -48,13 +49,13 @@ class Connections:
         """Whether there is a page."""
         return self._plan is not None
 
-    def open(self, state: StationState, control: Control) -> None:
-        """Attach the sinks and serve the page.
+    def open(self, state: StationState, control: Control, teaching: Teaching | None = None) -> None:
+        """Attach the sinks and serve the page, with its tab Teach where there is `teaching`.
 
         Raises `SemedgeError`, with every sink closed, where one of them cannot be opened.
         """
         try:
-            self._open(state, control)
+            self._open(state, control, teaching)
         except BaseException:
             for sink in self._sinks:
                 sink.close()
@@ -72,7 +73,7 @@ class Connections:
         if self._journal is not None:
             self._journal.close()
 
-    def _open(self, state: StationState, control: Control) -> None:
+    def _open(self, state: StationState, control: Control, teaching: Teaching | None) -> None:
         handler = RequestHandler(state, control)
         if self._plan is not None:
             # The journal is checked when the watch opens it.
@@ -84,6 +85,7 @@ class Connections:
                 self._journal,
                 self._plan.pictures,
                 self._plan.most_marked_bytes,
+                teaching,
             )
             self._page.start()
         # After the page: servers take a second or two to start, and the inspection does not wait.

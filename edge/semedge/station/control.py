@@ -9,19 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from semedge.cameras import CameraSettings
+from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
 from semedge.core.view import WHOLE, ViewSettings
-from semedge.decision.defect import Levels
+from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrames
 from semedge.state.recent_frames import RecentFrames
 from semedge.state.requests import MarkRequest
-from semedge.state.snapshot import ActiveSetup
+from semedge.state.snapshot import ActiveSetup, camera_label
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import CameraSetup, view_of
+from semedge.station.camera_setup import CameraSetup, SourceChoice, view_of
 from semedge.station.inspection.loop import CameraLoop
 from semedge.station.load import load_cameras, load_recipe
 from semedge.station.marking import Marker
@@ -51,11 +52,14 @@ class StationPlan:
         Folder of the recipes to switch to; None for none.
     reload
         Reads the station file again; None where there is none.
+    file
+        The station file; None where there is none.
     """
 
     cameras: Mapping[str, CameraPlan] = field(default_factory=dict)
     recipes: Path | None = None
     reload: Callable[[], StationPlan] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,30 @@ class StationControl:
                 setup.detector.close()
                 raise
 
+    def recipe_settings(self, camera: str) -> tuple[DecisionSettings, CameraSettings]:
+        """Decision and camera settings of a recipe that is to follow the active setup.
+
+        The decision has no levels of its own. Camera settings that are those of the station are
+        left out, so that they follow the station's.
+        """
+        setup = self._loop(camera).setup
+        decision = setup.decision.model_copy(update={"alarm": None, "warn": None})
+        planned = self._plan.cameras.get(camera)
+        if planned is None or not isinstance(setup.camera, SourceChoice):
+            return decision, AS_IT_IS
+        settings = setup.camera.settings
+        return decision, AS_IT_IS if settings == planned.camera.settings else settings
+
+    @property
+    def station_file(self) -> Path | None:
+        """The station file; None where there is none."""
+        return self._plan.file
+
+    @property
+    def recipes_folder(self) -> Path | None:
+        """The station's folder of recipes; None where it has none."""
+        return self._plan.recipes
+
     def recipes(self) -> list[Path]:
         """Recipe files in the station's folder of recipes, by name."""
         if self._plan.recipes is None:
@@ -237,7 +265,7 @@ class StationControl:
                 self._recorder.station,
                 "recipe",
                 f"{action}-changed",
-                f"{who} changed the setup of {camera}: {_difference(before, after)}.",
+                f"{who} changed the setup of {camera_label(camera)}: {_difference(before, after)}.",
                 camera=camera,
                 details={"who": who, "alarm": after.levels.alarm, "warn": after.levels.warn},
             )
@@ -286,16 +314,27 @@ def audit_refusal(journal: Journal, who: str) -> None:
 
 def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
     """The changes from one setup to the other, for people."""
-    old, new = before.to_document(), after.to_document()
-    changes = [
-        f"{name} {_short(old[name])} -> {_short(new[name])}"
-        for name in old
-        if old[name] != new[name]
-    ]
+    changes = []
+    if _files(before) != _files(after):
+        old, new = _named(before), _named(after)
+        changes.append(f"{old} -> {new}" if old != new else f"another file of {new}")
+    for name in ("alarm", "warn"):
+        was, now = getattr(before.levels, name), getattr(after.levels, name)
+        if was != now:
+            changes.append(f"{name} level {_short(was)} -> {_short(now)}")
     return ", ".join(changes) or "nothing"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)[:12]
+def _files(setup: ActiveSetup) -> tuple[str | None, ...]:
+    return setup.recipe_sha256, setup.detector_sha256, setup.calibration_sha256
+
+
+def _named(setup: ActiveSetup) -> str:
+    """What frames are judged by, by the name that people gave it."""
+    if setup.recipe is None:
+        return f"the station file's detector ({setup.detector or setup.detector_sha256[:12]})"
+    return f"recipe {setup.recipe} version {setup.recipe_version}"
+
+
+def _short(level: float | None) -> str:
+    return "none" if level is None else f"{level:.4g}"

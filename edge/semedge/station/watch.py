@@ -35,6 +35,7 @@ from semedge.station.retention import DEFAULT_RETENTION, Retention, RetentionSet
 from semedge.station.signals import SignalPipe
 from semedge.station.summary import WatchSummary
 from semedge.station.systemd import SHORTEST_HANG_S, Heartbeat
+from semedge.station.teaching import StationTeaching
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ SHOWN_SHARE = 1 / 3
 
 STOP_TIMEOUT_S = 1.0
 """Time to finish the current frames; a scorer that hangs is not waited for."""
+
+LESSON_FOLDER = "teaching"
+"""Folder beside the journal, with the frames that are collected on the page."""
 
 UNLIMITED = LoopLimits()
 NO_PLAN = StationPlan()
@@ -163,6 +167,9 @@ class Watch:
         loops = [worker.loop for worker in self._workers]
         marked = MarkedFrames(self._pictures.folder, marks.most_bytes)
         self.control = StationControl(loops, recorder, journal, plan, marked, recent)
+        self._teaching = StationTeaching(
+            loops, self.state, self.control, journal, journal.path.parent / LESSON_FOLDER
+        )
         self._connections = connections or Connections(sinks)
         self._heartbeat = Heartbeat(settings.hang_after_s)
         self._show_hang_after_s = settings.hang_after_s * SHOWN_SHARE
@@ -195,7 +202,7 @@ class Watch:
         self.control.restore()
         self._refresh_qualification()
         try:
-            self._connections.open(self.state, self.control)
+            self._connections.open(self.state, self.control, self._teaching)
             self._heartbeat.start()
             self._delivery.start()
             with self._signals:
@@ -206,6 +213,7 @@ class Watch:
                 finally:
                     self._heartbeat.stopping()
                     self._connections.stop()
+                    self._teaching.close()
                     self._stop_workers()
                     self._delivery.close()
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
@@ -20,33 +19,40 @@ from semedge.core.errors import SemedgeError
 from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
+from semedge.state.teaching import Teaching
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
 from semedge.web.connections import ConnectionLimits
+from semedge.web.event_crops import EventCrops
 from semedge.web.frames import FramesView, add_frames
+from semedge.web.history import READING, add_history
 from semedge.web.metrics import CONTENT_TYPE, Metrics
-from semedge.web.pictures import LivePictures, View
+from semedge.web.pictures import LivePictures, Size, View
+from semedge.web.posted import json_object, person_of
+from semedge.web.teaching import add_teaching
 
+STYLES = ("page", "teach")
+SCRIPTS = (
+    *("page", "dom", "station", "access", "live", "picture", "chart", "events", "history"),
+    *("hours", "frames", "zoom", "teach", "tiles", "samples", "bars"),
+)
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/chart.js": ("chart.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}.css": (f"{name}.css", "text/css; charset=utf-8") for name in STYLES},
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-LONGEST_NAME = 40
-READING = ["GET", "HEAD"]
 FOR_ALL = {*STATIC, "/healthz", "/readyz"}
 """Paths that need no viewer's token: the page without its content, and what a watchdog reads."""
 
@@ -67,6 +73,8 @@ class Page:
         The folder of the events' pictures; only files in it are served.
     marked
         The frames that were marked.
+    teaching
+        Learns from the station's frames; None where nothing can be taught.
     tokens
         Tokens that a change requires, by role; none where nothing can be changed.
     names
@@ -82,6 +90,7 @@ class Page:
         journal: JournalReader,
         pictures: FilePath,
         marked: MarkedFrames,
+        teaching: Teaching | None = None,
         *,
         tokens: Mapping[Role, str],
         names: frozenset[str] | None,
@@ -90,7 +99,8 @@ class Page:
         self.state = state
         self.handler = handler
         self.broadcast = Broadcast(state, journal, handler.recipes)
-        self.live = LivePictures(state)
+        self.live = LivePictures(state, self.broadcast.shown)
+        self.journal = journal
         self.access = Access(
             tokens,
             # In another thread, since the journal may wait for the disk.
@@ -106,9 +116,10 @@ class Page:
                 "page_connections_refused": lambda: self.limits.refused,
             },
         )
+        self.teaching = teaching
         self.frames = FramesView(state.recent, marked, journal)
         self._marked = marked
-        self._journal = journal
+        self._crops = EventCrops()
         self._pictures = pictures.resolve()
         self._names = names
         self._any_address = any_address
@@ -116,7 +127,7 @@ class Page:
     def picture(self, event_id: str, which: Which) -> FilePath | None:
         """File of an event's picture; None where there is none, or the journal cannot be read."""
         try:
-            named = self._journal.picture(event_id, which)
+            named = self.journal.picture(event_id, which)
         except SemedgeError:
             return None
         path = None if named is None else named.resolve()
@@ -125,6 +136,15 @@ class Page:
             return path if inside else None
         kept = self._marked.find_event(event_id)
         return None if kept is None else self._marked.picture(kept.frame_id)
+
+    def crop(self, event_id: str) -> bytes | None:
+        """A JPEG of the place of an event's defect; None where there is no picture of it."""
+        path = self.picture(event_id, "overlay")
+        try:
+            event = None if path is None else self.journal.newest_message(event_id)
+        except SemedgeError:
+            return None
+        return None if path is None or event is None else self._crops.jpeg(event, path)
 
     def check_name(self, request: Request) -> None:
         """Refuse a host name that is not the page's: another site may have sent the browser."""
@@ -185,9 +205,11 @@ def build_app(page: Page) -> FastAPI:
     app.add_middleware(Guard, page=page)
     _add_files(app)
     _add_views(app, page)
+    add_history(app, page.journal)
     add_frames(app, page.frames)
     _add_health(app, page)
     _add_changes(app, page)
+    add_teaching(app, page.teaching, page.access)
     return app
 
 
@@ -215,12 +237,19 @@ def _add_views(app: FastAPI, page: Page) -> None:
         return state_document(page.state.snapshot())
 
     @app.api_route("/live/{camera}/{view}.jpg", methods=READING)
-    def live(camera: str, view: View) -> Response:
-        picture = page.live.jpeg(camera, view)
+    def live(camera: str, view: View, frame: int | None = None, size: Size = "screen") -> Response:
+        picture = page.live.draw(camera, view, size, frame)
         if picture is None:
             raise HTTPException(404, "This camera has no frame yet.")
-        sequence, content = picture
-        return Response(content, media_type="image/jpeg", headers={"X-Sequence": str(sequence)})
+        headers = {"X-Sequence": str(picture.sequence), "X-Frame": picture.facts}
+        return Response(picture.content, media_type="image/jpeg", headers=headers)
+
+    @app.api_route("/pictures/{event_id}/defect.jpg", methods=READING)
+    def crop(event_id: EventId) -> Response:
+        content = page.crop(event_id)
+        if content is None:
+            raise HTTPException(404, "This event has no picture, or it has been deleted.")
+        return Response(content, media_type="image/jpeg")
 
     @app.api_route("/pictures/{event_id}/{which}.png", methods=READING)
     def picture(event_id: EventId, which: Which) -> Response:
@@ -261,15 +290,9 @@ def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
     async def change(request: Request) -> Response:
         role = page.access.role(request)
-        try:
-            document = json.loads(await _limited_body(request))
-            if not isinstance(document, dict):
-                raise ValueError("not an object")
-        except (ValueError, RecursionError):
-            raise HTTPException(400, "The request is not a JSON object; send one.") from None
+        document = await json_object(request)
         page.access.check(role, document.get("action"))
-        name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
-        who = f"page: {name}" if name.isprintable() and name else "page"
+        who = person_of(document)
         try:
             message = await asyncio.to_thread(page.handler.handle, document, who)
         except SemedgeError as error:
@@ -288,20 +311,6 @@ def _add_changes(app: FastAPI, page: Page) -> None:
             samesite="strict",
         )
         return answer
-
-
-async def _limited_body(request: Request) -> bytes:
-    """The request's body; refused before more of it than allowed is in memory."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_REQUEST_BYTES:
-            # Without this the server would read and discard the rest.
-            headers = {"Connection": "close"}
-            raise HTTPException(
-                413, f"A request has at most {LARGEST_REQUEST_BYTES:,} bytes.", headers
-            )
-    return body
 
 
 def _is_loopback(name: str) -> bool:

@@ -14,7 +14,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_text
 from semedge.journal.reader import JournalReader, ShownEvent
 from semedge.state.document import finite, state_document
-from semedge.state.snapshot import ScorePoint, StationSnapshot
+from semedge.state.snapshot import Inspected, ScorePoint, StationSnapshot
 from semedge.state.state import StationState
 
 EVENTS_SHOWN = 50
@@ -56,7 +56,8 @@ class Broadcast:
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self._closing = False
         self._events_text = ""
-        self._last_sent: dict[str, ScorePoint] = {}
+        self._last_sent: dict[str, int] = {}
+        self._shown: dict[str, Inspected] = {}
         self._lock = threading.Lock()
         self._begin: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -67,6 +68,10 @@ class Broadcast:
     def clients(self) -> int:
         """Number of open pages."""
         return len(self._clients)
+
+    def shown(self, camera: str) -> Inspected | None:
+        """The frame that the last message is about; None where there was none."""
+        return self._shown.get(camera)
 
     @property
     def every_s(self) -> float:
@@ -145,7 +150,9 @@ class Broadcast:
             snapshot = self._state.snapshot()
         message = _message("state", self._document(snapshot, self._last_sent))
         self._last_sent = {
-            name: camera.scores[-1] for name, camera in snapshot.cameras.items() if camera.scores
+            name: camera.scores[-1].number
+            for name, camera in snapshot.cameras.items()
+            if camera.scores
         }
         events = self._events()
         text = json.dumps(events)
@@ -154,9 +161,10 @@ class Broadcast:
             message += _message("events", events)
         return message
 
-    def _document(
-        self, snapshot: StationSnapshot, last_sent: Mapping[str, ScorePoint]
-    ) -> dict[str, Any]:
+    def _document(self, snapshot: StationSnapshot, last_sent: Mapping[str, int]) -> dict[str, Any]:
+        self._shown = {
+            name: camera.last for name, camera in snapshot.cameras.items() if camera.last
+        }
         return {
             "now": utc_text(time.time()),
             "every_s": self.every_s,
@@ -165,8 +173,8 @@ class Broadcast:
             "state": state_document(snapshot),
             "scores": {
                 name: [
-                    [round(point.captured_at_s, 3), finite(point.score), point.level]
-                    for point in _after(camera.scores, last_sent.get(name))
+                    [round(point.captured_at_s, 3), finite(point.score), point.level, point.number]
+                    for point in _after(camera.scores, last_sent.get(name, 0))
                 ]
                 for name, camera in snapshot.cameras.items()
             },
@@ -179,20 +187,16 @@ class Broadcast:
             newest = self._journal.newest_events(EVENTS_SHOWN)
         except SemedgeError:
             return []
-        return [_shown(each) for each in newest]
+        return [shown_event(each) for each in newest]
 
 
-def _after(scores: Sequence[ScorePoint], last: ScorePoint | None) -> list[ScorePoint]:
-    """Points after `last`, by their position: a clock may jump."""
-    news = []
-    for point in reversed(scores):
-        if point is last:
-            break
-        news.append(point)
-    return news[::-1]
+def _after(scores: Sequence[ScorePoint], last: int) -> Sequence[ScorePoint]:
+    """Points that came after the one with the number `last`; the numbers have no gaps."""
+    new = scores[-1].number - last if scores else 0
+    return scores[max(0, len(scores) - new) :] if new > 0 else ()
 
 
-def _shown(shown: ShownEvent) -> dict[str, Any]:
+def shown_event(shown: ShownEvent) -> dict[str, Any]:
     """An event as the page shows it, without the paths of this machine."""
     document, seen, mark = shown.event.to_document(), shown.seen, shown.mark
     for name in ("frame", "overlay"):

@@ -23,11 +23,11 @@ from semedge.journal.marked_frames import MarkedFrame, MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.document import finite
 from semedge.state.recent_frames import HOLD_S, RecentFrame, RecentFrames
+from semedge.web.history import READING
 
 Size = Literal["thumbnail", "frame"]
 LONGEST_SIDE_PX: dict[Size, int] = {"thumbnail": 240, "frame": 1280}
 JPEG_QUALITY = 80
-READING = ["GET", "HEAD"]
 
 FrameId = Annotated[str, Path(pattern=FRAME_ID)]
 

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
+from semedge.core.timing import utc_text
 from semedge.inference.overlay import ColourImage, draw_overlay
+from semedge.state.document import finite
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 
 View = Literal["frame", "heat"]
+Size = Literal["screen", "full"]
 
 LONGEST_SIDE_PX = 1280
 JPEG_QUALITY = 80
 DRAW_EVERY_S = 0.5
 """Shortest time between two drawings of a camera, for any frame rate and number of viewers."""
+
+
+@dataclass(frozen=True)
+class LivePicture:
+    """A frame that was inspected, as a JPEG, with what was found in it.
+
+    Attributes
+    ----------
+    sequence
+        Position of the frame in the camera's stream.
+    facts
+        Sequence, level, score, time and source of the frame, as JSON in ASCII.
+    content
+        The JPEG.
+    """
+
+    sequence: int
+    facts: str
+    content: bytes
 
 
 class LivePictures:
@@ -29,54 +53,78 @@ class LivePictures:
     ----------
     state
         The state with the last inspected frame.
+    shown
+        Returns the frame of a camera that the last message to the pages was about, so that their
+        picture is that frame.
     """
 
-    def __init__(self, state: StationState) -> None:
+    def __init__(self, state: StationState, shown: Callable[[str], Inspected | None]) -> None:
         self._state = state
+        self._shown = shown
         self._lock = threading.Lock()
-        self._drawn: dict[tuple[str, View], _Drawn] = {}
+        self._drawn: dict[tuple[str, View, Size], tuple[float, LivePicture]] = {}
 
-    def jpeg(self, camera: str, view: View) -> tuple[int, bytes] | None:
-        """Sequence and JPEG of the camera's last frame; None where there is none."""
+    def draw(
+        self, camera: str, view: View, size: Size = "screen", sequence: int | None = None
+    ) -> LivePicture | None:
+        """The camera's frame of that sequence where it is still known, else its last one.
+
+        None where the camera has no frame yet.
+        """
         # One drawing at a time: a thread that waits here gets what was drawn meanwhile.
         with self._lock:
-            drawn = self._drawn.get((camera, view))
-            if drawn is None or time.monotonic() - drawn.at_s > DRAW_EVERY_S:
-                state = self._state.snapshot().cameras.get(camera)
-                if state is None or state.last is None:
-                    return None
-                sequence = state.last.frame.sequence
-                if drawn is None or drawn.sequence != sequence:
-                    alarm = (
-                        float("inf")
-                        if state.active_setup is None
-                        else state.active_setup.levels.alarm
-                    )
-                    content = _encoded(_picture(state.last, alarm, view))
-                    drawn = _Drawn(time.monotonic(), sequence, content)
-                    self._drawn[camera, view] = drawn
-            return drawn.sequence, drawn.content
+            at_s, drawn = self._drawn.get((camera, view, size), (0.0, None))
+            wanted = drawn is not None and drawn.sequence == sequence
+            if drawn is not None and (wanted or time.monotonic() - at_s <= DRAW_EVERY_S):
+                return drawn
+            state = self._state.snapshot().cameras.get(camera)
+            if state is None or state.last is None:
+                return None
+            sent = self._shown(camera)
+            inspected = sent if sent and sent.frame.sequence == sequence else state.last
+            if drawn is None or drawn.sequence != inspected.frame.sequence:
+                alarm = (
+                    float("inf") if state.active_setup is None else state.active_setup.levels.alarm
+                )
+                drawn = LivePicture(
+                    inspected.frame.sequence,
+                    _facts(inspected),
+                    encode_jpeg(_picture(inspected, alarm, view, size)),
+                )
+                self._drawn[camera, view, size] = time.monotonic(), drawn
+            return drawn
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    at_s: float
-    sequence: int
-    content: bytes
+def _facts(last: Inspected) -> str:
+    frame = last.frame
+    facts: dict[str, Any] = {
+        "sequence": frame.sequence,
+        "level": last.level,
+        "score": finite(last.score_map.frame_score),
+        "captured_at": utc_text(frame.captured_at_s),
+        "source": frame.source,
+    }
+    return json.dumps(facts)
 
 
-def _picture(last: Inspected, alarm_level: float, view: View) -> ColourImage:
+def _picture(last: Inspected, alarm_level: float, view: View, size: Size) -> ColourImage:
     both = draw_overlay(last.frame.image, last.score_map, alarm_level, last.frame.left_out)
     width = last.frame.shape[1]
     half: ColourImage = both[:, width:] if view == "heat" else both[:, :width]
-    longest = max(half.shape[:2])
-    if longest <= LONGEST_SIDE_PX:
-        return half
-    scale = LONGEST_SIDE_PX / longest
-    size = (round(half.shape[1] * scale), round(half.shape[0] * scale))
-    return cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return half if size == "full" else fitted(half, LONGEST_SIDE_PX)
 
 
-def _encoded(picture: ColourImage) -> bytes:
+def fitted(picture: ColourImage, longest_px: int) -> ColourImage:
+    """The picture, no side of which is longer than this."""
+    longest = max(picture.shape[:2])
+    if longest <= longest_px:
+        return picture
+    scale = longest_px / longest
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def encode_jpeg(picture: ColourImage) -> bytes:
+    """Content of a JPEG file."""
     _, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return content.tobytes()

@@ -17,6 +17,7 @@ from semedge.journal.marked_frames import MOST_BYTES, MarkedFrames
 from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
+from semedge.state.teaching import Teaching
 from semedge.web.section import WebSection
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class PageServer:
         The folder of the events' pictures.
     most_marked_bytes
         Size of the folder of marked frames above which it is full.
+    teaching
+        Learns from the station's frames; None where nothing can be taught.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class PageServer:
         journal: JournalReader,
         pictures: Path,
         most_marked_bytes: int = MOST_BYTES,
+        teaching: Teaching | None = None,
     ) -> None:
         import_extra("uvicorn", "web", "The live page")
         import_extra("fastapi", "web", "The live page")
@@ -70,6 +74,7 @@ class PageServer:
             journal,
             pictures,
             MarkedFrames(pictures, most_marked_bytes),
+            teaching,
             tokens=_tokens(section),
             names=frozenset(section.names) if loopback or section.names else None,
             any_address=not loopback,

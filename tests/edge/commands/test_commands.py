@@ -184,6 +184,25 @@ def test_score_tables_every_image(
     assert [row["above_threshold"] for row in rows] == ["False", "True", "False"]
 
 
+def test_score_reports_frames_of_another_size(
+    call: Call, images: Path, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    whole = cv2.imread(str(images / "frame1.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(tmp_path / "part.png"), whole[:-32])
+    given = ["--detector", tiny_file, "--calibration", calibration_file]
+    assert (
+        "the calibration's guarantee counts areas of"
+        not in call("score", images / "frame1.png", *given).err
+    )
+    warned = call("score", tmp_path / "part.png", *given)
+    assert warned.status == 0, warned.err
+    height, width = whole.shape
+    assert (
+        f"part.png has {width}x{height - 32} px, and the calibration's guarantee counts areas of "
+        f"{width}x{height} px"
+    ) in warned.err
+
+
 def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_file: Path) -> None:
     result = call("score", images / "frame1.png", images / "frame2.png", "--detector", tiny_file)
     assert result.status == 0, result.err

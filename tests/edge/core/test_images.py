@@ -183,6 +183,7 @@ def test_images_are_listed_in_natural_order(folder: Path, pattern: str, names: l
             "frames/deeper/empty",
             "The folder frames/deeper/empty holds no image; semedge reads .bmp",
         ),
+        ("frames/above", "holds no image itself, and its subfolder good does; give frames/above"),
         ("x" * 300, "cannot be listed (File name too long); check the path and its permissions."),
     ],
 )
@@ -190,6 +191,8 @@ def test_a_source_without_images_is_one_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, source: str, sentence: str
 ) -> None:
     (folder / "deeper" / "empty").mkdir()
+    (folder / "above" / "good").mkdir(parents=True)
+    (folder / "above" / "good" / "f1.png").touch()
     (folder / "f1.png").touch()
     monkeypatch.chdir(folder.parent)
     with pytest.raises(SemedgeError) as caught:

@@ -193,7 +193,9 @@ class TestSplit:
         split = split_frames([0, 1, 0, 1, 2, 0, 3], 2, fit=3)
         assert split.calibrate == (4, 6)
 
-    @pytest.mark.parametrize(("count", "fit"), [(1, 1), (2, 1), (5, 2), (30, 15), (100, 20), (900, 200)])
+    @pytest.mark.parametrize(
+        ("count", "fit"), [(1, 1), (2, 1), (5, 2), (30, 15), (100, 20), (900, 200)]
+    )
     def test_few_frames_are_shared(self, count: int, fit: int) -> None:
         assert len(split_frames(range(count), 299).fit) == fit
 

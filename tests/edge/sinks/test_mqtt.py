@@ -28,7 +28,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.section import Secret
 from semedge.sinks.base import DeliveryError
-from semedge.sinks.mqtt import MqttSection, MqttSink
+from semedge.sinks.mqtt import MqttSection, MqttSink, default_prefix
 from semedge.state.state import StationState
 
 pytestmark = pytest.mark.skipif(
@@ -164,6 +164,19 @@ def test_an_event_and_the_state_reach_a_client(broker: Broker, listener: Listene
         changed = json.loads(listener.of("state")[-1])
         assert changed["verdict"] == "not inspecting"
     wait_for(lambda: listener.of("available")[-1] == "offline")
+
+
+@pytest.mark.parametrize(
+    ("station", "prefix"),
+    [
+        ("line4", "semedge/line4"),
+        ("Fibre line 1", "semedge/Fibre_line_1"),
+        ("a/b+c#d\t$e", "semedge/a_b_c_d__e"),
+        ("", "semedge/station"),
+    ],
+)
+def test_a_topic_needs_no_quotes(station: str, prefix: str) -> None:
+    assert default_prefix(station) == prefix
 
 
 def test_a_late_subscriber_gets_the_state_but_no_old_event(

@@ -125,7 +125,7 @@ def test_levels_move_between_two_frames_and_hold_after_a_restart(station: Statio
     assert json.loads(after)["alarm"] == 1e6
     reported = [event for event in station.collector.events if event.kind == "recipe"]
     assert [event.code for event in reported] == ["levels-changed", "levels-changed"]
-    assert "page changed the setup of left: alarm" in reported[0].message
+    assert "page changed the setup of camera left: alarm level" in reported[0].message
     assert station.rows("SELECT threshold FROM runs")[:2] == [(threshold,), (1e6,)]
 
 

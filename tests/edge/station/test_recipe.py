@@ -182,6 +182,19 @@ def test_the_command_makes_shows_and_checks(
     assert f"{out} can be used" in checked.err
 
 
+def test_a_level_below_the_threshold_promises_nothing(
+    call: Call, tiny_file: Path, calibration_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new.recipe"
+    made = call(
+        *("recipe", "make", "--name", "fibre", "--alarm", 1e-6, "--json"),
+        *("--detector", tiny_file, "--calibration", calibration_file, "--out", out),
+    )
+    assert made.status == 0, made.err
+    assert json.loads(made.out)["guarantee"] is None
+    assert "The alarm level 1e-06 is below the calibrated threshold" in made.err
+
+
 def test_a_recipe_holds_the_settings_of_the_camera_that_it_is_made_for(
     call: Call, tiny_file: Path, calibration_file: Path, tmp_path: Path
 ) -> None:

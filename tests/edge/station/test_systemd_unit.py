@@ -105,6 +105,35 @@ def test_secrets_that_everyone_can_read_are_refused(
     assert f"(mode 0644); run `chmod 600 {secrets}`" in result.err
 
 
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [(None, "MAIL_PASSWORD, PAGE"), ("MAIL_PASSWORD=1\n# PAGE\n", ": PAGE;"), ("PAGE=1\n", None)],
+)
+def test_secrets_that_the_service_would_not_have_are_named(
+    call: Call, station: Path, tmp_path: Path, content: str | None, missing: str | None
+) -> None:
+    mail = "" if missing is None else 'username = "u"\npassword = { env = "MAIL_PASSWORD" }\n'
+    sink = f'[sinks.broker]\nkind = "mqtt"\nhost = "h"\n{mail}'
+    station.write_text(f'{station.read_text()}[web]\ntoken = {{ env = "PAGE" }}\n{sink}')
+    given = []
+    if content is not None:
+        secrets = tmp_path / "secrets"
+        secrets.write_text(content)
+        secrets.chmod(0o600)
+        given = ["--secrets", secrets]
+    result = call("install-service", "--station", station, "--user", USER, "--print", *given)
+    assert result.status == 0, result.err
+    assert ("will not have" in result.err) is (missing is not None)
+    assert (missing or "") in result.err
+
+
+def test_the_service_may_write_recipes(call: Call, station: Path) -> None:
+    (station.parent / "recipes").mkdir()
+    station.write_text(f'[station]\nrecipes = "recipes"\n{station.read_text()}')
+    result = call("install-service", "--station", station, "--user", USER, "--print")
+    assert directives(result.out)["ReadWritePaths"].endswith('/recipes"')
+
+
 def test_a_folder_that_is_not_there_is_named(call: Call, tmp_path: Path) -> None:
     station = tmp_path / "semedge.toml"
     station.write_text('[journal]\nfile = "gone/j.sqlite"\n')

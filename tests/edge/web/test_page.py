@@ -27,9 +27,13 @@ from sinks_support import EVENT
 from station_support import request_handler_of, running_station
 
 from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
+from semedge.inference.grid import PatchGrid
+from semedge.inference.score_map import ScoreMap
 from semedge.journal.journal import Journal
 from semedge.journal.reader import JournalReader
-from semedge.state.snapshot import DiskState
+from semedge.journal.records import Counters
+from semedge.state.snapshot import DiskState, Inspected
 from semedge.web.broadcast import Broadcast
 from semedge.web.pictures import DRAW_EVERY_S
 from semedge.web.section import WebSection
@@ -70,11 +74,19 @@ def test_the_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
     assert page.status_code == 200
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     # Relative, so that the page works below any path of a proxy.
-    assert set(named) == {"icon.svg", "page.css", "page.js", "chart.js"}
-    for path in named:
-        answer = client.get(path)
+    assert set(named) == {
+        *("icon.svg", "page.css", "teach.css", "page.js"),
+        *("#live", "#history", "#teach", "api/history.csv"),
+    }
+    files = {name for name in named if name.endswith((".svg", ".css", ".js"))}
+    waiting = set(files)
+    while waiting:
+        answer = client.get(waiting.pop())
         assert answer.status_code == 200
         text = answer.text.replace("http://www.w3.org/2000/svg", "")
+        imported = set(re.findall(r'^import .* from "\./([^"]+)";$', text, re.MULTILINE)) - files
+        files |= imported
+        waiting |= imported
         assert "http:" not in text
         assert "https:" not in text
     policy = page.headers["content-security-policy"]
@@ -95,6 +107,9 @@ def test_the_live_frame(client: httpx.Client, station: PageStation) -> None:
     frame = client.get("/live/top/frame.jpg")
     heat = client.get("/live/top/heat.jpg")
     assert frame.headers["x-sequence"] == str(last.frame.sequence)
+    facts = json.loads(frame.headers["x-frame"])
+    assert facts["sequence"] == last.frame.sequence
+    assert (facts["score"], facts["level"]) == (14.0, "alarm")
     shown = cv2.imdecode(np.frombuffer(frame.content, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert shown.shape == last.frame.shape
     outside = np.ones(shown.shape, bool)
@@ -104,6 +119,33 @@ def test_the_live_frame(client: httpx.Client, station: PageStation) -> None:
     assert heat.content != frame.content
     assert client.get("/live/side/frame.jpg").status_code == 404
     assert client.get("/live/top/other.jpg").status_code == 422
+
+
+def test_the_picture_is_that_of_the_message(client: httpx.Client, station: PageStation) -> None:
+    messages = stream(client)
+    for kind, message in messages:
+        if kind == "state":
+            sent = message["state"]["cameras"]["top"]["sequence"]
+            break
+    time.sleep(2 * DRAW_EVERY_S)
+    station.inspect(14.0)
+    answer = client.get(f"/live/top/frame.jpg?frame={sent}")
+    assert answer.headers["x-sequence"] == str(sent), "although a newer one was inspected"
+    messages.close()  # type: ignore[attr-defined]
+
+
+def test_a_large_frame_is_shown_whole_on_request(tmp_path: Path) -> None:
+    with page_station(tmp_path) as station:
+        image = np.full((900, 1600), 90, np.uint8)
+        grid = PatchGrid((900, 1600), 64, 64)
+        scores = np.zeros(len(grid), np.float32)
+        last = Inspected(Frame(image, 1), ScoreMap(grid, scores, {}), None, {"total": 1.0})
+        station.state.inspected("top", last, Counters(1, 1))
+        widths = []
+        for size in ("screen", "full"):
+            content = httpx.get(f"{station.address}live/top/frame.jpg?size={size}").content
+            widths.append(cv2.imdecode(np.frombuffer(content, np.uint8), 0).shape[1])
+    assert widths == [1280, 1600]
 
 
 def stream(client: httpx.Client) -> Iterator[tuple[str, Any]]:
@@ -137,7 +179,7 @@ def test_the_stream_begins_with_the_history_and_goes_on(
         for kind, message in messages:
             if kind == "state" and message["state"]["verdict"] == "not inspecting":
                 break
-        assert message["scores"]["top"][-1][1:] == [11.5, "alarm"]
+        assert message["scores"]["top"][-1][1:] == [11.5, "alarm", station.number]
         assert message["state"]["cameras"]["top"]["sequence"] == last.frame.sequence
     finally:
         station.state.change("top", activity="inspecting", reason="")
@@ -171,6 +213,19 @@ def test_the_picture_of_an_event(client: httpx.Client, station: PageStation) -> 
     assert event.overlay_picture is not None
     assert answer.content == Path(event.overlay_picture).read_bytes()
     assert client.get(f"/pictures/{event.event_id}/frame.png").status_code == 404
+
+
+def test_the_defect_of_an_event_is_cut_out(client: httpx.Client, station: PageStation) -> None:
+    event = station.raise_event(station.inspect(13.0))
+    answer = client.get(f"/pictures/{event.event_id}/defect.jpg")
+    assert answer.headers["content-type"] == "image/jpeg"
+    crop = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert crop.shape == (300, 400, 3)
+    blue, green, red = (crop[..., each].astype(int) for each in range(3))
+    outlined = np.argwhere((green - blue > 60) & (green - red > 60))
+    assert abs(outlined[:, 0].mean() - 150) < 30, "in the middle, as far as the frame reaches"
+    assert np.ptp(outlined[:, 0]) > 300 / 5, "large enough to be seen"
+    assert client.get(f"/pictures/{'e' * 32}/defect.jpg").status_code == 404
 
 
 @pytest.mark.fault(Fault.PAGE)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chromium import CONTRASTS, chromium, needs_chromium
 from page_support import TOKEN, PageStation, page_station
 from playwright.sync_api import Browser, Page, expect
+
+from semedge.web.history import EVENTS_A_PAGE
 
 SIZES = {"desk": (1440, 1000), "phone": (390, 844)}
 
@@ -103,6 +107,130 @@ def test_a_camera_that_is_out_is_never_good(browser: Browser, station: PageStati
     page.context.close()
 
 
+def test_the_verdict_on_the_picture_is_that_of_its_frame(
+    browser: Browser, station: PageStation
+) -> None:
+    page = opened(browser, station)
+    last = station.inspect(14.5)
+    station.raise_event(last)
+    expect(page.locator("#badge")).to_have_text("ALARM · score 14.5", timeout=2500)
+    expect(page.locator("#frame-caption")).to_contain_text(f"Frame {last.frame.sequence} ")
+    expect(page.locator("#badge")).to_have_attribute("data-verdict", "alarm")
+    last = station.inspect(4.25)
+    expect(page.locator("#badge")).to_have_text("GOOD · score 4.25", timeout=2500)
+    expect(page.locator("#frame-caption")).to_contain_text(f"Frame {last.frame.sequence} ")
+    page.context.close()
+
+
+CHART_TIMES = """
+async () => (await import('./station.js')).station.points.top.map((point) => point[0])
+"""
+
+
+def test_the_chart_never_runs_back(browser: Browser, tmp_path: Path) -> None:
+    with page_station(tmp_path) as station:
+        opened(browser, station).context.close()
+        # Nobody looks meanwhile, so that no message is sent.
+        begun_s = time.time() + 10
+        for number in range(30):
+            station.inspect(4.0, begun_s + number)
+        page = opened(browser, station)
+        expect(page.locator("#score")).to_have_text("4")
+        page.wait_for_timeout(2500)
+        times = page.evaluate(CHART_TIMES)
+        assert times == sorted(times)
+        assert len(times) == station.number, "and no point is there twice"
+        station.inspect(5.0, begun_s - 5)
+        expect(page.locator("#score")).to_have_text("5", timeout=2500)
+        times = page.evaluate(CHART_TIMES)
+        assert times == sorted(times), "nor when the station's clock is set back"
+        assert times[-1] == pytest.approx(begun_s - 5, abs=0.01)
+        page.context.close()
+
+
+def test_the_level_of_the_score_is_explained(browser: Browser, station: PageStation) -> None:
+    page = opened(browser, station)
+    expect(page.locator("#score-meaning")).to_contain_text("A frame above 9.8 alarms")
+    setup = station.state.snapshot().cameras["top"].active_setup
+    assert setup is not None
+    station.state.change("top", active_setup=replace(setup, detector="pretrained-features"))
+    expect(page.locator("#score-meaning")).to_contain_text(
+        "0 is the middle of normal material, and one normal spot in a thousand exceeds 100",
+        timeout=2500,
+    )
+    expect(page.locator("#figures")).to_contain_text("learned, pretrained features")
+    station.state.change("top", active_setup=setup)
+    page.context.close()
+
+
+def test_events_follow_the_picture_on_a_phone(browser: Browser, station: PageStation) -> None:
+    page = opened(browser, station, "phone")
+    tops = page.evaluate(
+        "() => ['.view', '.newest', '.score', '.hours'].map("
+        "(each) => document.querySelector(each).getBoundingClientRect().top)"
+    )
+    assert tops == sorted(tops)
+    page.context.close()
+
+
+def test_an_event_shows_its_defect(browser: Browser, station: PageStation) -> None:
+    station.raise_event(station.inspect(12.5))
+    page = opened(browser, station)
+    picture = page.locator("#events .thumb img").first
+    expect(picture).to_have_js_property("naturalWidth", 400)
+    page.context.close()
+
+
+def test_the_shift_is_counted(browser: Browser, station: PageStation) -> None:
+    page = opened(browser, station)
+    expect(page.locator("#hours-figures")).to_contain_text("Frames judged240")
+    page.select_option("#hours-shown", "24")
+    assert "alarms: " in (page.get_attribute("#hours-chart", "aria-label") or "")
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_the_history_is_filtered_and_turned(
+    browser: Browser, tmp_path: Path, size: str, scheme: str
+) -> None:
+    with page_station(tmp_path) as station:
+        for number in range(EVENTS_A_PAGE):
+            station.raise_event(station.inspect(12.0 + number / 100))
+        page = opened(browser, station, size, scheme)
+        page.click('#tabs a[href="#history"]')
+        expect(page.locator("#history li")).to_have_count(EVENTS_A_PAGE)
+        assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+        assert page.evaluate(CONTRASTS) == []
+        page.click("#older")
+        expect(page.locator("#history li")).to_have_count(3)
+        expect(page.locator("#history-count")).to_have_text("Page 2")
+        page.select_option("#filter-level", "warn")
+        expect(page.locator("#history li")).to_have_count(1)
+        expect(page.locator("#history-count")).to_have_text("Page 1")
+        with page.expect_download() as download:
+            page.click("#download")
+        assert len(download.value.path().read_text("utf-8-sig").splitlines()) == 2
+        page.context.close()
+
+
+def test_the_frame_is_magnified(browser: Browser, station: PageStation) -> None:
+    page = opened(browser, station)
+    page.click("#enlarge")
+    expect(page.locator("#picture-dialog")).to_be_visible()
+    expect(page.locator("#big")).to_have_js_property("naturalWidth", 320)
+    width = page.evaluate("document.getElementById('big').offsetWidth")
+    for _ in range(4):
+        page.click("#zoom-in")
+    larger = page.evaluate("document.getElementById('big').offsetWidth")
+    assert larger > 3 * width
+    box = page.locator("#zoom")
+    assert box.evaluate("(each) => each.scrollWidth > each.clientWidth || each.scrollTop > 0")
+    page.click("#zoom-fit")
+    assert page.evaluate("document.getElementById('big').offsetWidth") == width
+    page.context.close()
+
+
 def test_changes_need_the_token(browser: Browser, station: PageStation) -> None:
     page = opened(browser, station)
     assert page.is_disabled("#alarm")
@@ -147,6 +275,48 @@ def test_levels_recipe_and_acknowledgement(browser: Browser, station: PageStatio
     page.context.close()
 
 
+def test_an_alert_is_marked_and_unmarked(browser: Browser, station: PageStation) -> None:
+    station.raise_event(station.inspect(12.0))
+    page = opened(browser, station)
+    card = page.locator("#events li").first
+    assert card.get_by_text("False alarm").count() == 0, "not without a token"
+    unlocked(page)
+    card.get_by_role("button", name="False alarm").click()
+    expect(card).to_contain_text("False alarm, says page: R. Weiss", timeout=3000)
+    card.get_by_role("button", name="Real defect").click()
+    expect(card).to_contain_text("Real defect, says page: R. Weiss", timeout=3000)
+    card.get_by_role("button", name="Real defect").click()
+    expect(card).not_to_contain_text("says page: R. Weiss", timeout=3000)
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_a_missed_defect_is_marked(
+    browser: Browser, station: PageStation, size: str, scheme: str
+) -> None:
+    page = unlocked(opened(browser, station, size, scheme))
+    station.inspect(4.0)
+    page.click("#load-frames")
+    frames = page.locator("#last-frames li")
+    at_once = 24 if size == "phone" else 48
+    expect(frames).to_have_count(at_once)
+    page.click("#frames-more")
+    expect(frames).to_have_count(2 * at_once)
+    expect(frames.first.locator("img")).to_have_js_property("naturalWidth", 240)
+    frames.first.get_by_role("button", name="Missed defect").click()
+    expect(page.locator("#notice")).to_contain_text("missed")
+    expect(frames.first.get_by_role("button", name="Missed defect")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    frames.first.locator(".tile").click()
+    expect(page.locator("#big")).to_have_js_property("naturalWidth", 320)
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+    assert page.evaluate(CONTRASTS) == []
+    page.context.close()
+
+
 def test_text_of_an_event_is_no_code(browser: Browser, station: PageStation) -> None:
     station.raise_event(
         station.inspect(12.0),
@@ -165,7 +335,7 @@ def test_a_picture_is_shown_large(browser: Browser, station: PageStation) -> Non
     page = opened(browser, station)
     page.locator("#events .thumb").first.click()
     expect(page.locator("#picture-dialog")).to_be_visible()
-    assert page.evaluate("document.getElementById('big').naturalWidth") == 640
+    expect(page.locator("#big")).to_have_js_property("naturalWidth", 640)
     page.keyboard.press("Escape")
     expect(page.locator("#picture-dialog")).to_be_hidden()
     page.context.close()

@@ -101,8 +101,11 @@ def test_the_page_shows_the_numbers_and_holds_all_it_needs(
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         f"{name}-{protocol}.png" for name in names for protocol in ("pixel", "thesis")
     ]
-    shown_in = [tmp_path / "out" / folder for folder in ("frames", "misses", "false-alarms")]
-    assert page.pictures == 6 + 3 * 4 + sum(len(list(each.iterdir())) for each in shown_in[1:])
+    shown = [len(list((tmp_path / "out").glob(f"{each}/*"))) for each in ("misses", "false-alarms")]
+    assert page.pictures == 6 + 3 * 4 + sum(shown)
+    alarms = (tmp_path / "out" / "report.html").read_text().partition('id="false-alarms"')[2]
+    assert alarms.count("false alarm</span>") == shown[1], "and nothing that is no false alarm"
+    assert "not flagged" not in alarms
 
 
 def test_a_frame_is_shown_with_its_mask_and_its_heat(

@@ -188,6 +188,12 @@ class CameraLoop:
         frame, before = last
         return seen_again(frame.image, before, view_of(camera))
 
+    @property
+    def newest_frame(self) -> Frame | None:
+        """The last frame that the camera gave, inspected or not; None before the first."""
+        last = self._last_frame
+        return None if last is None else last[0]
+
     def counters(self) -> Counters:
         """Frames and alerts so far."""
         judged = self._judge.counters

@@ -1,9 +1,10 @@
 // The score of the last frames over time, with the warn and the alarm level.
-"use strict";
 
-function drawChart(canvas, points, levels) {
+import {figure} from "./dom.js";
+
+// A pen for an empty canvas, its size in pixels of the page, and the colours of the stylesheet.
+export function preparedPen(canvas) {
   const style = getComputedStyle(document.body);
-  const colour = (name) => style.getPropertyValue(name).trim();
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth, height = canvas.clientHeight;
   canvas.width = Math.round(width * scale);
@@ -12,6 +13,12 @@ function drawChart(canvas, points, levels) {
   pen.scale(scale, scale);
   pen.clearRect(0, 0, width, height);
   pen.font = "12px system-ui, sans-serif";
+  return {pen, width, height, ink: (name) => style.getPropertyValue(name).trim()};
+}
+
+export function drawChart(canvas, points, levels) {
+  const {pen, width, height, ink: colour} = preparedPen(canvas);
+  if (width === 0) return;
   const shown = points.filter((point) => point[1] !== null);
   if (!shown.length) {
     pen.fillStyle = colour("--faint");
@@ -124,8 +131,4 @@ function drawMark(pen, x, y, colour) {
 
 function clockTime(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString([], {hour12: false});
-}
-
-function figure(value) {
-  return value === null || value === undefined ? "–" : String(Number(Number(value).toPrecision(4)));
 }

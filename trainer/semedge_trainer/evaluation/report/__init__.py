@@ -9,19 +9,26 @@ from pathlib import Path
 
 from semedge.core.files import write_atomically
 from semedge.core.version import __version__
+from semedge.inference.overlay import encode_png
 from semedge_trainer.evaluation.report import chapters
 from semedge_trainer.evaluation.report.curves import histogram, precision_recall, roc
 from semedge_trainer.evaluation.report.heat_maps import frame_views
 from semedge_trainer.evaluation.report.losses import loss_curves
 from semedge_trainer.evaluation.report.page import Chapter, fill_page
-from semedge_trainer.evaluation.report.picture import CaptionedPictures, Picture
+from semedge_trainer.evaluation.report.picture import CaptionedPictures, Picture, photograph
 from semedge_trainer.evaluation.report.reconstructions import bundle_painter, reconstructions
-from semedge_trainer.evaluation.report.spots import Spot, view, worst_false_alarms, worst_misses
+from semedge_trainer.evaluation.report.spots import (
+    VIEW_PX,
+    Spot,
+    view,
+    worst_false_alarms,
+    worst_misses,
+)
 from semedge_trainer.evaluation.results import Evaluation, Result
 
 PAGE = "report.html"
-MOST_FRAMES = 40
-"""Frames on the page, which grows by about 0.25 MB with each."""
+MOST_FRAMES = 20
+"""Frames on the page, which grows by at most 0.2 MB with each and stays below 5 MB."""
 MOST_NAME = 48
 """Characters of a frame's name in that of its picture."""
 
@@ -75,7 +82,8 @@ def _chapters(folder: Path, evaluation: Evaluation, command: str) -> Iterator[Ch
             write_atomically(folder / f"reconstructions-{kind}.png", picture.content)
         yield chapters.reconstructions(pictures)
     yield chapters.misses(chosen, _spots(folder / "misses", worst_misses(chosen)))
-    alarms = worst_false_alarms(chosen)
+    limit = float("-inf") if chosen.threshold is None else chosen.threshold
+    alarms = [spot for spot in worst_false_alarms(chosen) if spot.score > limit]
     yield chapters.false_alarms(chosen, _spots(folder / "false-alarms", alarms))
 
 
@@ -106,7 +114,10 @@ def _frames(folder: Path, result: Result) -> list[CaptionedPictures]:
 
 
 def _spots(folder: Path, spots: list[Spot]) -> list[tuple[Spot, Picture]]:
-    views = [(spot, view(spot)) for spot in spots]
-    for place, (_, picture) in enumerate(views, start=1):
-        write_atomically(folder / f"{place:02d}.png", picture.content)
-    return views
+    """Every place without loss to a file, and smaller for the page."""
+    shown = []
+    for place, spot in enumerate(spots, start=1):
+        alt, picture = view(spot)
+        write_atomically(folder / f"{place:02d}.png", encode_png(picture))
+        shown.append((spot, photograph(alt, picture, VIEW_PX)))
+    return shown

@@ -141,7 +141,8 @@ def misses(result: Result, views: Sequence[tuple[Spot, Picture]]) -> Chapter:
 def false_alarms(result: Result, views: Sequence[tuple[Spot, Picture]]) -> Chapter:
     """The normal places with the highest scores."""
     where = f" at least {MARGIN_PX} px from any mask" if result.by_pixel else ""
-    about = f"The highest scores of normal patches{where}, one of each place. {_at(result)}"
+    above = "" if result.threshold is None else " that are above the threshold"
+    about = f"The highest scores of normal patches{where}{above}, one of each place. {_at(result)}"
     spots = [_judged(spot, picture, result.threshold, anomalous=False) for spot, picture in views]
     return Chapter(
         "false-alarms", "Worst false alarms", "spots.html", {"about": about, "spots": spots}

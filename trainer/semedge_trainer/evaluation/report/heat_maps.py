@@ -20,7 +20,7 @@ from semedge_trainer.evaluation.report.picture import (
 from semedge_trainer.evaluation.results import Result
 from semedge_trainer.evaluation.scored_frames import ScoredFrame
 
-PREVIEW_PX = 480
+PREVIEW_PX = 360
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from semedge.inference.overlay import encode_png
 from semedge_trainer.evaluation.masks import MaskedFrame
-from semedge_trainer.evaluation.report.picture import Picture, in_colour, outline, resized
+from semedge_trainer.evaluation.report.picture import ColourImage, in_colour, outline, resized
 from semedge_trainer.evaluation.results import Result
 from semedge_trainer.evaluation.scored_frames import ScoredFrame
 
@@ -82,8 +81,8 @@ def normal_patches(result: Result, frame: ScoredFrame) -> NDArray[np.bool_]:
     return normal
 
 
-def view(spot: Spot) -> Picture:
-    """The place in its surroundings, framed, with the contour of the mask."""
+def view(spot: Spot) -> tuple[str, ColourImage]:
+    """What the picture shows, and the place in its surroundings with the contour of the mask."""
     image, mask = spot.files.read(1)
     rows, columns = (
         _window(start, length, side)
@@ -100,8 +99,7 @@ def view(spot: Spot) -> Picture:
     corner = (round(left + spot.box.width * scale) - 1, round(top + spot.box.height * scale) - 1)
     cv2.rectangle(picture, (round(left), round(top)), corner, LINE_BGR, 2)
     name = spot.files.image_path.name
-    alt = f"Surroundings of x {spot.box.left}, y {spot.box.top} in {name}."
-    return Picture(alt, encode_png(picture))
+    return f"Surroundings of x {spot.box.left}, y {spot.box.top} in {name}.", picture
 
 
 def _window(start: int, length: int, side: int) -> slice:

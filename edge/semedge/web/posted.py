@@ -1,0 +1,44 @@
+"""The body of a request that was posted, within limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import HTTPException, Request
+
+from semedge.state.requests import LARGEST_REQUEST_BYTES
+
+LONGEST_NAME = 40
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object in a request; `HTTPException` where there is none."""
+    content = await limited_body(request, LARGEST_REQUEST_BYTES)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise HTTPException(400, "The request is not a JSON object; send one.")
+    return document
+
+
+def person_of(document: dict[str, Any]) -> str:
+    """Take the person's name out of a request, and say who it is for the audit trail."""
+    name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
+    return f"page: {name}" if name.isprintable() and name else "page"
+
+
+async def limited_body(request: Request, most_bytes: int) -> bytes:
+    """The request's body; refused before more of it than allowed is in memory."""
+    parts = []
+    received_bytes = 0
+    async for part in request.stream():
+        parts.append(part)
+        received_bytes += len(part)
+        if received_bytes > most_bytes:
+            # Without this the server would read and discard the rest.
+            headers = {"Connection": "close"}
+            raise HTTPException(413, f"A request has at most {most_bytes:,} bytes.", headers)
+    return b"".join(parts)

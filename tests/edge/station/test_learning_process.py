@@ -1,0 +1,109 @@
+"""The child process that learns: its priority, its end, and its messages."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from semedge.cameras.simulation import SimulatedLine
+from semedge.core.errors import SemedgeError
+from semedge.inference.bundle import demo_content, parse_bundle
+from semedge.inference.detector import Detector
+from semedge.inference.interpreter import worker_count
+from semedge.station import learning_process
+from semedge.station.learning_process import NICENESS, run_semedge
+
+
+def endless_lesson(folder: Path) -> list[str]:
+    arguments = ["learn", "--camera", "sim:1", "--frames", "100000", "--name", "film"]
+    return [*arguments, "--out", str(folder / "film.recipe")]
+
+
+def children() -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_it_gives_the_document_and_the_last_message(tmp_path: Path) -> None:
+    missing = tmp_path / "none.semedge"
+    ended = run_semedge(["inspect", str(missing), "--json"], threading.Event(), 60)
+    assert ended.status == 1
+    assert ended.document is None
+    assert ended.message.startswith("The detector ")
+    assert str(missing) in ended.message
+
+
+def test_the_stations_variables_set_nothing_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMEDGE_LOG", "json")
+    ended = run_semedge(["inspect", "none.semedge"], threading.Event(), 60)
+    assert not ended.message.startswith("{")
+
+
+def test_it_yields_to_the_inspection_and_ends_when_asked(tmp_path: Path) -> None:
+    over = threading.Event()
+    priorities: list[int] = []
+    before = set(children())
+
+    def look() -> None:
+        until_s = time.monotonic() + 20
+        while NICENESS not in priorities and time.monotonic() < until_s:
+            new = set(children()) - before
+            priorities.extend(os.getpriority(os.PRIO_PROCESS, pid) for pid in new)
+            time.sleep(0.05)
+        over.set()
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    with pytest.raises(SemedgeError, match="was stopped"):
+        run_semedge(endless_lesson(tmp_path), over, 60)
+    looker.join()
+    assert NICENESS in priorities
+    assert set(children()) <= before
+
+
+def test_it_is_ended_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_process, "POLL_S", 0.02)
+    with pytest.raises(SemedgeError, match="took more than 0 min and was ended"):
+        run_semedge(endless_lesson(tmp_path), threading.Event(), 0.5)
+
+
+@pytest.mark.alone
+def test_an_inspection_that_uses_every_core_keeps_four_fifths_of_its_pace(tmp_path: Path) -> None:
+    image = SimulatedLine(3, (512, 512), defect_rate=0.0).frame(0).image
+    over = threading.Event()
+
+    def learn() -> None:
+        with pytest.raises(SemedgeError, match="was stopped"):
+            run_semedge(endless_lesson(tmp_path), over, 60)
+
+    bundle = parse_bundle(demo_content(), "the demo detector")
+    with Detector(bundle, workers=worker_count(None)) as detector:
+
+        def pace_hz() -> float:
+            began_s, frames = time.monotonic(), 0
+            while time.monotonic() - began_s < 5:
+                detector.score(image)
+                frames += 1
+            return frames / (time.monotonic() - began_s)
+
+        pace_hz()
+        before_hz = pace_hz()
+        learner = threading.Thread(target=learn)
+        learner.start()
+        time.sleep(3)
+        meanwhile_hz = pace_hz()
+        over.set()
+        learner.join()
+        after_hz = pace_hz()
+    assert meanwhile_hz >= 0.8 * min(before_hz, after_hz)
