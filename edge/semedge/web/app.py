@@ -23,7 +23,7 @@ from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
 from semedge.state.state import StationState
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
-from semedge.web.connections import ConnectionLimits
+from semedge.web.listener import ConnectionLimits
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, View
 
