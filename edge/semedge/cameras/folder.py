@@ -70,6 +70,7 @@ class FolderCamera(Camera):
                 self._captured_at_s(name),
                 name,
                 pixel_size_um=picture.pixel_size_um,
+                shown=picture.shown,
             )
 
     def _captured_at_s(self, name: str) -> float:
