@@ -132,8 +132,8 @@ def _check_camera(camera: Camera, frames: int | None, group_every_s: float | Non
         )
     if group_every_s is not None and not camera.timed:
         raise click.UsageError(
-            "--group-every-s needs a live camera, because the time of a file may be that of its copy; "
-            "use --group-by."
+            "--group-every-s needs a live camera, because the time of a file may be that of its "
+            "copy; use --group-by."
         )
 
 
