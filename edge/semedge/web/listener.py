@@ -120,8 +120,10 @@ def run_with_handshake_limit(serving: Coroutine[Any, Any, None]) -> None:
     try:
         loop.run_until_complete(serving)
     finally:
-        for task in asyncio.all_tasks(loop):
+        unfinished = asyncio.all_tasks(loop)
+        for task in unfinished:
             task.cancel()
+        loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
