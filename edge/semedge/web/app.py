@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files as package_files
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, HTTPException, Path, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semedge.core.errors import SemedgeError
@@ -145,12 +146,13 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        request = Request(scope)
+        request = Request(scope, receive)
         try:
             self._page.check_name(request)
             if request.method in READING and request.url.path not in FOR_ALL:
                 self._page.access.check_reading(request)
         except HTTPException as refusal:
+            await _skip_short_body(request)
             refused = JSONResponse(
                 {"detail": refusal.detail}, refusal.status_code, dict(refusal.headers or {})
             )
@@ -249,7 +251,11 @@ def _add_health(app: FastAPI, page: Page) -> None:
 def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
     async def change(request: Request) -> Response:
-        role = page.access.role(request)
+        try:
+            role = page.access.role(request)
+        except HTTPException:
+            await _skip_short_body(request)
+            raise
         try:
             document = json.loads(await _limited_body(request))
             if not isinstance(document, dict):
@@ -291,6 +297,18 @@ async def _limited_body(request: Request) -> bytes:
                 413, f"A request has at most {LARGEST_REQUEST_BYTES:,} bytes.", headers
             )
     return body
+
+
+async def _skip_short_body(request: Request) -> None:
+    """Read the body of a refused request, unless it is large.
+
+    A connection that is closed before all that was sent is read is reset, and the client may lose
+    the answer.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= LARGEST_REQUEST_BYTES:
+        with suppress(ClientDisconnect):
+            await request.body()
 
 
 def _is_loopback(name: str) -> bool:

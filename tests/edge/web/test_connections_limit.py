@@ -221,6 +221,18 @@ def test_a_body_is_not_read_before_the_token(tmp_path: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 401")
 
 
+@pytest.mark.parametrize(("host", "status"), [("localhost", 401), ("evil.example", 421)])
+def test_a_refused_client_always_reads_why(tmp_path: Path, host: str, status: int) -> None:
+    with page_station(tmp_path, names=("line.example",)) as started:
+        # A connection that is closed before its body is read is reset, one in fifteen times.
+        for _ in range(150):
+            with httpx.Client(base_url=started.address) as browser:
+                browser.get("healthz")
+                ask = {"action": "levels", "alarm": 13.0}
+                answer = browser.post("api/ask", json=ask, headers={"Host": host})
+                assert answer.status_code == status
+
+
 def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
     with page_station(tmp_path) as started:
         for path in ("", "page.js", "healthz", "readyz", "metrics", "api/state"):
