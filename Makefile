@@ -7,12 +7,13 @@ TFLITE := .venv-tflite
 ARM := .venv-arm
 SBOM := .venv-sbom
 PEERS := .venv-peers
+LOWEST := .venv-lowest
 # Processes that run test files side by side.
 JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow bench bench-full bench-peers lint docs format pictures constraints sbom release-check apt clean
+.PHONY: demo station test reliability test-slow test-lowest bench bench-full bench-peers lint docs format pictures constraints sbom release-check apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -27,6 +28,10 @@ test: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready $(
 
 test-slow: $(DEV)/ready $(DEV)/aravis $(DEV)/cluster $(EDGE)/ready $(TFLITE)/ready apt
 	$(DEV)/bin/python -m pytest tests -m slow
+
+# The quick tests of the edge with the lowest versions that pyproject.toml allows, which uv finds.
+test-lowest: $(LOWEST)/ready apt
+	$(LOWEST)/bin/python -m pytest tests/edge -m "not slow and not alone"
 
 # Every fault of docs/reliability.md, and the page of their figures; in about a quarter of an hour.
 reliability: $(DEV)/ready $(DEV)/aravis apt
@@ -84,6 +89,13 @@ $(EDGE)/ready: pyproject.toml
 $(DEV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[train,bench,dev]"
+	touch $@
+
+$(LOWEST)/ready: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+	  --editable ".[dev]" "scipy>=1.12"
 	touch $@
 
 $(PEERS)/ready: pyproject.toml

@@ -17,6 +17,10 @@ class Fault(Enum):
         "health event within the timeout, inspection resumes by itself, memory flat, newest frame "
         "always within 0.2 s",
     )
+    LOSSY_STREAM = (
+        "an RTSP stream of which one packet in twenty is lost",
+        "no damaged frame is inspected where PyAV is installed; each counts as lost",
+    )
     RECEIVER = (
         "broker or webhook down for 1,000 alerts, killed with -9, back",
         "1,000 of 1,000 delivered, in order, duplicates at most one a crash",

@@ -16,7 +16,8 @@ def with_bar(image: GrayImage, bar_px: int, background: int = 0) -> GrayImage:
     size = bar_px / 48
     thickness = max(1, round(size))
     for text, share in (("SEM HV: 10.0 kV  WD: 9.8 mm", 0.45), ("|---- 10 um ----|", 0.88)):
-        place = (8, int(share * bar_px))
+        # The letters of OpenCV 4 begin lower than those of 5, and the last rows stay plain.
+        place = (8, min(int(share * bar_px), bar_px - 4))
         cv2.putText(
             bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * size, letters, thickness, cv2.LINE_AA
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 WIDTH_PX = 128
@@ -34,3 +35,12 @@ def age_s(image: Sequence[Sequence[int]], now_s: float) -> float:
             value = image[top + BIT_HEIGHT_PX // 2][left + BIT_WIDTH_PX // 2]
             milliseconds = 2 * milliseconds + int(value > (DARK + BRIGHT) // 2)
     return (int(now_s * 1e3) - milliseconds) % 2**BITS / 1e3
+
+
+def draw_waves(time_s: float) -> bytes:
+    """The clock, and below it as many rows of waves whose place depends on its time."""
+    milliseconds = int(time_s * 1e3) % 2**BITS
+    across = [50 * math.sin((x + milliseconds / 5) / 9) for x in range(WIDTH_PX)]
+    down = [50 * math.sin((y + milliseconds / 9) / 7) for y in range(HEIGHT_PX)]
+    rows = bytes(int(128 + a + b) for b in down for a in across)
+    return draw(time_s) + rows

@@ -1,6 +1,7 @@
 """A camera that streams H.264 over RTSP, by the system's Python.
 
-`rtsp_server.py PORT [USER:PASSWORD [udp]]`; with `udp` it refuses to send over TCP (461)
+`rtsp_server.py PORT [USER:PASSWORD [udp|waves]]`; with `udp` it refuses to send over TCP (461), and
+with `waves` its pictures have twice the height and move.
 
 `rtsp_server.py` alone exits with 0 where everything it needs is installed.
 """
@@ -19,9 +20,10 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 FRAMES_A_SECOND = 25
+WAVES = sys.argv[3:] == ["waves"]
 CAPS = (
-    f"video/x-raw,format=GRAY8,width={clock_picture.WIDTH_PX},height={clock_picture.HEIGHT_PX},"
-    f"framerate={FRAMES_A_SECOND}/1"
+    f"video/x-raw,format=GRAY8,width={clock_picture.WIDTH_PX},"
+    f"height={clock_picture.HEIGHT_PX * (1 + WAVES)},framerate={FRAMES_A_SECOND}/1"
 )
 ELEMENTS = ("appsrc", "videoconvert", "x264enc", "rtph264pay")
 PIPELINE = (
@@ -43,7 +45,7 @@ def main() -> None:
     server.set_address("127.0.0.1")
     factory = GstRtspServer.RTSPMediaFactory(launch=PIPELINE, shared=True)
     factory.connect("media-configure", configure)
-    if len(sys.argv) > 3:
+    if sys.argv[3:] == ["udp"]:
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
     if len(sys.argv) > 2 and sys.argv[2]:
         protect(server, factory, *sys.argv[2].split(":"))
@@ -76,7 +78,8 @@ def configure(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSP
     source = media.get_element().get_by_name("camera")
 
     def push() -> bool:
-        picture = Gst.Buffer.new_wrapped(clock_picture.draw(time.time()))
+        draw = clock_picture.draw_waves if WAVES else clock_picture.draw
+        picture = Gst.Buffer.new_wrapped(draw(time.time()))
         return bool(source.emit("push-buffer", picture) == Gst.FlowReturn.OK)
 
     GLib.timeout_add(1000 // FRAMES_A_SECOND, push)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -17,7 +18,8 @@ class FolderCamera(Camera):
     """Frames from a folder, a glob or one file.
 
     A file that cannot be decoded is logged, skipped and counted; where none can be decoded, the end
-    is an error.
+    is an error. A frame was captured when its file was last changed, but not before the frame that
+    precedes it; in a loop, which imitates a camera, when it is read.
 
     Parameters
     ----------
@@ -37,6 +39,7 @@ class FolderCamera(Camera):
         self._loop = loop
         self._at = 0
         self._read = 0
+        self._last_at_s = 0.0
 
     @property
     def ends(self) -> bool:
@@ -64,10 +67,20 @@ class FolderCamera(Camera):
             return Frame(
                 picture.image,
                 self._read - 1,
-                time.time(),
+                self._captured_at_s(name),
                 name,
                 pixel_size_um=picture.pixel_size_um,
+                shown=picture.shown,
             )
+
+    def _captured_at_s(self, name: str) -> float:
+        now_s = time.time()
+        if self._loop:
+            return now_s
+        with contextlib.suppress(OSError):
+            changed_at_s = split_page(name)[0].stat().st_mtime
+            self._last_at_s = max(self._last_at_s, min(changed_at_s, now_s))
+        return self._last_at_s or now_s
 
     def _end_of_round(self) -> None:
         if not self._read:

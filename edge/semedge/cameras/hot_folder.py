@@ -153,6 +153,7 @@ class HotFolderCamera(Camera):
             captured_at_s,
             name,
             pixel_size_um=picture.pixel_size_um,
+            shown=picture.shown,
         )
 
     def _skip(self, error: SemedgeError) -> None:

@@ -7,7 +7,7 @@ import time
 
 import cv2
 
-from semedge.cameras import rtsp
+from semedge.cameras import rtsp, rtsp_stream
 from semedge.cameras.live import (
     CameraSettingsError,
     Capture,
@@ -75,33 +75,47 @@ class StreamCamera(LiveCamera):
             self._mjpeg = open_mjpeg(self._address, self._timeout_s)
             if self._mjpeg is not None:
                 return self._mjpeg
-        silence_opencv()
-        began_s = time.monotonic()
-        video = self._open_video()
-        failed_at_once = not video.isOpened() and time.monotonic() - began_s < rtsp.ANSWER_S / 2
-        if failed_at_once and self._address.startswith("rtsp://"):
-            rtsp.check(self._address)
-        return OpenCvCapture(video)
+        if self._address.startswith("rtsp://"):
+            return self._connect_rtsp()
+        return self._open_video()
 
-    def _open_video(self) -> cv2.VideoCapture:
+    def _connect_rtsp(self) -> Capture:
+        began_s = time.monotonic()
+        try:
+            if rtsp_stream.is_available():
+                return rtsp_stream.RtspCapture(
+                    self._address, open_s=self._open_s, read_s=self._timeout_s
+                )
+            return self._open_video()
+        except CaptureLostError:
+            if time.monotonic() - began_s < rtsp.ANSWER_S / 2:
+                rtsp.check(self._address)
+            raise
+
+    @property
+    def _open_s(self) -> float:
+        """Longest attempt to open; the first ends with the constructor, later ones may wait."""
+        return max(self._timeout_s, SHORTEST_OPEN_S) if self._sequence else self._timeout_s
+
+    def _open_video(self) -> Capture:
+        silence_opencv()
         if self._address.isdecimal():
-            return cv2.VideoCapture(f"/dev/video{int(self._address)}", cv2.CAP_V4L2)
+            return OpenCvCapture(cv2.VideoCapture(f"/dev/video{int(self._address)}", cv2.CAP_V4L2))
         if self._address.startswith("/dev/"):
-            return cv2.VideoCapture(self._address, cv2.CAP_V4L2)
+            return OpenCvCapture(cv2.VideoCapture(self._address, cv2.CAP_V4L2))
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
-        # The first attempt ends with the constructor; later ones may take longer.
-        open_s = max(self._timeout_s, SHORTEST_OPEN_S) if self._sequence else self._timeout_s
-        open_ms = int(open_s * 1e3)
-        read_ms = int(self._timeout_s * 1e3)
-        return cv2.VideoCapture(
+        video = cv2.VideoCapture(
             self._address,
             cv2.CAP_FFMPEG,
             [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, open_ms),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms),
+                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(self._open_s * 1e3)),
+                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(self._timeout_s * 1e3)),
                 *(cv2.CAP_PROP_N_THREADS, DECODERS),
             ],
         )
+        if not video.isOpened():
+            raise CaptureLostError
+        return OpenCvCapture(video)
 
 
 class OpenCvCapture(Capture):

@@ -132,8 +132,8 @@ def _check_camera(camera: Camera, frames: int | None, group_every_s: float | Non
         )
     if group_every_s is not None and not camera.timed:
         raise click.UsageError(
-            "--group-every-s needs a live camera, because files have no capture time; use "
-            "--group-by."
+            "--group-every-s needs a live camera, because the time of a file may be that of its "
+            "copy; use --group-by."
         )
 
 
@@ -144,12 +144,14 @@ def _report(
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
     logger.info(calibration.guarantee)
     rate_hz = 1.0 if line_rate_hz is None else line_rate_hz
-    hourly = calibration.false_alarms_per_hour(rate_hz)
+    # The rate is of groups, and the largest ones may be those that alarm.
+    hourly = calibration.false_alarms_per_hour(rate_hz) * normal.largest_group
+    hourly = min(hourly, rate_hz * 3600)
     unit = "frame" if calibration.fields is None else "field"
     plural = "" if rate_hz == 1 else "s"
     logger.info(
         f"At {rate_hz:g} {unit}{plural} a second that is at most {_amount(hourly)} false alarms "
-        f"an hour, {_amount(24 * hourly)} a day."
+        f"an hour, {_amount(24 * hourly)} a day{_of_groups(normal)}."
     )
     highest = normal.highest[:HIGHEST_NAMED]
     if note := note_on_high_scores(normal):
@@ -158,6 +160,15 @@ def _report(
     logger.info(f"The highest scores, which set the threshold, are {named}.")
     logger.info(
         f"Threshold {calibration.threshold:.6g}; an alarm is a score above it. Wrote {out}."
+    )
+
+
+def _of_groups(normal: NormalScores) -> str:
+    if normal.largest_group == 1:
+        return ""
+    return (
+        ", should the largest groups alarm: the largest has "
+        f"{normal.largest_group:.3g} times the frames of a mean one"
     )
 
 

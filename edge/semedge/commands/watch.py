@@ -13,6 +13,7 @@ from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.commands.station_options import station_options
 from semedge.core.errors import SemedgeError
 from semedge.core.files import locked
+from semedge.inference.graph_check import PASSED
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrames
 from semedge.journal.records import DEFAULT_JOURNAL
@@ -38,6 +39,9 @@ IN_USE = (
     "another --journal."
 )
 """Two watches would both deliver the pending alerts."""
+
+PASSED_SUFFIX = ".graphs"
+"""End of the name of the file, beside the journal, that remembers which graphs were checked."""
 
 
 @click.command()
@@ -73,10 +77,26 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
         )
     warn_of_exposure(read)
     journal = read.journal.file or DEFAULT_JOURNAL
+    with PASSED.remembered_in(journal.with_name(f"{journal.name}{PASSED_SUFFIX}")):
+        _watch(read, plan, journal, given, station, as_json)
+    # Everything else ends with the process; without this, a last search for cycles takes half a
+    # second with an OPC UA server.
+    gc.freeze()
+
+
+def _watch(
+    read: Station,
+    plan: StationPlan,
+    journal: Path,
+    given: GivenSettings,
+    station: Path | None,
+    as_json: bool,
+) -> None:
+    """Load the cameras and inspect, or serve the page alone where they cannot be loaded."""
     ready: _Ready | None = None
     fault: SemedgeError | None = None
     try:
-        ready = _Ready(read, plan, load_cameras(plans))
+        ready = _Ready(read, plan, load_cameras(list(plan.cameras.values())))
     except SemedgeError as error:
         if read.web is None:
             raise
@@ -90,9 +110,6 @@ def watch(given: GivenSettings, station: Path | None, as_json: bool) -> None:
     finally:
         for camera in ready.cameras if ready is not None else ():
             camera.setup.detector.close()
-    # Everything else ends with the process; without this, a last search for cycles takes half a
-    # second with an OPC UA server.
-    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
+from semedge.core.shown import Shown
 
 GrayImage = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -33,6 +34,8 @@ class Frame:
     device_time_ns
         The camera's own time of the frame, in nanoseconds of its own clock, whose zero is
         arbitrary; None where it gives none.
+    shown
+        How the image came from a whole frame; None where it is one.
     pixel_size_um
         Size of a pixel on the specimen in micrometres; None where it is not known.
     left_out
@@ -54,6 +57,7 @@ class Frame:
     device_time_ns: int | None = None
     left_out: NDArray[np.bool_] | None = None
     pixel_size_um: float | None = None
+    shown: Shown | None = None
     whole: GrayImage | None = None
 
     def __post_init__(self) -> None:

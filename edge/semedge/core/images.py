@@ -19,6 +19,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.core.jpeg import UPRIGHT, JpegError, decode_jpeg, is_jpeg
 from semedge.core.pixel_size import pixel_size_beside
+from semedge.core.shown import Shown, note_in
 from semedge.core.tiff_segments import DamagedTiffError, TiffError
 from semedge.core.white import (
     PNG,
@@ -67,10 +68,14 @@ def silence_opencv() -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """A gray image of a file, `(height, width)`, and its pixels' size where the file says it."""
+    """A gray image of a file, `(height, width)`.
+
+    Its pixels' size, and what was cut off it, where the file says it.
+    """
 
     image: GrayImage
     pixel_size_um: float | None = None
+    shown: Shown | None = None
 
 
 def read_image(path: Path | str) -> GrayImage:
@@ -119,7 +124,7 @@ def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
         raise SemedgeError(
             f"{name} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    return Picture(to_gray(image), pixel_size_um)
+    return Picture(to_gray(image), pixel_size_um, note_in(content))
 
 
 def split_page(path: Path | str) -> tuple[Path, int]:

@@ -17,12 +17,15 @@ from semedge.core.frame import Frame, GrayImage
 from semedge.core.images import read_mask
 from semedge.core.information_bar import find_information_bar
 from semedge.core.section import Section
+from semedge.core.shown import Shown
 from semedge.core.white import ContainerError, fill_container, unfilled_bits
 
 logger = logging.getLogger(__name__)
 
 AnyView = TypeVar("AnyView", bound="ViewSettings")
 Rectangle = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
+Crops = tuple[int, int, int, int]
+"""Pixels that are cut off at the top, bottom, left and right."""
 BLACK = 256
 """Largest value of a 16-bit frame below which it is simply black."""
 
@@ -60,6 +63,16 @@ class ViewSettings(Section):
         description="A picture of the whole frame's size, white where nothing is inspected.",
     )
 
+    @property
+    def crops_px(self) -> Crops:
+        """What is cut off."""
+        return (
+            self.crop_top_px,
+            self.crop_bottom_px,
+            self.crop_left_px,
+            self.crop_right_px,
+        )
+
     def with_bits(self: AnyView, *known: int | None) -> AnyView:
         """These settings; where the bits are not given, those of the first that knows them."""
         bits = next((each for each in (self.bits, *known) if each is not None), None)
@@ -79,7 +92,7 @@ def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> G
     columns = (before.crop_left_px, before.crop_right_px)
     whole = np.pad(image, (rows, columns), mode="edge")
     view = FrameView(after)
-    view.left_out(whole.shape)
+    view.left_out(whole.shape, after.crops_px)
     return view.cut(whole)
 
 
@@ -96,7 +109,7 @@ class FrameView:
     """
 
     settings: ViewSettings = WHOLE
-    _left_out: dict[tuple[int, int], NDArray[np.bool_]] = field(
+    _left_out: dict[tuple[tuple[int, int], Crops], NDArray[np.bool_]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _bar_warned: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
@@ -107,14 +120,31 @@ class FrameView:
 
         Raises `SemedgeError` where nothing would be left, or a value has too many bits.
         """
-        whole = self._filled(frame.image, frame.source)
-        image = self._cropped(whole, frame.source)
+        crops, before = self.settings.crops_px, frame.shown
+        uncropped = None
+        if before is None:
+            filled = self._filled(frame.image, frame.source)
+            image, whole = self._cropped(filled, frame.source), frame.image.shape
+            uncropped = None if image.shape == filled.shape else filled
+        else:
+            # Its values fill their type already.
+            top, bottom, left, right = before.cropped_px
+            crops = (
+                max(crops[0], top),
+                max(crops[1], bottom),
+                max(crops[2], left),
+                max(crops[3], right),
+            )
+            further = (crops[0] - top, crops[1] - bottom, crops[2] - left, crops[3] - right)
+            image, whole = _cut(frame.image, further), before.whole_px
+        whole_px = (int(whole[0]), int(whole[1]))
         return replace(
             frame,
             image=image,
-            left_out=self.left_out(frame.image.shape),
+            left_out=self.left_out(whole_px, crops),
             pixel_size_um=self.settings.pixel_size_um or frame.pixel_size_um,
-            whole=None if image.shape == whole.shape else whole,
+            shown=Shown(whole_px, crops),
+            whole=uncropped,
         )
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:
@@ -126,34 +156,20 @@ class FrameView:
 
     def cut(self, picture: NDArray) -> NDArray:
         """The rest of a picture or of its mask, without a search for a bar."""
-        settings = self.settings
-        height, width = picture.shape
-        bottom, right = height - settings.crop_bottom_px, width - settings.crop_right_px
-        if settings.crop_top_px >= bottom or settings.crop_left_px >= right:
-            crops = {
-                name: getattr(settings, name)
-                for name in type(settings).model_fields
-                if name.startswith("crop_") and getattr(settings, name)
-            }
-            given = ", ".join(f"{name} = {value}" for name, value in crops.items())
-            raise SemedgeError(
-                f"{given} leaves nothing of a frame of {width}x{height} px; give the height of "
-                "the information bar, or the width of the border."
-            )
-        return picture[settings.crop_top_px : bottom, settings.crop_left_px : right]
+        return _cut(picture, self.settings.crops_px)
 
-    def left_out(self, whole_shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        """Pixels of the cropped frame that are not inspected; None where all are.
+    def left_out(self, shape: tuple[int, int], crops_px: Crops) -> NDArray[np.bool_] | None:
+        """Pixels of a whole frame's shape, cropped, that are not inspected; None where all are.
 
         Raises `SemedgeError` where the mask has another size than the whole frame.
         """
         settings = self.settings
         if not settings.leave_out_px and settings.leave_out_mask is None:
             return None
-        shape = (int(whole_shape[0]), int(whole_shape[1]))
-        if shape not in self._left_out:
-            self._left_out[shape] = self.cut(self._mask(shape))
-        return self._left_out[shape]
+        key = (shape, crops_px)
+        if key not in self._left_out:
+            self._left_out[key] = _cut(self._mask(shape), crops_px)
+        return self._left_out[key]
 
     def _mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         path = self.settings.leave_out_mask
@@ -215,3 +231,17 @@ class FrameView:
                     f"--crop-{option}-px {cut_px + bar_px}, wherever these frames are used.",
                     extra={"event": "information-bar"},
                 )
+
+
+def _cut(picture: NDArray, crops_px: Crops) -> NDArray:
+    """The rest of a picture; `SemedgeError` where there is none."""
+    top, bottom, left, right = crops_px
+    height, width = picture.shape
+    if top + bottom >= height or left + right >= width:
+        sides = zip(("top", "bottom", "left", "right"), crops_px, strict=True)
+        given = ", ".join(f"crop_{side}_px = {value}" for side, value in sides if value)
+        raise SemedgeError(
+            f"{given} leaves nothing of a frame of {width}x{height} px; give the height of "
+            "the information bar, or the width of the border."
+        )
+    return picture[top : height - bottom, left : width - right]

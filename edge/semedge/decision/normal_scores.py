@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
@@ -58,6 +59,12 @@ class NormalScores:
     frame_scores: list[float] = field(default_factory=list)
     highest: list[Thumbnail] = field(default_factory=list)
     pixel_sizes_um: list[float] = field(default_factory=list)
+
+    @property
+    def largest_group(self) -> float:
+        """Scores of the largest group, as a multiple of the mean group's."""
+        sizes = Counter(self.groups).values()
+        return max(sizes) * len(sizes) / sum(sizes) if sizes else 1.0
 
 
 def score_normal_frames(

@@ -22,6 +22,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.bundle import MANIFEST, Bundle, parse_bundle_file
 from semedge.inference.detector import Detector
+from semedge.inference.passed_graphs import PassedGraphs, check_digest
 
 LIMIT_S = 60
 """Longest check: loading, and one frame."""
@@ -32,14 +33,16 @@ MOST_BYTES = 4 * 2**30
 REFUSED = 3
 LONGEST_MESSAGE_BYTES = 10_000
 
-_passed: set[tuple[str, int | None, tuple[int, ...]]] = set()
-_lock = threading.Lock()
+PASSED = PassedGraphs()
+"""The checks that need not be repeated."""
 
 
 def check_graphs(
     bundle: Bundle, *, stride_px: int | None = None, image: GrayImage | None = None
 ) -> None:
     """Load a bundle and score a frame in a child process, once for each bundle and size of frame.
+
+    A check that is in `PASSED` is not repeated.
 
     Parameters
     ----------
@@ -55,18 +58,16 @@ def check_graphs(
     SemedgeError
         Where the child refuses the bundle, crashes, or reaches a limit of time or memory.
     """
-    key = (bundle.sha256, stride_px, () if image is None else image.shape)
-    with _lock:
-        if key in _passed:
-            return
+    digest = check_digest(bundle.sha256, stride_px, () if image is None else image.shape)
+    if digest in PASSED:
+        return
     with _in_memory("bundle") as file, _in_memory("frame") as frame:
         _write(file, bundle)
         if image is not None:
             np.save(frame, image, allow_pickle=False)
             frame.flush()
         _run_child(bundle.name, file.fileno(), frame.fileno(), stride_px)
-    with _lock:
-        _passed.add(key)
+    PASSED.add(digest)
 
 
 def _in_memory(name: str) -> BinaryIO:

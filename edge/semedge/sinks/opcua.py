@@ -124,10 +124,8 @@ class OpcUaSink(ServerSink):
     async def _start(self, station: str) -> Any:
         ua, section = self._asyncua.ua, self._section
         server = self._asyncua.Server(user_manager=self)
-        # Releases of asyncua before 2.1 have no such limits.
         for name, limit in CONNECTION_LIMITS.items():
-            if hasattr(server.iserver, name):
-                setattr(server.iserver, name, limit)
+            setattr(server.iserver, name, limit)
         await server.init()
         server.set_endpoint(f"opc.tcp://{section.host}:{section.port}/semedge/")
         server.set_server_name(f"semedge {station}")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from semedge.core.errors import SemedgeError
 from semedge.core.files import sync_file, write_atomically
 from semedge.core.frame import Frame
+from semedge.core.shown import Shown, with_note
 from semedge.inference.overlay import draw_overlay, encode_png
 from semedge.inference.score_map import ScoreMap
 
@@ -63,16 +64,19 @@ class EventPictures:
         folder = self.folder / f"{captured:%Y-%m-%d}"
         stem = f"{captured:%H%M%S}-{frame.sequence}-{event_id[:12]}"
         return PicturePaths(
-            self._write(folder / f"{stem}-frame.png", frame.image),
+            self._write(folder / f"{stem}-frame.png", frame.image, frame.shown),
             self._write(
                 folder / f"{stem}-overlay.png",
                 draw_overlay(frame.image, score_map, level, frame.left_out),
             ),
         )
 
-    def _write(self, path: Path, image: NDArray) -> str | None:
+    def _write(self, path: Path, image: NDArray, shown: Shown | None = None) -> str | None:
+        content = encode_png(image)
+        if shown is not None:
+            content = with_note(content, shown)
         try:
-            write_atomically(path, encode_png(image), sync=False)
+            write_atomically(path, content, sync=False)
         except SemedgeError as error:
             logger.warning(f"The event has no picture: {error}", extra={"event": "no-picture"})
             return None

@@ -50,7 +50,7 @@ class MarkedExample:
             self.kept.sequence,
             self.kept.captured_at_s,
             self.kept.frame_id,
-            left_out=FrameView(self.view).left_out(whole_shape),
+            left_out=FrameView(self.view).left_out(whole_shape, self.view.crops_px),
             pixel_size_um=self.view.pixel_size_um or self.kept.pixel_size_um,
         )
 

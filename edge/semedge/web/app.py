@@ -24,13 +24,13 @@ from semedge.state.state import StationState
 from semedge.state.teaching import Teaching
 from semedge.web.access import COOKIE, Access, Role
 from semedge.web.broadcast import MOST_CLIENTS, Broadcast
-from semedge.web.connections import ConnectionLimits
 from semedge.web.event_crops import EventCrops
 from semedge.web.frames import FramesView, add_frames
 from semedge.web.history import READING, add_history
+from semedge.web.listener import ConnectionLimits
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, Size, View
-from semedge.web.posted import json_object, person_of
+from semedge.web.posted import json_object, person_of, role_of, skip_short_body
 from semedge.web.teaching import add_teaching
 
 STYLES = ("page", "teach")
@@ -175,12 +175,13 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        request = Request(scope)
+        request = Request(scope, receive)
         try:
             self._page.check_name(request)
             if request.method in READING and request.url.path not in FOR_ALL:
                 self._page.access.check_reading(request)
         except HTTPException as refusal:
+            await skip_short_body(request)
             refused = JSONResponse(
                 {"detail": refusal.detail}, refusal.status_code, dict(refusal.headers or {})
             )
@@ -289,7 +290,7 @@ def _add_health(app: FastAPI, page: Page) -> None:
 def _add_changes(app: FastAPI, page: Page) -> None:
     @app.post("/api/ask")
     async def change(request: Request) -> Response:
-        role = page.access.role(request)
+        role = await role_of(page.access, request)
         document = await json_object(request)
         page.access.check(role, document.get("action"))
         who = person_of(document)

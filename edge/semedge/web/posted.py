@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 from semedge.state.requests import LARGEST_REQUEST_BYTES
+from semedge.web.access import Access, Role
 
 LONGEST_NAME = 40
 
@@ -28,6 +31,27 @@ def person_of(document: dict[str, Any]) -> str:
     """Take the person's name out of a request, and say who it is for the audit trail."""
     name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
     return f"page: {name}" if name.isprintable() and name else "page"
+
+
+async def role_of(access: Access, request: Request) -> Role:
+    """The role of who posted a request; `HTTPException` where its token is refused."""
+    try:
+        return access.role(request)
+    except HTTPException:
+        await skip_short_body(request)
+        raise
+
+
+async def skip_short_body(request: Request) -> None:
+    """Read the body of a refused request, unless it is large.
+
+    A connection that is closed before all that was sent is read is reset, and the client may lose
+    the answer.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= LARGEST_REQUEST_BYTES:
+        with suppress(ClientDisconnect):
+            await request.body()
 
 
 async def limited_body(request: Request, most_bytes: int) -> bytes:

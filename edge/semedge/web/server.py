@@ -18,6 +18,7 @@ from semedge.journal.reader import JournalReader
 from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 from semedge.state.teaching import Teaching
+from semedge.web.listener import LimitedListener, run_with_handshake_limit
 from semedge.web.section import WebSection
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class PageServer:
         self._section = section
         self._parts = state.parts
         self._closing = threading.Event()
-        self._socket = _listening(section.host, section.port)
+        self._socket = self._listen(section.port)
         self._port = self._socket.getsockname()[1]
         scheme = "https" if section.certificate else "http"
         self.address = f"{scheme}://{section.host}:{self._port}/"
@@ -124,10 +125,10 @@ class PageServer:
         """Serve until closed; raises where the server ends by itself."""
         if self._socket.fileno() == -1:
             # The server closed its socket when it failed.
-            self._socket = _listening(self._section.host, self._port)
+            self._socket = self._listen(self._port)
             self._server = self._new_server()
         try:
-            self._server.run(sockets=[self._socket])
+            run_with_handshake_limit(self._server.serve(sockets=[self._socket]))
         except SystemExit as error:
             raise SemedgeError(f"The server of the page ended with status {error.code}.") from None
         finally:
@@ -135,15 +136,28 @@ class PageServer:
         if not self._closing.is_set():
             raise SemedgeError("The server of the page ended by itself.")
 
+    def _listen(self, port: int) -> socket.socket:
+        host = self._section.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            raise SemedgeError(
+                f"The page cannot listen on {host} port {port} ({error.strerror}); choose a free "
+                "port of this machine."
+            ) from error
+        plain = self._section.certificate is None
+        return LimitedListener(listening, self._page.limits, plain=plain)
+
     def _new_server(self) -> Any:
         import uvicorn
 
-        from semedge.web.connections import limited_protocol
+        from semedge.web.connections import LimitedProtocol
 
         return uvicorn.Server(
             uvicorn.Config(
                 self._build_app(),
-                http=limited_protocol(self._page.limits),
+                http=LimitedProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -162,14 +176,3 @@ def _tokens(section: WebSection) -> dict[Role, str]:
         "engineer": section.token,
     }
     return {role: secret.read() for role, secret in secrets.items() if secret is not None}
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise SemedgeError(
-            f"The page cannot listen on {host} port {port} ({error.strerror}); choose a free port "
-            "of this machine."
-        ) from error

@@ -16,7 +16,7 @@ from semedge.state.teaching import Teaching
 from semedge.web.access import Access
 from semedge.web.history import READING
 from semedge.web.pictures import encode_jpeg, fitted
-from semedge.web.posted import json_object, limited_body, person_of
+from semedge.web.posted import json_object, limited_body, person_of, role_of
 
 THUMBNAIL_PX = 240
 LARGEST_SAMPLE_BYTES = 32 * 2**20
@@ -36,7 +36,7 @@ def add_teaching(app: FastAPI, teaching: Teaching | None, access: Access) -> Non
 
     @app.post("/api/teach")
     async def change(request: Request) -> Response:
-        access.check(access.role(request), ACTION)
+        access.check(await role_of(access, request), ACTION)
         document = await json_object(request)
         who = person_of(document)
         return await _answer(lambda known: {"message": known.handle(document, who)})
@@ -45,7 +45,7 @@ def add_teaching(app: FastAPI, teaching: Teaching | None, access: Access) -> Non
     async def sample(
         request: Request, name: Annotated[str, Query(max_length=200)] = "the sample"
     ) -> Response:
-        access.check(access.role(request), ACTION)
+        access.check(await role_of(access, request), ACTION)
         content = await limited_body(request, LARGEST_SAMPLE_BYTES)
         return await _answer(lambda known: known.try_sample(content, name))
 

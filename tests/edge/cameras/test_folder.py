@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -28,8 +29,9 @@ def write(folder: Path, *names: str) -> dict[str, NDArray]:
 
 
 def test_every_image_comes_once_in_natural_order(tmp_path: Path) -> None:
+    # A file system's clock is coarser.
+    began_s = time.time() - 0.1
     written = write(tmp_path / "in", "f10.png", "f2.png", "f1-16bit.tif", "f3.bmp")
-    began_s = time.time()
     with open_camera(str(tmp_path / "in")) as camera:
         frames = list(camera)
         assert list(camera) == []
@@ -46,6 +48,21 @@ def test_every_image_comes_once_in_natural_order(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frame.image, image)
         assert began_s <= frame.captured_at_s <= time.time()
     assert (camera.live, camera.lost, camera.skipped) == (False, 0, [])
+
+
+def test_a_frame_was_captured_when_its_file_was_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    written = write(folder, "a.png", "b.png", "c.png", "d.png")
+    for name, changed_at_s in zip(written, (1_000.0, 3_000.0, 2_000.0, 1e11), strict=True):
+        os.utime(folder / name, (changed_at_s, changed_at_s))
+    now_s = time.time()
+    with open_camera(str(folder)) as camera:
+        *times_s, future_s = [frame.captured_at_s for frame in camera]
+    # No frame is before the one that precedes it, nor in the future.
+    assert times_s == [1_000.0, 3_000.0, 3_000.0]
+    assert now_s <= future_s <= time.time()
+    with open_camera(str(folder), loop=True) as camera:
+        assert next(camera).captured_at_s >= now_s
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,21 @@ def test_packed_rows_with_padding_are_the_same_picture(
     data = np.frombuffer(b"".join(rows), np.uint8)
     image = gray_from(data, pixel_format, (5, width), padding_bytes)
     np.testing.assert_array_equal(image, values << (16 - bits))
+
+
+@pytest.mark.parametrize(
+    "pixel_format", ["Mono8", "Mono16", "Mono12", "Mono12p", "Mono10Packed", "RGB8", "BayerRG8"]
+)
+def test_data_about_the_frame_behind_its_pixels_is_no_picture(pixel_format: str) -> None:
+    """Chunk data of GenICam, which no emulator of the tests sends."""
+    pixels = np.random.default_rng(2).integers(0, 256, 4096, np.uint8)
+    chunks = np.random.default_rng(3).integers(0, 256, 333, np.uint8)
+    picture = gray_from(pixels, pixel_format, (16, 24))
+    sent = np.append(pixels[: _bytes_of(pixel_format, 16 * 24)], chunks)
+    np.testing.assert_array_equal(gray_from(sent, pixel_format, (16, 24)), picture)
+
+
+def _bytes_of(pixel_format: str, count: int) -> int:
+    """Bytes of so many pixels."""
+    bits = {"Mono12p": 12, "Mono10Packed": 12, "RGB8": 24, "Mono16": 16, "Mono12": 16}
+    return count * bits.get(pixel_format, 8) // 8

@@ -8,22 +8,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from camera_servers import Server
-from clock_picture import HEIGHT_PX, WIDTH_PX, age_s
+from clock_picture import HEIGHT_PX, WIDTH_PX, age_s, draw_waves
 from faults import Fault
+from lossy_proxy import lossy_proxy
+from numpy.typing import NDArray
 from processes import free_port
 
-from semedge.cameras import Camera, CameraStalledError, open_camera
+from semedge.cameras import Camera, CameraStalledError, open_camera, rtsp_stream
 from semedge.cameras.stream import redact
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame
+from semedge.core.frame import Frame, GrayImage
 
 pytestmark = pytest.mark.alone
 
 OPEN_TIMEOUT_S = 20.0
 STALL_TIMEOUT_S = 4.0
 FRAMES_A_SECOND = 25
+DAMAGED = 12.0
+"""Gray values by which a square of a damaged frame differs, and compression does not."""
 
 
 @pytest.fixture(params=["mjpeg", "rtsp"])
@@ -276,6 +281,71 @@ def test_an_rtsp_camera_says_why_it_gives_no_stream(serve: Callable[..., Server]
             open_camera(address, timeout_s=OPEN_TIMEOUT_S)
         assert time.monotonic() - began_s < 2.0
         assert "guess" not in str(caught.value)
+
+
+@pytest.fixture(params=["PyAV", "OpenCV"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What RTSP is decoded by."""
+    if request.param == "OpenCV":
+        monkeypatch.setattr(rtsp_stream, "is_available", lambda: False)
+    else:
+        pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+    return str(request.param)
+
+
+def truth(image: GrayImage) -> NDArray[np.float32]:
+    """The picture that was drawn at the time which a picture shows."""
+    now_s = time.time()
+    drawn_s = now_s - age_s(image[:HEIGHT_PX].tolist(), now_s)
+    drawn = np.frombuffer(draw_waves(drawn_s), np.uint8).reshape(2 * HEIGHT_PX, WIDTH_PX)
+    # GStreamer sends gray values as they are, and decoders take 16 for black and 235 for white.
+    return np.clip((drawn.astype(np.float32) - 16) * 255 / 219, 0, 255)
+
+
+def worst_square(image: GrayImage) -> float:
+    """Largest mean difference from the truth of a square of 16 pixels."""
+    difference = np.abs(image.astype(np.float32) - truth(image))[HEIGHT_PX:]
+    return float(difference.reshape(HEIGHT_PX // 16, 16, WIDTH_PX // 16, 16).mean((1, 3)).max())
+
+
+@pytest.mark.fault(Fault.LOSSY_STREAM)
+@pytest.mark.parametrize("loss", [0.0, 0.05])
+def test_frames_that_lost_packets_are_lost_and_not_shown(
+    serve: Callable[..., Server],
+    decoder: str,
+    loss: float,
+    record_property: Callable[[str, object], None],
+) -> None:
+    server = serve("rtsp", folder="waves")
+    frames: list[Frame] = []
+    with lossy_proxy(server.port, loss) as port:
+        address = f"rtsp://127.0.0.1:{port}/line"
+        with open_camera(address, timeout_s=OPEN_TIMEOUT_S) as camera:
+            ends_s = time.monotonic() + 8
+            while time.monotonic() < ends_s:
+                frames.append(next(camera))
+            lost = camera.lost
+    damaged = sum(worst_square(frame.image) > DAMAGED for frame in frames)
+    name = f"{decoder}, packets lost {loss:.0%}"
+    record_property(name, f"{damaged} of {len(frames)} frames damaged, {lost} lost")
+    ages_s = [age_s(frame.image[:HEIGHT_PX].tolist(), frame.captured_at_s) for frame in frames]
+    record_property(f"{name}, median age", f"{statistics.median(ages_s):.3f} s")
+    assert len(frames) > 20
+    if loss == 0:
+        assert damaged == 0
+    elif decoder == "PyAV":
+        assert damaged == 0
+        assert lost > 10
+    else:
+        assert damaged > 0, "where OpenCV sees damage, PyAV is not needed any more"
+
+
+def test_without_pyav_a_camera_also_says_why(serve: Callable[..., Server], decoder: str) -> None:
+    server = serve("rtsp", "me:secret")
+    began_s = time.monotonic()
+    with pytest.raises(SemedgeError, match="401"):
+        open_camera(server.address.replace("secret", "guess"), timeout_s=OPEN_TIMEOUT_S)
+    assert time.monotonic() - began_s < 2.0
 
 
 def test_a_camera_that_sends_over_udp_alone_is_read(serve: Callable[..., Server]) -> None:

@@ -41,7 +41,7 @@ def parse() -> Callable[..., CameraSettings]:
     def run(*arguments: str, **invocation: Any) -> CameraSettings:
         result = CliRunner().invoke(command, arguments, **invocation)
         if result.exit_code:
-            raise ValueError(result.stderr)
+            raise ValueError(result.output)
         return taken[-1]
 
     return run

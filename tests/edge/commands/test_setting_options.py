@@ -96,7 +96,7 @@ def taken(station: Station, *arguments: str, **variables: str) -> Station:
 
     run = CliRunner().invoke(command, arguments, env=variables, catch_exceptions=False)
     if run.exit_code:
-        raise ValueError(run.stderr)
+        raise ValueError(run.output)
     return result[-1]
 
 

@@ -21,6 +21,8 @@ WINDOW = 1000
 DAYS = 30
 FIELDS = 4
 GROUP_FRAMES, IN_GROUP = 5, 0.8
+FRESH_SEED = 20_261_128
+"""Seed of draws on which nothing of the tests was chosen."""
 SHARES = np.array([float(name) for name in CUTS])
 
 
@@ -135,7 +137,7 @@ def table(stations: int) -> str:
         "| n | method | unit | events a year, 1 frame/s | 30 frames/s |",
         "| --- | --- | --- | --- | --- |",
     ]
-    found = {case: false_events(case, stations)[0] for case in cases()}
+    found = {case: false_events(case, stations, FRESH_SEED)[0] for case in cases()}
     for case, rate in found.items():
         if case.frame_rate_hz == 1.0:
             faster = found[Case(case.n, case.method, 30.0, case.unit)]
@@ -146,4 +148,4 @@ def table(stations: int) -> str:
 
 
 if __name__ == "__main__":
-    print(table(200))
+    print(table(100))

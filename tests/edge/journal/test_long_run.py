@@ -91,7 +91,8 @@ def test_millions_of_scores_hold_up_neither_a_start_nor_an_alert(
     record_property(f"start with {rows:,} scores", f"{started_s:.2f} s")
     quantile = statistics.quantiles(waited_s, n=20)[-1]
     record_property(
-        f"alert while they are deleted and checked, of {rows:,}, 95 %", f"{quantile * 1e3:.0f} ms"
+        f"alert while they are deleted and checked, of {rows:,}, 95 % and longest",
+        f"{quantile * 1e3:.0f} and {max(waited_s) * 1e3:.0f} ms",
     )
     assert started_s < 3
     assert quantile < 0.05

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import resource
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ import pytest
 from faults import Fault
 from page_support import TOKEN, PageStation, page_station
 from scripted import wait_until
+from sinks_support import certificates
 
-from semedge.web import access, connections
-from semedge.web.connections import ConnectionLimits
+from semedge.web import access, connections, listener
+from semedge.web.listener import ConnectionLimits
 
 
 @contextmanager
@@ -71,6 +73,34 @@ def test_half_sent_requests_are_closed_and_leave_descriptors_free(
 
 
 @pytest.mark.fault(Fault.FLOOD)
+def test_stalled_tls_handshakes_are_counted_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 20)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    authority, key, certificate = certificates(folder)
+    with page_station(tmp_path, certificate=certificate, private_key=key) as started:
+        crowd = [connect(started) for _ in range(30)]
+        try:
+            for each in crowd[:15]:
+                # The first bytes of a handshake that never goes on.
+                each.sendall(b"\x16\x03\x01\x02\x00\x01")
+            wait_until(lambda: started.server._page.limits.refused == 10)
+            began_s = time.monotonic()
+            wait_until(lambda: not any(map(is_open, crowd)), 15)
+            assert time.monotonic() - began_s < 6
+            context = ssl.create_default_context(cafile=str(authority))
+            answer = httpx.get(f"{started.address}healthz", verify=context)
+            assert answer.status_code == 200
+            wait_until(lambda: not started.server._page.limits.open)
+        finally:
+            for each in crowd:
+                each.close()
+
+
+@pytest.mark.fault(Fault.FLOOD)
 def test_a_request_that_trickles_is_ended_and_an_idle_one_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +132,7 @@ def test_a_request_that_trickles_is_ended_and_an_idle_one_too(
 def test_one_address_takes_not_all_connections_but_a_proxy_of_this_machine_may() -> None:
     limits = ConnectionLimits()
     taken = sum(limits.take("192.0.2.1") for _ in range(1000))
-    assert taken <= connections.MOST_OF_ONE_ADDRESS
+    assert taken <= listener.MOST_OF_ONE_ADDRESS
     assert limits.take("192.0.2.2")
     limits.release("192.0.2.2")
     for _ in range(taken):
@@ -194,6 +224,18 @@ def test_a_body_is_not_read_before_the_token(tmp_path: Path) -> None:
         while part := connection.recv(10_000):
             answer += part
         assert answer.startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(("host", "status"), [("localhost", 401), ("evil.example", 421)])
+def test_a_refused_client_always_reads_why(tmp_path: Path, host: str, status: int) -> None:
+    with page_station(tmp_path, names=("line.example",)) as started:
+        # A connection that is closed before its body is read is reset, one in fifteen times.
+        for _ in range(150):
+            with httpx.Client(base_url=started.address) as browser:
+                browser.get("healthz")
+                ask = {"action": "levels", "alarm": 13.0}
+                answer = browser.post("api/ask", json=ask, headers={"Host": host})
+                assert answer.status_code == status
 
 
 def test_head_is_answered_without_a_body(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_image, split_page
+from semedge.core.images import read_picture, split_page
 from semedge.core.version import __version__
 from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.bundle import Bundle
@@ -110,9 +110,9 @@ class FileScorer(Closing):
         """The file's result; a file that cannot be scored raises nothing."""
         try:
             stamp = file_stamp(path)
-            score_map = self.detector.score(
-                self._view.show(Frame(read_image(path), 0, stamp[1] / 1e9, path))
-            )
+            picture = read_picture(path)
+            frame = Frame(picture.image, 0, stamp[1] / 1e9, path, shown=picture.shown)
+            score_map = self.detector.score(self._view.show(frame))
         except SemedgeError as error:
             return SkippedFile(path, str(error))
         return ScoredFile(path, score_map.frame_score, *score_map.peak_px, *stamp)
