@@ -49,13 +49,19 @@ LIMITS = Limits()
 
 def varied(image: GrayImage, random: np.random.Generator, limits: Limits = LIMITS) -> GrayImage:
     """The frame under other light, focus, compression and position, all at random."""
-    turn_degrees = random.uniform(-limits.turn_degrees, limits.turn_degrees)
+    turn_degrees = random.choice((-1, 1)) * _extent(random) * limits.turn_degrees
     shift_px = random.uniform(-limits.shift_px, limits.shift_px, 2)
-    gain = 1 + random.uniform(-limits.light, limits.light)
+    gain = 1 + random.choice((-1, 1)) * _extent(random) * limits.light
     gamma = limits.gamma ** random.uniform(-1, 1)
     changed = lit(moved(image, turn_degrees, shift_px), gain, gamma)
-    changed = blurred(changed, random.uniform(0, limits.blur_px))
-    return compressed(changed, int(random.integers(limits.jpeg_quality, 101)))
+    changed = blurred(changed, _extent(random) * limits.blur_px)
+    lost = _extent(random) * (100 - limits.jpeg_quality)
+    return compressed(changed, 100 - round(lost))
+
+
+def _extent(random: np.random.Generator) -> float:
+    """Share of a limit: the limit itself half of the time, since the extremes count most."""
+    return 1.0 if random.random() < 0.5 else random.random()
 
 
 def moved(image: GrayImage, turn_degrees: float, shift_px: Any = 0) -> GrayImage:
