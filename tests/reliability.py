@@ -48,7 +48,7 @@ cores), so that times are upper bounds:
   in a second run 43 ms and 101 ms. Without either, 95 % took 19 to 23 ms and the longest 147 ms.
   The goal of 50 ms for every alert was not shown on this computer.
 - 10,000 damaged pictures in each of seven formats: none passes beyond the shares of
-  [cameras.md](cameras.md#image-files).
+  [Connect a camera](how-to/cameras.md#image-files).
 """
 
 
