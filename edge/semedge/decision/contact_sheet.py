@@ -54,7 +54,8 @@ def make_thumbnail(frame: Frame, score: float, peak_px: tuple[int, int]) -> Thum
 def draw_contact_sheet(thumbnails: Sequence[Thumbnail], threshold: float) -> NDArray[np.uint8]:
     """The thumbnails in rows, each with its score and its name; uint8 BGR."""
     rows = -(-len(thumbnails) // COLUMNS)
-    cell_px = THUMBNAIL_PX + CAPTION_PX
+    tallest_px = max(each.picture.shape[0] for each in thumbnails)
+    cell_px = tallest_px + CAPTION_PX
     sheet = np.full((rows * cell_px, COLUMNS * THUMBNAIL_PX, 3), 255, np.uint8)
     for number, thumbnail in enumerate(thumbnails):
         row, column = divmod(number, COLUMNS)
@@ -65,6 +66,6 @@ def draw_contact_sheet(thumbnails: Sequence[Thumbnail], threshold: float) -> NDA
         # OpenCV's letters are ASCII.
         name = thumbnail.source.encode("ascii", "replace").decode()[-LETTERS:]
         for line, text in enumerate((f"{thumbnail.score:.5g}{above}", name)):
-            place = (left + 4, top + THUMBNAIL_PX + 16 * (line + 1))
+            place = (left + 4, top + tallest_px + 16 * (line + 1))
             cv2.putText(sheet, text, place, FONT, FONT_SCALE, SHADOW_BGR, 1, cv2.LINE_AA)
     return sheet

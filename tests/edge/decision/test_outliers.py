@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from semedge.cameras import open_camera
 from semedge.core.frame import Frame
 from semedge.decision.appearance import FrameAppearance, measure_frame
+from semedge.decision.contact_sheet import CAPTION_PX, draw_contact_sheet, make_thumbnail
 from semedge.decision.outliers import high_scores, unlike_others
 
 FRAMES = [frame.image for frame in open_camera("sim:77?frames=30&size=256x192")]
@@ -59,7 +60,7 @@ def test_an_anomalous_frame_among_the_normal_ones_is_named_and_shown(
     (line,) = (line for line in told.splitlines() if line.startswith("The highest scores"))
     assert "n020.png" in line.partition(" are ")[2].split(",")[0]
     sheet = cv2.imread("sheet.png")
-    assert sheet.shape == (3 * 360, 4 * 320, 3)
+    assert sheet.shape == (3 * (240 + CAPTION_PX), 4 * 320, 3)
     assert (sheet != 255).any(axis=2).mean() > 0.5
 
 
@@ -80,3 +81,9 @@ def test_high_scores_are_far_from_the_others_not_just_the_highest() -> None:
     assert high_scores(scores) == []
     assert high_scores([*scores, 60.0, 90.0]) == [201, 200]
     assert high_scores([1.0, 50.0]) == []
+
+
+def test_flat_frames_leave_no_gap_on_the_sheet() -> None:
+    frame = Frame(np.full((100, 400), 90, np.uint8))
+    sheet = draw_contact_sheet([make_thumbnail(frame, 1.0, (5, 5))] * 5, 2.0)
+    assert sheet.shape == (2 * (80 + CAPTION_PX), 4 * 320, 3)
