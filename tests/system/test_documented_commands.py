@@ -222,4 +222,4 @@ def test_a_wrong_command_is_found() -> None:
         with pytest.raises((AssertionError, pytest.fail.Exception)):
             check(wrong, whole=True)
     with pytest.raises(AssertionError, match="lacks"):
-        check(["semedge", "learn", "--images", "good"], whole=True)
+        check(["semedge", "collect", "--camera", "sim:"], whole=True)

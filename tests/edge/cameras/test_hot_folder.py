@@ -130,8 +130,12 @@ def test_subfolders_and_other_files_are_named_or_read(
     (tmp_path / "day1").mkdir()
     (tmp_path / "day1" / "a.png").write_bytes(picture(1))
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(SemedgeError, match="1 subfolder and 1 file of other kinds were left out"):
+    with pytest.raises(SemedgeError, match=r"its subfolder day1 does; give \S*day1"):
         open_camera(str(tmp_path))
+    (tmp_path / "day1" / "a.png").rename(tmp_path / "a.bak")
+    with pytest.raises(SemedgeError, match="1 subfolder and 2 files of other kinds were left out"):
+        open_camera(str(tmp_path))
+    (tmp_path / "a.bak").rename(tmp_path / "day1" / "a.png")
     (tmp_path / "b.JFIF").write_bytes(cv2.imencode(".jpg", np.full((8, 8), 9, np.uint8))[1])
     with open_camera(str(tmp_path), settings=CameraSettings(recursive=True)) as camera:
         assert [int(frame.image[0, 0]) for frame in camera] == [9, 1]

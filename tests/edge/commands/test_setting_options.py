@@ -17,7 +17,7 @@ from semedge.station.config.sections import CameraSection
 from semedge.station.config.station import Station
 
 FILE_ONLY = {
-    *("station", "cameras", "challenge", "decision", "drift", "health", "retention"),
+    *("station", "cameras", "challenge", "decision", "drift", "health", "marks", "retention"),
     *("sinks", "web"),
 }
 """Tables whose settings are too many for a command line."""
