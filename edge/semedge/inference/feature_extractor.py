@@ -75,22 +75,18 @@ class FeatureExtractor:
 
     Parameters
     ----------
-    content
-        The network's graph.
+    network
+        The network.
     frame_input
         How a frame becomes tiles.
-    threads
-        Threads of the graph.
     gray
         Whether gray statistics are wanted.
     """
 
-    def __init__(
-        self, content: bytes, frame_input: FeatureInput, threads: int, *, gray: bool
-    ) -> None:
+    def __init__(self, network: FeatureNetwork, frame_input: FeatureInput, *, gray: bool) -> None:
         self.input = frame_input
         self._gray = gray
-        self._network = FeatureNetwork(content, threads=threads)
+        self._network = network
 
     def prepare(self, image: GrayImage) -> PreparedFrame:
         """The frame as tiles are cut from it."""

@@ -15,6 +15,7 @@ from semedge.inference.bundle import Bundle
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_manifest import FEATURES, FeatureMap, FeatureScore
 from semedge.inference.feature_maps import Bank, FeatureModel, Gaussian
+from semedge.inference.feature_network import FeatureNetwork
 from semedge.inference.feature_score import log_distances, scores_of
 from semedge.inference.frame_tiles import cells_of, chosen_scores
 from semedge.inference.gray_statistics import GRAY
@@ -57,9 +58,8 @@ class FeatureScorer:
         self._arrays = bundle.arrays()
         self._models = {each.name: model_of(each, self._arrays) for each in self._score.maps}
         self._extractor = FeatureExtractor(
-            bundle.graph(FEATURES),
+            FeatureNetwork(bundle.graph(FEATURES), threads=worker_count(workers)),
             self.input,
-            threads=worker_count(workers),
             gray=any(each.output == GRAY for each in self._score.maps),
         )
         self._pool = ThreadPoolExecutor(worker_count(workers), thread_name_prefix="maps")

@@ -21,6 +21,10 @@ GRAY = "gray"
 STATISTICS = 6
 """Mean, contrast and sharpness of each place, and of the 3x3 places around it."""
 CONTEXT_PLACES = 3
+BAND_PLACES = 8
+"""Rows of places that are computed at once, so that all values stay in the cache."""
+HALO_PX = 2
+"""How far the blur and the Laplacian reach."""
 LEAST_VARIANCE = 1e-5
 LEAST_CONTRAST = 0.01
 LEAST_SHARPNESS = 0.005
@@ -34,24 +38,33 @@ def gray_statistics(image: GrayImage, stride_px: int) -> Array:
     logarithm of the standard deviation; and the logarithm of the Laplacian's effective value. Below
     and on the right, places that are cut off are continued by reflection.
     """
-    values = image.astype(np.float32) / np.iinfo(image.dtype).max
-    laplacian: Any = cv2.Laplacian(cv2.GaussianBlur(values, (3, 3), 0), cv2.CV_32F)
-    means = [
-        _by_place(each, stride_px) for each in (values, values * values, laplacian * laplacian)
+    below, right = (-side % stride_px for side in image.shape)
+    sides = (HALO_PX, HALO_PX + below, HALO_PX, HALO_PX + right)
+    whole: Any = cv2.copyMakeBorder(image, *sides, cv2.BORDER_REFLECT_101)
+    band_px = BAND_PLACES * stride_px
+    bands = [
+        _of_band(whole[top : top + band_px + 2 * HALO_PX], stride_px)
+        for top in range(0, image.shape[0], band_px)
     ]
+    means = [np.concatenate(each) for each in zip(*bands, strict=True)]
     size = (CONTEXT_PLACES, CONTEXT_PLACES)
     around = [cv2.blur(each, size, borderType=cv2.BORDER_REFLECT_101) for each in means]
     statistics: Array = np.stack(_described(*means) + _described(*around), axis=-1)
     return statistics
 
 
-def _by_place(values: Any, stride_px: int) -> Any:
-    """The mean over each place."""
-    below, right = (-side % stride_px for side in values.shape)
-    whole = cv2.copyMakeBorder(values, 0, below, 0, right, cv2.BORDER_REFLECT_101)
-    height, width = whole.shape
+def _of_band(gray: Any, stride_px: int) -> list[Any]:
+    """Means by place of values, their squares and their Laplacian's, of a band with its halo."""
+    values = gray.astype(np.float32)
+    values *= np.float32(1 / np.iinfo(gray.dtype).max)
+    laplacian: Any = cv2.Laplacian(cv2.GaussianBlur(values, (3, 3), 0), cv2.CV_32F)
+    inner = (slice(HALO_PX, -HALO_PX), slice(HALO_PX, -HALO_PX))
+    height, width = gray[inner].shape
     size = (width // stride_px, height // stride_px)
-    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    return [
+        cv2.resize(each, size, interpolation=cv2.INTER_AREA)
+        for each in (values[inner], np.square(values[inner]), np.square(laplacian[inner]))
+    ]
 
 
 def _described(mean: Any, squares: Any, sharpness: Any) -> list[Array]:

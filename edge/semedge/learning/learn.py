@@ -19,7 +19,7 @@ from semedge.core.version import __version__
 from semedge.inference.bundle import array_content, bundle_content, members_of
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_manifest import FEATURES, Candidate, Choice
-from semedge.inference.feature_network import REACH_PX, STRIDE_PX
+from semedge.inference.feature_network import REACH_PX, STRIDE_PX, FeatureNetwork
 from semedge.inference.feature_scorer import arrays_of
 from semedge.inference.interpreter import find_runtime, worker_count
 from semedge.inference.manifest import Manifest, Training
@@ -170,7 +170,8 @@ class _Fit:
         self.frames = frames
         self.options = options
         self.content = features_content()
-        self._threads = threads
+        # One for all learners, since it takes more memory than the rest of them.
+        self._network = FeatureNetwork(self.content, threads=threads)
         self._pool = pool
         self._step = step
         self._alarms = {"false_alarms": str(alarms)} if alarms else {}
@@ -189,9 +190,7 @@ class _Fit:
         alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
     ) -> Learner:
         """Models of these frames."""
-        extractor = FeatureExtractor(
-            self.content, self.input(even_light), self._threads, gray=self.parts.gray
-        )
+        extractor = FeatureExtractor(self._network, self.input(even_light), gray=self.parts.gray)
         plan = self.parts.plan(position=False)
         return Learner(
             frames,

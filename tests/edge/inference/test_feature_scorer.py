@@ -20,7 +20,7 @@ from semedge.inference.detector import Detector
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_manifest import FeatureScore
 from semedge.inference.feature_maps import Bank, Gaussian, bank_features
-from semedge.inference.feature_network import OUTPUTS, averaged
+from semedge.inference.feature_network import OUTPUTS, FeatureNetwork, averaged
 from semedge.inference.feature_score import border_distances, without_border
 from semedge.inference.feature_scorer import log_maps, model_of
 from semedge.inference.grid import PatchGrid
@@ -182,7 +182,8 @@ def test_position_refuses_frames_of_another_size() -> None:
 def test_maps_have_one_value_a_cell(bundle: Bundle) -> None:
     assert isinstance(bundle.manifest.input, FeatureInput)
     assert isinstance(bundle.manifest.score, FeatureScore)
-    extractor = FeatureExtractor(bundle.graph("features"), bundle.manifest.input, 1, gray=True)
+    network = FeatureNetwork(bundle.graph("features"))
+    extractor = FeatureExtractor(network, bundle.manifest.input, gray=True)
     arrays = bundle.arrays()
     models = {each.name: model_of(each, arrays) for each in bundle.manifest.score.maps}
     grid = PatchGrid(SHAPE, 8, 8)
