@@ -31,8 +31,10 @@ EVENT_ID = r"^[0-9a-f]{32}$"
 @click.command()
 @click.argument("subject", metavar="EVENT_ID|FRAME")
 @click.option("--real", "mark", flag_value="real", help="The alert is a defect.")
-@click.option("--false-alarm", "mark", flag_value="false-alarm", help="The alert is none.")
-@click.option("--missed", "mark", flag_value="missed", help="The frame is a defect without alert.")
+@click.option("--false-alarm", "mark", flag_value="false-alarm", help="The alert is no defect.")
+@click.option(
+    "--missed", "mark", flag_value="missed", help="The frame shows a defect that raised no alert."
+)
 @click.option("--take-back", "mark", flag_value="none", help="Take an earlier mark back.")
 @click.option(
     "--station",
@@ -75,9 +77,9 @@ def mark(
 ) -> None:
     """Mark an alert as real or as a false alarm, or one of the last frames as a missed defect.
 
-    EVENT_ID is that of an alert, as `semedge history` lists it, FRAME that of a frame, as the page
-    and the state have it. The frame is kept with its mark, to learn from it. A mark may be changed:
-    the last one counts, and `semedge history marks` shows all of them.
+    EVENT_ID is the id of an alert, as `semedge history` lists it. FRAME is the id of a frame, as
+    the page and the state have it. The frame is kept with its mark, to learn from it. A mark may be
+    changed: the last one counts, and `semedge history marks` shows all of them.
     """
     if mark is None:
         raise click.UsageError("Give --real, --false-alarm, --missed or --take-back.")
