@@ -49,9 +49,9 @@ LEFT_OVER_FOLDERS = ("normal", MARKED_FOLDER)
 def demo(pictures: Path, normal_frames: int, frames: int, as_json: bool) -> None:
     """Learn a material and inspect its line, both simulated, in a minute or two.
 
-    Learns from simulated normal frames, as `semedge learn` does, watches a simulated line on which
-    about every fourth frame has a defect, and compares the alerts with the planted defects. Then it
-    marks a false alarm, and learns again with it among the normal frames.
+    Learns from simulated normal frames, as `semedge learn --option even_light=off` does, watches a
+    simulated line on which about every fourth frame has a defect, and compares the alerts with the
+    planted defects. Then it marks a false alarm, and learns again with it among the normal frames.
     """
     for name in LEFT_OVER:
         (pictures / name).unlink(missing_ok=True)

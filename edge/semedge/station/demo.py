@@ -28,6 +28,7 @@ from semedge.journal.marked_frames import MarkedFrames
 from semedge.learning.collect import CollectPlan, collect_frames
 from semedge.learning.frame_store import FrameStore
 from semedge.learning.lesson import Lesson, LessonRequest, learn_lesson
+from semedge.learning.options import LearnOptions
 from semedge.learning.screening import Screening
 from semedge.state.requests import MarkRequest
 from semedge.station.camera_setup import CameraSetup, SourceChoice, StationCamera
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 CAMERA = "demo"
 NORMAL_SEED = 3001
 LINE_SEED = 3002
+OPTIONS = LearnOptions(even_light="off")
+"""The simulated light is even and stays so, and a film differs from fibres by its brightness."""
 HARMLESS = "speck"
 """The kind of defect that somebody finds harmless once."""
 DEFECT_RATE = 0.25
@@ -159,7 +162,7 @@ def run_demo(folder: Path, *, normal_frames: int, frames: int) -> DemoResult:
     store = FrameStore(folder / "normal", "sim:demo")
     screening = Screening()
     _collect(store, screening, normal_frames)
-    request = LessonRequest(CalibrationRequest())
+    request = LessonRequest(CalibrationRequest(), OPTIONS)
     with shown_progress() as show:
         lesson = learn_lesson(store, request, screening, lambda stage: show(stage, None))
     logger.info(lesson.calibration.guarantee)
@@ -230,7 +233,7 @@ def _learn_again(
 ) -> LearnedAgain:
     """Learn again with the false alarm among the normal frames."""
     teacher = Teacher(CAMERA, setup, None, tuple(marked))
-    request = LessonRequest(CalibrationRequest())
+    request = LessonRequest(CalibrationRequest(), OPTIONS)
     with shown_progress() as show:
         learned = relearn(teacher, store, request, screening, lambda stage: show(stage, None))
     alarm = next(each for each in learned.judged if each.kept.mark == "false-alarm")
