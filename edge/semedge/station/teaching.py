@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -245,13 +246,7 @@ class StationTeaching:
         self._audit(who, facts, "teach-again")
         self._keep(facts)
 
-        def run() -> None:
-            worker = self._worker
-            result = learn_again_files(self._files, facts, station, worker.over, worker.show)
-            with self._lock:
-                self._result = result
-
-        self._worker.start("learning", run)
+        self._learning(partial(learn_again_files, self._files, facts, station))
         return f"Learning {name} from what was marked; the inspection goes on."
 
     def _camera(self, name: str | None) -> str:
@@ -313,14 +308,20 @@ class StationTeaching:
         self._forget_result()
         self._files.select(chosen)
 
+        self._learning(partial(learn_lesson_files, self._files, facts, request))
+        return f"Learning {facts.name} from {len(chosen)} frames; the inspection goes on."
+
+    def _learning(
+        self, learn: Callable[[threading.Event, Callable[[str], None]], dict[str, Any]]
+    ) -> None:
+        """Start the worker, and keep what it learned."""
+
         def run() -> None:
-            worker = self._worker
-            result = learn_lesson_files(self._files, facts, request, worker.over, worker.show)
+            result = learn(self._worker.over, self._worker.show)
             with self._lock:
                 self._result = result
 
         self._worker.start("learning", run)
-        return f"Learning {facts.name} from {len(chosen)} frames; the inspection goes on."
 
     def _save(self, facts: LessonFacts, who: str) -> str:
         if self._result is None:
