@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
+from semedge.inference.feature_maps import blurred
 
 Array = NDArray[np.float32]
 
@@ -20,7 +21,6 @@ GRAY = "gray"
 """Name of the statistics among the network's outputs."""
 STATISTICS = 6
 """Mean, contrast and sharpness of each place, and of the 3x3 places around it."""
-CONTEXT_PLACES = 3
 BAND_PLACES = 8
 """Rows of places that are computed at once, so that all values stay in the cache."""
 HALO_PX = 2
@@ -46,14 +46,11 @@ def gray_statistics(image: GrayImage, stride_px: int) -> Array:
         _of_band(whole[top : top + band_px + 2 * HALO_PX], stride_px)
         for top in range(0, image.shape[0], band_px)
     ]
-    means = [np.concatenate(each) for each in zip(*bands, strict=True)]
-    size = (CONTEXT_PLACES, CONTEXT_PLACES)
-    around = [cv2.blur(each, size, borderType=cv2.BORDER_REFLECT_101) for each in means]
-    statistics: Array = np.stack(_described(*means) + _described(*around), axis=-1)
-    return statistics
+    means = np.concatenate(bands)
+    return np.concatenate([_described(means), _described(blurred(means))], axis=-1)
 
 
-def _of_band(gray: Any, stride_px: int) -> list[Any]:
+def _of_band(gray: Any, stride_px: int) -> Array:
     """Means by place of values, their squares and their Laplacian's, of a band with its halo."""
     values = gray.astype(np.float32)
     values *= np.float32(1 / np.iinfo(gray.dtype).max)
@@ -61,16 +58,22 @@ def _of_band(gray: Any, stride_px: int) -> list[Any]:
     inner = (slice(HALO_PX, -HALO_PX), slice(HALO_PX, -HALO_PX))
     height, width = gray[inner].shape
     size = (width // stride_px, height // stride_px)
-    return [
+    means: Any = [
         cv2.resize(each, size, interpolation=cv2.INTER_AREA)
         for each in (values[inner], np.square(values[inner]), np.square(laplacian[inner]))
     ]
+    return np.stack(means, axis=-1)
 
 
-def _described(mean: Any, squares: Any, sharpness: Any) -> list[Array]:
+def _described(means: Array) -> Array:
+    mean, squares, sharpness = np.moveaxis(means, -1, 0)
     contrast = np.sqrt(np.maximum(squares - mean * mean, 0) + np.float32(LEAST_VARIANCE))
-    return [
-        mean,
-        np.log(contrast + np.float32(LEAST_CONTRAST)),
-        np.log(np.sqrt(sharpness) + np.float32(LEAST_SHARPNESS)),
-    ]
+    described: Array = np.stack(
+        [
+            mean,
+            np.log(contrast + np.float32(LEAST_CONTRAST)),
+            np.log(np.sqrt(sharpness) + np.float32(LEAST_SHARPNESS)),
+        ],
+        axis=-1,
+    )
+    return described

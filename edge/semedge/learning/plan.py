@@ -74,11 +74,6 @@ class Plan:
         """The maps of all groups."""
         return tuple(each for group in self.groups for each in group.maps)
 
-    @property
-    def gray(self) -> bool:
-        """Whether gray statistics are judged."""
-        return any(each.output == GRAY for each in self.maps)
-
 
 TEXTURE = PlannedGroup(
     (
