@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -54,3 +54,18 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+SIZES = {"desk": (1440, 1000), "phone": (390, 844)}
+
+
+def new_page(browser: Browser, size: str, scheme: str) -> Page:
+    """An empty page of a size, light or dark; an error of its programs fails the test."""
+    width, height = SIZES[size]
+    page = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    ).new_page()
+    page.set_default_timeout(8000)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    return page

@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chromium import CONTRASTS, chromium, needs_chromium
+from chromium import CONTRASTS, SIZES, chromium, needs_chromium, new_page
 from page_support import TOKEN, PageStation, page_station
 from playwright.sync_api import Browser, Page, expect
 
 from semedge.web.history import EVENTS_A_PAGE
-
-SIZES = {"desk": (1440, 1000), "phone": (390, 844)}
 
 pytestmark = needs_chromium
 
@@ -35,14 +33,7 @@ def opened(
     browser: Browser, station: PageStation, size: str = "desk", scheme: str = "light"
 ) -> Page:
     """The page, once it shows a frame; whatever it complains of fails the test."""
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    )
-    page = context.new_page()
-    page.set_default_timeout(8000)
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page = new_page(browser, size, scheme)
     page.on("requestfailed", lambda request: complaints.append(request.url))
     complaints: list[str] = []
     page.goto(station.address, wait_until="domcontentloaded")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import CONTRASTS, chromium, needs_chromium
+from chromium import CONTRASTS, SIZES, chromium, needs_chromium, new_page
 from page_support import TOKEN, PageStation, page_station
 from playwright.sync_api import Browser, Page, expect
 from teaching_support import PlayedCamera
@@ -16,7 +16,6 @@ from semedge.core.frame import Frame
 from semedge.inference.overlay import encode_png
 from semedge.station.recipe import read_recipe
 
-SIZES = {"desk": (1440, 1000), "phone": (390, 844)}
 FRAMES = 30
 LEARNED_MS = 240_000
 
@@ -53,13 +52,7 @@ def opened(
     browser: Browser, station: PageStation, size: str = "desk", scheme: str = "light"
 ) -> Page:
     """The tab, for the engineer Ann."""
-    width, height = SIZES[size]
-    page = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    ).new_page()
-    page.set_default_timeout(8000)
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page = new_page(browser, size, scheme)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{station.address}#teach", wait_until="domcontentloaded")
     page.click("#teach-unlock")
