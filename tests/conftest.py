@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from commandcall import Call, Result
+from hypothesis import settings
 
 from semedge.cli import main
 from semedge.core.logs import write_text
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
