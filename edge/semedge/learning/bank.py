@@ -15,6 +15,7 @@ Array = NDArray[np.float32]
 
 COMPONENTS = 64
 ITEMS = 1000
+LEAST_VARIANCE = 1e-12
 LEAST_DEVIATION = 1e-4
 LIKE_DEVIATIONS = 0.5
 """Gray statistics that differ by less, in standard deviations, are alike."""
@@ -36,16 +37,16 @@ def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -
         Size of the bank.
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean
+    centred = features - mean.astype(np.float32)
+    covariance = (centred.T @ centred).astype(np.float64) / len(features)
     ends = np.cumsum([channels[name] for name in BANK_OUTPUTS])
     scales = np.concatenate(
         [
-            np.full(part.shape[1], 1 / np.sqrt(max(np.square(part).mean(axis=0).sum(), 1e-12)))
-            for part in np.split(centred, ends[:-1], axis=1)
+            np.full(len(variances), 1 / np.sqrt(max(variances.sum(), LEAST_VARIANCE)))
+            for variances in np.split(np.diag(covariance), ends[:-1])
         ]
     )
-    scaled = centred * scales
-    _, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+    _, vectors = np.linalg.eigh(scales[:, None] * covariance * scales)
     projection = (scales[:, None] * vectors[:, ::-1][:, :COMPONENTS]).astype(np.float32)
     offset = (mean @ projection).astype(np.float32)
     projected = features @ projection - offset

@@ -30,8 +30,8 @@ def gaussian_of(features: Array, ridge: float, kept: float) -> tuple[Array, Arra
     usable; then `ridge` times the mean variance is added to its diagonal.
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean
-    covariance = centred.T @ centred / len(features)
+    centred = features - mean.astype(np.float32)
+    covariance = (centred.T @ centred).astype(np.float64) / len(features)
     variance = np.trace(covariance) / len(covariance)
     if not variance > 0:
         raise SemedgeError(
@@ -47,7 +47,7 @@ def gaussian_of(features: Array, ridge: float, kept: float) -> tuple[Array, Arra
     return mean.astype(np.float32), whitening.astype(np.float32)
 
 
-def shrinkage_of(centred: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
+def shrinkage_of(centred: Array, covariance: NDArray[np.float64]) -> float:
     """Share of the mean variance in the best estimate of the covariance, between 0 and 1.
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices"
@@ -57,6 +57,7 @@ def shrinkage_of(centred: NDArray[np.float64], covariance: NDArray[np.float64]) 
     variance = np.trace(covariance) / size
     squared = np.square(covariance).sum()
     # Mean squared distance of each sample's own covariance from that of all, per dimension.
-    spread = (np.square(np.square(centred).sum(axis=1)).sum() / count - squared) / (size * count)
+    lengths = np.einsum("ij,ij->i", centred, centred).astype(np.float64)
+    spread = (np.square(lengths).sum() / count - squared) / (size * count)
     distance = squared / size - variance**2
     return 0.0 if spread <= 0 else float(min(1.0, spread / distance)) if distance > 0 else 1.0
