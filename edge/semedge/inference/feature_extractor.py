@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -88,14 +89,16 @@ class FeatureExtractor:
         self._gray = gray
         self._network = network
 
-    def prepare(self, image: GrayImage) -> PreparedFrame:
-        """The frame as tiles are cut from it."""
-        gray = None
-        if self._gray:
-            margin_px = self.input.margin_px
-            whole: Any = continued(magnified(image, self.input.magnification), (margin_px,) * 4)
-            gray = gray_statistics(whole, STRIDE_PX)
-        return PreparedFrame(prepare_frame(image, self.input), gray)
+    def prepare(self, image: GrayImage, pool: Executor) -> PreparedFrame:
+        """The frame as tiles are cut from it; its gray statistics come from the pool's threads."""
+        gray = pool.submit(self._gray_statistics, image) if self._gray else None
+        shown = prepare_frame(image, self.input)
+        return PreparedFrame(shown, None if gray is None else gray.result())
+
+    def _gray_statistics(self, image: GrayImage) -> Array:
+        margin_px = self.input.margin_px
+        whole: Any = continued(magnified(image, self.input.magnification), (margin_px,) * 4)
+        return gray_statistics(whole, STRIDE_PX)
 
     def inside(self, prepared: PreparedFrame) -> tuple[slice, slice]:
         """Rows and columns of the places that lie inside the frame, not in its margin."""

@@ -27,7 +27,7 @@ CONTEXT_PLACES = 3
 BANK_OUTPUTS = ("f5", "f6", "f9")
 MOST_CHANNELS = 64
 """Channels that OpenCV filters at once."""
-BLOCK_PLACES = 512
+BLOCK_PLACES = 256
 """Places that are compared with the bank at once, so that the distances stay in the cache."""
 
 
@@ -65,7 +65,8 @@ class Gaussian:
         """Distance `(rows, columns)` of each place."""
         values = features_of(self.output, outputs)
         flat = values.reshape(-1, values.shape[-1])
-        whitened = (flat - self.mean) @ self.whitening
+        whitened = flat @ self.whitening
+        whitened -= self.mean @ self.whitening
         squared = np.einsum("ij,ij->i", whitened, whitened)
         squared /= whitened.shape[1]
         return squared.reshape(values.shape[:2])
@@ -115,12 +116,12 @@ class Bank:
 
 def nearest_squares(places: Array, items: Array) -> Array:
     """Squared distance of each of the places `(n, k)` to the nearest of the items `(m, k)`."""
-    turned = -2 * items.T
-    squares = np.einsum("ij,ij->i", items, items)
+    # The items' squares are added by the product itself, with a component of the places that is 1.
+    turned = np.concatenate([-2 * items.T, np.einsum("ij,ij->i", items, items)[None]])
+    extended = np.concatenate([places, np.ones((len(places), 1), np.float32)], axis=1)
     nearest = np.empty(len(places), np.float32)
     for start in range(0, len(places), BLOCK_PLACES):
-        products = places[start : start + BLOCK_PLACES] @ turned
-        products += squares
+        products = extended[start : start + BLOCK_PLACES] @ turned
         nearest[start : start + BLOCK_PLACES] = products.min(axis=1)
     nearest += np.einsum("ij,ij->i", places, places)
     return np.maximum(nearest, 0)

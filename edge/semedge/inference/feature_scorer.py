@@ -126,7 +126,7 @@ def log_maps(
 
     The models judge each tile in the pool's threads, since NumPy's products let others run.
     """
-    prepared = extractor.prepare(image)
+    prepared = extractor.prepare(image, pool)
     watch.lap("scale")
     maps = {name: np.empty(prepared.places, np.float32) for name in models}
     for tile in extractor.tiles(prepared):

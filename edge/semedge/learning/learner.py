@@ -128,7 +128,7 @@ class Learner:
         alarm = self._alarms_at.get(at)
         stood_out = None if alarm is None else alarm.stood_out
         samples = [
-            sample_frame(self.extractor, each, self.plan, share, random, stood_out)
+            sample_frame(self.extractor, each, self.plan, share, random, self._pool, stood_out)
             for each in shown
         ]
         self._step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ def sample_frame(
     plan: Plan,
     places: int,
     random: np.random.Generator,
+    pool: Executor,
     stood_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
     """Features at up to so many random places inside the frame, and gray statistics at all.
@@ -45,7 +47,7 @@ def sample_frame(
     Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
     frame, are added.
     """
-    prepared = extractor.prepare(image)
+    prepared = extractor.prepare(image, pool)
     rows, columns = extractor.inside(prepared)
     shape = prepared.places
     inside = np.zeros(shape, bool)
