@@ -38,6 +38,8 @@ HIGHEST_SCORE = 100.0
 POSITION_SHRINKAGE = 0.3
 """Share of the variance of all cells in the variance of each one."""
 POSITION_SMOOTHING_CELLS = 1.0
+HIGHEST_SHARE = 0.1
+"""Share of the frames, those with the highest scores, by which no scale is set."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,20 @@ class FittedScore:
 def fit_score(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:
     """Fit a plan's score to normal frames' maps.
 
+    The scales are those of the frames without the tenth that has the highest scores, so that one
+    bad frame among many moves no score by much.
+
     Raises `SemedgeError` where position counts and the frames have several sizes.
     """
+    first = _fit(frames, plan)
+    most = int(HIGHEST_SHARE * len(frames))
+    if not most:
+        return first
+    order = np.argsort([first.frame_score(frame) for frame in frames], kind="stable")
+    return _fit([frames[index] for index in sorted(order[:-most])], plan)
+
+
+def _fit(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:
     groups = tuple(_fit_group(group, frames) for group in plan.groups)
     values, arrays = _inner_values(frames, groups)
     position, frame_shape = None, None
