@@ -44,9 +44,10 @@ OVERLAP_PX = -(-REACH_PX // STRIDE_PX) * STRIDE_PX
 MOST_FIT_FRAMES = 300
 MOST_FIT_PIXELS = 48_000_000
 """Frames and pixels that a detector is fitted to; more add time, and hardly knowledge."""
-LIGHT_FRAMES = 12
-LIGHT_PLANTED = 28
-"""Frames, and frames with a planted defect, by which it is judged whether light is evened."""
+LIGHT_FRAMES = (12, 24)
+LIGHT_PLANTED = (28, 84)
+"""Frames, and frames with a planted defect, by which it is judged whether light is evened: first
+few, and where these speak against it, more of them must, too, for few often do by chance."""
 PLANTED = 70
 """Frames with a planted defect, about: ten of each kind."""
 LEAST_AGREEMENT = 0.25
@@ -223,20 +224,30 @@ class _Fit:
             return given == "on", f"even light is {given}, as given", ()
         if len(self.frames) < POSITION_FROM_FRAMES:
             return True, "light is evened, since there are too few frames to compare", ()
-        used = _Subset(self.frames, _evenly(len(self.frames), LIGHT_FRAMES))
-        plan = self.parts.plan(position=False)
-        candidates = []
-        for even, name in ((True, "even light on"), (False, "even light off")):
-            learner = self.learner(used, even)
-            planted = plant_defects(learner, LIGHT_PLANTED, self.options.seed)
-            candidates.append(judge_candidate(f"{name}, few frames", learner, planted, plan))
-        with_it, without = (each.auroc for each in candidates)
-        even = without <= with_it + LIGHT_MARGIN
+        for frames, planted in zip(LIGHT_FRAMES, LIGHT_PLANTED, strict=True):
+            candidates = self._judge_light(frames, planted)
+            with_it, without = (each.auroc for each in candidates)
+            even = without <= with_it + LIGHT_MARGIN
+            if even:
+                break
         reason = (
             f"even light is {_on(even)} (planted defects are found with an AUROC of "
             f"{with_it:.2f} with it and {without:.2f} without)"
         )
-        return even, reason, tuple(candidates)
+        return even, reason, candidates
+
+    def _judge_light(self, frames: int, planted: int) -> tuple[Candidate, Candidate]:
+        """How well defects planted into some frames are found with evened light, and without."""
+        used = _Subset(self.frames, _evenly(len(self.frames), frames))
+        plan = self.parts.plan(position=False)
+
+        def judged(even: bool) -> Candidate:
+            learner = self.learner(used, even)
+            maps = plant_defects(learner, planted, self.options.seed)
+            name = f"even light {_on(even)}, {len(used)} frames"
+            return judge_candidate(name, learner, maps, plan)
+
+        return judged(True), judged(False)
 
     def choose_plan(self, learner: Learner) -> tuple[Plan, str, tuple[Candidate, ...]]:
         """The plan, why, and what was tried."""

@@ -14,7 +14,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.detector import Detector
-from semedge.inference.feature_manifest import FeatureScore
+from semedge.inference.feature_manifest import Candidate, FeatureScore
 from semedge.inference.network_input import FeatureInput
 from semedge.learning import learn as learning
 from semedge.learning.learn import features_content, learn
@@ -59,8 +59,28 @@ def test_the_choice_has_its_reason_and_what_was_tried() -> None:
     assert "position is off, since normal frames do not look alike by position" in choice.reason
     assert "even light is" in choice.reason
     names = [each.name for each in choice.candidates]
-    assert names == ["even light on, few frames", "even light off, few frames"]
+    assert names == ["even light on, 12 frames", "even light off, 12 frames"]
     assert all(0.4 < each.auroc <= 1 and len(each.kinds) == 7 for each in choice.candidates)
+
+
+@pytest.mark.parametrize(("with_more_frames", "light"), [(0.75, "on"), (0.85, "off")])
+def test_uneven_light_must_be_better_with_more_frames_too(
+    monkeypatch: pytest.MonkeyPatch, with_more_frames: float, light: str
+) -> None:
+    found = {
+        **{"even light on, 12 frames": 0.7, "even light off, 12 frames": 0.8},
+        **{"even light on, 14 frames": 0.75, "even light off, 14 frames": with_more_frames},
+    }
+    monkeypatch.setattr(learning, "plant_defects", lambda *_: ())
+    monkeypatch.setattr(
+        learning,
+        "judge_candidate",
+        lambda name, *_: Candidate(name=name, auroc=found[name], kinds={}),
+    )
+    result = learn(simulated(14), LearnOptions(position="off"))
+    assert result.manifest.training.options["even_light"] == light
+    assert result.manifest.choice is not None
+    assert [each.name for each in result.manifest.choice.candidates] == list(found)[2:]
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])
