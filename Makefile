@@ -44,16 +44,18 @@ reliability: $(DEV)/ready $(DEV)/aravis apt
 
 bench: $(DEV)/ready
 	SEMEDGE_BENCH_SHORT=1 $(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/short.json
-	$(DEV)/bin/python benchmarks/table.py benchmarks/short.json
+	$(DEV)/bin/python benchmarks/table.py benchmarks/short.json --command "make bench"
 
 bench-full: $(DEV)/ready
 	$(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/last.json
-	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --readme benchmarks/README.md
+	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --command "make bench-full" \
+	  --readme benchmarks/README.md
 
 # The same graphs by other runtimes, which need packages of their own.
 bench-peers: $(PEERS)/ready
 	$(PEERS)/bin/python -m pytest benchmarks/test_bench_peers.py -q --benchmark-json=benchmarks/peers.json
-	$(PEERS)/bin/python benchmarks/table.py benchmarks/peers.json --readme benchmarks/README.md --marker peers
+	$(PEERS)/bin/python benchmarks/table.py benchmarks/peers.json --command "make bench-peers" \
+	  --readme benchmarks/README.md --marker peers
 
 lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .

@@ -27,9 +27,9 @@ def format_ratio(ratio: float | None) -> str:
     return "" if ratio is None else f"{_three_digits(ratio)}x"
 
 
-def render(results: dict[str, Any]) -> str:
-    """Markdown of a whole run."""
-    sections = [_render_machine(results)]
+def render(results: dict[str, Any], command: str) -> str:
+    """Markdown of a whole run, which a command has made."""
+    sections = [_render_origin(results, command)]
     for benchmark in results["benchmarks"]:
         info = benchmark["extra_info"]
         if "title" in info:
@@ -47,11 +47,12 @@ def insert(readme: str, table: str, marker: str = TABLE) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
-def _render_machine(results: dict[str, Any]) -> str:
+def _render_origin(results: dict[str, Any], command: str) -> str:
     machine = results["machine_info"]
     packages = ", ".join(f"{name} {found}" for name, found in machine["packages"].items())
     dot_products = ", ".join(machine["int8_dot_products"]) or "none"
     return (
+        f"Measured by `{command}`: seeded random weights, simulated frames; "
         f"{machine['cpu']}, {machine['cores']} cores, int8 dot-product instructions: "
         f"{dot_products}; Python {machine['python']}; {packages}; {results['datetime'][:10]}."
     )
@@ -80,14 +81,16 @@ def _three_digits(value: float) -> str:
 
 
 def main() -> None:
-    """Run as `python benchmarks/table.py RESULTS.json [--readme README.md] [--marker NAME]`."""
+    """Run as `python benchmarks/table.py RESULTS.json --command COMMAND [--readme README.md]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="What pytest-benchmark wrote.")
+    parser.add_argument("--command", required=True, help="The command that measured them.")
     parser.add_argument("--readme", type=Path, help="A file to put the table into, too.")
     parser.add_argument("--marker", default=TABLE, help="Name of the lines that it goes between.")
     arguments = parser.parse_args()
     try:
-        table = render(json.loads(arguments.results.read_text(encoding="utf-8")))
+        results = json.loads(arguments.results.read_text(encoding="utf-8"))
+        table = render(results, arguments.command)
         if arguments.readme is not None:
             page = arguments.readme.read_text(encoding="utf-8")
             readme = insert(page, table, arguments.marker)

@@ -22,8 +22,8 @@ Faults that a station must survive. `make reliability` runs the tests of every f
 with the real part (camera servers, brokers, kills, a separate disk, a browser), and writes this
 page from their report.
 
-semedge {version}, {when} UTC, Python {python}, {machine}, load {load} at the end. {tests} tests in
-{minutes:.0f} min: {outcome}.
+Measured by `make reliability`: the parts named above; semedge {version}, Python {python},
+{machine}, load {load} at the end; {when} UTC. {tests} tests in {minutes:.0f} min: {outcome}.
 
 | fault | requirement | tests | measured |
 |---|---|---|---|
@@ -36,8 +36,9 @@ delivered twice, with the same key.
 
 ## Long runs
 
-Slow tests, run once on 2026-11-28 on the same computer while others used it (load 4 to 23 on two
-cores), so that times are upper bounds:
+Measured by `pytest -m slow tests/edge/station/test_soak.py tests/edge/journal/test_long_run.py
+tests/edge/core/test_damage.py`: simulated cameras, scores and pictures; the same two cores, which
+others used (load 4 to 23), so that times are upper bounds; 2026-11-28.
 
 - A soak of 60 minutes (four cameras of which one dies every ten seconds, ten viewers, receivers
   that fail at random, a disk that is filled every ten seconds): 62,893 frames, 2,492 events, each
