@@ -25,9 +25,9 @@ class CollectPlan:
     seconds
         Longest time; None for as long as it takes.
     every_s
-        Least time between two frames, by their times of capture.
+        Shortest time between two frames, by their times of capture.
     continues
-        Whether the source goes on where it was, as a live camera does; other sources start from
+        Whether the source continues where it was, as a live camera does; other sources start from
         the beginning, and their frames that are in the folder already are skipped.
     """
 
@@ -55,15 +55,16 @@ def collect_frames(
     plan
         How many, and at which pace.
     screening
-        What leaves frames out; it looks at the frames of the store first. None to take every one.
+        Decides which frames are left out; it sees the frames of the store first. None to take
+        every frame.
     step
         Called after each frame that was added.
 
     Raises
     ------
     SemedgeError
-        Where the source stops too early, where it shows nothing that can be used, or where a frame
-        cannot be written.
+        Where the source stops too early, where its frames cannot be used, or where a frame cannot
+        be written.
     """
     if screening is not None:
         for stored in store:
@@ -82,7 +83,7 @@ def collect_frames(
             if in_a_row == MOST_LEFT_OUT_IN_A_ROW:
                 raise SemedgeError(
                     f"The last {in_a_row} frames cannot be used ({named(screening.left_out[-1:])});"
-                    f" {len(store)} frames are kept in {store.folder}. Look at the camera's "
+                    f" {len(store)} frames are kept in {store.folder}. Check the camera's "
                     "picture, then start again."
                 )
             continue
@@ -110,5 +111,5 @@ def _stopped(store: FrameStore, plan: CollectPlan, error: SemedgeError) -> str:
     wanted = "" if plan.frames is None else f" of {plan.frames}"
     return (
         f"The source stopped after {len(store)}{wanted} frames: {error} The frames are kept in "
-        f"{store.folder}; start again to go on."
+        f"{store.folder}; start again to continue."
     )

@@ -1,4 +1,4 @@
-"""Frames that alarmed though they are normal: how they are learned from."""
+"""Normal frames that raised an alarm, and how they are learned from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from semedge.core.frame import GrayImage
 from semedge.inference.score_map import ScoreMap
 
 LEAST_PATCHES = 10
-"""Patches that count as those that stood out, where fewer are above the level."""
+"""The highest patches, so many, count as standing out where fewer are above the level."""
 EVERY_PX = 4
-"""Rows and columns from one pixel to the next that is looked at."""
+"""Distance in rows and columns from one examined pixel to the next."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ def places_above(score_map: ScoreMap, level: float) -> NDArray[np.bool_]:
 
 
 class WithFalseAlarms(Sequence[GrayImage]):
-    """Normal frames with false alarms evenly among them; each is read when it is asked for.
+    """Normal frames with false alarms evenly among them; each is read when it is needed.
 
-    A false alarm has normal frames on both sides, so that both halves of the frames, by which the
-    detector's scores are compared, have some of them.
+    False alarms lie among the normal frames, so that both halves of the frames, by which the
+    detector's scores are compared, contain some of them.
 
     Parameters
     ----------
     normal
-        Frames that nobody chose.
+        Frames that were not chosen by their scores.
     alarms
         The false alarms.
 

@@ -1,4 +1,4 @@
-"""What a bundle records of the frames that it was learned from, in one look at each."""
+"""What a bundle records about the frames that it was learned from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVERY_PX = 4
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """Facts of one frame.
+    """What is recorded about one frame.
 
     Attributes
     ----------

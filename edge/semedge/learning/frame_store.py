@@ -1,4 +1,4 @@
-"""Frames that were collected: lossless files, with when and where each was taken."""
+"""Collected frames: lossless files, with the time and the source of each."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class StoredFrame:
 class FrameStore(Sequence[Frame]):
     """A folder of frames, each a PNG file of full bit depth; only one frame is in memory at a time.
 
-    A frame counts once its line stands in `frames.jsonl`, so that a process that is killed loses
-    the frame that it was writing and no other. A frame whose file was deleted counts no more.
+    A frame counts once its line is in `frames.jsonl`, so that a process that is killed loses only
+    the frame that it was writing. A frame whose file is deleted does not count.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class FrameStore(Sequence[Frame]):
         except OSError as error:
             raise SemedgeError(
                 f"{self.folder / SIDECAR} cannot be written ({error.strerror}); free some space or "
-                "choose another folder. The frames before are kept."
+                "choose another folder. The frames written before it are kept."
             ) from error
         self.entries.append(entry)
         self._following += 1
@@ -174,8 +174,8 @@ class FrameStore(Sequence[Frame]):
         if free_bytes < needed_bytes + SPARE_BYTES:
             raise SemedgeError(
                 f"The disk of {self.folder} has {free_bytes / 2**20:,.0f} MiB free, and the frames "
-                f"may need {(needed_bytes + SPARE_BYTES) / 2**20:,.0f} MiB; make space, or take "
-                "fewer frames."
+                f"may need {(needed_bytes + SPARE_BYTES) / 2**20:,.0f} MiB; free some space, or "
+                "take fewer frames."
             )
 
 
@@ -189,7 +189,7 @@ def stored_camera(folder: Path) -> str | None:
 
 
 def link_frames(source: Path, folder: Path) -> None:
-    """Give a new folder the frames of another one, without copying them where that can be.
+    """Give a new folder the frames of another one, by links where possible, else as copies.
 
     The sidecar comes last, so that an interrupted call is repeated. Raises `SemedgeError` where the
     folder cannot be written.
@@ -214,7 +214,7 @@ def link_frames(source: Path, folder: Path) -> None:
 
 
 class StoredImages(Sequence[GrayImage]):
-    """Gray values of some frames of a store, read when they are asked for."""
+    """Gray values of some frames of a store, which are read when they are needed."""
 
     def __init__(self, store: FrameStore, indices: Sequence[int]) -> None:
         self._store = store

@@ -22,16 +22,16 @@ from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score, posit
 from semedge.learning.variation import varied
 
 BLOCKS = 4
-"""The frames are cut into so many blocks in a row, which belong to two folds by turns."""
+"""The frames are divided into so many consecutive blocks, which alternate between two folds."""
 LEAST_FOLDED = 4
-"""With fewer frames there are no folds: models are compared by the frames that they know."""
+"""With fewer frames there are no folds, and models judge the frames that they were fitted to."""
 OUTLYING = 8.0
-"""Deviations, by the median one, that a frame lies above the others' scores to stand out."""
+"""A frame stands out when its score is so many robust standard deviations above the median."""
 MOST_OUTLYING = 0.05
-"""Share of the frames that may be left out; where more stand out, it is how the material is."""
+"""Share of the frames that may be left out; where more stand out, they belong to the material."""
 OUTLYING_FROM_FRAMES = 10
 VARY_FROM_FRAMES = 10
-"""Fewer frames are fitted to as they are: varied ones would outweigh what little they show."""
+"""Fewer frames are fitted to without variations, which would outweigh what they show."""
 
 Step = Callable[[], None]
 NO_ALARMS: Mapping[int, FalseAlarm] = {}
@@ -90,7 +90,7 @@ class Learner:
 
     @property
     def kept(self) -> list[int]:
-        """Indices of the frames that nothing is wrong with."""
+        """Indices of the frames that are not left out."""
         return [index for index in range(len(self.frames)) if index not in self.outlying]
 
     def models(self) -> dict[str, FeatureModel]:
@@ -98,17 +98,17 @@ class Learner:
         return self._fit(self.kept)
 
     def score(self, plan: Plan, frames: Sequence[int] | None = None) -> FittedScore:
-        """How maps become a score, fitted to kept frames, or to those of these indices."""
+        """How maps become a score, fitted to the kept frames, or to the kept ones of `frames`."""
         indices = self.kept if frames is None else [each for each in frames if each in self.kept]
         return fit_score([self.maps[index] for index in indices], plan)
 
     def position_agreement(self, plan: Plan) -> float:
-        """How well one half of the kept frames predicts where cells of the other are high."""
+        """How well one half of the kept frames predicts where the other half has high cells."""
         maps = [self.maps[index] for index in self.kept]
         return position_agreement(maps, [int(self.folds[index]) for index in self.kept], plan)
 
     def maps_of(self, image: GrayImage, fold: int) -> NormalMaps:
-        """Maps of a frame by the models that do not know the frames of a fold."""
+        """Maps of a frame by the models that were fitted without a fold."""
         height, width = image.shape[:2]
         grid = PatchGrid(
             (height, width), self.extractor.input.cell_px, self.extractor.input.cell_px
@@ -119,9 +119,9 @@ class Learner:
         return NormalMaps(grid, found)
 
     def _sample(self, at: int, frame: GrayImage, share: int) -> list[FrameSample]:
-        """Features of a frame as it is, and as a line varies it where there are many.
+        """Features of a frame, and of a variation of it where there are enough frames.
 
-        The frame itself decides on the random choices, so that they depend on no other frame.
+        The frame itself seeds the random choices, so that they depend on no other frame.
         """
         random = np.random.default_rng([self._seed, zlib.crc32(frame.tobytes())])
         shown = (frame, varied(frame, random)) if self._vary else (frame,)
@@ -139,7 +139,7 @@ class Learner:
         return fit_models(samples, self.plan)
 
     def _judge_frames(self) -> None:
-        """Fit the models of each fold, and judge every frame by those that do not know it."""
+        """Fit the models of each fold, and judge every frame by those fitted without it."""
         self._fold_models = [
             self._fit([index for index in self.kept if self.folds[index] != fold] or self.kept)
             for fold in range(int(self.folds.max()) + 1)
@@ -164,7 +164,7 @@ class Learner:
 
 
 def folds_of(count: int) -> NDArray[np.intp]:
-    """Fold of each frame: neighbours, which may show the same, are in one."""
+    """The fold of each frame; neighbours, which may show the same place, share one."""
     if count < LEAST_FOLDED:
         return np.zeros(count, np.intp)
     folds: NDArray[np.intp] = np.arange(count) * BLOCKS // count % 2

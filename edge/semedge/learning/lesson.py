@@ -24,12 +24,12 @@ from semedge_calibration import Calibration, best_provable_rate, frames_needed, 
 
 SECONDS_PER_HOUR = 3600
 WEAKEST_RATE = 0.5
-"""A false-alarm rate that is no use to anyone."""
+"""A false-alarm rate from which on a threshold is useless."""
 
 
 @dataclass(frozen=True)
 class LessonRequest:
-    """What is learned, and what it should prove.
+    """What to learn, and which guarantee the frames should prove.
 
     Attributes
     ----------
@@ -46,8 +46,8 @@ class LessonRequest:
     workers
         Threads; the usable cores where None.
     false_alarms
-        Normal frames that alarmed: they are fitted to, and never set the threshold, since frames
-        that were chosen for their high scores say nothing of how often new ones score as high.
+        Normal frames that alarmed. They are fitted to, and never set the threshold: frames that
+        were chosen for their high scores do not show how often new ones score as high.
     """
 
     guarantee: CalibrationRequest
@@ -68,9 +68,9 @@ class Proof:
     count
         Independent frames, fields or groups for the calibration.
     needed
-        How many the requested rate needs.
+        How many of them the requested rate needs.
     tolerance_rate, conformal_rate
-        Smallest false-alarm rates that they prove by either method.
+        Smallest false-alarm rates that they prove with each method.
     """
 
     count: int
@@ -123,7 +123,7 @@ def learn_lesson(
     store
         The frames, in the order of capture.
     request
-        What is learned, and what it should prove.
+        What to learn, and which guarantee to prove.
     screening
         Has looked at every frame of the store.
     step
@@ -243,7 +243,7 @@ def _provable(proof: Proof, request: LessonRequest, collected: int) -> Calibrati
     )
     if rate >= WEAKEST_RATE:
         raise RefusedError(
-            f"{weaker}; so few frames set no useful threshold. Take {proof.needed - proof.count} "
+            f"{weaker}; so few give no useful threshold. Take {proof.needed - proof.count} "
             f"more {guarantee.unit}."
         )
     if not request.accepts_weaker:

@@ -1,4 +1,4 @@
-"""What may be chosen when a material is learned."""
+"""Options of learning a material."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LearnOptions:
             raise unknown_name("There is no speed", self.speed, "choose one of", MAGNIFICATIONS)
 
     def settled(self, chosen: Mapping[str, object]) -> LearnOptions:
-        """With what a detector of the material chose before in place of `auto`."""
+        """These options, with the choices of the previous detector in place of `auto`."""
         before: dict[str, Any] = {
             name: chosen[name]
             for name in SWITCHES
@@ -70,7 +70,7 @@ class LearnOptions:
 
 
 AUTOMATIC = LearnOptions()
-"""Everything is chosen by the frames."""
+"""Every option is chosen by means of the frames."""
 
 
 def parse_options(texts: Sequence[str], speed: Speed = "balanced") -> LearnOptions:

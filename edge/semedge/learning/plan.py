@@ -1,4 +1,4 @@
-"""What a detector may be made of: which maps, in which groups, and whether position counts."""
+"""What a detector consists of: its maps, their groups, and whether position counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from semedge.inference.gray_statistics import GRAY
 
 BANK_FROM_FRAMES = 10
-"""Fewer frames do not show what else the material can look like, and a bank would take it amiss."""
+"""Fewer frames do not show how the material varies, and a bank would judge that as anomalous."""
 POSITION_FROM_FRAMES = 10
 POSITION_WEIGHT = 0.5
 TOP_SHARE = 0.001
@@ -22,7 +22,7 @@ class PlannedMap:
     Attributes
     ----------
     name
-        What it is called.
+        Its name.
     model
         A Gaussian or a bank.
     output
@@ -63,7 +63,7 @@ class Plan:
     groups
         Groups of maps.
     position
-        Whether places are judged among what is normal there.
+        Whether each place is compared with what is normal at its position.
     """
 
     groups: tuple[PlannedGroup, ...]
@@ -82,7 +82,7 @@ TEXTURE = PlannedGroup(
         PlannedMap("gaussian_9", "gaussian", "f9", 1 / 3),
     )
 )
-"""One Gaussian a depth: what few frames of one texture give."""
+"""A Gaussian for each depth, for few frames of one texture."""
 MATERIAL = PlannedGroup(
     (
         PlannedMap("gaussian_6", "gaussian", "f6", 0.25),
@@ -90,11 +90,11 @@ MATERIAL = PlannedGroup(
         PlannedMap("bank", "bank", None, 0.5),
     )
 )
-"""Gaussians and the bank: texture, and material of several kinds."""
+"""Gaussians and the bank, for texture and for material of several kinds."""
 FINE = PlannedGroup((PlannedMap("fine", "gaussian", "e4", 1.0),), importance=0.75)
-"""What is finer than the other depths see, such as cracks."""
+"""For defects that are finer than the other depths resolve, such as cracks."""
 TONES = PlannedGroup((PlannedMap("gray", "bank", GRAY, 1.0),), importance=0.5)
-"""Gray values that are too bright, too dark, too even or too sharp, such as films in voids."""
+"""For places that are too bright, too dark, too even or too sharp, such as films in voids."""
 
 
 @dataclass(frozen=True)

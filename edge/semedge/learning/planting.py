@@ -1,9 +1,9 @@
 """Defects planted into normal frames, to see which variant of the detector finds them.
 
-Nobody has pictures of defects when a material is learnt. These are made of the material itself, as
-CutPaste (Li et al., 2021) and NSA (Schlüter et al., 2022) do, and of what lines see everywhere:
-scratches, specks, smoothed, shaded and bent areas. They are hard to see but visible, and say which
-variant suits a material, not how many defects it will find.
+Nobody has pictures of defects when a material is learned. These are made of the material itself, as
+in CutPaste (Li et al., 2021) and NSA (Schlüter et al., 2022), or imitate what occurs on any line:
+scratches, specks, smoothed, shaded and bent areas. They are hard to see but visible, and show which
+variant suits a material, not how many real defects it will find.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Float = NDArray[np.float32]
 Window = tuple[slice, slice]
 
 LEAST_CONTRAST = 0.03
-"""Share of the range that the contrast of a defect is measured by at least, for flat material."""
+"""A frame's contrast counts as at least this share of the range, for flat material."""
 ACTIVITY_STEP_PX = 8
 
 
@@ -114,7 +114,7 @@ def plant(image: GrayImage, other: GrayImage, kind: str, random: np.random.Gener
 
 
 def _pasted(canvas: _Canvas) -> Float:
-    """A piece of another frame, mostly turned by right angles."""
+    """A piece of another frame, in most cases turned by right angles."""
     random, values = canvas.random, canvas.values.copy()
     side_px = max(2, int(canvas.side_px * random.uniform(0.05, 0.14)))
     turns = int(random.integers(1, 4)) if random.random() < 0.7 else 0
@@ -133,7 +133,7 @@ def _pasted(canvas: _Canvas) -> Float:
 
 
 def _blended(canvas: _Canvas) -> Float:
-    """Another place of the material, half to wholly blended in."""
+    """Another place of the material, blended in by 40 to 100 %."""
     area = canvas.area(0.05, 0.15)
     weight = np.float32(canvas.random.uniform(0.4, 1))
     height, width = canvas.values.shape
@@ -212,7 +212,7 @@ KINDS: dict[str, Callable[[_Canvas], Float]] = {
     "shaded": _shaded,
     "bent": _bent,
 }
-"""What may be planted, by its name."""
+"""Kinds of defects, by their names."""
 
 
 def _irregular_area(
@@ -221,7 +221,7 @@ def _irregular_area(
     side_px: float,
     random: np.random.Generator,
 ) -> _Area:
-    """An area about as large as a square of this side around a place, with a soft border."""
+    """An area around a place, about as large as a square of this side, with a soft border."""
     radius_px = max(1.5, side_px / np.sqrt(np.pi))
     y_px, x_px = place
     angle, flatness = random.uniform(0, np.pi), random.uniform(0.5, 1)

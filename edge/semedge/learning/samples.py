@@ -1,4 +1,4 @@
-"""Features of normal places: what models are fitted to."""
+"""Features of normal places, which models are fitted to."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def sample_frame(
     pool: Executor,
     stood_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
-    """Features at up to so many random places inside the frame, and gray statistics at all.
+    """Features at up to `places` random places inside the frame, and gray statistics at all places.
 
-    Gray statistics are few numbers a place, and a bank of them must know the rare ones too, such as
-    those of the largest void.
+    Gray statistics are few numbers for each place, and their bank must know the rare ones too, such
+    as those of the largest void.
 
     Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
     frame, are added.
@@ -78,7 +78,7 @@ def sample_frame(
 
 
 def _on_grid(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Whether a cell of another grid lies in each of these."""
+    """Whether each cell of a grid of this shape contains a marked cell of another grid."""
     rows = np.arange(cells.shape[0]) * shape[0] // cells.shape[0]
     columns = np.arange(cells.shape[1]) * shape[1] // cells.shape[1]
     found = np.zeros(shape, bool)

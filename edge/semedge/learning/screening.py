@@ -46,7 +46,7 @@ class Screening:
     Attributes
     ----------
     left_out
-        Frames that were refused by themselves.
+        Frames that were left out without comparing them with others.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Screening:
         return False
 
     def unlike_the_others(self) -> dict[int, LeftOut]:
-        """Frames to leave out because of the others, by their position among those taken."""
+        """Frames that differ from the others, by their position among those taken."""
         if not self._taken:
             return {}
         shapes = Counter(shape for _, shape, _ in self._taken)
@@ -100,7 +100,7 @@ class Screening:
 
 
 def named(left_out: Sequence[LeftOut]) -> str:
-    """The first of some frames with their reasons."""
+    """The first few of some frames, each with its reason."""
     shown = "; ".join(f"{each.source} {each.reason}" for each in left_out[:NAMES_SHOWN])
     rest = len(left_out) - NAMES_SHOWN
     return f"{shown}; and {rest} more" if rest > 0 else shown
@@ -112,5 +112,5 @@ def _fault(appearance: FrameAppearance) -> str | None:
     if appearance.saturated > MOST_WHITE:
         return f"is white ({appearance.saturated:.0%} of it)"
     if appearance.sharpness == 0:
-        return "shows one gray"
+        return "shows a single gray value"
     return None

@@ -1,4 +1,4 @@
-"""Splits frames honestly into those to fit and those to calibrate."""
+"""Splits frames by time into those to fit and those to calibrate."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Split:
 def split_frames(groups: Sequence[Hashable], needed: int, fit: int | None = None) -> Split:
     """Split frames by time: the first ones to fit, the later ones to calibrate.
 
-    What lies next to each other is alike, and a frame that is like one of the fit scores lower
-    than new material does. So the parts are two blocks, and no group has frames in both.
+    Neighbouring frames are alike, and a frame that resembles a fitted one scores lower than new
+    material. So the parts are two blocks of time, and no group has frames in both.
 
     Parameters
     ----------

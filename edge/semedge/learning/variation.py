@@ -1,8 +1,8 @@
 """Normal frames as a line varies them: light, focus, compression, and where the material lies.
 
-A detector that has seen only frames of one hour takes the next hour's light for a defect. So each
-frame is learnt as it is and once more, varied at random within these limits; what lies beyond them
-is for the camera's health to report.
+A detector that has seen only the frames of one hour mistakes the light of the next hour for a
+defect. So each frame is learned as it is, and once more, varied at random within these limits;
+what lies beyond them is a matter of the camera's health.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Limits:
     light
         Share by which gray values are scaled, up or down.
     gamma
-        Largest exponent of the gray values, and the smallest's reciprocal.
+        Largest exponent of the gray values, and the reciprocal of the smallest one.
     blur_px
         Largest standard deviation of a Gaussian blur.
     jpeg_quality
@@ -76,7 +76,7 @@ def moved(image: GrayImage, turn_degrees: float, shift_px: Any = 0) -> GrayImage
 
 
 def lit(image: GrayImage, gain: float, gamma: float = 1) -> GrayImage:
-    """The frame with gray values, as shares of the range, to the power of `gamma` times `gain`."""
+    """The frame under other light: each gray value g between 0 and 1 becomes gain * g**gamma."""
     largest = np.iinfo(image.dtype).max
     shares = np.arange(largest + 1, dtype=np.float64) / largest
     table: Any = np.clip(np.round(gain * shares**gamma * largest), 0, largest).astype(image.dtype)
@@ -85,7 +85,7 @@ def lit(image: GrayImage, gain: float, gamma: float = 1) -> GrayImage:
 
 
 def blurred(image: GrayImage, sigma_px: float) -> GrayImage:
-    """The frame out of focus: under a Gaussian; below 0.1 px as it is."""
+    """The frame out of focus, blurred by a Gaussian; unchanged below 0.1 px."""
     if sigma_px < 0.1:
         return image
     result: Any = cv2.GaussianBlur(image, (0, 0), sigma_px)
@@ -93,7 +93,7 @@ def blurred(image: GrayImage, sigma_px: float) -> GrayImage:
 
 
 def compressed(image: GrayImage, quality: int) -> GrayImage:
-    """The frame after JPEG; one of 16 bits stays as it is, for JPEG knows none."""
+    """The frame after JPEG compression; a frame of 16 bits, which JPEG lacks, is unchanged."""
     if image.dtype != np.uint8:
         return image
     _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -1,4 +1,4 @@
-"""Learning again from a station: its normal frames, and the alerts that were found to be false."""
+"""Learning again from a station: its normal frames, and the alerts that were marked as false."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from semedge.station.overrides import load_with_overrides, overriding_recipe
 from semedge_calibration import Calibration
 
 FRAMES_SUFFIX = ".frames"
-"""What the folder of a recipe's normal frames ends in, beside the recipe."""
+"""Ending of the folder of a recipe's normal frames, which lies beside the recipe."""
 
 NEWEST_RUNS = 20
 LEAST_FRAMES_OF_A_RUN = 50
@@ -44,7 +44,7 @@ LEAST_FRAMES_OF_A_RUN = 50
 
 @dataclass(frozen=True)
 class Teacher:
-    """A station's camera, and what it is inspected with now.
+    """A station's camera and its active setup.
 
     Attributes
     ----------
@@ -166,19 +166,17 @@ def relearn(
     teacher
         The station's camera, its setup and its marked frames.
     store
-        Normal frames that nobody chose for their scores.
+        Normal frames that were not chosen by their scores.
     request
-        What is learned, without false alarms; where `fit_frames` is None, the threshold is set by
-        the frames that set it before, if the store has them.
-    screening
-        Has looked at every frame of the store.
-    step
-        Called with the name of the stage after each frame.
+        As for `learn_lesson`, without false alarms; where `fit_frames` is None, the threshold is
+        set by the frames that set it before, if the store has them.
+    screening, step
+        As for `learn_lesson`.
 
     Raises
     ------
     SemedgeError
-        Where the frames cannot be used, see `learn_lesson`, or no false alarm can be.
+        As `learn_lesson` does, and where no false alarm can be learned from.
     """
     setup = teacher.setup
     digests = [frame_sha256(frame.image) for frame in store]

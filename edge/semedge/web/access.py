@@ -19,7 +19,7 @@ Role = Literal["viewer", "operator", "engineer"]
 engineer does everything."""
 
 NEEDED: Mapping[str, Role] = {"acknowledge": "operator", "mark": "operator"}
-"""The least role for an action; for every other one it is `engineer`."""
+"""The role that an action needs; every other action needs `engineer`."""
 
 MOST_WRONG = 20
 """Wrong tokens of one address in a minute, after which its requests are refused unread."""
@@ -101,7 +101,7 @@ class Access:
             self._count_wrong(address)
         raise _refusal(
             401,
-            "The token is wrong; enter that of the station file.",
+            "The token is wrong; enter the one of the station file.",
             {"WWW-Authenticate": "Bearer"},
         )
 
@@ -109,7 +109,7 @@ class Access:
         """Refuse an action that the role may not carry out."""
         needed = NEEDED.get(str(action), "engineer")
         if role != needed and role != "engineer":
-            raise _refusal(403, f"This token is that of the {role}, and {action} needs another.")
+            raise _refusal(403, f"This is the token of the {role}, and {action} needs another one.")
 
     def _is_throttled(self, address: str) -> bool:
         wrong = self._wrong.get(address)
@@ -127,8 +127,8 @@ class Access:
                 del self._wrong[next(iter(self._wrong))]
             self._wrong[address] = _Wrong(time.monotonic())
             logger.warning(
-                f"A request from {address} to the page has a wrong token; further ones of this "
-                "minute are only counted.",
+                f"A request from {address} to the page has a wrong token; further ones within "
+                "this minute are only counted.",
                 extra={"event": "token-refused"},
             )
             self._audit(address)

@@ -1,4 +1,4 @@
-"""The messages to all open pages, each made once."""
+"""The messages to all open pages, each of which is made once."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ SETTLE_S = 0.03
 
 
 class Broadcast:
-    """Sends the state to every client: at once after an event, else less often the more there are.
+    """Sends the state to every client: at once after an event, and else the less often, the more
+    clients there are.
 
-    The work a second stays the same, so that many viewers do not slow the inspection.
+    The work in a second stays the same, so that many viewers do not slow the inspection.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Broadcast:
         return max(1.0, self.clients / CLIENTS_A_SECOND)
 
     async def run(self) -> None:
-        """Send until cancelled, whatever fails."""
+        """Send until cancelled, also after faults."""
         self._loop = asyncio.get_running_loop()
         while True:
             await self._until_due()

@@ -1,4 +1,4 @@
-"""The protocol of the page's connections: HTTP, within a time for a request to arrive."""
+"""The protocol of the page's connections: HTTP, with a time limit for a request to arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_TIMEOUT_S = 10.0
-"""Time for a request to arrive as a whole, from its connection or its first byte on."""
+"""Time for a complete request to arrive, from its connection or its first byte on."""
 
 
 class LimitedProtocol(H11Protocol):
@@ -23,7 +23,7 @@ class LimitedProtocol(H11Protocol):
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Await no request any more."""
+        """Stop waiting for a request."""
         self._arrived()
         super().connection_lost(exc)
 

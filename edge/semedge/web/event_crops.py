@@ -30,7 +30,7 @@ MOST_GAIN = 8.0
 
 
 class EventCrops:
-    """Cuts out defects, one at a time, and remembers the newest cuts."""
+    """Cuts out defects, one at a time, and caches the newest crops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

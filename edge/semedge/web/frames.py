@@ -1,4 +1,4 @@
-"""The last frames of the station and the marked ones, as the page gets them."""
+"""The last frames of the station and the marked ones, as the page shows them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def add_frames(app: FastAPI, view: FramesView) -> None:
     def frame(frame_id: FrameId, size: Size) -> Response:
         content = view.jpeg(frame_id, size)
         if content is None:
-            raise HTTPException(404, "This frame is no longer among the last ones.")
+            raise HTTPException(404, "This frame is not among the last ones.")
         return Response(content, media_type="image/jpeg")
 
 

@@ -19,7 +19,7 @@ SHARE_OF_DESCRIPTORS = 2
 """The page uses one half of the file descriptors that the process may have."""
 
 MOST_OF_ONE_ADDRESS = 300
-"""More than the pages that may be open, which a proxy fetches from one address."""
+"""More than the pages that may be open, so that a proxy can request all of them."""
 
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\n"
@@ -100,7 +100,7 @@ class _Counted(socket.socket):
         self._ended: Callable[[], None] | None = ended
 
     def close(self) -> None:
-        """Close the connection, and count it no longer."""
+        """Close the connection, and stop counting it."""
         super().close()
         ended, self._ended = self._ended, None
         if ended is not None:

@@ -1,4 +1,4 @@
-"""The body of a request that was posted, within limits."""
+"""Reads the body of a posted request, within limits."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def person_of(document: dict[str, Any]) -> str:
-    """Take the person's name out of a request, and say who it is for the audit trail."""
+    """Take the person's name out of a request, and return it as the audit trail shows it."""
     name = str(document.pop("who", "")).strip()[:LONGEST_NAME]
     return f"page: {name}" if name.isprintable() and name else "page"
 
 
 async def role_of(access: Access, request: Request) -> Role:
-    """The role of who posted a request; `HTTPException` where its token is refused."""
+    """The role of the person who posted a request; `HTTPException` where the token is refused."""
     try:
         return access.role(request)
     except HTTPException:
@@ -64,5 +64,5 @@ async def limited_body(request: Request, most_bytes: int) -> bytes:
         if received_bytes > most_bytes:
             # Without this the server would read and discard the rest.
             headers = {"Connection": "close"}
-            raise HTTPException(413, f"A request has at most {most_bytes:,} bytes.", headers)
+            raise HTTPException(413, f"A request may have at most {most_bytes:,} bytes.", headers)
     return b"".join(parts)

@@ -51,7 +51,7 @@ class PageServer:
     most_marked_bytes
         Size of the folder of marked frames above which it is full.
     teaching
-        Learns from the station's frames; None where nothing can be taught.
+        Learns from the station's frames; None where teaching is not possible.
     """
 
     def __init__(

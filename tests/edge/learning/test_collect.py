@@ -181,7 +181,7 @@ class TestScreening:
         [
             (np.zeros((160, 192), np.uint8), "is dark"),
             (np.full((160, 192), 255, np.uint8), "is white"),
-            (np.full((160, 192), 120, np.uint8), "shows one gray"),
+            (np.full((160, 192), 120, np.uint8), "shows a single gray value"),
             (simulated(4)[3], "repeats the frame before it"),
             (simulated(1, 50, (100, 192))[0], "has 192x100 px, where most have 192x160 px"),
         ],

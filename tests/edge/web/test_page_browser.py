@@ -146,7 +146,7 @@ def test_the_level_of_the_score_is_explained(browser: Browser, station: PageStat
     assert setup is not None
     station.state.change("top", active_setup=replace(setup, detector="pretrained-features"))
     expect(page.locator("#score-meaning")).to_contain_text(
-        "0 is the middle of normal material, and one normal spot in a thousand exceeds 100",
+        "A typical normal spot scores 0, and one normal spot in a thousand exceeds 100",
         timeout=2500,
     )
     expect(page.locator("#figures")).to_contain_text("learned, pretrained features")

@@ -29,7 +29,7 @@ export async function post(path, content, type = "application/json", secret = ac
   return fetch(path, {method: "POST", headers: {"Content-Type": type, Authorization: `Bearer ${secret}`}, body: content});
 }
 
-// The station's answer to a request, which is shown; null where it was refused.
+// Sends a request and shows the station's answer; null where it was refused.
 export async function ask(path, request) {
   try {
     const answer = await post(path, JSON.stringify({...request, who: access.who}));

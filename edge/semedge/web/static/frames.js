@@ -1,4 +1,4 @@
-// The last frames, among which a defect that was missed can be marked.
+// The last frames, on which a missed defect can be marked.
 
 import {$, counted, figure, localTime, make, makeButton, write} from "./dom.js";
 import {isUnlocked, requestChange} from "./access.js";
@@ -8,7 +8,7 @@ import {station} from "./station.js";
 const SHOWN_AT_ONCE = matchMedia("(max-width: 900px)").matches ? 24 : 48;
 let frames = null, count = SHOWN_AT_ONCE;
 
-// Once, and not again and again: the station keeps the frames of the last list for some minutes.
+// Only on request: the station keeps the frames of the last list for some minutes.
 async function load() {
   try {
     const answer = await fetch(`api/frames?hold=true&camera=${encodeURIComponent(station.camera)}`);

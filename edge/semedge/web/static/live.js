@@ -62,8 +62,8 @@ function showCameras(state) {
 function scoreMeaning(mine) {
   if (mine.alarm_level === null) return "";
   const unit = mine.detector === "pretrained-features"
-    ? "0 is the middle of normal material, and one normal spot in a thousand exceeds 100."
-    : "The higher, the less a frame is like normal material; this detector's scores have no unit.";
+    ? "A typical normal spot scores 0, and one normal spot in a thousand exceeds 100."
+    : "The higher the score, the less a frame resembles normal material; this detector's scores have no unit.";
   const warns = mine.warn_level === null ? "" : `, above ${figure(mine.warn_level)} it warns`;
   return `${unit} A frame above ${figure(mine.alarm_level)} alarms${warns}.`;
 }

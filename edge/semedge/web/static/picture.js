@@ -12,7 +12,7 @@ export function showPicture() {
   if (!mine) return;
   showBadge(mine);
   const key = `${station.camera}/${view}/${mine.sequence}`;
-  // Messages come a little early or late, and a picture is not left out for that.
+  // Messages come a little early or late, which must not leave out a picture.
   const due = performance.now() - fetchedAt > 700 * station.latest.picture_every_s;
   // A frame above a level is shown at once: the next one may be normal again.
   const urgent = mine.verdict === "alarm" || mine.verdict === "warn";

@@ -174,7 +174,7 @@ async function request(action, more = {}) {
 
 function learn(acceptsWeaker) {
   const percent = number($("rate").value);
-  if (percent === null || !(percent > 0 && percent < 100)) { notify("A rate is a number of percent, such as 1.", true); return; }
+  if (percent === null || !(percent > 0 && percent < 100)) { notify("The rate is a percentage, such as 1.", true); return; }
   request("learn", {false_alarm_rate: percent / 100, accept_weaker: acceptsWeaker});
 }
 
