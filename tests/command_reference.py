@@ -27,7 +27,7 @@ messages go to stderr; `semedge --log json COMMAND`, or `SEMEDGE_LOG=json`, writ
 document a line.
 
 **Settings** of a [station file](station-file.md) are options too, of the commands that use them.
-Options win over the variables of the environment in the last column, and these over the file.
+Options override the variables of the environment in the last column, and these override the file.
 """
 EXTRAS = re.compile(r"^(?P<meaning>.*?)(?:  \[(?P<extras>.*)\])?$", re.DOTALL)
 """A help text, and what click adds to it: the default, the bounds, whether it is required."""

@@ -140,7 +140,7 @@ def _refusal(n: int, rate: float, confidence: float, method: Method, unit: str) 
     remedy = f", or request a false-alarm rate of {provable:g} or more" if provable < 1 else ""
     return (
         f"The calibration needs {needed:,} independent {unit} for {percent(rate)} {how}; "
-        f"got {n:,}; the best these prove is {shown} %; calibrate on more {unit}{remedy}."
+        f"there are {n:,}, which prove {shown} % at best; calibrate on more {unit}{remedy}."
     )
 
 

@@ -42,7 +42,7 @@ def test_five_frames_are_too_few(nanotwice: Path, tmp_path: Path) -> None:
         tmp_path, "calibrate", "--images", nanotwice / "normal", *GUARANTEE, "--out", "c.json"
     )
     assert result.status == 3
-    assert "299 independent frames for 1 % at 95 % confidence; got 5;" in result.error
+    assert "299 independent frames for 1 % at 95 % confidence; there are 5," in result.error
     assert list(tmp_path.iterdir()) == []
 
 

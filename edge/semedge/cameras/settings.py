@@ -40,8 +40,8 @@ class CameraSettings(ViewSettings):
     exposure_us: float | None = Field(
         default=None,
         gt=0,
-        description="Exposure time; like all settings but those of the view, for genicam:, pylon: "
-        "and aravis: cameras.",
+        description="Exposure time; only for genicam:, pylon: and aravis: cameras, as are all "
+        "settings but those of the view.",
     )
     gain: float | None = Field(
         default=None, description="Gain in the camera's own unit, usually decibels."
@@ -63,17 +63,17 @@ class CameraSettings(ViewSettings):
         "needed, or the camera's input, such as Line1.",
     )
     recursive: bool = Field(
-        default=False, description="Whether the subfolders of a folder of images are read too."
+        default=False, description="Read the subfolders of a folder of images too."
     )
     follow: bool = Field(
         default=False,
-        description="Whether a folder is watched for new images; each is taken once, when it is "
-        "whole, and listed in .semedge-taken there.",
+        description="Watch a folder for new images; each is taken once, when it is complete, and "
+        "listed in .semedge-taken there.",
     )
     move_to: Path | None = Field(
         default=None,
-        description="With follow, the folder on the same disk that images which are done are "
-        "moved to, in place of the list.",
+        description="With follow, move images that are done to this folder on the same disk, "
+        "instead of listing them.",
     )
     features: Annotated[
         tuple[tuple[str, str], ...], BeforeValidator(feature_texts), WrittenAs("table")

@@ -78,7 +78,7 @@ def calibrate(
 ) -> None:
     """Set the threshold from normal frames, with a provable false-alarm rate.
 
-    Ends with exit status 3 where the frames cannot prove the requested rate.
+    The exit status is 3 where the frames cannot prove the requested rate.
     """
     source = _source(images, camera, frames)
     request = guarantee_of(guarantee, allow_training_frames=allow_training_frames)

@@ -39,12 +39,12 @@ from semedge.station.recorder import new_event
 def check(
     ctx: click.Context, given: GivenSettings, station: Path, camera: str | None, as_json: bool
 ) -> None:
-    """Judge samples of known quality, and qualify the cameras that judge them rightly.
+    """Judge samples of known quality, and qualify the cameras that judge them correctly.
 
     Each camera judges its samples by its active setup: the station file, the SEMEDGE_* variables
     that a watch uses, and recipes and levels that were set at run time. The result is recorded in
     the journal, as an event of the kind `check`. A watch with --require-check, running or not,
-    judges only with a setup that has passed. Exit status 1 where a camera did not pass.
+    judges only with a setup that has passed. The exit status is 1 where a camera did not pass.
     """
     read = environment_settings().over(load_station(station))
     if read.journal.file is None:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--changed",
     is_flag=True,
-    help="Leave out frames that are dark, white or repeat the one before.",
+    help="Leave out frames that are dark or white, or that repeat the one before.",
 )
 @click.option(
     "--out",
@@ -48,7 +48,7 @@ def collect(
     """Collect frames of a camera as lossless files.
 
     Each frame is a PNG file of full bit depth. The file frames.jsonl in the folder has the camera
-    and the time of each. An interrupted collection goes on when the command is run again.
+    and the time of each. An interrupted collection continues when the command is run again.
     """
     settings = given.over(CameraSettings())
     screening = Screening() if changed else None

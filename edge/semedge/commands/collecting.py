@@ -25,7 +25,7 @@ def pace_options(command: Command) -> Command:
         type=click.FloatRange(0),
         default=0.0,
         metavar="SECONDS",
-        help="Least time between two frames.",
+        help="Shortest time between two frames.",
     )(command)
     return click.option(
         "--minutes", type=click.FloatRange(0, min_open=True), help="Longest time to collect."

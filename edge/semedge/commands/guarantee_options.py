@@ -88,7 +88,7 @@ OPTIONS = (
         type=click.Choice(METHODS),
         default=CalibrationRequest.method,
         show_default=True,
-        help="How the guarantee holds: tolerance with the confidence, conformal only on average "
+        help="How the guarantee holds: tolerance, with the confidence; conformal, only on average "
         "over calibrations.",
     ),
     click.option(

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
     help="The station file to write.",
 )
 def init(camera: str | None, recipe: Path | None, out: Path) -> None:
-    """Write a station file with every setting and its description, to begin with."""
+    """Write a station file to start from, with every setting and its description."""
     if out.exists():
         raise SemedgeError(f"{out} exists; give another name with --out, or delete it.")
     given: dict[str, dict[str, str]] = {}

@@ -49,13 +49,13 @@ CAMERA_FRAMES = 400
     "station",
     type=FILE,
     metavar="FILE",
-    help="Learn again what a station's camera is inspected with, with the alerts that were marked "
-    "as false alarms; from the recipe's own normal frames, or from --images.",
+    help="Learn the recipe of a station's camera again, with the alerts that were marked as false "
+    "alarms among its normal frames, which are the recipe's own or those of --images.",
 )
 @click.option(
     "--frames",
     type=click.IntRange(2),
-    show_default=f"{CAMERA_FRAMES} of a camera that has no end",
+    show_default=f"{CAMERA_FRAMES} of a live camera, else all",
     help="Frames to take.",
 )
 @pace_options
@@ -66,7 +66,7 @@ CAMERA_FRAMES = 400
     type=click.Choice(get_args(Speed)),
     default="balanced",
     show_default=True,
-    help="How large the network sees each frame: 0.75, 1 or 1.25 times.",
+    help="Scale at which the network sees each frame: 0.75, 1 or 1.25.",
 )
 @click.option(
     "--option",
@@ -86,7 +86,7 @@ CAMERA_FRAMES = 400
 @click.option(
     "--accept-weaker",
     is_flag=True,
-    help="Accept a higher false-alarm rate where the frames prove no lower one.",
+    help="Accept a higher false-alarm rate where the frames cannot prove the requested one.",
 )
 @workers_option()
 @click.option("--replace", is_flag=True, help="Replace a recipe that exists.")
@@ -124,14 +124,14 @@ def learn(
 ) -> None:
     """Learn a normal material from a camera or from files, and write a recipe to watch with.
 
-    Collects frames, leaves out the ones that cannot be used, fits a detector to the first of them,
-    and sets its threshold by the later ones. The frames of a camera stay in a folder beside the
-    recipe, and an interrupted command goes on with them when it is run again.
+    Collects frames, leaves out those that cannot be used, fits a detector to the first ones, and
+    sets its threshold with the later ones. The frames of a camera stay in a folder beside the
+    recipe, and an interrupted command continues with them when it is run again.
 
-    With --from-station it learns again from what a station's people have marked, and reports what
-    the new recipe makes of every marked frame. It switches no station to it.
+    With --from-station it learns again from the frames that were marked at a station, and reports
+    how the new recipe judges each of them. The station keeps the recipe that it has.
 
-    Ends with exit status 3 where the frames cannot prove the requested false-alarm rate.
+    The exit status is 3 where the frames cannot prove the requested false-alarm rate.
     """
     request = guarantee_of(guarantee)
     chosen = parse_options(options, speed)
@@ -211,7 +211,7 @@ def _collect(
         frames = CAMERA_FRAMES
     store = FrameStore(out.with_suffix(FRAMES_SUFFIX), camera.source)
     if len(store):
-        logger.info(f"Going on with the {len(store)} frames in {store.folder}.")
+        logger.info(f"Continuing with the {len(store)} frames in {store.folder}.")
     collect(camera, store, screening, frames, minutes, every_s)
     return store
 

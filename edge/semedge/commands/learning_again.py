@@ -128,7 +128,7 @@ def _target(request: AgainRequest, station: Station, teacher: Teacher) -> _Targe
     name = request.name or (None if identity is None else identity.name)
     if name is None:
         raise click.UsageError(
-            f"The camera {teacher.camera} has no recipe whose name could be used; give --name."
+            f"The camera {teacher.camera} has no recipe whose name can be reused; give --name."
         )
     version = request.version or (1 if identity is None else identity.version + 1)
     out = request.out
@@ -141,7 +141,7 @@ def _target(request: AgainRequest, station: Station, teacher: Teacher) -> _Targe
 def _normal_frames(
     request: AgainRequest, teacher: Teacher, out: Path, screening: Screening
 ) -> FrameStore:
-    """The normal frames in the new recipe's own folder, so that it can be learned again too."""
+    """The normal frames in the new recipe's own folder, from which it can be learned again."""
     folder = out.with_suffix(FRAMES_SUFFIX)
     source = teacher.frames_folder if request.images is None else Path(request.images)
     camera = None if source is None or source.suffix != FRAMES_SUFFIX else stored_camera(source)
@@ -208,13 +208,13 @@ def _write(target: _Target, teacher: Teacher, learned: Relearned) -> None:
     decision = teacher.setup.decision
     if decision.alarm is not None or decision.warn is not None:
         logger.info(
-            "The levels of the recipe before are not taken over, since they are scores of its "
+            "The levels of the previous recipe are not copied, since they are scores of its "
             "detector; the new recipe alarms above its own threshold."
         )
 
 
 def _report(learned: Relearned, teacher: Teacher) -> None:
-    """Log what the new recipe makes of the marked frames."""
+    """Log how the new recipe judges the marked frames."""
     if learned.left_out:
         logger.warning(
             f"{len(learned.left_out)} false alarms were not learned from: "
@@ -239,13 +239,13 @@ def _report(learned: Relearned, teacher: Teacher) -> None:
 
 
 def _sentences(found: Mapping[MarkName, Tally]) -> list[str]:
-    """What became of the marked frames, one sentence a mark."""
+    """How the marked frames were judged before and are judged now, one sentence for each mark."""
     sentences = []
     if alarms := found.get("false-alarm"):
         gone = alarms.before - alarms.after
         sentences.append(
             f"False alarms: {alarms.before} of {alarms.frames} alarmed before, {alarms.after} do "
-            f"now ({gone} fewer). They were fitted to, so this says little of new ones."
+            f"now ({gone} fewer). They were fitted to, so this says little about new ones."
         )
     others: tuple[tuple[MarkName, str], ...] = (
         ("real", "Real alerts"),

@@ -78,7 +78,7 @@ def mark(
     """Mark an alert as real or as a false alarm, or one of the last frames as a missed defect.
 
     EVENT_ID is the id of an alert, as `semedge history` lists it. FRAME is the id of a frame, as
-    the page and the state have it. The frame is kept with its mark, to learn from it. A mark may be
+    the page and the state show it. The frame is kept with its mark, to learn from it. A mark may be
     changed: the last one counts, and `semedge history marks` shows all of them.
     """
     if mark is None:
@@ -122,7 +122,7 @@ def _request(subject: str, mark: GivenMark, note: str) -> MarkRequest:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         reason = fault["msg"].removeprefix("Value error, ")
-        raise click.UsageError(f"{subject} cannot be marked so: {reason}.") from None
+        raise click.UsageError(f"{subject} cannot have this mark: {reason}.") from None
 
 
 def _mark_in_journal(

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @click.group()
 def recipe() -> None:
-    """Pack detector, calibration and decision into one file to switch to.
+    """Pack detector, calibration and decision into one file for stations.
 
     A recipe is one file, verified by digests, that a station can switch to while it runs.
     """
@@ -89,7 +89,7 @@ def make(
 ) -> None:
     """Make a recipe, and check that it can be run.
 
-    The options for the camera and the levels win over the station file; the station that runs the
+    The options for the camera and the levels override the station file; the station that runs the
     recipe decides on the rest.
     """
     bundle = _detector_content(detector_path)

@@ -77,8 +77,9 @@ def score(
 ) -> None:
     """Score image files: files, folders or globs.
 
-    The score of a frame is the largest of its patches; x and y are that patch's centre. A file
-    that cannot be decoded or scored is reported and left out.
+    The score of a frame is the largest of its patches or, with a detector that `semedge learn`
+    fitted, the mean of its highest cells; x and y are the centre of the highest one. A file that
+    cannot be decoded or scored is reported and left out.
 
     With --out, results are stored in FILE.partial until all are complete: the same command
     resumes an interrupted run.

@@ -1,6 +1,6 @@
 """Options for keys of the station file, and their precedence.
 
-A flag wins over its `SEMEDGE_*` variable, which click implements, and both win over the file, which
+A flag overrides its `SEMEDGE_*` variable, by click, and both override the file, which
 `GivenSettings.over` implements for every command.
 """
 

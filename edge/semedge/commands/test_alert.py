@@ -50,7 +50,7 @@ def test_alert(ctx: click.Context, station: Path, timeout_s: float, as_json: boo
     """Send a test event through every sink, and report which accept it.
 
     It can be sent while the station runs. The event has the kind `test`, and is stored in the
-    station's journal where that exists. Exit status 1 where a sink did not accept it.
+    station's journal where that exists. The exit status is 1 where a sink did not accept it.
     """
     read = load_station(station)
     sinks: list[Sink] = open_sinks(read.sinks)

@@ -50,7 +50,7 @@ PASSED_SUFFIX = ".graphs"
     type=FILE,
     envvar="SEMEDGE_STATION",
     metavar="FILE",
-    help="A station file (TOML) with settings; flags and SEMEDGE_* variables win over it.",
+    help="A station file (TOML) with settings; flags and SEMEDGE_* variables override it.",
 )
 @station_options
 @click.option(

@@ -49,7 +49,7 @@ class ViewSettings(Section):
     crop_bottom_px: int = Field(
         default=0,
         ge=0,
-        description="Rows cut off at the lower edge of every frame: an information bar.",
+        description="Rows cut off at the lower edge, such as those of an information bar.",
     )
     crop_left_px: int = Field(default=0, ge=0, description="Columns cut off at the left edge.")
     crop_right_px: int = Field(default=0, ge=0, description="Columns cut off at the right edge.")

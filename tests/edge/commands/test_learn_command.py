@@ -53,7 +53,7 @@ def test_the_frames_of_a_camera_are_kept_and_used_again(call: Call, tmp_path: Pa
     assert len(list((tmp_path / "fibre.frames").glob("*.png"))) == 30
     accepted = call("learn", "--camera", f"{LINE}&frames=30", *WEAK, *QUICK, "--accept-weaker")
     assert accepted.status == 0
-    assert "Going on with the 30 frames" in accepted.err
+    assert "Continuing with the 30 frames" in accepted.err
     assert "That is more than was asked for" in accepted.err
 
 

@@ -89,7 +89,7 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     type=click.Choice(FLIPPINGS),
     default=FLIPPINGS[0],
     show_default=True,
-    help="What LF does: flip labels early in the training, at random all through it, or swap those "
+    help="What LF does: flip labels early in the training, at random throughout, or swap those "
     "of discriminator and generator permanently, which only renames them.",
 )
 @click.option(
@@ -162,7 +162,7 @@ def ablate(
     as_json: bool,
     **requested: Any,
 ) -> None:
-    """Fill the thesis's tables 51-55.
+    """Compute the thesis's tables 51-55.
 
     Trains each detector with each of the 8 subsets of instance noise (IN), soft labels (SL) and
     label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,

@@ -84,7 +84,7 @@ logger = logging.getLogger(__name__)
     "--floors",
     "baselines",
     metavar="NORMAL",
-    help="Also measure plain statistics and PCA, fitted on these normal frames.",
+    help="Also measure plain statistics and PCA, fitted to these normal frames.",
 )
 @click.option(
     "--calibration",
@@ -104,7 +104,7 @@ logger = logging.getLogger(__name__)
     "--patches",
     type=click.IntRange(1),
     metavar="N",
-    help="Measure a seeded sample of about N patches, as many of each frame; "
+    help="Measure a seeded sample of about N patches, equally many from each frame; "
     f"default with --run: {SEARCHED_PATCHES}.",
 )
 @click.option(
@@ -135,7 +135,7 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
     """Measure a detector on frames with defect masks.
 
     The bundle runs as it does on the edge. The oracle's threshold, which gives the best F1, can be
-    found only with masks; a line can have the calibrated threshold.
+    found only with masks; a line has only the calibrated threshold.
     """
     need_package("sklearn", "scikit-learn")
     if report is not None:

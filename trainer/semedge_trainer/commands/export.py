@@ -79,7 +79,7 @@ def export(
 ) -> None:
     """Turn a training run into a detector bundle (TFLite).
 
-    The bundle records how the exported scores compare with the trained networks'.
+    The bundle records how the exported scores compare with those of the trained networks.
     """
     need_tensorflow()
     from semedge_trainer.export.export import export_run

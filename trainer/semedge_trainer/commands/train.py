@@ -57,7 +57,7 @@ def _settings(
     multiple=True,
     callback=_settings,
     metavar="NAME=VALUE",
-    help="A variant of the detector, such as xx=true; may be repeated.",
+    help="A variant of the detector, such as xx=true; repeatable.",
 )
 @click.option(
     "--scaling",

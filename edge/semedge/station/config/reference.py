@@ -20,7 +20,7 @@ from semedge.station.config.station import Station
 HEAD = """\
 # The station file
 
-The settings of `semedge.toml`. Flags win over `SEMEDGE_*` variables, and these over the file.
+The settings of `semedge.toml`. Flags override `SEMEDGE_*` variables, and these override the file.
 Relative paths start at the folder of the file. Unknown keys are refused. This page is the output of
 `python -m semedge.station.config.reference`.
 """

@@ -16,5 +16,5 @@ class LoopLimits(Section):
     stop_after_stalled_s: float | None = Field(
         default=None,
         gt=0,
-        description="Time without a frame after which the loop ends; by default it never does.",
+        description="Time without a frame after which the watch ends; by default it never does.",
     )
