@@ -56,14 +56,14 @@ def train(
     images
         Normal frames: a folder, a glob or a file.
     run
-        The run folder, which is made.
+        The run folder, which is created.
     detector
-        Name of the detector, one that `semedge detectors` lists; needed unless `resume`.
+        Name of the detector, one that `semedge detectors` lists; required unless `resume`.
     options
         Variants of the detector by their names.
     schedule
         `fast`: minutes on a CPU; `appendix`: the rates and 50 epochs of the thesis's appendix A;
-        `author`: the epochs of the author's code, where they are others.
+        `author`: the epochs of the author's code, where they differ.
     steps
         Shorten the schedule to this many steps in all.
     seed
@@ -79,7 +79,7 @@ def train(
     devices
         Such as `gpu:0`, or `all`; the first GPU where None, or the CPU where there is none.
     resume
-        Go on with the training in `run`, on the same frames.
+        Continue the training in `run`, on the same frames.
     jit_compile
         Whether XLA compiles a training step; on a GPU alone where None.
     deterministic
@@ -96,43 +96,29 @@ def train(
     SemedgeError
         Where the frames, the options or the run folder cannot be used.
     """
-    from semedge_trainer.commands.detector_names import check_name
-    from semedge_trainer.extra import need_tensorflow
-
-    name = "" if resume else check_name(detector)
-    need_tensorflow(deterministic=deterministic)
     from semedge.core.view import ViewSettings
-    from semedge_trainer.training.devices import choose_strategy
-    from semedge_trainer.training.train import (
-        TrainingRequest,
-        finish_run,
-        resume_run,
-        start_run,
-    )
+    from semedge_trainer.commands.detector_names import check_name
+    from semedge_trainer.training.begin import begin_training
 
-    folder = Path(run)
-    strategy = choose_strategy(None if devices is None else list(devices))
-    if resume:
-        started, frames = resume_run(folder, str(images))
-    else:
-        settings = {name: str(value) for name, value in (options or {}).items()}
-        request = TrainingRequest(
-            detector=name,
-            source=str(images),
-            settings=settings,
-            schedule=schedule,
-            steps=steps,
-            seed=seed,
-            scaling=scaling,
-            mixed_precision=mixed_precision,
-            view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
-            validation_share=validation_share,
-            patience=patience,
-        )
-        started, frames = start_run(folder, request)
-    if not started.finished:
-        finish_run(started, frames, strategy, jit_compile=jit_compile)
-    return folder
+    begun = begin_training(
+        Path(run),
+        str(images),
+        None if devices is None else list(devices),
+        resume=resume,
+        deterministic=deterministic,
+        detector="" if resume else check_name(detector),
+        settings={name: str(value) for name, value in (options or {}).items()},
+        schedule=schedule,
+        steps=steps,
+        seed=seed,
+        scaling=scaling,
+        mixed_precision=mixed_precision,
+        view=ViewSettings(crop_bottom_px=crop_bottom_px, bits=bits),
+        validation_share=validation_share,
+        patience=patience,
+    )
+    begun.finish(jit_compile)
+    return Path(run)
 
 
 def export(

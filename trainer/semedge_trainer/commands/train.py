@@ -12,7 +12,8 @@ from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
 from semedge_trainer.commands.detector_names import check_name
-from semedge_trainer.extra import need_package, need_tensorflow
+from semedge_trainer.extra import need_package
+from semedge_trainer.training.begin import begin_training
 
 logger = logging.getLogger(__name__)
 
@@ -110,20 +111,12 @@ def train(
     detector: str | None,
     images: str | None,
     out: Path,
-    schedule: str,
-    steps: int | None,
-    seed: int,
-    settings: dict[str, str],
-    scaling: Scaling,
-    mixed_precision: bool,
     devices: str | None,
     jit_compile: bool | None,
     deterministic: bool,
-    validation_share: float,
-    patience: int,
     resume: bool,
     as_json: bool,
-    **view: Any,
+    **wanted: Any,
 ) -> None:
     """Train a detector on normal frames.
 
@@ -133,43 +126,24 @@ def train(
     need_package("tensorflow", "TensorFlow")
     if images is None and not resume:
         raise click.UsageError("Give normal frames with --images, or --resume.")
-    name = "" if resume else check_name(detector)
-    need_tensorflow(deterministic=deterministic)
-    from semedge_trainer.training.devices import choose_strategy
-    from semedge_trainer.training.train import (
-        TrainingRequest,
-        finish_run,
-        resume_run,
-        start_run,
+    begun = begin_training(
+        out,
+        images,
+        devices.split(",") if devices else None,
+        resume=resume,
+        deterministic=deterministic,
+        detector="" if resume else check_name(detector),
+        view=take_view(wanted),
+        **wanted,
     )
-
-    strategy = choose_strategy(devices.split(",") if devices else None)
-    if resume:
-        run, frames = resume_run(out, images)
-    else:
-        assert images is not None
-        request = TrainingRequest(
-            detector=name,
-            source=images,
-            settings=settings,
-            schedule=schedule,
-            steps=steps,
-            seed=seed,
-            scaling=scaling,
-            mixed_precision=mixed_precision,
-            view=take_view(view),
-            validation_share=validation_share,
-            patience=patience,
-        )
-        run, frames = start_run(out, request)
-    record = run.record
-    if not run.finished:
+    record = begun.run.record
+    if not begun.run.finished:
         work = f"{sum(record.steps.values())} steps of {record.batch} patches"
         if not record.learning_rates:
             work = "a fit"
-        logger.info(f"Training {record.detector} on {len(frames.images)} frames: {work}.")
+        logger.info(f"Training {record.detector} on {len(begun.frames.images)} frames: {work}.")
         try:
-            finish_run(run, frames, strategy, jit_compile=jit_compile)
+            begun.finish(jit_compile)
         except KeyboardInterrupt as error:
             logger.info(f"Stopped; resume with `semedge train --resume --out {out}`.")
             raise click.Abort from error
