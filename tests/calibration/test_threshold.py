@@ -140,9 +140,9 @@ def test_groups_count_once_by_their_maximum() -> None:
 @pytest.mark.parametrize(
     ("n", "method", "unit", "values"),
     [
-        (40, "tolerance", "frames", "299 independent frames .*1 % at 95 %.* 40;.* 7.2 %.* 0.0722 "),
-        (5, "tolerance", "groups of frames", "299 independent groups.* 5;.* 45.1 %.* 0.451 "),
-        (9, "conformal", "frames", "99 independent frames .*1 % on average.* 9;.* 10 %.* 0.1 "),
+        (40, "tolerance", "frames", "299 independent frames .*1 % at 95 %.* 40,.* 7.2 %.* 0.0722 "),
+        (5, "tolerance", "groups of frames", "299 independent groups.* 5,.* 45.1 %.* 0.451 "),
+        (9, "conformal", "frames", "99 independent frames .*1 % on average.* 9,.* 10 %.* 0.1 "),
     ],
 )
 def test_a_refusal_has_the_numbers(n: int, method, unit: str, values: str) -> None:

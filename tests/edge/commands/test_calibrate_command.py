@@ -93,7 +93,7 @@ def test_refusal_ends_with_3_and_writes_nothing(
     outcome = run("--detector", detector, "--images", images, "--out", out, "--json")
     assert outcome.status == 3
     assert outcome.stdout == ""
-    assert re.search(r"\b299 independent .* 60; .* 4\.9 %", outcome.stderr)
+    assert re.search(r"\b299 independent .* 60, .* 4\.9 %", outcome.stderr)
     assert not out.exists()
 
 

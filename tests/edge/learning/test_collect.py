@@ -158,7 +158,7 @@ def test_a_source_that_stops_names_what_it_gave(store: FrameStore) -> None:
         yield from frames_of(list(simulated(2)))
         raise SemedgeError("no frame came within 5 s; check that it is on.")
 
-    with pytest.raises(SemedgeError, match=r"after 2 of 9 frames: no frame came.*good.*to go on"):
+    with pytest.raises(SemedgeError, match=r"after 2 of 9 frames: no frame.*good.*to continue"):
         collect_frames(stops(), store, CollectPlan(frames=9), None)
     assert len(FrameStore(store.folder, "top")) == 2
 
