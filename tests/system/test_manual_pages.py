@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from documented import ROOT, pages
+from documented import FENCED, ROOT, pages
+from figures import sections_of
 
 ITEM = re.compile(r"( *)(?:[-*]|\d+\.) ")
 FENCE = re.compile(r"( *)```")
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)")
 MANUAL = [page for page in pages() if page.startswith("docs/")]
 
 
@@ -39,6 +41,22 @@ def test_lists_are_indented_by_four_and_begin_after_a_blank_line(page: str) -> N
             depth, loose = 0, False
         loose = loose or (line.startswith(" ") and not before and item is None)
         before = line
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_link_leads_to_a_file_and_a_section(page: str) -> None:
+    """Also of pages that the manual does not link to, which MkDocs does not see."""
+    lost = []
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target, anchor in LINK.findall(FENCED.sub("", text)):
+        file = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+        if not file.exists():
+            lost.append(target)
+        elif anchor:
+            sections = sections_of(file.read_text(encoding="utf-8"))
+            if anchor not in {each.anchor for each in sections}:
+                lost.append(f"{target}#{anchor}")
+    assert lost == []
 
 
 @pytest.mark.parametrize("page", MANUAL)
