@@ -25,6 +25,7 @@ def _two_devices() -> None:
 need_tensorflow(configure=_two_devices)
 
 import tensorflow as tf  # noqa: E402
+from trained import Trained  # noqa: E402
 
 from semedge.core.files import write_atomically  # noqa: E402
 from semedge_trainer.training import loop  # noqa: E402
@@ -80,6 +81,12 @@ def short_run(tmp_path_factory: pytest.TempPathFactory, start_small_run: StartRu
     run, frames = start_small_run(folder, SHORT_REQUEST)
     training.finish_run(run, frames, choose_strategy(["cpu:0"]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(short_run: Path) -> Trained:
+    """The networks of that run; tests change nothing of them."""
+    return Trained(short_run)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,11 @@ BATCH = 32
 RATE = 2e-3
 
 
+def some_patches(count: int = 8) -> tf.Tensor:
+    """Random patches `(count, 32, 32, 1)`."""
+    return tf.random.stateless_uniform((count, 32, 32, 1), [1, 2], -1.0, 1.0)
+
+
 def points(mean: tuple[float, float], count: int, seed: int) -> NDArray[np.float32]:
     """Points `(count, 2)` of one of the Gaussians."""
     return np.random.default_rng(seed).normal(mean, DEVIATION, (count, 2)).astype(np.float32)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from trained import Trained
 
-from semedge.core.errors import SemedgeError
 from semedge.inference.interpreter import Graph
 from semedge.inference.manifest import Quantization
-from semedge.inference.scaling import scale_patches
-from semedge_trainer.components.blocks import Network
-from semedge_trainer.detectors.base import ScorePlan, TrainableDetector
-from semedge_trainer.export.parity import compare, keras_tensors, parity_of_scores, parity_patches
 from semedge_trainer.quantization import quantization_aware
 from semedge_trainer.quantization.convert import convert
 from semedge_trainer.quantization.deploy_model import (
@@ -28,7 +20,6 @@ from semedge_trainer.quantization.deploy_model import (
     DepthToSpace,
     probe,
     to_deploy_model,
-    to_deploy_models,
 )
 from semedge_trainer.quantization.equalization import equalized_deploy_models
 from semedge_trainer.quantization.int8 import CalibratedGraph, hold_weights_in_int8
@@ -45,10 +36,7 @@ from semedge_trainer.quantization.ranges import (
     least_error_range,
     rounded,
 )
-from semedge_trainer.quantization.representative import inputs_of
-from semedge_trainer.quantization.tensors import exported_tensors
 from semedge_trainer.quantization.tflite import calibrating_converter
-from semedge_trainer.training.run import Run
 
 Array = NDArray[np.float32]
 
@@ -57,40 +45,6 @@ AGREEMENT_PATCHES = 128
 """Enough to see which weights agree; fewer than users wait for."""
 LARGEST_ERROR = {"float32": 1e-5, "float16": 1e-3, "int8": 0.1}
 """Norm of the error as a share of the norm of what the network computes."""
-
-
-class Trained:
-    """The networks of the short run, and what they make of its patches."""
-
-    def __init__(self, folder: Path) -> None:
-        run = Run.open(folder)
-        self.detector: TrainableDetector
-        self.networks: dict[str, Network]
-        self.detector, self.networks = run.load()
-        self.plan: ScorePlan = self.detector.score_plan()
-        self.patches: Array = scale_patches(run.patches(), "range")
-        self.tensors: Mapping[str, Array] = keras_tensors(self.plan, self.networks, self.patches)
-        self.plain = to_deploy_models(self.plan, self.networks)
-        self.equalized = equalized_deploy_models(self.plan, self.networks, self.tensors)
-        self._graphs: dict[tuple[str, Quantization], bytes] = {}
-
-    def graph(self, name: str, kind: Quantization) -> bytes:
-        """The network `name` converted, once for all tests."""
-        if (name, kind) not in self._graphs:
-            deploy_model = (self.equalized if kind == "int8" else self.plain)[name]
-            self._graphs[name, kind] = convert(deploy_model, kind, self.inputs(name))
-        return self._graphs[name, kind]
-
-    def inputs(self, name: str) -> Array:
-        return inputs_of(name, self.plan, self.tensors)
-
-    def outputs(self, name: str, count: int) -> Array:
-        return np.asarray(self.networks[name](self.inputs(name)[:count], training=False))
-
-
-@pytest.fixture(scope="module")
-def trained(short_run: Path) -> Trained:
-    return Trained(short_run)
 
 
 @pytest.mark.parametrize("rewrite", [True, False])
@@ -354,54 +308,3 @@ def test_inputs_of_a_graph_that_runs_twice_are_interleaved(trained: Trained) -> 
     assert len(inputs) == 2 * len(trained.patches)
     assert (inputs[::2] == trained.tensors["x"]).all()
     assert (inputs[1::2] == trained.tensors["y"]).all()
-
-
-def test_half_of_the_parity_patches_are_blurred_flat(trained: Trained) -> None:
-    before = trained.patches.copy()
-    compared, blurred = parity_patches(trained.patches)
-    assert (trained.patches == before).all()
-    assert blurred.sum() == len(compared) // 2
-    assert (compared[~blurred] == before[: len(compared)][~blurred]).all()
-    deviation = compared.std(axis=(1, 2, 3)) / before[: len(compared)].std(axis=(1, 2, 3))
-    assert deviation[blurred].max() < 0.8
-
-
-def test_exported_float32_graphs_rank_patches_as_keras_does(trained: Trained) -> None:
-    plan = trained.plan.chosen("comb_z", only=True)
-    compared, blurred = parity_patches(trained.patches[: 3 * BATCH + 5])
-    graphs = {
-        name: convert(trained.plain[name], "float32", trained.inputs(name)) for name in plan.graphs
-    }
-    exported = exported_tensors(plan.nodes, graphs, {}, compared)
-    expected = keras_tensors(plan, trained.networks, compared)
-    assert exported.keys() == expected.keys()
-    for name, values in exported.items():
-        np.testing.assert_allclose(values, expected[name], atol=1e-4, err_msg=name)
-    (parity,) = compare(plan, expected, exported, {}, blurred).values()
-    assert parity.patches == 3 * BATCH + 5
-    assert parity.rank_correlation > 0.9999
-
-
-def test_parity_of_equal_and_of_shuffled_scores(trained: Trained) -> None:
-    plan = trained.plan.chosen("im1", only=True)
-    compared, blurred = parity_patches(trained.patches)
-    tensors = keras_tensors(plan, trained.networks, compared)
-    same = compare(plan, tensors, tensors, {}, blurred)["im1"]
-    assert same.rank_correlation == 1
-    assert same.auroc_exported == same.auroc_keras
-    order = np.random.default_rng(1).permutation(len(compared))
-    shuffled = {name: values[order] for name, values in tensors.items()}
-    other = compare(plan, tensors, shuffled, {}, blurred)["im1"]
-    scores = np.linalg.norm((compared - tensors["y"]).reshape(len(compared), -1), axis=1)
-    assert other.rank_correlation == pytest.approx(spearmanr(scores, scores[order])[0], abs=1e-4)
-    assert abs(other.rank_correlation) < 0.2
-    assert other.auroc_exported == pytest.approx(0.5, abs=0.1)
-    assert other.auroc_keras == same.auroc_keras
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_scores_that_are_no_finite_numbers_are_refused(value: float) -> None:
-    scores = np.linspace(0, 1, 10, dtype=np.float32)
-    exported = np.append(scores[:-1], np.float32(value))
-    with pytest.raises(SemedgeError, match="im1"):
-        parity_of_scores({"im1": scores}, {"im1": exported}, np.arange(10) % 2 == 1)

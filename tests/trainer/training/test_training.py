@@ -10,28 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from toy import some_patches
 
 from semedge.core.errors import SemedgeError
 from semedge_trainer.components.blocks import Network, convolve, dense
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
-from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors import DETECTORS, make_detector
-from semedge_trainer.detectors.anogan import (
-    INVERSION_RATE,
-    Inversion,
-    cross_entropy_term,
-    inversion_loss,
-)
 from semedge_trainer.detectors.base import Networks, Stage, StepContext
-from semedge_trainer.evaluation.request import EvaluationRequest
 from semedge_trainer.training.devices import choose_strategy
 from semedge_trainer.training.frames import TrainingFrames
 from semedge_trainer.training.loop import TrainingDivergedError, has_checkpoint, train
@@ -70,10 +62,6 @@ OPTIONS = [
 
 LAST_LAYERS = ("logit", "logit_xx", "logit_zz", "critic")
 """Their bias may be left where it is: what pulls it up is as strong as what pulls it down."""
-
-
-def some_patches(count: int = 8) -> tf.Tensor:
-    return tf.random.stateless_uniform((count, 32, 32, 1), [1, 2], -1.0, 1.0)
 
 
 def optimizers_of(stage: Stage, networks: Networks) -> dict[str, keras.optimizers.Optimizer]:
@@ -391,52 +379,3 @@ def test_networks_have_the_same_ratios_of_rates_on_every_schedule(name: str) -> 
             for network, rate in schedule.learning_rates.items()
         ]
         assert factors == pytest.approx(factors[:1] * len(factors))
-
-
-def test_inversion_goes_down_and_does_not_depend_on_the_patches_beside() -> None:
-    keras.utils.set_random_seed(1)
-    networks = make_detector("anogan", {}, "fast").build()
-    x = some_patches(4)
-    inversion = Inversion(networks, batch=4)
-    start = inversion.score(x, steps=0).numpy()
-    after = inversion.score(x, steps=8).numpy()
-    assert (after < start).all()
-    other = tf.concat([x[:1], x[1:] * 0.5], axis=0)
-    assert inversion.score(other, steps=8).numpy()[0] == pytest.approx(after[0], rel=1e-3)
-    assert inversion.score(x, steps=8).numpy() == pytest.approx(after, rel=1e-3)
-
-
-def test_inversion_can_take_the_residual_of_4_2_2() -> None:
-    networks = make_detector("anogan", {}, "fast").build()
-    x, z = some_patches(3), tf.random.stateless_normal((3, 256), [4, 5])
-    y = networks["generator"](z, training=False).numpy()
-    f_x, f_y = (networks["features"](values, training=False).numpy() for values in (x, y))
-    expected = 0.9 * np.linalg.norm((x.numpy() - y).reshape(3, -1), axis=1)
-    expected += 0.1 * np.abs(f_x - f_y).sum(axis=1)
-    found = inversion_loss(networks, x, z, residual="l2").numpy()
-    assert found == pytest.approx(expected, rel=1e-4)
-    searched = make_detector("anogan", {"residual": "l2"}, "fast").search(networks, 3, "inversion")
-    assert searched(x, 0, 4).shape == (3,)
-
-
-def test_a_search_is_long_enough_to_move_a_latent_to_its_patch() -> None:
-    request = EvaluationRequest(Path("i"), Path("m"), run=Path("run"))
-    assert request.search_steps * INVERSION_RATE >= 5.0
-    assert request.patches_measured * 0.0626 > 100
-
-
-@pytest.mark.parametrize("flipping", ["none", "swap"])
-def test_inversion_loss_is_equations_2_32_and_2_33_and_its_cross_entropy(flipping: str) -> None:
-    networks = make_detector("anogan", {}, "fast").build()
-    x, z = some_patches(3), tf.random.stateless_normal((3, 256), [4, 5])
-    y = networks["generator"](z, training=False).numpy()
-    features = [networks["features"](values, training=False).numpy() for values in (x, y)]
-    residual = np.abs(x.numpy() - y).sum(axis=(1, 2, 3))
-    expected = 0.9 * residual + 0.1 * np.abs(features[0] - features[1]).sum(axis=1)
-    assert inversion_loss(networks, x, z).numpy() == pytest.approx(expected, rel=1e-4)
-    logits = networks["logit"](features[1], training=False).numpy()[:, 0]
-    probability = 1 / (1 + np.exp(logits if flipping == "swap" else -logits))
-    term = partial(cross_entropy_term, Stabilization(label_flipping=flipping))
-    assert inversion_loss(networks, x, z, term).numpy() == pytest.approx(
-        0.9 * residual - 0.1 * np.log(probability), rel=1e-4
-    )
