@@ -56,13 +56,13 @@ class AgainRequest:
     images
         Normal frames in place of the recipe's own.
     out, name, version
-        The recipe to write; where they are None, what follows from the recipe before.
+        The recipe to write; where they are None, what follows from the previous recipe.
     lesson
         How to learn.
     rate_hz
         Frames a second that the station inspects; None where it is not known.
     guarantee_given, speed_given
-        Whether these parts of `lesson` were given, or are taken from the recipe before.
+        Whether these parts of `lesson` were given, or are taken from the previous recipe.
     replace
         Whether a recipe that exists is replaced.
     """

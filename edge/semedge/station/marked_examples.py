@@ -1,4 +1,4 @@
-"""Marked frames as they are inspected now, judged by the detector before and by a new one."""
+"""Marked frames as they are inspected now, judged by the previous detector and by a new one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MarkedExample:
 
 @dataclass(frozen=True)
 class Judged:
-    """A marked frame, judged by the detector before and by the one that was learned.
+    """A marked frame, judged by the previous detector and by the one that was learned.
 
     Attributes
     ----------

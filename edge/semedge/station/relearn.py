@@ -148,7 +148,7 @@ def guarantee_of_calibration(calibration: Calibration) -> CalibrationRequest:
 
 
 def decision_without_levels(decision: DecisionSettings) -> DecisionSettings:
-    """The decision of a recipe without its levels, which are scores of the detector before."""
+    """The decision of a recipe without its levels, which are scores of the previous detector."""
     return decision.model_copy(update={"alarm": None, "warn": None})
 
 
@@ -264,7 +264,7 @@ def _image_of(example: MarkedExample) -> GrayImage:
 
 
 def _fitted_before(digests: Sequence[str], trained_on: Sequence[str]) -> int | None:
-    """Frames from the first to the last that the detector before was fitted to; None for none."""
+    """Frames from the first to the last that the previous detector was fitted to; None for none."""
     known = set(trained_on)
     last = max((at for at, digest in enumerate(digests) if digest in known), default=None)
     return None if last is None or last + 1 == len(digests) else last + 1

@@ -78,7 +78,7 @@ class TaughtCamera(Protocol):
 
 
 class StationTeaching:
-    """One lesson at a time, beside the inspection, which goes on by the recipe before.
+    """One lesson at a time, beside the inspection, which goes on with the active recipe.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ GOOD_FRAMES = 3
 class SetupSwitch:
     """Passes requested setups to the camera's loop; usable from every thread.
 
-    A setup with another detector or camera is on trial at first: the one before is kept ready, to
+    A setup with another detector or camera is on trial at first: the previous one is kept ready, to
     fall back on. A detector that is no longer used is closed, except that of the first setup, which
     its owner closes.
 
@@ -60,7 +60,7 @@ class SetupSwitch:
             return setup.camera != self._current.camera
 
     def take(self, *, camera_stays: bool = False) -> CameraSetup | None:
-        """Switch to the requested setup; the one before, or None where there is no request.
+        """Switch to the requested setup; the previous one, or None where there is no request.
 
         With `camera_stays`, only a setup with the same camera is taken.
         """

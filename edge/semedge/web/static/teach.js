@@ -72,7 +72,7 @@ function draw() {
   showProblem(problem, facts);
   $("collect-form").hidden = Boolean(facts);
   $("collected").hidden = !facts;
-  // A lesson from marks has the frames of the recipe before, and collects none.
+  // A lesson from marks has the frames of the previous recipe, and collects none.
   const again = Boolean(facts?.again);
   $("teach-frames").hidden = !facts || again;
   $("teach-learn").hidden = !facts || phase === "collecting" || (again && phase !== "learning");
@@ -142,7 +142,7 @@ function drawResult(result, facts) {
   $("save-switch").hidden = active && saved;
 }
 
-// What became of the marked frames: by the recipe before, and by what was learned.
+// How the marked frames are judged by the previous recipe and by the learned one.
 function markedLines(marked) {
   if (!marked) return [];
   return MARKS.filter(([mark]) => marked.counts[mark]).map(([mark, name]) => {
