@@ -17,6 +17,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from documented import PROGRAMS, ROOT
@@ -41,6 +42,7 @@ MEASURED = re.compile(
     r"(?P<date>20\d\d-\d\d-\d\d)"
 )
 MACHINE = re.compile(r"\bcores?\b|x86-64")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 NAMED_FILE = re.compile(r"\b(?:tests|benchmarks|examples)/[a-z\d_/]+\.[a-z]+")
 """Programs and tests that a page names by their path."""
 ELSEWHERE = re.compile(r"[Mm]easured: \[[^]]+\]\((?P<page>[^)#]*)#?(?P<anchor>[^)]*)\)")
@@ -154,9 +156,19 @@ def faults_of(text: str) -> list[str]:
         for clause in MEASURED.finditer(block):
             if not MACHINE.search(clause["machine"]):
                 faults.append(f"{clause[0]!r} names no machine")
+            if not _is_date(clause["date"]):
+                faults.append(f"{clause[0]!r} has a date that is none")
             for command in re.findall(r"`([^`]+)`", clause["commands"]):
                 faults += [f"{clause[0]!r}: {fault}" for fault in _faults_of_command(command)]
     return faults
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _faults_of_command(command: str) -> Iterator[str]:
@@ -166,3 +178,6 @@ def _faults_of_command(command: str) -> Iterator[str]:
     for each in arguments:
         if each.endswith(".py") and not (ROOT / each).is_file():
             yield f"there is no {each}"
+        environment = each.startswith(".venv")
+        if program == "make" and not environment and f"\n{each}:" not in MAKEFILE:
+            yield f"the Makefile has no {each}"

@@ -144,6 +144,8 @@ def test_limits_are_no_figures() -> None:
         ("`semedge bench`: frames; a fast machine; 2026-11-28", "names no machine"),
         ("`python benchmarks/none.py`: frames; two cores; 2026-11-28", "no benchmarks/none.py"),
         ("`magic`: frames; two cores; 2026-11-28", "magic is no program"),
+        ("`make magic`: frames; two cores; 2026-11-28", "the Makefile has no magic"),
+        ("`semedge bench`: frames; two cores; 2026-11-31", "a date that is none"),
     ],
 )
 def test_a_wrong_origin_is_found(clause: str, fault: str) -> None:
