@@ -67,7 +67,7 @@ def train(
     steps
         Shorten the schedule to this many steps in all.
     seed
-        Of weights, patches and noise.
+        Seed of weights, patches and noise.
     scaling
         `range` keeps brightness; `patch` standardizes each patch.
     mixed_precision

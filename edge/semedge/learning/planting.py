@@ -51,7 +51,7 @@ class _Canvas:
     values
         Gray values `(height, width)`, float32.
     other
-        Those of another normal frame.
+        Gray values of another normal frame.
     contrast
         Standard deviation of the frame's gray values.
     random

@@ -80,9 +80,9 @@ class DictionaryFitting:
     Parameters
     ----------
     options
-        Of the detector.
+        Options of the detector.
     seed
-        Of the run.
+        Seed of the run.
     """
 
     def __init__(self, options: Options, seed: int) -> None:

@@ -46,10 +46,10 @@ class EnergyOptions:
         Whether the pulling-away term squares the cosines, as in eq. 3.8 and not in the author's
         code.
     pulling_away_weight
-        Of the term in the generator's loss; 0 switches it off.
+        Weight of the term in the generator's loss; 0 switches it off.
     width
-        What the filters of every convolution of G, D and the encoders are multiplied by; the
-        tables have 1. The latents stay as long as they are.
+        Factor of the number of filters of every convolution of G, D and the encoders; the tables
+        have 1. The latents keep their length.
     """
 
     pulling_away_squared: bool = True
@@ -131,7 +131,7 @@ def ebgan_stage(
     pulling_away_squared
         Whether PT squares the cosines, as in eq. 3.8.
     pulling_away_weight
-        Of PT; the author's code's where it is not given.
+        Weight of PT; that of the author's code where it is not given.
     matching_weight
         w; 0 leaves the term out.
     margin

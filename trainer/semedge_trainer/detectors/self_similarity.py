@@ -81,9 +81,9 @@ class DictionaryOfFeatures:
     network
         Gives the features `(n, d)` of patches.
     options
-        Of the detector.
+        Options of the detector.
     seed
-        Of the run.
+        Seed of the run.
     """
 
     def __init__(self, network: Network, options: Options, seed: int) -> None:

@@ -93,7 +93,7 @@ class TextureFeatures(FrameDetector):
     Parameters
     ----------
     options, schedule
-        As of every detector.
+        As for every detector.
     depths
         Blocks whose features are used, ascending.
     """

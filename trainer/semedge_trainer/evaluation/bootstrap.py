@@ -45,7 +45,7 @@ def bootstrap(
     anomalous, normal
         Scores of all frames, ascending.
     seed
-        Of the resamples.
+        Seed of the resamples.
     """
     if len(frames) < 2 or not len(anomalous) or not len(normal):
         return Intervals()

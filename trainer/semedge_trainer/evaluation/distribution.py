@@ -24,9 +24,9 @@ class Distribution:
     Attributes
     ----------
     hits, alarms
-        Anomalous and normal samples at or above each of some levels that ascend.
+        Anomalous and normal samples at or above each of several ascending levels.
     edges
-        Of bins of one width, `(bins + 1,)`; the outer bins also hold what lies beyond.
+        Edges of bins of equal width, `(bins + 1,)`; the outer bins also hold what lies beyond.
     anomalous, normal
         Samples in each bin, `(bins,)`.
     """

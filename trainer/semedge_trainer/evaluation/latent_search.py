@@ -30,7 +30,7 @@ class SearchingScorer(RunScorer):
     steps
         Steps of the search for a patch's latent.
     seed
-        Of the latents that the search starts at.
+        Seed of the latents that the search starts at.
     score_names
         Searched scores of the detector; each takes its own search. The default one where empty.
     """

@@ -78,7 +78,7 @@ def measure(
     threshold
         The calibrated threshold, if there is one.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     anomalous, normal = pooled(frames)
     average_precision, oracle = _precision_recall(anomalous, normal)

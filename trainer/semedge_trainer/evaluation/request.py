@@ -57,7 +57,7 @@ class EvaluationRequest:
     search_steps
         Steps of the search for each patch's latent, of a run.
     seed
-        Of the choice and of the search.
+        Seed of the choice and of the search.
     workers
         Threads that score; the usable cores where None.
     """

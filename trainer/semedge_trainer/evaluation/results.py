@@ -111,7 +111,7 @@ class Evaluation:
     calibration
         The calibrated threshold, if one was given.
     results
-        By the name of the protocol.
+        Results by the name of the protocol.
     bundle
         What was measured, for its reconstructions; None where it is no bundle.
     paint

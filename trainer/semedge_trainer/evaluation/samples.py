@@ -39,7 +39,7 @@ def frame_samples(
     Parameters
     ----------
     scores, anomalous
-        Of one shape.
+        Score of each sample, and whether it is anomalous; both of the same shape.
     regions
         Number of the region of each anomalous sample, in the order of `scores[anomalous]`.
     """

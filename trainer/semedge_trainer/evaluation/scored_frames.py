@@ -182,7 +182,7 @@ class ScoreMetrics:
         threshold only in the pixel protocol, whose patches are those that the threshold was made
         for.
     distribution
-        Of the scores of the samples.
+        Distribution of the scores of the samples.
     """
 
     score: str

@@ -49,7 +49,7 @@ def fully_convolutional_nodes(
     Parameters
     ----------
     nodes, graphs
-        Of the export.
+        Nodes and graphs of the export.
     patch_input
         What the networks expect.
     stride_px

@@ -63,7 +63,7 @@ def convert_int8(model: tf_keras.Model, representative: Array, ranges: Ranges) -
     Parameters
     ----------
     model
-        Of a deploy model.
+        The Keras model of a deploy model.
     representative
         Inputs as the graph will see them, shape `(n, ...)`, n at least the model's batch.
     ranges

@@ -123,9 +123,9 @@ def fine_tuned_deploy_models(
     detector, networks
         What was trained.
     plan
-        Of all its scores: the losses need every network that any of them needs.
+        Plan of all its scores, because the losses need every network that any score needs.
     tensors
-        What all of them make of the training patches `x`; the int8 ranges come from it.
+        Outputs of all networks for the training patches `x`; the int8 ranges come from them.
     """
     equalized = equalized_deploy_models(plan, networks, tensors)
     aware = {

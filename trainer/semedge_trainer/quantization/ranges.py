@@ -30,7 +30,7 @@ class Histogram:
     Attributes
     ----------
     edges
-        Of the bins, ascending, shape `(BINS + 1,)`.
+        Edges of the bins, ascending, shape `(BINS + 1,)`.
     counts
         Values in each bin, shape `(BINS,)`.
     """

@@ -30,11 +30,11 @@ class FrameView:
     Attributes
     ----------
     name
-        Of the frame's file.
+        Name of the frame's file.
     highest
         Its highest score.
     anomalous_share
-        Of its pixels by the mask; None where the frame is known as normal.
+        Share of its pixels that the mask marks; None where the frame is known as normal.
     panels
         Frame, mask and heat map.
     """
