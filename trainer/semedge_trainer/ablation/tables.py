@@ -86,7 +86,7 @@ def table_rows(detector: str, results: Results) -> list[TableRow]:
 
 
 def caption(detector: str) -> str:
-    """What a table is called."""
+    """The title of a table."""
     number = TABLES.get(detector)
     return f"Ablation of {detector}" + (f" (thesis, table {number})" if number else "")
 

@@ -1,4 +1,4 @@
-"""Statistics of normal patches that some scores hold a patch against."""
+"""Statistics of normal patches, with which some scores compare a patch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of many kinds that nobody's material is among, for the ranges of the feature network."""
+"""Pictures of many kinds, none of them of a real material, for the feature network's ranges."""
 
 from __future__ import annotations
 
