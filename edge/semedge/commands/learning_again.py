@@ -149,6 +149,7 @@ def _normal_frames(
         if source.resolve() != folder.resolve():
             link_frames(source, folder)
         store = FrameStore(folder, camera)
+        store.view_by(view_of(teacher.setup.camera))
         for frame in store:
             screening.takes(frame)
         if len(store):
