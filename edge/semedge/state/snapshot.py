@@ -96,6 +96,8 @@ class ActiveSetup:
         Name, version and digest of the recipe; None where none is in use.
     detector
         Name of the detector's method, such as `pretrained-features`; empty where it is not known.
+    largest_group
+        Frames of the calibration's largest group, as a multiple of the mean group's.
     leave_out_px
         Rectangles that are not inspected: left, top, width and height of each in the whole frame.
     is_drawn
@@ -115,6 +117,7 @@ class ActiveSetup:
     recipe_sha256: str | None = None
     calibrated_patches: int | None = None
     detector: str = ""
+    largest_group: float = 1.0
     leave_out_px: tuple[Rectangle, ...] = ()
     is_drawn: bool = False
     reach_px: int = 0

@@ -170,6 +170,7 @@ class CameraSetup:
             recipe_version=None if self.recipe is None else self.recipe.version,
             recipe_sha256=None if self.recipe is None else self.recipe.sha256,
             detector=self.detector.bundle.manifest.detector,
+            largest_group=self.calibration.largest_group or 1.0,
             leave_out_px=view_of(self.camera).leave_out_px,
             is_drawn=isinstance(self.camera, SourceChoice) and self.camera.undrawn_px is not None,
             reach_px=self.detector.reach_px,
