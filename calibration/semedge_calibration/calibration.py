@@ -78,6 +78,9 @@ class Calibration:
         written only where there are any.
     pixel_size_um
         Micrometres of a pixel of the frames; None, and not written, where it was not known.
+    largest_group
+        Scores of the largest group, as a multiple of the mean group's; None, and not written, where
+        all groups were of one size.
     """
 
     threshold: float
@@ -102,6 +105,7 @@ class Calibration:
     warnings: tuple[str, ...] = ()
     bits: int | None = None
     pixel_size_um: float | None = None
+    largest_group: float | None = None
 
     def exceeds(self, score: float) -> bool:
         """Whether a frame of this score raises an alarm.
@@ -112,13 +116,17 @@ class Calibration:
         return not score <= self.threshold
 
     def false_alarms_per_hour(self, frame_rate_hz: float) -> float:
-        """Most false alarms an hour that the requested rate allows at `frame_rate_hz`."""
-        return self.false_alarm_rate * frame_rate_hz * 3600
+        """Most false alarms an hour that the requested rate allows at `frame_rate_hz`.
+
+        The rate is of groups, and the largest ones may be those that alarm.
+        """
+        share = min(1.0, self.false_alarm_rate * (self.largest_group or 1.0))
+        return share * frame_rate_hz * 3600
 
     def to_json(self) -> str:
         """The document; `from_json` gives back an equal calibration, to the last bit."""
         document = {"format_version": FORMAT_VERSION, **asdict(self)}
-        for name in ("bits", "pixel_size_um"):
+        for name in ("bits", "pixel_size_um", "largest_group"):
             if document[name] is None:
                 del document[name]
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -155,6 +163,7 @@ class Calibration:
             warnings=reader.texts("warnings"),
             bits=reader.count("bits") if reader.has("bits") else None,
             pixel_size_um=reader.number("pixel_size_um") if reader.has("pixel_size_um") else None,
+            largest_group=reader.number("largest_group") if reader.has("largest_group") else None,
         )
         reader.finish()
         _check_agreement(calibration)
@@ -233,6 +242,8 @@ def _check_agreement(calibration: Calibration) -> None:
         )
     if calibration.rank > calibration.groups:
         raise CalibrationError(f"rank {calibration.rank} is above groups {calibration.groups}")
+    if calibration.largest_group is not None and calibration.largest_group <= 1:
+        raise CalibrationError(f"largest_group must be above 1, and is {calibration.largest_group}")
     if calibration.fields is None and calibration.groups > calibration.frames:
         raise CalibrationError(
             f"groups {calibration.groups} are more than frames {calibration.frames}"

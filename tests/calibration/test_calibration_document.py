@@ -59,6 +59,14 @@ def test_round_trip_is_exact(quantiles, **changes) -> None:
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
+def test_the_largest_group_is_written_where_groups_differ() -> None:
+    unequal = replace(CALIBRATION, largest_group=2.5)
+    assert Calibration.from_json(unequal.to_json()) == unequal
+    assert "largest_group" not in CALIBRATION.to_json()
+    assert unequal.false_alarms_per_hour(10) == pytest.approx(900)
+    assert replace(unequal, largest_group=1e6).false_alarms_per_hour(10) == 36_000
+
+
 def test_conformal_has_no_confidence() -> None:
     conformal = replace(CALIBRATION, method="conformal", confidence=None)
     assert Calibration.from_json(conformal.to_json()) == conformal
@@ -114,6 +122,7 @@ def test_false_alarms_per_hour() -> None:
         ({"frames": 10**30}, "frames", "too large"),
         ({"guarantee": ""}, "guarantee", "''"),
         ({"group_by": 3}, "group_by", "3"),
+        ({"largest_group": 1}, "largest_group", "above 1, and is 1.0"),
         ({"group_every_s": -1}, "group_every_s", "above 0, and is -1.0"),
         ({"fields": [256]}, "fields", "[256]"),
         ({"fields": [256, 0]}, "fields", "[256, 0]"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Level
 from semedge.core.frame import Frame
+from semedge.core.view import Rectangle
 from semedge.decision.defect import Levels
 from semedge.inference.grid import PatchGrid
 from semedge.inference.score_map import ScoreMap
@@ -36,6 +37,17 @@ class RecordingControl:
         active_setup = self.state.snapshot().cameras[camera].active_setup
         assert active_setup is not None
         self.state.change(camera, active_setup=active_setup_of(levels, active_setup.recipe))
+
+    def set_regions(self, camera: str, rectangles: tuple[Rectangle, ...], who: str) -> float | None:
+        if any(width >= 320 and height >= 256 for _, _, width, height in rectangles):
+            raise SemedgeError("Nothing is left of it; leave out smaller regions.")
+        self.requests.append(("regions", camera, rectangles, who))
+        active_setup = self.state.snapshot().cameras[camera].active_setup
+        assert active_setup is not None
+        self.state.change(
+            camera, active_setup=replace(active_setup, leave_out_px=rectangles, is_drawn=True)
+        )
+        return 0.75
 
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         if path.stem == "broken":

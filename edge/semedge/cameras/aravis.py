@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from semedge.cameras.chunks import without_chunks
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
 from semedge.cameras.live import (
@@ -73,6 +74,7 @@ class AravisCapture(DeviceCapture):
             raise SemedgeError(getattr(error, "message", str(error))) from error
         self._stream: Any = None
         device = self._camera.get_device()
+        self._byte_order = ">" if isinstance(device, aravis.GvDevice) else "<"
         if isinstance(device, aravis.GvDevice) and not device.is_controller():
             raise CaptureLostError("another program controls it; end that one")
         self._camera.get_device().connect("control-lost", _setter(self._lost))
@@ -86,6 +88,8 @@ class AravisCapture(DeviceCapture):
 
     def _start(self) -> None:
         self._pixel_format = self._camera.get_pixel_format_as_string()
+        _, _, width, height = self._camera.get_region()
+        self._shape = height, width
         self._stream = self._camera.create_stream(None, None)
         payload_bytes = self._camera.get_payload()
         for _ in range(BUFFERS):
@@ -124,9 +128,14 @@ class AravisCapture(DeviceCapture):
         number, time_ns = buffer.get_frame_id(), buffer.get_timestamp() or None
         if buffer.get_status() != self._aravis.BufferStatus.SUCCESS:
             return Shot(None, number, time_ns)
-        shape = (buffer.get_image_height(), buffer.get_image_width())
-        padding_bytes, _ = buffer.get_image_padding()
+        shape, padding_bytes = self._shape, 0
+        # A buffer of the payload type of chunks alone says nothing about the picture in it.
+        if buffer.get_n_parts():
+            shape = (buffer.get_image_height(), buffer.get_image_width())
+            padding_bytes, _ = buffer.get_image_padding()
         pixels = np.frombuffer(buffer.get_data(), np.uint8)
+        if buffer.has_chunks():
+            pixels = without_chunks(pixels, self._byte_order)
         return Shot(gray_from(pixels, self._pixel_format, shape, padding_bytes), number, time_ns)
 
 

@@ -18,8 +18,9 @@ class FolderCamera(Camera):
     """Frames from a folder, a glob or one file.
 
     A file that cannot be decoded is logged, skipped and counted; where none can be decoded, the end
-    is an error. A frame was captured when its file was last changed, but not before the frame that
-    precedes it; in a loop, which imitates a camera, when it is read.
+    is an error. A frame was captured when its file states, or else when the file was last changed,
+    but then not before the frame that precedes it; in a loop, which imitates a camera, when it is
+    read.
 
     Parameters
     ----------
@@ -67,16 +68,18 @@ class FolderCamera(Camera):
             return Frame(
                 picture.image,
                 self._read - 1,
-                self._captured_at_s(name),
+                self._captured_at_s(name, picture.captured_at_s),
                 name,
                 pixel_size_um=picture.pixel_size_um,
                 shown=picture.shown,
             )
 
-    def _captured_at_s(self, name: str) -> float:
+    def _captured_at_s(self, name: str, stated_s: float | None) -> float:
         now_s = time.time()
         if self._loop:
             return now_s
+        if stated_s is not None:
+            return stated_s
         with contextlib.suppress(OSError):
             changed_at_s = split_page(name)[0].stat().st_mtime
             self._last_at_s = max(self._last_at_s, min(changed_at_s, now_s))

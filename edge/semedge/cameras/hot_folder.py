@@ -146,11 +146,11 @@ class HotFolderCamera(Camera):
         picture = read_picture(name)
         assert self._current is not None
         self._read += 1
-        captured_at_s = self._current[1][1] / 1e9
+        changed_at_s = self._current[1][1] / 1e9
         return Frame(
             picture.image,
             self._read - 1,
-            captured_at_s,
+            changed_at_s if picture.captured_at_s is None else picture.captured_at_s,
             name,
             pixel_size_um=picture.pixel_size_um,
             shown=picture.shown,

@@ -144,14 +144,12 @@ def _report(
         logger.warning(f"{warning}.", extra={"event": "calibration-warning"})
     logger.info(calibration.guarantee)
     rate_hz = 1.0 if line_rate_hz is None else line_rate_hz
-    # The rate is of groups, and the largest ones may be those that alarm.
-    hourly = calibration.false_alarms_per_hour(rate_hz) * normal.largest_group
-    hourly = min(hourly, rate_hz * 3600)
+    hourly = calibration.false_alarms_per_hour(rate_hz)
     unit = "frame" if calibration.fields is None else "field"
     plural = "" if rate_hz == 1 else "s"
     logger.info(
         f"At {rate_hz:g} {unit}{plural} a second that is at most {_amount(hourly)} false alarms "
-        f"an hour, {_amount(24 * hourly)} a day{_of_groups(normal)}."
+        f"an hour, {_amount(24 * hourly)} a day{_of_groups(calibration)}."
     )
     highest = normal.highest[:HIGHEST_NAMED]
     if note := note_on_high_scores(normal):
@@ -163,12 +161,12 @@ def _report(
     )
 
 
-def _of_groups(normal: NormalScores) -> str:
-    if normal.largest_group == 1:
+def _of_groups(calibration: Calibration) -> str:
+    if calibration.largest_group is None:
         return ""
     return (
         ", should the largest groups alarm: the largest has "
-        f"{normal.largest_group:.3g} times the frames of a mean one"
+        f"{calibration.largest_group:.3g} times the frames of a mean one"
     )
 
 

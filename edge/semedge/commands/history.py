@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import click
 
+from semedge.commands.journal_options import check_journal, journal_options
 from semedge.core.console import print_json
-from semedge.core.errors import SemedgeError
 from semedge.core.event import KINDS, Level, Phase
 from semedge.core.logs import printable
 from semedge.core.tables import write_table
@@ -34,21 +34,7 @@ SHOWN: dict[Subject, tuple[str, ...]] = {
 
 @click.command()
 @click.argument("subject", type=click.Choice(SUBJECTS), default="events")
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SEMEDGE_JOURNAL",
-    show_default=str(DEFAULT_JOURNAL),
-    metavar="FILE",
-    help="The journal; a watch may be writing to it.",
-)
-@click.option(
-    "--station",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SEMEDGE_STATION",
-    metavar="FILE",
-    help="The station file whose journal is shown.",
-)
+@journal_options("The station file whose journal is shown.")
 @click.option(
     "--since",
     metavar="TIME",
@@ -114,13 +100,7 @@ def history(
 def _journal(journal: Path | None, station: Path | None) -> Path:
     if journal is None and station is not None:
         journal = load_station(station).journal.file
-    journal = journal or Path(DEFAULT_JOURNAL)
-    if not journal.exists():
-        raise SemedgeError(
-            f"There is no journal {journal} yet; `semedge watch` creates it. Name another one with "
-            "--journal or --station."
-        )
-    return journal
+    return check_journal(journal or DEFAULT_JOURNAL)
 
 
 def _print(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -170,6 +170,8 @@ def learn(
                 "--group-by."
             )
         store = _collect(opened, out, screening, frames, minutes, every_s)
+    if camera is not None:
+        store.view_by(settings)
         rate_hz = guarantee["line_rate_hz"] or _pace_hz(opened, store)
     lesson_request = LessonRequest(request, chosen, fit_frames, accept_weaker, rate_hz, workers)
     with shown_progress() as show:

@@ -23,7 +23,7 @@ from semedge.learning.frame_store import FrameStore, link_frames, stored_camera
 from semedge.learning.lesson import LessonRequest
 from semedge.learning.options import MAGNIFICATIONS
 from semedge.learning.screening import Screening, named
-from semedge.station.camera_setup import view_of
+from semedge.station.camera_setup import SourceChoice, view_of
 from semedge.station.config.station import Station, load_station
 from semedge.station.marked_examples import Judged, Tally, tallies
 from semedge.station.recipe import SUFFIX, make_recipe, read_recipe
@@ -149,6 +149,7 @@ def _normal_frames(
         if source.resolve() != folder.resolve():
             link_frames(source, folder)
         store = FrameStore(folder, camera)
+        store.view_by(view_of(teacher.setup.camera))
         for frame in store:
             screening.takes(frame)
         if len(store):
@@ -203,7 +204,7 @@ def _write(target: _Target, teacher: Teacher, learned: Relearned) -> None:
         version=target.version,
         note=f"Learned again with {count} false alarms of the camera {teacher.camera}.",
         decision=decision_without_levels(teacher.setup.decision),
-        camera=_view_alone(teacher) if recipe is None else recipe.camera,
+        camera=_camera_settings(teacher, None if recipe is None else recipe.camera),
     )
     decision = teacher.setup.decision
     if decision.alarm is not None or decision.warn is not None:
@@ -211,6 +212,16 @@ def _write(target: _Target, teacher: Teacher, learned: Relearned) -> None:
             "The levels of the previous recipe are not copied, since they are scores of its "
             "detector; the new recipe alarms above its own threshold."
         )
+
+
+def _camera_settings(teacher: Teacher, of_recipe: CameraSettings | None) -> CameraSettings:
+    """Those of the recipe before, but with the regions that were drawn on the page."""
+    camera = teacher.setup.camera
+    if of_recipe is None:
+        return _view_alone(teacher)
+    if not isinstance(camera, SourceChoice) or camera.undrawn_px is None:
+        return of_recipe
+    return of_recipe.model_copy(update={"leave_out_px": camera.settings.leave_out_px})
 
 
 def _report(learned: Relearned, teacher: Teacher) -> None:

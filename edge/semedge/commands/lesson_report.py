@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 def report_lesson(lesson: Lesson, rate_hz: float) -> None:
     """Log what was learned, and what it proves at a rate of frames."""
     calibration, proof = lesson.calibration, lesson.proof
+    # The rates are of groups, and the largest ones may be those that alarm.
+    largest = calibration.largest_group or 1.0
     if lesson.left_out:
         logger.info(f"Left out {len(lesson.left_out)} frames: {named(lesson.left_out)}.")
     choice = lesson.learned.manifest.choice
@@ -33,9 +35,9 @@ def report_lesson(lesson: Lesson, rate_hz: float) -> None:
     logger.info(calibration.guarantee)
     logger.info(
         f"At {pace(rate_hz, calibration.fields is not None)} that is at most "
-        f"{hourly(calibration.proved_rate, rate_hz)} false alarms an hour. By the method "
+        f"{hourly(largest * calibration.proved_rate, rate_hz)} false alarms an hour. By the method "
         f"conformal, which holds on average over calibrations, the same frames prove "
-        f"{hourly(proof.conformal_rate, rate_hz)} an hour."
+        f"{hourly(largest * proof.conformal_rate, rate_hz)} an hour."
     )
     if proof.count < proof.needed:
         logger.warning(

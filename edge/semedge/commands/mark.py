@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from semedge.commands.setting_options import FILE
-from semedge.core.errors import SemedgeError
+from semedge.commands.journal_options import check_journal, journal_options
 from semedge.core.mark import FRAME_ID, LONGEST_NOTE, GivenMark
 from semedge.core.view import WHOLE, ViewSettings
 from semedge.journal.journal import Journal
@@ -36,21 +35,7 @@ EVENT_ID = r"^[0-9a-f]{32}$"
     "--missed", "mark", flag_value="missed", help="The frame shows a defect that raised no alert."
 )
 @click.option("--take-back", "mark", flag_value="none", help="Take an earlier mark back.")
-@click.option(
-    "--station",
-    type=FILE,
-    envvar="SEMEDGE_STATION",
-    metavar="FILE",
-    help="The station file; where the station runs and has a page, it is asked to mark.",
-)
-@click.option(
-    "--journal",
-    type=FILE,
-    envvar="SEMEDGE_JOURNAL",
-    show_default=str(DEFAULT_JOURNAL),
-    metavar="FILE",
-    help="The journal, in place of a station file; a watch may be writing to it.",
-)
+@journal_options("The station file; where the station runs and has a page, it is asked to mark.")
 @click.option(
     "--pictures",
     type=click.Path(file_okay=False, path_type=Path),
@@ -128,12 +113,7 @@ def _request(subject: str, mark: GivenMark, note: str) -> MarkRequest:
 def _mark_in_journal(
     request: MarkRequest, read: Station, journal: Path | None, pictures: Path | None, who: str
 ) -> str:
-    path = journal or read.journal.file or DEFAULT_JOURNAL
-    if not path.exists():
-        raise SemedgeError(
-            f"There is no journal {path} yet; `semedge watch` creates it. Name another one with "
-            "--journal or --station."
-        )
+    path = check_journal(journal or read.journal.file or DEFAULT_JOURNAL)
     folder = pictures or read.journal.pictures or DEFAULT_PICTURES
 
     def view_of_camera(camera: str) -> ViewSettings:

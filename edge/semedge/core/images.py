@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semedge.core.capture_time import stated_time_s
+from semedge.core.decoded import Decoded
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
 from semedge.core.jpeg import UPRIGHT, JpegError, decode_jpeg, is_jpeg
@@ -70,11 +72,12 @@ def silence_opencv() -> None:
 class Picture:
     """A gray image of a file, `(height, width)`.
 
-    Its pixels' size, and what was cut off it, where the file says it.
+    Its pixels' size, when it was taken, and what was cut off it, where the file says it.
     """
 
     image: GrayImage
     pixel_size_um: float | None = None
+    captured_at_s: float | None = None
     shown: Shown | None = None
 
 
@@ -92,7 +95,7 @@ def read_image(path: Path | str) -> GrayImage:
 
 
 def read_picture(path: Path | str) -> Picture:
-    """Like `read_image`, with the size of a pixel."""
+    """Like `read_image`, with what else the file says."""
     file, number = split_page(path)
     try:
         mode = file.stat().st_mode
@@ -116,15 +119,16 @@ def decode_image(content: bytes, name: str, number: int = 1) -> GrayImage:
 
 
 def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
-    """Like `decode_image`, with the size of a pixel."""
-    image, pixel_size_um = _decode(content, name, number)
-    if image is None:
+    """Like `decode_image`, with what else the file says."""
+    decoded = _decode(content, name, number)
+    if decoded is None:
         raise SemedgeError(f"{name} cannot be decoded as an image; save it as PNG or TIFF.")
+    image = decoded.image
     if image.dtype not in (np.uint8, np.uint16):
         raise SemedgeError(
             f"{name} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    return Picture(to_gray(image), pixel_size_um, note_in(content))
+    return Picture(to_gray(image), decoded.pixel_size_um, decoded.captured_at_s, note_in(content))
 
 
 def split_page(path: Path | str) -> tuple[Path, int]:
@@ -257,28 +261,28 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _decode(content: bytes, name: str, number: int) -> tuple[NDArray | None, float | None]:
-    """What the file has, upright, or None where it is not an image; and its pixels' size."""
+def _decode(content: bytes, name: str, number: int) -> Decoded | None:
+    """What the file has; None where it is not an image."""
     if content[:4] in TIFF_SIGNATURES:
         return _decode_tiff(content, name, number)
     if number != 1:
         raise SemedgeError(f"{name} is not a TIFF, and only these have pages; leave #{number} out.")
     try:
         if is_jpeg(content):
-            return decode_jpeg(content), None
+            return Decoded(decode_jpeg(content), captured_at_s=stated_time_s(content))
         if content.startswith(PNG):
             _check_size(png_size(png_chunks(content)), name)
         image = _decode_by_opencv(content)
         if image is None:
-            return None, None
+            return None
         if content.startswith(PNG):
             image = fill_container(image, png_bits(content, image))
-        return scale_pnm(content, image), None
+        return Decoded(scale_pnm(content, image), captured_at_s=stated_time_s(content))
     except (JpegError, PngError) as error:
         raise _damaged(name, error) from error
 
 
-def _decode_tiff(content: bytes, name: str, number: int) -> tuple[NDArray, float | None]:
+def _decode_tiff(content: bytes, name: str, number: int) -> Decoded:
     from semedge.core.tiff import read_page  # with tifffile, which other files need not
 
     try:

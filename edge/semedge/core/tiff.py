@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semedge.core.capture_time import time_in_tags
+from semedge.core.decoded import Decoded
 from semedge.core.pixel_size import pixel_size_of_tiff
 from semedge.core.tiff_segments import JPEG, DamagedTiffError, TiffError, page_samples
 from semedge.core.white import ContainerError, fill_container
@@ -44,8 +46,8 @@ def count_pages(path: Path) -> int:
         return 1
 
 
-def read_page(content: bytes, number: int) -> tuple[NDArray, float | None]:
-    """A page upright, black 0, with white as the file states it, and its pixels' size.
+def read_page(content: bytes, number: int) -> Decoded:
+    """A page, uint8 or uint16, with black 0 and white as the file states it.
 
     Parameters
     ----------
@@ -53,13 +55,6 @@ def read_page(content: bytes, number: int) -> tuple[NDArray, float | None]:
         The file.
     number
         Which of the full pages, from 1.
-
-    Returns
-    -------
-    NDArray
-        Shape `(height, width)`, or `(height, width, 3)` in OpenCV's order; uint8 or uint16.
-    float or None
-        Size of a pixel in micrometres, where the file says it.
 
     Raises `TiffError` where the page is damaged or of a kind that cannot be read.
     """
@@ -72,7 +67,12 @@ def read_page(content: bytes, number: int) -> tuple[NDArray, float | None]:
         page = pages[number - 1]
         _check(page)
         image = _colours(page, page_samples(page, tiff), _white_bits(tiff, page))
-        return _upright(image, page), pixel_size_of_tiff(tiff, page)
+        times_s = (time_in_tags(content, each.offset) for each in (page, pages[0]))
+        return Decoded(
+            _upright(image, page),
+            pixel_size_of_tiff(tiff, page),
+            next((each for each in times_s if each is not None), None),
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -80,6 +81,18 @@ class ViewSettings(Section):
 
 
 WHOLE = ViewSettings()
+RECTANGLES_NAMED = 6
+
+
+def rectangles_label(rectangles: Sequence[Rectangle]) -> str:
+    """What rectangles leave out, for people; the first few where there are many."""
+    named = [
+        f"{width}x{height} px at x={left} y={top}"
+        for left, top, width, height in rectangles[:RECTANGLES_NAMED]
+    ]
+    if (rest := len(rectangles) - RECTANGLES_NAMED) > 0:
+        named.append(f"{rest} more")
+    return ", ".join(named) or "nothing"
 
 
 def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> GrayImage:
@@ -94,6 +107,17 @@ def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> G
     view = FrameView(after)
     view.left_out(whole.shape, after.crops_px)
     return view.cut(whole)
+
+
+def frame_again(frame: Frame, before: ViewSettings, after: ViewSettings) -> Frame:
+    """A frame that was shown by some settings, as others show it; see `seen_again`."""
+    top, bottom, left, right = before.crops_px
+    whole = (frame.shape[0] + top + bottom, frame.shape[1] + left + right)
+    return replace(
+        frame,
+        image=seen_again(frame.image, before, after),
+        left_out=FrameView(after).left_out(whole, after.crops_px),
+    )
 
 
 @dataclass
@@ -146,6 +170,13 @@ class FrameView:
             shown=Shown(whole_px, crops),
             whole=uncropped,
         )
+
+    def leave_out_again(self, frame: Frame) -> Frame:
+        """A frame that is cropped already, with what these settings leave out of it."""
+        if frame.shown is None:
+            return frame
+        left_out = self.left_out(frame.shown.whole_px, frame.shown.cropped_px)
+        return replace(frame, left_out=left_out)
 
     def crop(self, image: GrayImage, source: str) -> GrayImage:
         """The image filled and cropped; `source` is its name in messages.

@@ -100,6 +100,7 @@ def calibrate_detector(
         warnings=tuple(_warnings(normal, request, left_out)),
         bits=request.bits,
         pixel_size_um=_common_pixel_size(normal),
+        largest_group=normal.largest_group if normal.largest_group > 1 else None,
     )
 
 

@@ -111,6 +111,22 @@ class Detector(Closing):
         """Digests of the training frames, see `semedge.inference.bundle.frame_sha256`."""
         return self.bundle.manifest.training.frame_sha256
 
+    @property
+    def reach_px(self) -> int:
+        """Pixels beyond a patch that its score may depend on."""
+        frame_input = self.bundle.manifest.input
+        return frame_input.reach_px if isinstance(frame_input, FrameGeometry) else 0
+
+    def share_inspected(self, frame: Frame) -> float:
+        """Share of the frame's patches that have a score of their own; scores nothing.
+
+        Raises `SemedgeError` where the frame is smaller than a patch, or nothing of it is left.
+        """
+        grid = PatchGrid(frame.shape, self.patch_px, self.stride_px)
+        if frame.left_out is None:
+            return 1.0
+        return float(self._inspected(frame.left_out, grid).mean())
+
     def score(self, image: Frame | GrayImage) -> ScoreMap:
         """Run the graphs on every patch, or on the whole frame, and make a score map.
 
@@ -215,10 +231,7 @@ class Detector(Closing):
 
         The others get the lowest score of these, so that they are never where a defect is.
         """
-        reach_px = 0
-        if isinstance(self.bundle.manifest.input, FrameGeometry):
-            reach_px = self.bundle.manifest.input.reach_px
-        inspected = ~grid.touches(left_out, reach_px)
+        inspected = ~grid.touches(left_out, self.reach_px)
         if not inspected.any():
             raise SemedgeError(
                 f"nothing is left of it: every patch of {grid.patch_px} px reaches what is left "

@@ -43,6 +43,7 @@ def plant_defects(learner: Learner, count: int, seed: int) -> list[PlantedMaps]:
     """Maps of about `count` normal frames with one defect each, every kind in turn."""
     random = np.random.default_rng(seed)
     names = list(KINDS)
+    hidden = learner.hidden_pixels()
     kept = learner.kept
     per_frame = max(1, round(count / len(kept)))
     chosen = [kept[at] for at in np.linspace(0, len(kept) - 1, min(count, len(kept))).astype(int)]
@@ -51,7 +52,7 @@ def plant_defects(learner: Learner, count: int, seed: int) -> list[PlantedMaps]:
         for _ in range(per_frame):
             kind = names[len(planted) % len(names)]
             other = learner.frames[kept[int(random.integers(len(kept)))]]
-            image = plant(learner.frames[index], other, kind, random)
+            image = plant(learner.frames[index], other, kind, random, hidden)
             fold = int(learner.folds[index])
             planted.append(PlantedMaps(fold, kind, learner.maps_of(image, fold)))
     return planted

@@ -37,9 +37,15 @@ class FrameFacts:
     grays: NDArray[np.float64]
 
 
-def facts_of(frame: GrayImage) -> FrameFacts:
-    """The facts of a frame; `SemedgeError` where it is too small to learn from."""
-    grays = frame[::EVERY_PX, ::EVERY_PX].ravel() / np.float64(np.iinfo(frame.dtype).max)
+def facts_of(frame: GrayImage, left_out: NDArray[np.bool_] | None = None) -> FrameFacts:
+    """The facts of a frame; `SemedgeError` where it is too small to learn from.
+
+    `left_out` is True where nothing is inspected of a frame of its shape.
+    """
+    measured = frame[::EVERY_PX, ::EVERY_PX]
+    if left_out is not None and left_out.shape == frame.shape:
+        measured = measured[~left_out[::EVERY_PX, ::EVERY_PX]]
+    grays = measured.ravel() / np.float64(np.iinfo(frame.dtype).max)
     return FrameFacts(checked_shape(frame), frame_sha256(frame), grays)
 
 

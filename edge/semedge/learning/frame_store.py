@@ -12,11 +12,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.images import read_image, read_mask
+from semedge.core.view import FrameView, ViewSettings
 
 SIDECAR = "frames.jsonl"
 LEFT_OUT = "left-out.png"
@@ -63,6 +65,14 @@ class FrameStore(Sequence[Frame]):
         New or empty, or one that was begun for the same camera.
     camera
         Where the frames come from, without passwords.
+
+    Attributes
+    ----------
+    entries
+        What is known of each frame.
+    left_out
+        True where frames of its shape are not inspected; None where everything is. It is that of
+        the frame that was added last, since it changes nothing of the stored pictures.
     """
 
     def __init__(self, folder: Path, camera: str) -> None:
@@ -73,7 +83,7 @@ class FrameStore(Sequence[Frame]):
             folder.mkdir(parents=True, exist_ok=True)
             self.entries = self._read_entries()
             mask = folder / LEFT_OUT
-            self._left_out = read_mask(mask) if mask.exists() else None
+            self.left_out = read_mask(mask) if mask.exists() else None
         except OSError as error:
             raise SemedgeError(
                 f"The folder {folder} for the frames cannot be used ({error.strerror}); give "
@@ -91,10 +101,7 @@ class FrameStore(Sequence[Frame]):
         entry = StoredFrame(
             name, frame.source, frame.captured_at_s, frame.sequence, frame.pixel_size_um
         )
-        if frame.left_out is not None and self._left_out is None:
-            self._left_out = frame.left_out
-            _, mask = cv2.imencode(".png", frame.left_out.astype(np.uint8) * 255)
-            write_atomically(self.folder / LEFT_OUT, mask.tobytes())
+        self.leave_out(frame.left_out)
         write_atomically(self.folder / name, content.tobytes())
         try:
             with (self.folder / SIDECAR).open("a", encoding="utf-8") as sidecar:
@@ -107,6 +114,24 @@ class FrameStore(Sequence[Frame]):
         self.entries.append(entry)
         self._following += 1
 
+    def leave_out(self, left_out: NDArray[np.bool_] | None) -> None:
+        """Inspect every frame of the mask's shape, those before too, without its pixels."""
+        before, self.left_out = self.left_out, left_out
+        if left_out is None:
+            if before is not None:
+                (self.folder / LEFT_OUT).unlink(missing_ok=True)
+        elif before is None or not np.array_equal(before, left_out):
+            _, mask = cv2.imencode(".png", left_out.astype(np.uint8) * 255)
+            write_atomically(self.folder / LEFT_OUT, mask.tobytes())
+
+    def view_by(self, settings: ViewSettings) -> None:
+        """Leave out what these settings do, which the frames were cropped by; none where empty."""
+        if len(self):
+            top, bottom, left, right = settings.crops_px
+            height, width = self[0].shape
+            whole = (height + top + bottom, width + left + right)
+            self.leave_out(FrameView(settings).left_out(whole, settings.crops_px))
+
     def remove(self) -> None:
         """Delete the folder and every frame in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -117,7 +142,7 @@ class FrameStore(Sequence[Frame]):
     def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
         entry = self.entries[index]
         image = read_image(self.folder / entry.file)
-        left_out = self._left_out
+        left_out = self.left_out
         return Frame(
             image,
             entry.sequence,

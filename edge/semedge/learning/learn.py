@@ -11,6 +11,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
@@ -95,6 +96,7 @@ def learn(
     options: LearnOptions = AUTOMATIC,
     *,
     false_alarms: Sequence[FalseAlarm] = (),
+    left_out: NDArray[np.bool_] | None = None,
     workers: int | None = None,
     step: Step = lambda stage: None,
 ) -> Learned:
@@ -111,6 +113,9 @@ def learn(
     false_alarms
         Normal frames that alarmed, which are fitted to as well; evenly chosen where they are more
         than the other frames.
+    left_out
+        True where nothing is inspected `(height, width)`: of frames of this shape, nothing is
+        learned that such a pixel takes part in.
     workers
         Threads of the network; the usable cores where None.
     step
@@ -119,8 +124,8 @@ def learn(
     Raises
     ------
     SemedgeError
-        Where there is no frame, where a frame is smaller than 32 px, or where the frames show no
-        texture.
+        Where there is no frame, where a frame is smaller than 32 px, where the frames show no
+        texture, or where nothing of them is left.
     """
     if not len(frames):
         raise SemedgeError("No normal frame was given; give at least one, and better 60 or more.")
@@ -133,7 +138,7 @@ def learn(
     used = WithFalseAlarms(normal, alarms)
     threads = worker_count(workers)
     with ThreadPoolExecutor(threads, thread_name_prefix="maps") as pool:
-        fit = _Fit(used, options, threads, pool, step, len(alarms))
+        fit = _Fit(used, options, threads, pool, step, len(alarms), left_out)
         even_light, light_reason, light_candidates = fit.choose_light()
         learner = fit.learner(used, even_light, used.alarms_at)
         plan, plan_reason, candidates = fit.choose_plan(learner)
@@ -167,6 +172,7 @@ class _Fit:
         pool: Executor,
         step: Step,
         alarms: int,
+        left_out: NDArray[np.bool_] | None,
     ) -> None:
         self.frames = frames
         self.options = options
@@ -176,7 +182,8 @@ class _Fit:
         self._pool = pool
         self._step = step
         self._alarms = {"false_alarms": str(alarms)} if alarms else {}
-        self.facts = [facts_of(frame) for frame in frames]
+        self._left_out = left_out
+        self.facts = [facts_of(frame, left_out) for frame in frames]
         enough = len(frames) >= BANK_FROM_FRAMES
         self.parts = Parts(
             bank=_chosen(options.bank, enough),
@@ -201,6 +208,7 @@ class _Fit:
             seed=self.options.seed,
             step=lambda: self._step("learning"),
             alarms_at=alarms_at,
+            left_out=self._left_out,
         )
 
     def input(self, even_light: bool) -> FeatureInput:

@@ -17,9 +17,10 @@ from semedge.inference.feature_scorer import log_maps
 from semedge.inference.grid import PatchGrid
 from semedge.learning.false_alarms import FalseAlarm
 from semedge.learning.plan import Plan
+from semedge.learning.regions import InspectedCells, nothing_left
 from semedge.learning.samples import FIT_PLACES, FrameSample, fit_models, sample_frame
 from semedge.learning.score_fit import FittedScore, NormalMaps, fit_score, position_agreement
-from semedge.learning.variation import varied
+from semedge.learning.variation import Variation
 
 BLOCKS = 4
 """The frames are divided into so many consecutive blocks, which alternate between two folds."""
@@ -57,6 +58,8 @@ class Learner:
     alarms_at
         Frames that are known to be normal though they alarmed, by their position: more of the
         places are fitted to that stood out, and they are never left out.
+    left_out
+        True where nothing is inspected, in frames of its shape; None where everything is.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Learner:
         seed: int = 0,
         step: Step = lambda: None,
         alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
+        left_out: NDArray[np.bool_] | None = None,
     ) -> None:
         self.frames = frames
         self.extractor = extractor
@@ -78,6 +82,8 @@ class Learner:
         self._seed = seed
         self._step = step
         self._alarms_at = alarms_at
+        self._left_out = left_out
+        self._cells = None if left_out is None else InspectedCells(left_out, extractor.input)
         self._vary = len(frames) >= VARY_FROM_FRAMES
         share = -(-FIT_PLACES // (len(frames) * (2 if self._vary else 1)))
         self._samples = [self._sample(at, frame, share) for at, frame in enumerate(frames)]
@@ -116,23 +122,42 @@ class Learner:
         models = self._fold_models[fold]
         found = log_maps(self.extractor, models, image, grid, Stopwatch(), self._pool)
         self._step()
+        if self._cells is not None and self._left_out_of(image) is not None:
+            found = {name: self._cells.filled(cells) for name, cells in found.items()}
         return NormalMaps(grid, found)
+
+    def hidden_pixels(self) -> NDArray[np.bool_] | None:
+        """True where frames of its shape are not judged; None where all are everywhere."""
+        return None if self._cells is None else self._cells.hidden_pixels()
+
+    def _left_out_of(self, image: GrayImage) -> NDArray[np.bool_] | None:
+        left_out = self._left_out
+        return left_out if left_out is not None and left_out.shape == image.shape else None
 
     def _sample(self, at: int, frame: GrayImage, share: int) -> list[FrameSample]:
         """Features of a frame, and of a variation of it where there are enough frames.
 
         The frame itself seeds the random choices, so that they depend on no other frame.
         """
-        random = np.random.default_rng([self._seed, zlib.crc32(frame.tobytes())])
-        shown = (frame, varied(frame, random)) if self._vary else (frame,)
+        left_out = self._left_out_of(frame)
+        inspected = frame if left_out is None else frame[~left_out]
+        random = np.random.default_rng([self._seed, zlib.crc32(inspected.tobytes())])
+        shown = [(frame, left_out)]
+        if self._vary:
+            variation = Variation(random)
+            moved = None if left_out is None else variation.of_mask(left_out)
+            shown.append((variation.of(frame), moved))
         alarm = self._alarms_at.get(at)
         stood_out = None if alarm is None else alarm.stood_out
         samples = [
-            sample_frame(self.extractor, each, self.plan, share, random, self._pool, stood_out)
-            for each in shown
+            sample_frame(self.extractor, each, self.plan, share, random, self._pool, stood_out, mask)
+            for each, mask in shown
         ]
         self._step()
-        return samples
+        if not samples[0]:
+            raise nothing_left(frame.shape, self.extractor.input)
+        # Of a varied frame, whose regions have moved, nothing may be left.
+        return [sample for sample in samples if sample]
 
     def _fit(self, indices: Sequence[int]) -> dict[str, FeatureModel]:
         samples = [sample for index in indices for sample in self._samples[index]]

@@ -154,6 +154,7 @@ def learn_lesson(
         StoredImages(store, fit),
         options,
         false_alarms=request.false_alarms,
+        left_out=store.left_out,
         workers=request.workers,
         step=step,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from semedge.core.frame import GrayImage
 
 Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Window = tuple[slice, slice]
+T = TypeVar("T")
 
 LEAST_CONTRAST = 0.03
 """A frame's contrast counts as at least this share of the range, for flat material."""
 ACTIVITY_STEP_PX = 8
+MOST_DRAWS = 50
+"""Tries to find a piece of a frame that shows nothing of what is left out."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class _Canvas:
     activity
         How likely a place is to get a defect, on every 8th pixel: the more there is to see, the
         likelier, as defects of an object lie on the object.
+    hidden
+        True where nothing is copied from the other frame; None where everything may be.
     """
 
     values: Float
@@ -66,6 +72,7 @@ class _Canvas:
     contrast: float
     random: np.random.Generator
     activity: Float
+    hidden: Mask | None
 
     @property
     def side_px(self) -> int:
@@ -93,7 +100,13 @@ class _Canvas:
         return float(self.random.choice((-1, 1)) * self.random.uniform(low, high) * self.contrast)
 
 
-def plant(image: GrayImage, other: GrayImage, kind: str, random: np.random.Generator) -> GrayImage:
+def plant(
+    image: GrayImage,
+    other: GrayImage,
+    kind: str,
+    random: np.random.Generator,
+    hidden: Mask | None = None,
+) -> GrayImage:
     """The frame with one defect of a kind of `KINDS`, of the same type.
 
     Parameters
@@ -104,11 +117,17 @@ def plant(image: GrayImage, other: GrayImage, kind: str, random: np.random.Gener
         The kind of defect.
     random
         Decides on place, size and contrast.
+    hidden
+        True where frames of its shape are not judged: the defect begins elsewhere, and nothing is
+        copied from there.
     """
     largest = np.iinfo(image.dtype).max
     values = image.astype(np.float32)
-    contrast = max(float(values.std()), LEAST_CONTRAST * largest)
-    canvas = _Canvas(values, other.astype(np.float32), contrast, random, _activity(values))
+    unjudged, unshown = (_mask_of(each, hidden) for each in (image, other))
+    judged = values if unjudged is None else values[~unjudged]
+    contrast = max(float(judged.std()), LEAST_CONTRAST * largest)
+    activity = _activity(values, unjudged)
+    canvas = _Canvas(values, other.astype(np.float32), contrast, random, activity, unshown)
     planted: Any = np.clip(np.round(KINDS[kind](canvas)), 0, largest).astype(image.dtype)
     return np.asarray(planted)
 
@@ -119,8 +138,13 @@ def _pasted(canvas: _Canvas) -> Float:
     side_px = max(2, int(canvas.side_px * random.uniform(0.05, 0.14)))
     turns = int(random.integers(1, 4)) if random.random() < 0.7 else 0
     source = np.rot90(canvas.other, turns)
-    top, left = (int(random.integers(0, length - side_px + 1)) for length in source.shape)
-    piece = source[top : top + side_px, left : left + side_px]
+    hidden = None if canvas.hidden is None else np.rot90(canvas.hidden, turns)
+
+    def draw() -> Window:
+        top, left = (int(random.integers(0, length - side_px + 1)) for length in source.shape)
+        return slice(top, top + side_px), slice(left, left + side_px)
+
+    piece = source[_drawn(draw, lambda window: hidden is None or not hidden[window].any())]
     top, left = (
         int(np.clip(at - side_px / 2, 0, length - side_px))
         for at, length in zip(canvas.place(), values.shape, strict=True)
@@ -137,9 +161,16 @@ def _blended(canvas: _Canvas) -> Float:
     area = canvas.area(0.05, 0.15)
     weight = np.float32(canvas.random.uniform(0.4, 1))
     height, width = canvas.values.shape
-    shift = (int(canvas.random.integers(height)), int(canvas.random.integers(width)))
+    hidden = None if canvas.hidden is None else _resized(canvas.hidden, (width, height))
+
+    def draw() -> tuple[int, int]:
+        return int(canvas.random.integers(height)), int(canvas.random.integers(width))
+
+    def is_shown(shift: tuple[int, int]) -> bool:
+        return hidden is None or not np.roll(hidden, shift, axis=(0, 1))[area.window].any()
+
     other: Any = cv2.resize(canvas.other, (width, height), interpolation=cv2.INTER_LINEAR)
-    moved = np.roll(other, shift, axis=(0, 1))[area.window]
+    moved = np.roll(other, _drawn(draw, is_shown), axis=(0, 1))[area.window]
     return _added(canvas, area, weight * (moved - canvas.values[area.window]))
 
 
@@ -215,6 +246,27 @@ KINDS: dict[str, Callable[[_Canvas], Float]] = {
 """Kinds of defects, by their names."""
 
 
+def _mask_of(image: GrayImage, mask: Mask | None) -> Mask | None:
+    """The mask, where it is of the image's shape and leaves something."""
+    fits = mask is not None and mask.shape == image.shape and not mask.all()
+    return mask if fits else None
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    resized: Any = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, bool)
+
+
+def _drawn(draw: Callable[[], T], suits: Callable[[T], bool]) -> T:
+    """The first of some draws that suits, or the last one where none does."""
+    drawn = draw()
+    for _ in range(MOST_DRAWS):
+        if suits(drawn):
+            break
+        drawn = draw()
+    return drawn
+
+
 def _irregular_area(
     shape: tuple[int, ...],
     place: tuple[float, float],
@@ -261,10 +313,11 @@ def _pixels(window: Window) -> tuple[Float, Float]:
     return rows, columns
 
 
-def _activity(gray: Float) -> Float:
+def _activity(gray: Float, unjudged: Mask | None) -> Float:
     """Probability of each 8x8 px of the frame to get a defect; the sum is 1.
 
-    Half of it is spread evenly, half by the contrast of what lies there.
+    Half of it is spread evenly, half by the contrast of what lies there; 0 where a pixel is not
+    judged, unless every one has such a pixel.
     """
     step = ACTIVITY_STEP_PX
     below, right = (-side % step for side in gray.shape)
@@ -276,6 +329,11 @@ def _activity(gray: Float) -> Float:
     )
     contrast: Any = cv2.GaussianBlur(np.sqrt(np.maximum(squares - mean**2, 0)), (0, 0), 1)
     even = np.full_like(contrast, 1 / contrast.size)
+    if unjudged is not None:
+        padded = np.pad(unjudged, ((0, below), (0, right)), mode="edge")
+        blocks = padded.reshape(size[1], step, size[0], step).any(axis=(1, 3))
+        if not blocks.all():
+            contrast[blocks], even[blocks] = 0, 0
     total = contrast.sum()
     shares: Float = 0.5 * even + 0.5 * (contrast / total if total > 0 else even)
     return shares / shares.sum()

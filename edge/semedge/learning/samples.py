@@ -16,6 +16,7 @@ from semedge.inference.gray_statistics import GRAY
 from semedge.learning.bank import fit_bank, fit_gray_bank
 from semedge.learning.gaussian import fit_gaussian
 from semedge.learning.plan import Plan
+from semedge.learning.regions import cells_seeing
 
 Array = NDArray[np.float32]
 
@@ -38,6 +39,7 @@ def sample_frame(
     random: np.random.Generator,
     pool: Executor,
     stood_out: NDArray[np.bool_] | None = None,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
     """Features at up to `places` random places inside the frame, and gray statistics at all places.
 
@@ -45,19 +47,26 @@ def sample_frame(
     as those of the largest void.
 
     Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
-    frame, are added.
+    frame, are added. No place is taken that sees a pixel of `left_out`, of the image's shape; where
+    none remains, the sample is empty.
     """
     prepared = extractor.prepare(image, pool)
     rows, columns = extractor.inside(prepared)
     shape = prepared.places
     inside = np.zeros(shape, bool)
     inside[rows, columns] = True
+    if left_out is not None:
+        seen = cells_seeing(left_out, extractor.input)
+        inside[rows, columns] &= ~_on_grid(seen, inside[rows, columns].shape)
+        if not inside.any():
+            return {}
     candidates = np.flatnonzero(inside)
     chosen = np.zeros(inside.size, bool)
     chosen[random.permutation(candidates)[:places]] = True
     if stood_out is not None:
         marked = np.zeros(shape, bool)
         marked[rows, columns] = _on_grid(stood_out, inside[rows, columns].shape)
+        marked &= inside
         chosen[random.permutation(np.flatnonzero(marked))[:STOOD_OUT_PLACES]] = True
     wanted = chosen.reshape(shape)
     gathered: dict[str, list[Array]] = {}

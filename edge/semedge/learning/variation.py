@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 
@@ -47,16 +48,34 @@ class Limits:
 LIMITS = Limits()
 
 
-def varied(image: GrayImage, random: np.random.Generator, limits: Limits = LIMITS) -> GrayImage:
-    """The frame under other light, focus, compression and position, all at random."""
-    turn_degrees = random.choice((-1, 1)) * _extent(random) * limits.turn_degrees
-    shift_px = random.uniform(-limits.shift_px, limits.shift_px, 2)
-    gain = 1 + random.choice((-1, 1)) * _extent(random) * limits.light
-    gamma = limits.gamma ** random.uniform(-1, 1)
-    changed = lit(moved(image, turn_degrees, shift_px), gain, gamma)
-    changed = blurred(changed, _extent(random) * limits.blur_px)
-    lost = _extent(random) * (100 - limits.jpeg_quality)
-    return compressed(changed, 100 - round(lost))
+class Variation:
+    """Other light, focus, compression and position, all at random.
+
+    Parameters
+    ----------
+    random
+        Chooses them.
+    limits
+        How far they go.
+    """
+
+    def __init__(self, random: np.random.Generator, limits: Limits = LIMITS) -> None:
+        self._turn_degrees = random.choice((-1, 1)) * _extent(random) * limits.turn_degrees
+        self._shift_px = random.uniform(-limits.shift_px, limits.shift_px, 2)
+        self._gain = 1 + random.choice((-1, 1)) * _extent(random) * limits.light
+        self._gamma = limits.gamma ** random.uniform(-1, 1)
+        self._blur_px = _extent(random) * limits.blur_px
+        self._quality = 100 - round(_extent(random) * (100 - limits.jpeg_quality))
+
+    def of(self, image: GrayImage) -> GrayImage:
+        """The frame as it is varied."""
+        changed = lit(moved(image, self._turn_degrees, self._shift_px), self._gain, self._gamma)
+        return compressed(blurred(changed, self._blur_px), self._quality)
+
+    def of_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where the pixels of a mask come to lie."""
+        values = mask.astype(np.uint8) * np.uint8(255)
+        return moved(values, self._turn_degrees, self._shift_px) > 0
 
 
 def _extent(random: np.random.Generator) -> float:

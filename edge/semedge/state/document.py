@@ -77,6 +77,7 @@ def _camera(camera: CameraState) -> dict[str, Any]:
         "warn_level": None if active is None else active.levels.warn,
         "threshold": None if active is None else active.threshold,
         "guarantee": None if active is None else active.guarantee,
+        "regions_drawn": active is not None and active.is_drawn,
         "recipe": None if active is None else active.recipe,
         "recipe_version": None if active is None else active.recipe_version,
         "detector": None if active is None else active.detector,

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from semedge.core.errors import SemedgeError
 from semedge.core.mark import FRAME_ID, LONGEST_NOTE, GivenMark
 from semedge.core.section import Section
+from semedge.core.view import Rectangle, rectangles_label
 from semedge.decision.defect import Levels
 from semedge.state.snapshot import camera_label, is_out_of_reach
 from semedge.state.state import StationState
@@ -47,6 +48,17 @@ class RecipeRequest(Section):
     )
 
 
+class RegionsRequest(Section):
+    """Leave other rectangles out of a camera's frames."""
+
+    action: Literal["regions"]
+    camera: Camera
+    leave_out_px: tuple[Rectangle, ...] = Field(
+        description="All rectangles that are not inspected: left, top, width and height of each "
+        "in the whole frame, before it is cropped.",
+    )
+
+
 class AcknowledgeRequest(Section):
     """Record that somebody has seen an event."""
 
@@ -78,7 +90,7 @@ class MarkRequest(Section):
         return self
 
 
-Request = LevelsRequest | RecipeRequest | AcknowledgeRequest | MarkRequest
+Request = LevelsRequest | RecipeRequest | RegionsRequest | AcknowledgeRequest | MarkRequest
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="action")])
 
 
@@ -91,6 +103,13 @@ class Control(Protocol):
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
         """Judge the camera's frames by these levels from the next one on, across restarts."""
+
+    def set_regions(self, camera: str, rectangles: tuple[Rectangle, ...], who: str) -> float | None:
+        """Leave these rectangles out of the camera's frames from the next one on.
+
+        They stay across restarts, until the station file or a recipe names others. Returns the
+        share of the last frame that is inspected then; None before the first.
+        """
 
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         """Judge the camera's frames by a recipe from the next one on, without losing one."""
@@ -150,6 +169,8 @@ class RequestHandler:
             return self._set_levels(request, who)
         if isinstance(request, RecipeRequest):
             return self._switch_recipe(request, who)
+        if isinstance(request, RegionsRequest):
+            return self._set_regions(request, who)
         if isinstance(request, MarkRequest):
             return self._control.mark(request, who)
         self._control.acknowledge(request.event_id, who)
@@ -181,6 +202,17 @@ class RequestHandler:
             )
         self._control.switch_recipe(camera, paths[request.recipe], who)
         return f"{_capital(camera_label(camera))} inspects by recipe {request.recipe}."
+
+    def _set_regions(self, request: RegionsRequest, who: str) -> str:
+        camera = self._camera(request.camera)
+        active_setup = self._state.snapshot().cameras[camera].active_setup
+        before = () if active_setup is None else active_setup.leave_out_px
+        share = self._control.set_regions(camera, request.leave_out_px, who)
+        inspected = "" if share is None else f"; {share:.0%} of the picture is inspected"
+        return (
+            f"{_capital(camera_label(camera))} leaves out {rectangles_label(request.leave_out_px)}"
+            f"{inspected}. Before: {rectangles_label(before)}."
+        )
 
     def _camera(self, name: str | None) -> str:
         known = list(self._state.snapshot().cameras)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from semedge.core.event import Event, Level
 from semedge.core.frame import Frame
-from semedge.core.view import WHOLE, ViewSettings
+from semedge.core.view import WHOLE, Rectangle, ViewSettings
 from semedge.decision.defect import Levels
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
@@ -96,6 +96,14 @@ class ActiveSetup:
         Name, version and digest of the recipe; None where none is in use.
     detector
         Name of the detector's method, such as `pretrained-features`; empty where it is not known.
+    largest_group
+        Frames of the calibration's largest group, as a multiple of the mean group's.
+    leave_out_px
+        Rectangles that are not inspected: left, top, width and height of each in the whole frame.
+    is_drawn
+        Whether people have drawn these in place of those of the station file or the recipe.
+    reach_px
+        How near to what is left out a place is not judged either.
     """
 
     detector_sha256: str
@@ -109,6 +117,10 @@ class ActiveSetup:
     recipe_sha256: str | None = None
     calibrated_patches: int | None = None
     detector: str = ""
+    largest_group: float = 1.0
+    leave_out_px: tuple[Rectangle, ...] = ()
+    is_drawn: bool = False
+    reach_px: int = 0
 
     @property
     def is_out_of_reach(self) -> bool:
@@ -122,6 +134,7 @@ class ActiveSetup:
 
     def to_document(self) -> dict[str, Any]:
         """The document that identifies a setup in the journal."""
+        drawn = {"leave_out_px": [list(each) for each in self.leave_out_px]}
         return {
             "detector_sha256": self.detector_sha256,
             "calibration_sha256": self.calibration_sha256,
@@ -130,6 +143,7 @@ class ActiveSetup:
             "recipe_sha256": self.recipe_sha256,
             "alarm": self.levels.alarm,
             "warn": self.levels.warn,
+            **(drawn if self.is_drawn else {}),
         }
 
 

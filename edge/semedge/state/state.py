@@ -242,7 +242,11 @@ class _LiveCamera:
         hour = self._recent(MAX_MINUTES)
         active_setup = self._state.active_setup
         rate = None if active_setup is None else active_setup.guaranteed_rate
-        expected = None if rate is None else rate * self._areas() * frame_rate_hz * 3600
+        expected = None
+        if active_setup is not None and rate is not None:
+            # The rate is of areas and of groups of frames, of which the largest may alarm.
+            share = min(1.0, rate * self._areas() * active_setup.largest_group)
+            expected = share * frame_rate_hz * 3600
         return AlarmRate(expected, sum(entry[2] for entry in hour), sum(entry[1] for entry in hour))
 
 

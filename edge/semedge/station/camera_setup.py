@@ -8,7 +8,7 @@ from typing import Protocol
 from semedge.cameras import Camera, CameraSettings, open_camera
 from semedge.cameras.settings import AS_IT_IS, TIMEOUT_S
 from semedge.core.redact import redact
-from semedge.core.view import WHOLE, ViewSettings
+from semedge.core.view import WHOLE, Rectangle, ViewSettings
 from semedge.decision.calibration_file import calibration_sha256
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.decision.drift import DriftSettings
@@ -32,12 +32,22 @@ class CameraChoice(Protocol):
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """A camera by its source; the attributes are those of `open_camera`."""
+    """A camera by its source.
+
+    Attributes
+    ----------
+    source, timeout_s, loop, settings
+        Those of `open_camera`.
+    undrawn_px
+        Rectangles that the station file or the recipe leaves out, where people have drawn those of
+        `settings` in their place; None where they have not.
+    """
 
     source: str
     timeout_s: float = TIMEOUT_S
     loop: bool = False
     settings: CameraSettings = AS_IT_IS
+    undrawn_px: tuple[Rectangle, ...] | None = None
 
     @property
     def shown(self) -> str:
@@ -54,6 +64,36 @@ class SourceChoice:
         """The camera, with its settings overridden by these."""
         return replace(self, settings=self.settings.overridden_by(settings))
 
+    def leaving_out(self, drawn_px: tuple[Rectangle, ...]) -> SourceChoice:
+        """The camera, with rectangles that people drew in place of all others."""
+        before = self.settings.leave_out_px if self.undrawn_px is None else self.undrawn_px
+        return replace(
+            self,
+            settings=self.settings.model_copy(update={"leave_out_px": drawn_px}),
+            undrawn_px=None if drawn_px == before else before,
+        )
+
+    def drawn_like(self, other: CameraChoice) -> SourceChoice:
+        """The camera, with the rectangles drawn on another where both had the same before."""
+        if not isinstance(other, SourceChoice) or other.undrawn_px != self.settings.leave_out_px:
+            return self
+        return self.leaving_out(other.settings.leave_out_px)
+
+    def gives_frames_of(self, other: CameraChoice) -> bool:
+        """Whether both differ at most in what is left out, so that neither is opened again."""
+        return isinstance(other, SourceChoice) and self._inspected_whole == other._inspected_whole
+
+    @property
+    def undrawn(self) -> SourceChoice:
+        """The camera without what was drawn."""
+        return self if self.undrawn_px is None else self.leaving_out(self.undrawn_px)
+
+    @property
+    def _inspected_whole(self) -> SourceChoice:
+        everything = {"leave_out_px": (), "leave_out_mask": None}
+        settings = self.settings.model_copy(update=everything)
+        return replace(self, settings=settings, undrawn_px=None)
+
     def with_bits(self, *known: int | None) -> SourceChoice:
         """The camera; where the bits of its pixels are not set, those of the first that knows."""
         return replace(self, settings=self.settings.with_bits(*known))
@@ -62,6 +102,13 @@ class SourceChoice:
 def view_of(camera: CameraChoice) -> ViewSettings:
     """What of the camera's frames is inspected."""
     return camera.settings if isinstance(camera, SourceChoice) else WHOLE
+
+
+def same_frames(one: CameraChoice, other: CameraChoice) -> bool:
+    """Whether two cameras give the same frames, of which other parts may be left out."""
+    if isinstance(one, SourceChoice):
+        return one.gives_frames_of(other)
+    return one == other
 
 
 DEFAULT_HEALTH = HealthSettings()
@@ -123,6 +170,10 @@ class CameraSetup:
             recipe_version=None if self.recipe is None else self.recipe.version,
             recipe_sha256=None if self.recipe is None else self.recipe.sha256,
             detector=self.detector.bundle.manifest.detector,
+            largest_group=self.calibration.largest_group or 1.0,
+            leave_out_px=view_of(self.camera).leave_out_px,
+            is_drawn=isinstance(self.camera, SourceChoice) and self.camera.undrawn_px is not None,
+            reach_px=self.detector.reach_px,
         )
 
 

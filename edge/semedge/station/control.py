@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from semedge.cameras import CameraSettings
 from semedge.cameras.settings import AS_IT_IS
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
-from semedge.core.view import WHOLE, ViewSettings
+from semedge.core.view import WHOLE, Rectangle, ViewSettings, rectangles_label
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrames
@@ -146,6 +147,25 @@ class StationControl:
             setup = self._loop(camera).setup
             self._switch(camera, replace(setup, levels=levels), "levels", who)
 
+    def set_regions(self, camera: str, rectangles: tuple[Rectangle, ...], who: str) -> float | None:
+        """Leave these rectangles out of the camera's frames from the next one on.
+
+        They stay across restarts, until the station file or a recipe names others. Returns the
+        share of the last frame that is inspected then; None before the first.
+        """
+        with self._lock:
+            loop = self._loop(camera)
+            setup = loop.setup
+            if not isinstance(setup.camera, SourceChoice):
+                raise SemedgeError(
+                    f"The camera {camera} has no source, so nothing can be left out of its frames; "
+                    "name its source in the station file."
+                )
+            changed = replace(setup, camera=setup.camera.leaving_out(rectangles))
+            share = loop.share_inspected(changed)
+            self._switch(camera, changed, "regions", who)
+            return share
+
     def switch_recipe(self, camera: str, path: Path, who: str) -> None:
         """Judge the camera's frames by a recipe from the next one on, without losing one."""
         with self._lock:
@@ -157,6 +177,9 @@ class StationControl:
                     "source in the station file."
                 )
             setup = load_recipe(choice, path, self._loop(camera).last_image)
+            if isinstance(setup.camera, SourceChoice):
+                drawn = setup.camera.drawn_like(self._loop(camera).setup.camera)
+                setup = replace(setup, camera=drawn)
             try:
                 self._loop(camera).try_out(setup)
                 self._switch(camera, setup, "recipe", who, path)
@@ -168,15 +191,20 @@ class StationControl:
         """Decision and camera settings of a recipe that is to follow the active setup.
 
         The decision has no levels of its own. Camera settings that are those of the station are
-        left out, so that they follow the station's.
+        left out, so that they follow the station's; regions that were drawn are not.
         """
         setup = self._loop(camera).setup
         decision = setup.decision.model_copy(update={"alarm": None, "warn": None})
         planned = self._plan.cameras.get(camera)
         if planned is None or not isinstance(setup.camera, SourceChoice):
             return decision, AS_IT_IS
-        settings = setup.camera.settings
-        return decision, AS_IT_IS if settings == planned.camera.settings else settings
+        settings = setup.camera.undrawn.settings
+        if settings == planned.camera.settings:
+            settings = AS_IT_IS
+        if setup.camera.undrawn_px is not None:
+            drawn_px = setup.camera.settings.leave_out_px
+            settings = settings.model_copy(update={"leave_out_px": drawn_px})
+        return decision, settings
 
     @property
     def station_file(self) -> Path | None:
@@ -251,12 +279,12 @@ class StationControl:
         """
         loop = self._loop(camera)
         before, after = loop.setup.active_setup, setup.active_setup
-        self._journal.add_audit(who, camera, action, before.to_document(), after.to_document())
+        self._journal.add_audit(who, camera, action, _audited(before), _audited(after))
         trial = self._trials.get(camera)
-        if setup.detector is not loop.setup.detector or setup.camera != loop.setup.camera:
-            self._trials[camera] = _Trial(setup, path)
-        elif trial is not None:
+        if trial is not None and setup.detector is trial.setup.detector:
             self._trials[camera] = replace(trial, setup=setup)
+        elif setup.detector is not loop.setup.detector or setup.camera != loop.setup.camera:
+            self._trials[camera] = _Trial(setup, path)
         else:
             save_override(self._journal, camera, setup, self._file_setups[camera], path)
         loop.switch(setup)
@@ -312,6 +340,11 @@ def audit_refusal(journal: Journal, who: str) -> None:
         journal.add_audit(who, "", "token-refused", None, None)
 
 
+def _audited(setup: ActiveSetup) -> dict[str, Any]:
+    """A setup in the audit trail, with what was left out by it."""
+    return setup.to_document() | {"leave_out_px": [list(each) for each in setup.leave_out_px]}
+
+
 def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
     """The changes from one setup to the other, for people."""
     changes = []
@@ -322,6 +355,9 @@ def _difference(before: ActiveSetup, after: ActiveSetup) -> str:
         was, now = getattr(before.levels, name), getattr(after.levels, name)
         if was != now:
             changes.append(f"{name} level {_short(was)} -> {_short(now)}")
+    if before.leave_out_px != after.leave_out_px:
+        left_out, leaves_out = map(rectangles_label, (before.leave_out_px, after.leave_out_px))
+        changes.append(f"left out: {left_out} -> {leaves_out}")
     return ", ".join(changes) or "nothing"
 
 

@@ -10,7 +10,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import read_image
 from semedge.core.mark import MarkName
-from semedge.core.view import FrameView, ViewSettings, seen_again
+from semedge.core.view import ViewSettings, frame_again
 from semedge.decision.defect import Levels
 from semedge.decision.judged_score import judged_score
 from semedge.inference.detector import Detector
@@ -38,21 +38,18 @@ class MarkedExample:
 
     def frame(self) -> Frame:
         """The frame; `SemedgeError` where its file is damaged or the view does not suit it."""
-        stored = read_image(self.picture)
         top, bottom, left, right = self.kept.cut_off_px
         before = ViewSettings(
             crop_top_px=top, crop_bottom_px=bottom, crop_left_px=left, crop_right_px=right
         )
-        image = seen_again(stored, before, self.view)
-        whole_shape = (stored.shape[0] + top + bottom, stored.shape[1] + left + right)
-        return Frame(
-            image,
+        frame = Frame(
+            read_image(self.picture),
             self.kept.sequence,
             self.kept.captured_at_s,
             self.kept.frame_id,
-            left_out=FrameView(self.view).left_out(whole_shape, self.view.crops_px),
             pixel_size_um=self.view.pixel_size_um or self.kept.pixel_size_um,
         )
+        return frame_again(frame, before, self.view)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from semedge.core.errors import SemedgeError
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.station.camera_plan import CameraPlan
-from semedge.station.camera_setup import CameraSetup
+from semedge.station.camera_setup import CameraChoice, CameraSetup, SourceChoice
 from semedge.station.load import load_recipe, load_setup
 
 SETTING = "switched"
@@ -61,6 +61,7 @@ def save_override(
         "path": None if path is None else str(path.absolute()),
         "recipe_sha256": setup.active_setup.recipe_sha256,
         "levels": asdict(setup.levels),
+        "regions": _drawn_regions(setup),
     }
     journal.save_setting(camera, SETTING, override)
 
@@ -85,7 +86,27 @@ def apply_override(
                 f"The recipe {override['path']} has changed since it was switched to; switch to it "
                 "again."
             )
-    return replace(overridden, levels=Levels(**override["levels"]))
+    return replace(
+        overridden,
+        camera=_drawn_again(overridden.camera, override.get("regions")),
+        levels=Levels(**override["levels"]),
+    )
+
+
+def _drawn_regions(setup: CameraSetup) -> dict[str, Any] | None:
+    """What was drawn, and in place of what; None where nothing was."""
+    camera = setup.camera
+    if not isinstance(camera, SourceChoice) or camera.undrawn_px is None:
+        return None
+    return {"instead_of": camera.undrawn_px, "drawn": camera.settings.leave_out_px}
+
+
+def _drawn_again(camera: CameraChoice, regions: Mapping[str, Any] | None) -> CameraChoice:
+    """The camera with what was drawn, unless its rectangles are others than before."""
+    if regions is None or not isinstance(camera, SourceChoice):
+        return camera
+    before, drawn = (tuple(map(tuple, regions[name])) for name in ("instead_of", "drawn"))
+    return camera.leaving_out(drawn) if camera.settings.leave_out_px == before else camera
 
 
 def overriding_recipe(journal: Journal, camera: str, setup: CameraSetup) -> Path | None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.parts import reason_of
+from semedge.core.view import Rectangle
 from semedge.decision.defect import Levels
 from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrames
@@ -134,6 +135,10 @@ class _Refusal:
         self._marker = Marker(journal, marked)
 
     def set_levels(self, camera: str, levels: Levels, who: str) -> None:
+        """Refuse."""
+        raise _refused()
+
+    def set_regions(self, camera: str, rectangles: tuple[Rectangle, ...], who: str) -> float | None:
         """Refuse."""
         raise _refused()
 

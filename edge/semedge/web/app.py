@@ -31,12 +31,13 @@ from semedge.web.listener import ConnectionLimits
 from semedge.web.metrics import CONTENT_TYPE, Metrics
 from semedge.web.pictures import LivePictures, Size, View
 from semedge.web.posted import json_object, person_of, role_of, skip_short_body
+from semedge.web.regions import add_regions
 from semedge.web.teaching import add_teaching
 
 STYLES = ("page", "teach")
 SCRIPTS = (
     *("page", "dom", "station", "access", "live", "picture", "chart", "events", "history"),
-    *("hours", "frames", "zoom", "teach", "tiles", "samples", "bars"),
+    *("hours", "frames", "zoom", "regions", "teach", "tiles", "samples", "bars"),
 )
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -208,6 +209,7 @@ def build_app(page: Page) -> FastAPI:
     _add_views(app, page)
     add_history(app, page.journal)
     add_frames(app, page.frames)
+    add_regions(app, page.state)
     _add_health(app, page)
     _add_changes(app, page)
     add_teaching(app, page.teaching, page.access)

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
 
 from semedge.core.errors import SemedgeError
@@ -32,6 +33,23 @@ COUNTED_EVERY_S = 20.0
 """Time for which counts by hour are used again, for any number of viewers."""
 
 Text = Annotated[str | None, Query(max_length=60)]
+
+
+def _filtered(
+    kind: Kind | None = None,
+    level: Level | None = None,
+    camera: Text = None,
+    since: Text = None,
+    until: Text = None,
+) -> JournalQuery:
+    """The events that a request asks for."""
+    with _refusing():
+        return JournalQuery(
+            since=_time(since), until=_time(until), camera=camera, kind=kind, level=level
+        )
+
+
+Filtered = Annotated[JournalQuery, Depends(_filtered)]
 
 
 class HourlyCounts:
@@ -67,24 +85,9 @@ def add_history(app: FastAPI, journal: JournalReader) -> None:
     counts = HourlyCounts(journal)
 
     @app.api_route("/api/history", methods=READING)
-    def history(
-        kind: Kind | None = None,
-        level: Level | None = None,
-        camera: Text = None,
-        since: Text = None,
-        until: Text = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
-    ) -> Response:
+    def history(filtered: Filtered, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
         with _refusing():
-            query = JournalQuery(
-                since=_time(since),
-                until=_time(until),
-                camera=camera,
-                kind=kind,
-                level=level,
-                limit=EVENTS_A_PAGE + 1,
-            )
-            found = journal.occurrences(query, before)
+            found = journal.occurrences(replace(filtered, limit=EVENTS_A_PAGE + 1), before)
         shown = found[:EVENTS_A_PAGE]
         return JSONResponse(
             {
@@ -94,24 +97,11 @@ def add_history(app: FastAPI, journal: JournalReader) -> None:
         )
 
     @app.api_route("/api/history.csv", methods=READING)
-    def table(
-        kind: Kind | None = None,
-        level: Level | None = None,
-        camera: Text = None,
-        since: Text = None,
-        until: Text = None,
-    ) -> Response:
+    def table(filtered: Filtered) -> Response:
         with _refusing(), tempfile.TemporaryDirectory() as folder:
-            query = JournalQuery(
-                since=_time(since),
-                until=_time(until),
-                camera=camera,
-                kind=kind,
-                level=level,
-                limit=MOST_ROWS,
-            )
             path = Path(folder) / "events.csv"
-            write_table(path, COLUMNS["events"], journal.rows(query))
+            rows = journal.rows(replace(filtered, limit=MOST_ROWS))
+            write_table(path, COLUMNS["events"], rows)
             content = path.read_bytes()
         name = f"semedge-events-{time.strftime('%Y%m%d-%H%M%S')}.csv"
         return Response(

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 
 from semedge.core.timing import utc_text
-from semedge.inference.overlay import ColourImage, draw_overlay
+from semedge.inference.overlay import ColourImage, draw_overlay, view_8_bit
 from semedge.state.document import finite
 from semedge.state.snapshot import Inspected
 from semedge.state.state import StationState
 
-View = Literal["frame", "heat"]
+View = Literal["frame", "heat", "plain"]
+"""What a picture shows: the frame under what was found, its heat map, or nothing but the frame."""
 Size = Literal["screen", "full"]
 
 LONGEST_SIDE_PX = 1280
@@ -108,6 +109,10 @@ def _facts(last: Inspected) -> str:
 
 
 def _picture(last: Inspected, alarm_level: float, view: View, size: Size) -> ColourImage:
+    if view == "plain":
+        gray = view_8_bit(last.frame.image)
+        plain: ColourImage = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR).astype(np.uint8)
+        return plain if size == "full" else fitted(plain, LONGEST_SIDE_PX)
     both = draw_overlay(last.frame.image, last.score_map, alarm_level, last.frame.left_out)
     width = last.frame.shape[1]
     half: ColourImage = both[:, width:] if view == "heat" else both[:, :width]

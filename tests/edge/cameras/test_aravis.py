@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from semedge.cameras import Camera, CameraSettings, CameraStalledError, open_camera
-from semedge.cameras.aravis import list_devices
+from semedge.cameras.aravis import AravisCapture, list_devices, load_library
 from semedge.cameras.live import CameraSettingsError
 from semedge.core.errors import SemedgeError
 
@@ -26,6 +29,11 @@ STALL_TIMEOUT_S = 3.0
 START_TIMEOUT_S = 20.0
 SOCKET = "0100007F:0F74"
 """Address and port of GigE Vision on loopback, as the kernel lists them."""
+MONO8 = 0x01080001
+IMAGE, CHUNKS, EXTENDED_CHUNKS = 1, 4, 0x4001
+"""Payload types of GigE Vision: pixels, chunks of which the first are pixels, and both in one."""
+PACKET_HEADS_BYTES = 36
+"""Of a packet's IP, UDP and GigE Vision."""
 SHAPE = (240, 320)
 REGION_PX = (8, 16, SHAPE[1], SHAPE[0])
 
@@ -190,6 +198,75 @@ def test_a_trigger_that_does_not_come_is_no_reason_to_reconnect(fake: FakeCamera
 def test_an_absent_camera_is_refused(aravis: None) -> None:
     with pytest.raises(SemedgeError, match=r"aravis:nobody .* 2 s\b.*Aravis sees no camera"):
         open_camera("aravis:nobody", timeout_s=2.0)
+
+
+class WireCamera:
+    """Sends frames as GigE Vision packets to a connection, in place of the fake camera.
+
+    It has no chunk data. The fake camera itself waits for a trigger.
+    """
+
+    def __init__(self, connection: AravisCapture, largest_bytes: int) -> None:
+        self._data_bytes = connection._camera.gv_get_packet_size() - PACKET_HEADS_BYTES
+        self._stream = connection._stream
+        self._stream.stop_thread(True)
+        for _ in range(4):
+            self._stream.push_buffer(load_library().Buffer.new_allocate(largest_bytes))
+        self._stream.start_thread()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._frames = 0
+
+    def send(self, payload_type: int, payload: bytes, shape: tuple[int, int]) -> None:
+        """One frame: a leader, its data and a trailer."""
+        self._frames += 1
+        height, width = shape
+        leader = struct.pack(">HHQ", 0, payload_type, time.time_ns())
+        leader += struct.pack(">IIIIIHH", MONO8, width, height, 0, 0, 0, 0)
+        size = self._data_bytes
+        parts = [payload[at : at + size] for at in range(0, len(payload), size)]
+        trailer = struct.pack(">HHI", 0, payload_type, height)
+        contents = [(1, leader), *((3, part) for part in parts), (2, trailer)]
+        for number, (kind, content) in enumerate(contents):
+            head = struct.pack(">HHI", 0, self._frames, kind << 24 | number)
+            self._socket.sendto(head + content, ("127.0.0.1", self._stream.get_port()))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize("pixel_format", ["Mono8", "Mono12p"])
+def test_chunk_data_behind_the_pixels_changes_none_of_them(
+    fake: FakeCamera, pixel_format: str
+) -> None:
+    """By every payload type that has pixels and chunks, and a buffer that is larger than both."""
+    shape = (48, 63)
+    values = np.random.default_rng(0).integers(0, 4096, shape, dtype=np.uint16)
+    if pixel_format == "Mono8":
+        expected, pixels = values.astype(np.uint8), values.astype(np.uint8).tobytes()
+    else:
+        # Each row fills whole bytes, which no padding tells.
+        bits = (values[..., None] >> np.arange(12) & 1).astype(np.uint8).reshape(48, -1)
+        pixels = np.packbits(bits, axis=1, bitorder="little").tobytes()
+        expected = values << 4
+    chunks = struct.pack(">II", 1, len(pixels)) + struct.pack(">dII", 3.5, 0x777, 8)
+    settings = CameraSettings(trigger="software", region_px=(0, 0, shape[1], shape[0]))
+    connection = AravisCapture("S1", settings, SOURCE)
+    wire = WireCamera(connection, len(pixels) + 500)
+    try:
+        connection._pixel_format = pixel_format
+        for payload_type, payload in (
+            (IMAGE, pixels),
+            (EXTENDED_CHUNKS, pixels + chunks),
+            (CHUNKS, pixels + chunks),
+        ):
+            wire.send(payload_type, payload, shape)
+            shot = connection.fetch(3.0)
+            assert shot is not None
+            assert shot.image is not None
+            np.testing.assert_array_equal(shot.image, expected)
+    finally:
+        wire.close()
+        connection.close()
 
 
 def test_cameras_are_listed(fake: FakeCamera) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from semedge.cameras import Camera, CameraSettings, open_camera
@@ -56,6 +57,21 @@ def test_colour_becomes_gray() -> None:
     assert frame.shape == (400, 400)
     assert frame.image.dtype == "uint8"
     assert frame.image.max() > frame.image.min()
+
+
+@pytest.mark.parametrize("pixel_format", ["Mono8", "RGBa8"])
+def test_chunk_data_behind_the_pixels_changes_none_of_them(pixel_format: str) -> None:
+    frames = []
+    for mode in ("0", "1"):
+        features = (("ChunkModeActive", mode), ("BouncingBallSize", "40"))
+        with opened(pixel_format=pixel_format, features=features) as camera:
+            frames.append(next(camera))
+    without, with_chunks = frames
+    assert without.shape == with_chunks.shape == (400, 400)
+    # The ball may be elsewhere.
+    assert (
+        np.sort(without.image, axis=None).tolist() == np.sort(with_chunks.image, axis=None).tolist()
+    )
 
 
 def test_frames_that_a_slow_reader_missed_are_counted_by_their_numbers() -> None:

@@ -128,10 +128,13 @@ def test_alarms_an_hour_count_the_frames_of_the_largest_groups(
     arguments = ("--detector", detector, "--images", images, "--out", out)
     equal = run(*arguments, "--group-by", r"^(scene\d+)_", "--false-alarm-rate", 0.1)
     assert "at most 360 false alarms an hour, 8,640 a day." in equal.stderr
+    assert Calibration.from_json(out.read_text()).largest_group is None
     # One group of two frames, and 58 of one.
     unequal = run(*arguments, "--group-by", r"^(scene00|scene\d+_\d)", "--false-alarm-rate", 0.1)
     assert "at most 708 false alarms an hour, 16,992 a day, should the largest" in unequal.stderr
     assert "1.97 times" in unequal.stderr
+    largest = Calibration.from_json(out.read_text()).largest_group
+    assert largest == pytest.approx(2 * 59 / 60)
 
 
 def test_fields(run: Run, detector: Path, images: Path, out: Path) -> None:

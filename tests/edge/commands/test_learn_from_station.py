@@ -13,16 +13,24 @@ import pytest
 from commandcall import Call
 from learned import simulated, with_blot
 
+from semedge.cameras import CameraSettings
 from semedge.cameras.simulation import SimulatedLine
 from semedge.core.frame import Frame, GrayImage
+from semedge.core.images import read_mask
 from semedge.decision.calibration_request import CalibrationRequest
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.overlay import encode_png
+from semedge.journal.journal import Journal
 from semedge.journal.marked_frames import MarkedFrame, MarkedFrames
-from semedge.learning.frame_store import FrameStore
+from semedge.learning.frame_store import LEFT_OUT, FrameStore
 from semedge.learning.lesson import LessonRequest, learn_lesson
 from semedge.learning.options import LearnOptions
 from semedge.learning.screening import Screening
+from semedge.station.camera_plan import plan_cameras
+from semedge.station.camera_setup import SourceChoice
+from semedge.station.config.station import load_station
+from semedge.station.load import load_setup
+from semedge.station.overrides import fingerprint, save_override
 from semedge.station.recipe import make_recipe, read_recipe
 
 OPTIONS = LearnOptions(position="off", even_light="on")
@@ -143,6 +151,26 @@ def test_false_alarms_are_learned_and_every_marked_frame_is_judged(
     ]
     assert len(trained & set(kept)) == 6
     assert len(list((folder / "fibre-4.frames").glob("*.png"))) == 60
+
+
+def test_regions_that_were_drawn_are_not_learned_from_and_are_in_the_recipe(
+    call: Call, folder: Path
+) -> None:
+    keep_all(folder)
+    (plan,) = plan_cameras(load_station(folder / "semedge.toml"))
+    setup = load_setup(plan)
+    assert isinstance(setup.camera, SourceChoice)
+    drawn = replace(setup, camera=setup.camera.leaving_out(((0, 0, 16, 8),)))
+    with Journal(folder / "journal.sqlite") as journal:
+        save_override(journal, plan.name, drawn, fingerprint(setup), None)
+    setup.detector.close()
+    result = call("learn", "--from-station", "semedge.toml", *QUICK)
+    assert result.status == 0, result.err
+    new = read_recipe(folder / "fibre-4.recipe")
+    assert new.manifest.camera == CameraSettings(leave_out_px=((0, 0, 16, 8),))
+    left_out = read_mask(folder / "fibre-4.frames" / LEFT_OUT)
+    assert left_out[:8, :16].all()
+    assert left_out.sum() == 8 * 16
 
 
 def test_from_the_alerts_of_a_line_to_a_recipe_that_knows_better(call: Call, folder: Path) -> None:

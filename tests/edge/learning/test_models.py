@@ -16,7 +16,7 @@ from semedge.learning.gaussian import gaussian_of, shrinkage_of
 from semedge.learning.learner import folds_of
 from semedge.learning.planting import KINDS, plant
 from semedge.learning.split import split_frames
-from semedge.learning.variation import LIMITS, Limits, varied
+from semedge.learning.variation import LIMITS, Limits, Variation
 
 BANK_CHANNELS = sum(OUTPUTS[name] for name in ("f5", "f6", "f9"))
 
@@ -157,7 +157,8 @@ class TestVariation:
     def test_frames_vary_within_the_limits(self) -> None:
         image = np.full((64, 64), 100, np.uint8)
         grays = [
-            float(varied(image, np.random.default_rng(seed)).mean()) / 255 for seed in range(50)
+            float(Variation(np.random.default_rng(seed)).of(image).mean()) / 255
+            for seed in range(50)
         ]
         share = 100 / 255
         assert min(grays) >= (1 - LIMITS.light) * share**LIMITS.gamma - 0.01
@@ -167,12 +168,12 @@ class TestVariation:
     def test_nothing_varies_without_limits(self) -> None:
         none = Limits(0.0, 1.0, 0.0, 100, 0.0, 0.0)
         image = simulated(1)[0].astype(np.uint16) * 257
-        same = varied(image, np.random.default_rng(0), none)
+        same = Variation(np.random.default_rng(0), none).of(image)
         np.testing.assert_allclose(same, image, atol=300)
 
     def test_16_bits_stay_16_bits(self) -> None:
         image = simulated(1)[0].astype(np.uint16) * 200
-        assert varied(image, np.random.default_rng(1)).dtype == np.uint16
+        assert Variation(np.random.default_rng(1)).of(image).dtype == np.uint16
 
 
 class TestSplit:

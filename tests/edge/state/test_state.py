@@ -81,6 +81,16 @@ def test_the_fields_of_a_frame_are_counted_in_the_alarms_that_are_expected() -> 
     assert left.alarms.expected_per_hour == pytest.approx(2 * 0.01 * left.frame_rate_hz * 3600)
 
 
+def test_the_largest_groups_are_counted_in_the_alarms_that_are_expected() -> None:
+    state = StationState("line 4", ["left"])
+    for largest, share in ((2.5, 0.025), (1000.0, 1.0)):
+        state.change("left", active_setup=replace(ACTIVE_SETUP, largest_group=largest))
+        state.inspected("left", inspected(0), Counters(1))
+        left = state.snapshot().cameras["left"]
+        expected = share * left.frame_rate_hz * 3600
+        assert left.alarms.expected_per_hour == pytest.approx(expected)
+
+
 def test_a_snapshot_never_changes() -> None:
     state = StationState("line 4", ["left"])
     before = state.snapshot()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pytest
 from bundles import normal_frames, with_film
 from faults import Fault
 from numpy.typing import NDArray
 from recipes import make_recipe
-from scripted import Collector, ScriptedCamera
+from scripted import ScriptedCamera
+from scripted_station import Station
 
 from semedge.cameras import Camera
 from semedge.core.errors import SemedgeError
-from semedge.core.view import FrameView
 from semedge.decision.defect import DecisionSettings, Levels
 from semedge.journal.journal import Journal
-from semedge.station.camera_plan import CameraPlan
 from semedge.station.camera_setup import SourceChoice
-from semedge.station.config.sections import DetectorSection
 from semedge.station.control import StationPlan
 from semedge.station.load import load_cameras
 from semedge.station.watch import Watch, WatchSettings
@@ -30,57 +25,6 @@ from semedge_calibration import Calibration
 
 NORMAL = normal_frames()[0]
 FILMED = with_film(NORMAL)
-
-
-@dataclass(frozen=True)
-class Scripted(SourceChoice):
-    """A source whose camera plays a script."""
-
-    script: tuple = field(default=(), compare=False)
-
-    def open(self) -> Camera:
-        camera = ScriptedCamera(*self.script)
-        camera.view = FrameView(self.settings)
-        return camera
-
-
-@dataclass
-class Station:
-    """Everything that a watch needs but its frames."""
-
-    folder: Path
-    planned: CameraPlan
-    collector: Collector = field(default_factory=Collector)
-
-    def watch(self, journal: Journal, *script: object, reload: Callable | None = None) -> Watch:
-        planned = replace(self.planned, camera=Scripted("script", script=script))
-        plan = StationPlan({"left": planned}, self.folder, reload)
-        cameras = load_cameras([planned])
-        settings = WatchSettings(self.folder / "pictures")
-        return Watch(cameras, journal, [self.collector], settings, plan)
-
-    @property
-    def journal_file(self) -> Path:
-        return self.folder / "journal.sqlite"
-
-    def rows(self, query: str) -> list[tuple]:
-        connection = sqlite3.connect(self.journal_file)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-
-@pytest.fixture
-def station(tiny_file: Path, calibration_file: Path, tmp_path: Path) -> Station:
-    planned = CameraPlan(
-        "left",
-        SourceChoice("script"),
-        DetectorSection(file=tiny_file, workers=1),
-        calibration_file,
-        DecisionSettings(),
-    )
-    return Station(tmp_path, planned)
 
 
 def defects(station: Station) -> list[tuple[int | None, str]]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chromium import CONTRASTS, SIZES, chromium, needs_chromium, new_page
-from page_support import TOKEN, PageStation, page_station
-from playwright.sync_api import Browser, Page, expect
+from chromium import CONTRASTS, SIZES, chromium, needs_chromium
+from page_browser import opened, unlocked
+from page_support import PageStation, page_station
+from playwright.sync_api import Browser, expect
 
 from semedge.web.history import EVENTS_A_PAGE
 
@@ -27,28 +28,6 @@ def browser() -> Iterator[Browser]:
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStation]:
     with page_station(tmp_path_factory.mktemp("page")) as started:
         yield started
-
-
-def opened(
-    browser: Browser, station: PageStation, size: str = "desk", scheme: str = "light"
-) -> Page:
-    """The page, once it shows a frame; whatever it complains of fails the test."""
-    page = new_page(browser, size, scheme)
-    page.on("requestfailed", lambda request: complaints.append(request.url))
-    complaints: list[str] = []
-    page.goto(station.address, wait_until="domcontentloaded")
-    page.wait_for_selector("#live:not([hidden])")
-    assert [url for url in complaints if "/api/stream" not in url] == []
-    return page
-
-
-def unlocked(page: Page) -> Page:
-    page.click("#unlock")
-    page.fill("#who", "R. Weiss")
-    page.fill("#token", TOKEN)
-    page.click("#token-form button[type=submit]")
-    expect(page.locator("#unlock")).to_have_text("Lock (R. Weiss)")
-    return page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from semedge.cameras import Camera, CameraStalledError
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
+from semedge.core.view import FrameView, ViewSettings
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,11 @@ class FrameSource:
                 )
             return frame
         return None
+
+    def show_by(self, settings: ViewSettings) -> None:
+        """Show what these settings inspect, from the next frame on."""
+        if self._camera is not None:
+            self._camera.view = FrameView(settings)
 
     def stop(self) -> None:
         """Stop reading frames; callable from any thread."""

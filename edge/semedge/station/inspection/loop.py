@@ -13,9 +13,15 @@ from semedge.core.backoff import Backoff
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.parts import reason_of
-from semedge.core.view import ViewSettings, seen_again
+from semedge.core.view import FrameView, ViewSettings, frame_again, seen_again
 from semedge.journal.records import Counters
-from semedge.station.camera_setup import CameraChoice, CameraSetup, StationCamera, view_of
+from semedge.station.camera_setup import (
+    CameraChoice,
+    CameraSetup,
+    StationCamera,
+    same_frames,
+    view_of,
+)
 from semedge.station.inspection.frame_source import SHORTEST_RETRY_S, FrameSource
 from semedge.station.inspection.health_events import HealthReporter
 from semedge.station.inspection.judge import FrameJudge
@@ -156,9 +162,9 @@ class CameraLoop:
     def switch(self, setup: CameraSetup) -> None:
         """Judge by another setup from the next frame on; callable from any thread.
 
-        Where its camera is another one, the current camera is closed first. Until some frames were
-        judged without a fault, the setup is on trial: the first fault takes the camera back to the
-        setup before.
+        Where its camera is another one, the current camera is closed first, but not where only
+        other parts of its frames are left out. Until some frames were judged without a fault, the
+        setup is on trial: the first fault takes the camera back to the setup before.
         """
         if self._setups.request(setup):
             self._source.close()
@@ -179,6 +185,17 @@ class CameraLoop:
                 f"The last frame of {self.name}, {width}x{height} px, cannot be judged by this "
                 f"setup ({reason_of(error)}); {self.name} keeps its own. Correct the recipe."
             ) from error
+
+    def share_inspected(self, setup: CameraSetup) -> float | None:
+        """Share of the camera's last frame that a setup inspects; None before the first frame.
+
+        Scores nothing, since the loop may be scoring by the same detector. Raises `SemedgeError`
+        where nothing of the frame is left.
+        """
+        last = self._last_frame
+        if last is None:
+            return None
+        return setup.detector.share_inspected(frame_again(*last, view_of(setup.camera)))
 
     def last_image(self, camera: CameraChoice) -> GrayImage | None:
         """The last frame with the crop of another setup's camera; None before the first frame."""
@@ -215,7 +232,9 @@ class CameraLoop:
             try:
                 while not self._is_over() and (frame := self._source.frame()) is not None:
                     arrived_s = time.perf_counter()
+                    before = self._setups.current.camera
                     if self._take_setup(camera_stays=True):
+                        frame = self._shown_anew(frame, before)
                         self._health.begin(self._setups.current, live=camera.live)
                     self._last_frame = frame, view_of(self._setups.current.camera)
                     if self._is_fit(frame):
@@ -303,9 +322,9 @@ class CameraLoop:
             tried = self._setups.current
             if not self._fall_back(error):
                 raise
-            if self._setups.current.camera != tried.camera:
+            if not same_frames(self._setups.current.camera, tried.camera):
                 raise _FellBackError from error
-            self._inspect(frame, arrived_s)
+            self._inspect(self._shown_anew(frame, tried.camera), arrived_s)
             return
         if self._setups.judged():
             self._restored = False
@@ -325,6 +344,15 @@ class CameraLoop:
             return False
         self._show_setup(before)
         return True
+
+    def _shown_anew(self, frame: Frame, before: CameraChoice) -> Frame:
+        """The frame and all that follow as the current setup inspects them, in place of another."""
+        camera = self._setups.current.camera
+        if camera == before:
+            return frame
+        view = view_of(camera)
+        self._source.show_by(view)
+        return FrameView(view).leave_out_again(frame)
 
     def _show_setup(self, before: CameraSetup) -> None:
         """Judge by the current setup, show it, and begin a run of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from semedge.station.camera_setup import CameraSetup
+from semedge.station.camera_setup import CameraSetup, same_frames
 
 GOOD_FRAMES = 3
 """Frames that must be judged without a fault before a setup is no longer on trial."""
@@ -44,29 +44,29 @@ class SetupSwitch:
 
     @property
     def next_with_other_camera(self) -> CameraSetup | None:
-        """The setup to switch to, where its camera is another one."""
+        """The setup to switch to, where its camera must be opened."""
         with self._lock:
             following = self._next
-            if following is None or following.camera == self._current.camera:
+            if following is None or same_frames(following.camera, self._current.camera):
                 return None
             return following
 
     def request(self, setup: CameraSetup) -> bool:
-        """Request a setup, which the loop takes later; whether its camera is another one."""
+        """Request a setup, which the loop takes later; whether its camera must be opened."""
         with self._lock:
             dropped, self._next = self._next, setup
             if dropped is not None:
                 self._close_unused(dropped)
-            return setup.camera != self._current.camera
+            return not same_frames(setup.camera, self._current.camera)
 
     def take(self, *, camera_stays: bool = False) -> CameraSetup | None:
         """Switch to the requested setup; the previous one, or None where there is no request.
 
-        With `camera_stays`, only a setup with the same camera is taken.
+        With `camera_stays`, only a setup is taken whose camera need not be opened.
         """
         with self._lock:
             before, setup = self._current, self._next
-            if setup is None or (camera_stays and setup.camera != before.camera):
+            if setup is None or (camera_stays and not same_frames(setup.camera, before.camera)):
                 return None
             self._current, self._next = setup, None
             if setup.detector is not before.detector or setup.camera != before.camera:

@@ -71,7 +71,8 @@ function scoreMeaning(mine) {
 function guarantee(mine) {
   if (mine.alarm_level === null) return "";
   if (mine.alarm_level < mine.threshold) return `The alarm level is below the calibrated ${figure(mine.threshold)}: nothing is guaranteed about false alarms.`;
-  return mine.guarantee || "";
+  const drawn = mine.regions_drawn ? " It is proven for frames as the station file or the recipe inspects them, not for the regions that were drawn on this page." : "";
+  return mine.guarantee ? mine.guarantee + drawn : "";
 }
 
 function showFigures(mine) {

@@ -10,6 +10,7 @@ import {showFrames, startFrames} from "./frames.js";
 import {showHours, startHours} from "./hours.js";
 import {showLive, startLive} from "./live.js";
 import {startPicture} from "./picture.js";
+import {startRegions} from "./regions.js";
 import {startZoom} from "./zoom.js";
 
 const OPENED = {live: showAll, history: openHistory, teach: openTeach};
@@ -26,6 +27,7 @@ function openTab() {
 startAccess();
 startLive();
 startPicture();
+startRegions();
 startZoom();
 startHours();
 startHistory();
