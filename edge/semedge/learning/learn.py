@@ -40,7 +40,7 @@ FEATURES_SHA256 = "2991898a75707395b14b8f0691f47b35d00a65a7a8fd865444f2599c80de6
 CELL_PX = 8
 SMOOTHING_PX = 6.0
 BORDER_PX = 20.0
-MARGIN_PX = 32
+MARGIN_PX = 16
 OVERLAP_PX = -(-REACH_PX // STRIDE_PX) * STRIDE_PX
 MOST_FIT_FRAMES = 300
 MOST_FIT_PIXELS = 48_000_000
@@ -184,6 +184,11 @@ class _Fit:
         self._alarms = {"false_alarms": str(alarms)} if alarms else {}
         self._left_out = left_out
         self.facts = [facts_of(frame, left_out) for frame in frames]
+        grays = [each.grays for each in self.facts if each.grays.size]
+        if grays and not any(np.ptp(each) for each in grays):
+            raise SemedgeError(
+                "Each frame shows one gray; learn from frames that show the material."
+            )
         enough = len(frames) >= BANK_FROM_FRAMES
         self.parts = Parts(
             bank=_chosen(options.bank, enough),

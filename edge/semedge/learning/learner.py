@@ -150,7 +150,9 @@ class Learner:
         alarm = self._alarms_at.get(at)
         stood_out = None if alarm is None else alarm.stood_out
         samples = [
-            sample_frame(self.extractor, each, self.plan, share, random, self._pool, stood_out, mask)
+            sample_frame(
+                self.extractor, each, self.plan, share, random, self._pool, stood_out, mask
+            )
             for each, mask in shown
         ]
         self._step()

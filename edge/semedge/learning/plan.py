@@ -85,12 +85,13 @@ TEXTURE = PlannedGroup(
 """A Gaussian for each depth, for few frames of one texture."""
 MATERIAL = PlannedGroup(
     (
+        PlannedMap("bank", "bank", None, 0.5),
         PlannedMap("gaussian_6", "gaussian", "f6", 0.25),
         PlannedMap("gaussian_9", "gaussian", "f9", 0.25),
-        PlannedMap("bank", "bank", None, 0.5),
     )
 )
-"""Gaussians and the bank, for texture and for material of several kinds."""
+"""The bank and Gaussians, for material of several kinds and for texture. The bank comes first: it
+takes as long as all other maps together, and the threads take them in this order."""
 FINE = PlannedGroup((PlannedMap("fine", "gaussian", "e4", 1.0),), importance=0.75)
 """For defects that are finer than the other depths resolve, such as cracks."""
 TONES = PlannedGroup((PlannedMap("gray", "bank", GRAY, 1.0),), importance=0.5)
