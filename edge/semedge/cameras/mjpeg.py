@@ -25,7 +25,6 @@ from semedge.cameras.live import (
     Shot,
     UnreachableError,
 )
-from semedge.core.images import to_gray
 from semedge.core.jpeg import JpegError, decode_jpeg
 
 BLOCK_BYTES = 65_536
@@ -65,7 +64,7 @@ class MjpegCapture(Capture):
             self._waiting.extend(self._splitter.feed(block))
         content = self._waiting.popleft()
         try:
-            return Shot(None if content is None else to_gray(decode_jpeg(content)))
+            return Shot(None) if content is None else Shot.of(decode_jpeg(content))
         except JpegError:
             return Shot(None)
 

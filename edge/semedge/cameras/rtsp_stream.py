@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from semedge.cameras.live import Capture, CaptureLostError, Shot
-from semedge.core.images import to_gray
 from semedge.core.jpeg import JpegError, decode_jpeg
 from semedge.core.optional import import_extra
 
@@ -98,7 +97,7 @@ class RtspCapture(Capture):
             self._damaged = True
         elif frame.key_frame:
             self._damaged = False
-        return Shot(None if self._damaged else to_gray(frame.to_ndarray(format="bgr24")))
+        return Shot(None) if self._damaged else Shot.of(frame.to_ndarray(format="bgr24"))
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[list[tuple[int, str, str]]]:
@@ -113,6 +112,6 @@ class RtspCapture(Capture):
 
 def _shot_of_jpeg(content: bytes) -> Shot:
     try:
-        return Shot(to_gray(decode_jpeg(content)))
+        return Shot.of(decode_jpeg(content))
     except JpegError:
         return Shot(None)

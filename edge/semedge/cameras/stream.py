@@ -17,7 +17,7 @@ from semedge.cameras.live import (
     UnreachableError,
 )
 from semedge.cameras.mjpeg import MjpegCapture, open_mjpeg
-from semedge.core.images import silence_opencv, to_gray
+from semedge.core.images import silence_opencv
 from semedge.core.jpeg import JpegError, decode_jpeg
 from semedge.core.redact import encoding_hint, redact
 
@@ -135,9 +135,9 @@ class OpenCvCapture(Capture):
         if not ok:
             raise CaptureLostError
         if not self._is_jpeg:
-            return Shot(to_gray(image))
+            return Shot.of(image)
         try:
-            return Shot(to_gray(decode_jpeg(image.tobytes())))
+            return Shot.of(decode_jpeg(image.tobytes()))
         except JpegError:
             return Shot(None)
 

@@ -8,6 +8,7 @@ import time
 import cv2
 
 from semedge.cameras.base import Camera
+from semedge.core.colour import has_colours
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import silence_opencv, to_gray
@@ -52,7 +53,13 @@ class VideoCamera(Camera):
             raise StopIteration
         self._read += 1
         sequence = self._read - 1
-        return Frame(to_gray(image), sequence, time.time(), f"{self.source}#{sequence}")
+        return Frame(
+            to_gray(image),
+            sequence,
+            time.time(),
+            f"{self.source}#{sequence}",
+            in_colour=has_colours(image),
+        )
 
     def close(self) -> None:
         """Release the file."""

@@ -14,9 +14,10 @@ import click
 from semedge.commands.camera_options import view_options
 from semedge.commands.scoring_options import detector_option, stride_option, workers_option
 from semedge.commands.setting_options import FILE, GivenSettings, pass_given
+from semedge.core.colour import ColourWarning
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
-from semedge.core.images import list_frames, read_image
+from semedge.core.images import list_frames, read_picture
 from semedge.core.tables import check_table, write_table
 from semedge.core.view import FrameView, ViewSettings
 from semedge.decision.calibration_file import load_calibration
@@ -106,8 +107,7 @@ def score(
                 None if calibration is None else calibration.bits, loaded.bits
             ),
         )
-    if calibration is not None:
-        _warn_of_size(files[0], settings, calibration)
+    _warn_of_first(files[0], settings, calibration)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:
@@ -132,12 +132,16 @@ def score(
         store.remove()
 
 
-def _warn_of_size(name: str, settings: ScoreSettings, calibration: Calibration) -> None:
-    """Report that the first file has another size than the frames of the calibration."""
+def _warn_of_first(name: str, settings: ScoreSettings, calibration: Calibration | None) -> None:
+    """Report that the first file is in colour, or of another size than the calibration's frames."""
     try:
-        shape = FrameView(settings.view).crop(read_image(Path(name)), name).shape
+        picture = read_picture(name)
+        shape = FrameView(settings.view).crop(picture.image, name).shape
     except SemedgeError:
         # It is reported when it is scored.
+        return
+    ColourWarning().check(name, in_colour=picture.in_colour)
+    if calibration is None:
         return
     calibrated = calibration.grid.frame_shape
     if shape != calibrated:

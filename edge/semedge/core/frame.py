@@ -40,6 +40,8 @@ class Frame:
         Size of a pixel on the specimen in micrometres; None where it is not known.
     left_out
         True where nothing is inspected, shape of the image; None where everything is.
+    in_colour
+        Whether the camera or the file gave colours, which gray values lose.
     whole
         The same picture before it was cropped; None where nothing was cut off.
 
@@ -58,6 +60,7 @@ class Frame:
     left_out: NDArray[np.bool_] | None = None
     pixel_size_um: float | None = None
     shown: Shown | None = None
+    in_colour: bool = False
     whole: GrayImage | None = None
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.capture_time import stated_time_s
+from semedge.core.colour import has_colours
 from semedge.core.decoded import Decoded
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
@@ -72,13 +73,15 @@ def silence_opencv() -> None:
 class Picture:
     """A gray image of a file, `(height, width)`.
 
-    Its pixels' size, when it was taken, and what was cut off it, where the file says it.
+    Its pixels' size, when it was taken, and what was cut off it, where the file says it; and
+    whether the file has colours, which gray values lose.
     """
 
     image: GrayImage
     pixel_size_um: float | None = None
     captured_at_s: float | None = None
     shown: Shown | None = None
+    in_colour: bool = False
 
 
 def read_image(path: Path | str) -> GrayImage:
@@ -128,7 +131,13 @@ def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
         raise SemedgeError(
             f"{name} has {image.dtype} pixels; save it with 8- or 16-bit unsigned integers."
         )
-    return Picture(to_gray(image), decoded.pixel_size_um, decoded.captured_at_s, note_in(content))
+    return Picture(
+        to_gray(image),
+        decoded.pixel_size_um,
+        decoded.captured_at_s,
+        note_in(content),
+        has_colours(image),
+    )
 
 
 def split_page(path: Path | str) -> tuple[Path, int]:

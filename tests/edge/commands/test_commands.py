@@ -203,6 +203,18 @@ def test_score_reports_frames_of_another_size(
     ) in warned.err
 
 
+def test_score_reports_files_in_colour(
+    call: Call, images: Path, tiny_file: Path, tmp_path: Path
+) -> None:
+    assert "is in colour" not in call("score", images / "frame1.png", "--detector", tiny_file).err
+    picture = cv2.imread(str(images / "frame1.png"))
+    picture[20:60, 20:60] = (0, 0, 255)
+    cv2.imwrite(str(tmp_path / "red.png"), picture)
+    warned = call("score", tmp_path / "red.png", "--detector", tiny_file)
+    assert warned.status == 0, warned.err
+    assert "red.png is in colour, and semedge judges gray values" in warned.err
+
+
 def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_file: Path) -> None:
     result = call("score", images / "frame1.png", images / "frame2.png", "--detector", tiny_file)
     assert result.status == 0, result.err

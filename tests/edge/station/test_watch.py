@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scripted import Collector, ScriptedCamera
 from watch_bench import FILMED, NORMAL, WatchBench
 
+from semedge.core.frame import Frame
 from semedge.journal.journal import Journal
 from semedge.journal.records import Counters
 
@@ -52,6 +54,21 @@ def test_the_state_shows_what_was_inspected(bench: WatchBench) -> None:
     assert [event.phase for event in snapshot.events] == ["start", "end"]
     assert snapshot.pending == {}
     assert snapshot.sinks[0].delivered == 2
+
+
+def test_frames_in_colour_are_named_once(
+    bench: WatchBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    class ColourCamera(ScriptedCamera):
+        def read(self) -> Frame:
+            return replace(super().read(), in_colour=True)
+
+    with caplog.at_level(logging.WARNING):
+        bench.watch(ScriptedCamera(NORMAL, NORMAL))
+        bench.watch(ColourCamera(NORMAL, NORMAL))
+    said = [record.message for record in caplog.records if "is in colour" in record.message]
+    assert len(said) == 1
+    assert said[0].startswith("script #0 is in colour, and semedge judges gray values")
 
 
 def test_a_camera_without_a_frame_gives_a_summary(bench: WatchBench) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 
+from semedge.core.colour import ColourWarning
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
 from semedge.decision.judged_score import judged_score
@@ -41,6 +42,7 @@ class FrameJudge:
         self._defects = DefectReporter(outputs.recorder, outputs.pictures, camera)
         self._drift = DriftReporter(outputs.recorder, outputs.state, camera, setup)
         self._frame_sizes = _FrameSizes()
+        self._colour = ColourWarning()
         self._counters = Counters()
 
     @property
@@ -67,6 +69,7 @@ class FrameJudge:
         """
         began_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
+        self._colour.check(frame.source, in_colour=frame.in_colour)
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
         at_s = time.monotonic()
