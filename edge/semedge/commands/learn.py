@@ -169,9 +169,7 @@ def learn(
                 "--group-every-s needs a live camera, because files have no capture time; use "
                 "--group-by."
             )
-        store = _collect(opened, out, screening, frames, minutes, every_s)
-    if camera is not None:
-        store.view_by(settings)
+        store = _collect(opened, out, screening, settings, frames, minutes, every_s)
         rate_hz = guarantee["line_rate_hz"] or _pace_hz(opened, store)
     lesson_request = LessonRequest(request, chosen, fit_frames, accept_weaker, rate_hz, workers)
     with shown_progress() as show:
@@ -205,6 +203,7 @@ def _collect(
     camera: Camera,
     out: Path,
     screening: Screening,
+    settings: CameraSettings,
     frames: int | None,
     minutes: float | None,
     every_s: float,
@@ -212,9 +211,13 @@ def _collect(
     if frames is None and minutes is None and not camera.ends:
         frames = CAMERA_FRAMES
     store = FrameStore(out.with_suffix(FRAMES_SUFFIX), camera.source)
-    if len(store):
-        logger.info(f"Continuing with the {len(store)} frames in {store.folder}.")
+    before = len(store)
+    if before:
+        logger.info(f"Continuing with the {before} frames in {store.folder}.")
     collect(camera, store, screening, frames, minutes, every_s)
+    if len(store) == before:
+        # No frame has come with the regions that are given now.
+        store.view_by(settings)
     return store
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import logging
 import os
-import queue
 import re
-import socket
 import ssl
 import threading
 import time
@@ -21,13 +17,19 @@ from pydantic import Field, field_validator
 from semedge.core.errors import SemedgeError
 from semedge.core.event import Event
 from semedge.core.optional import import_extra
-from semedge.core.parts import reason_of
 from semedge.core.section import Secret
-from semedge.core.timing import utc_seconds
 from semedge.sinks.base import DeliveryError, RejectedError, Sink
+from semedge.sinks.mqtt_client import (
+    connect_properties,
+    default_client_id,
+    default_prefix,
+    subscribe_options,
+    tls_context,
+)
+from semedge.sinks.mqtt_requests import MqttRequests
 from semedge.sinks.section import SinkSection
 from semedge.state.document import state_document
-from semedge.state.requests import LARGEST_REQUEST_BYTES, RequestHandler
+from semedge.state.requests import RequestHandler
 from semedge.state.state import StationState
 
 logger = logging.getLogger(__name__)
@@ -35,21 +37,15 @@ logger = logging.getLogger(__name__)
 FIRST_RECONNECT_S, LONGEST_RECONNECT_S = 1, 15
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
-REQUESTS_QUEUED = 16
-REPORT_DROPPED_EVERY_S = 60.0
 LONGEST_STEP_S = 180.0
 """A request may load a detector."""
 
 UNSURE_S = 2.0
 """An event that was confirmed this shortly before the connection broke is sent once more."""
 
-NO_TOPIC = r"[+#/\0$\s]"
-"""Characters with a special meaning in a topic, and spaces, which clients have to quote."""
-
 TAKEN_OVER = "Session taken over"
 SHORT_SESSION_S, SHORT_SESSIONS = 5.0, 3
 """So many connections in a row that break so early are taken over; not every broker says so."""
-ID_DIGITS = 8
 NEVER_TAKEN = ("Packet too large", "Payload format invalid", "Topic name invalid")
 
 
@@ -134,7 +130,7 @@ class MqttSink:
         self._prefix = ""
         self._client: Any = None
         self._state: StationState | None = None
-        self._handler: RequestHandler | None = None
+        self._requests: MqttRequests | None = None
         self._connected = threading.Event()
         self._trouble = "no connection yet"
         self._connected_s = 0.0
@@ -145,9 +141,6 @@ class MqttSink:
         self._last: tuple[float, str] | None = None
         self._suspect: str | None = None
         self._news = threading.Event()
-        self._requests: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(REQUESTS_QUEUED)
-        self._dropped = 0
-        self._report_dropped_at_s = 0.0
         self._published: str | None = None
         self._published_s = 0.0
         self._closing = threading.Event()
@@ -155,7 +148,12 @@ class MqttSink:
 
     def attach(self, state: StationState, handler: RequestHandler) -> None:
         """Connect, and start to publish the state."""
-        self._state, self._handler = state, handler
+        self._state = state
+        self._requests = MqttRequests(
+            self.name,
+            handler,
+            lambda answer: self._client.publish(self._topic("answer"), answer, qos=1),
+        )
         self._connect(state.name)
         self._worker.start()
 
@@ -210,12 +208,12 @@ class MqttSink:
         self._client = self._new_client()
         port = self._section.port or (8883 if self._section.tls else 1883)
         self._client.connect_async(
-            self._section.host, port, self._section.keepalive_s, properties=self._properties()
+            self._section.host, port, self._section.keepalive_s, properties=connect_properties()
         )
         self._client.loop_start()
 
     def _new_client(self) -> Any:
-        client_id = self._section.client_id or _own_id(self._prefix, self.name)
+        client_id = self._section.client_id or default_client_id(self._prefix, self.name)
         client = self._paho.Client(
             self._paho.CallbackAPIVersion.VERSION2,
             # A client with the identifier of a running station would disconnect that one.
@@ -239,14 +237,6 @@ class MqttSink:
         client.on_message = self._on_message
         return client
 
-    def _properties(self) -> Any:
-        """Properties that refuse large messages before they are in memory."""
-        properties = import_extra("paho.mqtt.properties", "mqtt", "An MQTT sink")
-        packets = import_extra("paho.mqtt.packettypes", "mqtt", "An MQTT sink")
-        chosen = properties.Properties(packets.PacketTypes.CONNECT)
-        chosen.MaximumPacketSize = 2 * LARGEST_REQUEST_BYTES
-        return chosen
-
     # Called by paho's thread, which must not wait, neither for the station nor for a lock that
     # `deliver` has taken.
 
@@ -259,8 +249,8 @@ class MqttSink:
         if self._suspect is not None:
             client.publish(self._topic("event"), self._suspect, qos=1)
             self._suspect = None
-        if self._handler is not None and self._section.accept_settings:
-            client.subscribe(self._topic("set/+"), options=self._subscription())
+        if self._requests is not None and self._section.accept_settings:
+            client.subscribe(self._topic("set/+"), options=subscribe_options())
         self._connected_s = time.monotonic()
         self._connected.set()
 
@@ -295,29 +285,8 @@ class MqttSink:
         self._news.set()
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        if message.retain and not message.payload:
-            # Deletes a retained message.
-            return
-        try:
-            self._requests.put_nowait((message.topic, message.payload, bool(message.retain)))
-        except queue.Full:
-            self._dropped += 1
-            if time.monotonic() < self._report_dropped_at_s:
-                return
-            self._report_dropped_at_s = time.monotonic() + REPORT_DROPPED_EVERY_S
-            logger.warning(
-                f"{self.name}: too many requests at once; {self._dropped:,} were dropped so far.",
-                extra={"event": "request-dropped"},
-            )
-
-    def _subscription(self) -> Any:
-        """Options that ask for no retained request, and show which ones are to be retained."""
-        options = import_extra("paho.mqtt.subscribeoptions", "mqtt", "An MQTT sink")
-        return options.SubscribeOptions(
-            qos=1,
-            retainAsPublished=True,
-            retainHandling=options.SubscribeOptions.RETAIN_DO_NOT_SEND,
-        )
+        assert self._requests is not None
+        self._requests.add(message.topic, message.payload, retained=bool(message.retain))
 
     def _run(self) -> None:
         assert self._state is not None
@@ -327,9 +296,8 @@ class MqttSink:
 
     def _step(self) -> None:
         """Carry out a request, and publish the state where it changed."""
-        with contextlib.suppress(queue.Empty):
-            topic, payload, retained = self._requests.get(timeout=self._section.state_every_s / 4)
-            self._answer(topic.rpartition("/")[2], payload, retained)
+        assert self._requests is not None
+        self._requests.carry_out_next(self._section.state_every_s / 4)
         if not self._connected.is_set():
             self._published = None
         elif time.monotonic() - self._published_s >= self._section.state_every_s:
@@ -343,83 +311,12 @@ class MqttSink:
             self._client.publish(self._topic("state"), text, qos=0, retain=True)
         self._published = text
 
-    def _answer(self, action: str, payload: bytes, retained: bool) -> None:
-        """Carry out the request in a message below `set`, and publish the result."""
-        assert self._handler is not None
-        request_id: Any = None
-        try:
-            try:
-                document = json.loads(payload[: LARGEST_REQUEST_BYTES + 1])
-            except (ValueError, RecursionError):
-                raise SemedgeError("The request is not JSON; send an object.") from None
-            if not isinstance(document, dict):
-                raise SemedgeError("The request is not a JSON object; send one.")
-            request_id = document.pop("id", None)
-            if retained:
-                raise SemedgeError(
-                    "The request is retained, and would be carried out again at each start; "
-                    "publish it without the retain flag, and delete the retained message."
-                )
-            _check_valid(document.pop("valid_until", None))
-            message, done = self._handler.handle({**document, "action": action}, "mqtt"), True
-        except SemedgeError as error:
-            message, done = str(error), False
-        except Exception as error:
-            logger.exception(
-                f"{self.name}: a request failed: {action}.", extra={"event": "request-failed"}
-            )
-            message = f"The request failed ({reason_of(error)}); see the station's log."
-            done = False
-        answer = {"action": action, "id": request_id, "done": done, "message": message}
-        self._client.publish(self._topic("answer"), json.dumps(answer), qos=1)
-
-
-def default_prefix(station: str) -> str:
-    """The prefix of the topics of a station for which none is set."""
-    return f"semedge/{re.sub(NO_TOPIC, '_', station) or 'station'}"
-
-
-def _own_id(prefix: str, sink: str) -> str:
-    """An identifier that stays after a restart, and that no other station has."""
-    try:
-        machine = Path("/etc/machine-id").read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        machine = ""
-    place = "\0".join((machine, socket.gethostname(), str(Path.cwd()), prefix, sink))
-    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
-    return f"{re.sub(r'[^A-Za-z0-9]', '-', prefix)}-{digest}"
-
-
-def _check_valid(until: Any) -> None:
-    """Refuse a request whose time, ISO-8601 with an offset, is over; None is always valid."""
-    if until is None:
-        return
-    try:
-        until_s = utc_seconds(until)
-    except (ValueError, TypeError, AttributeError):
-        raise SemedgeError(
-            "valid_until must be a time such as 2026-11-24T16:30:00Z. "
-            f"Received: {str(until)[:40]!r}"
-        ) from None
-    if time.time() > until_s:
-        raise SemedgeError(f"The request was valid until {until}; send a new one.")
-
 
 def _tls_context(name: str, section: MqttSection) -> ssl.SSLContext | None:
-    if not section.tls:
-        if section.ca_file or section.certificate or section.private_key:
-            raise SemedgeError(
-                f"The MQTT sink {name} has certificates but no encryption; set tls = true."
-            )
-        return None
-    try:
-        context = ssl.create_default_context(
-            cafile=str(section.ca_file) if section.ca_file else None
-        )
-        if section.certificate is not None:
-            context.load_cert_chain(section.certificate, section.private_key)
-    except (OSError, ssl.SSLError) as error:
+    if section.tls:
+        return tls_context(name, section.ca_file, section.certificate, section.private_key)
+    if section.ca_file or section.certificate or section.private_key:
         raise SemedgeError(
-            f"The certificates of the MQTT sink {name} cannot be used ({error}); give PEM files."
-        ) from error
-    return context
+            f"The MQTT sink {name} has certificates but no encryption; set tls = true."
+        )
+    return None

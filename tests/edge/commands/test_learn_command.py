@@ -12,6 +12,8 @@ import pytest
 from commandcall import Call
 from learned import simulated, with_blot
 
+from semedge.core.images import read_mask
+from semedge.learning.frame_store import LEFT_OUT
 from semedge.station.recipe import read_recipe
 
 LINE = "sim:11?size=192x160"
@@ -51,8 +53,13 @@ def test_the_frames_of_a_camera_are_kept_and_used_again(call: Call, tmp_path: Pa
     assert refused.status == 3
     assert not (tmp_path / "fibre.recipe").exists()
     assert len(list((tmp_path / "fibre.frames").glob("*.png"))) == 30
-    accepted = call("learn", "--camera", f"{LINE}&frames=30", *WEAK, *QUICK, "--accept-weaker")
+    accepted = call(
+        *("learn", "--camera", f"{LINE}&frames=30", *WEAK, *QUICK, "--accept-weaker"),
+        *("--leave-out-px", "0,0,16,8"),
+    )
     assert accepted.status == 0
+    left_out = read_mask(tmp_path / "fibre.frames" / LEFT_OUT)
+    assert (left_out[:8, :16].all(), left_out.sum()) == (True, 8 * 16)
     assert "Continuing with the 30 frames" in accepted.err
     assert "That is more than was asked for" in accepted.err
 

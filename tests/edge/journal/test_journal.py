@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import pytest
-from events import EVENT
-from faults import Fault
+from journal_support import event, rows, start_run
 
 from semedge.core.errors import SemedgeError
-from semedge.core.event import Event, event_schema
-from semedge.journal.database import UnwritableError
 from semedge.journal.journal import Journal
-from semedge.journal.records import Counters, JournalCounts, ScoreRow, WatchRun
+from semedge.journal.records import Counters, JournalCounts, ScoreRow
 from semedge.journal.schema import APPLICATION_ID, MIGRATIONS
-from semedge.journal.write_buffer import RESERVE_BYTES
-
-
-def event(sequence: int = 0) -> Event:
-    return replace(EVENT, event_id=uuid.uuid4().hex, sequence=sequence)
-
-
-def start_run(journal: Journal) -> WatchRun:
-    return journal.start_run("left", "sim:1", "ab" * 32, 2.0)
-
-
-def rows(path: Path, query: str) -> list[tuple]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def test_events_wait_for_each_sink_until_it_took_them(tmp_path: Path) -> None:
@@ -202,162 +177,6 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert rows(path, orphans) == [(0,)]
 
 
-def foreign(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE photographs (id INTEGER)")
-    connection.commit()
-    connection.close()
-
-
-def marked_by_another_program(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA application_id = 42")
-    connection.execute("VACUUM")
-    connection.close()
-
-
-def newer(path: Path) -> None:
-    Journal(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-
-
-def filled(path: Path) -> None:
-    with Journal(path) as journal:
-        for number in range(200):
-            journal.add_event(event(number), ["console"])
-
-
-def truncated(path: Path) -> None:
-    filled(path)
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def overwritten(path: Path) -> None:
-    filled(path)
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * 20_000)
-
-
-@pytest.mark.parametrize(
-    ("make", "values"),
-    [
-        (foreign, "another program; choose another file"),
-        (marked_by_another_program, "another program; choose another file"),
-        (newer, r"version 99\b.* to 3; update semedge"),
-        (lambda path: path.write_bytes(b"no database at all" * 500), "not a database"),
-        (truncated, r"\(.*(malformed|truncated).*\); move it away"),
-        (overwritten, "move it away"),
-        (lambda path: path.mkdir(), r"opened \(.*folder that can be written"),
-    ],
-)
-def test_files_that_are_no_journal_are_refused_and_left_alone(
-    tmp_path: Path, make: Callable[[Path], object], values: str
-) -> None:
-    path = tmp_path / "journal.sqlite"
-    make(path)
-    before = path.read_bytes() if path.is_file() else None
-    with pytest.raises(SemedgeError, match=values) as caught:
-        Journal(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert before is None or path.read_bytes() == before
-
-
-def test_a_damaged_event_is_reported(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    with Journal(path) as journal:
-        journal.add_event(event(), ["console"])
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE events SET document = '{\"event_id\": 1'")
-    connection.commit()
-    connection.close()
-    with Journal(path) as journal, pytest.raises(SemedgeError, match=rf"{path} .*read "):
-        journal.pending("console", 10)
-
-
-def fill(folder: Path) -> Path:
-    """Use up the space of the disk."""
-    filler = folder / "filler"
-    with filler.open("ab", buffering=0) as file:
-        for size in (65_536, 4096, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"0" * size)
-    return filler
-
-
-@pytest.mark.fault(Fault.DISK)
-def test_on_a_full_disk_no_event_is_lost_and_their_order_stays(small_disk: Path) -> None:
-    path = small_disk / "journal.sqlite"
-    with Journal(path) as journal:
-        stored = [journal.add_event(event(0), ["console"])]
-        filler = fill(small_disk)
-        for number in range(1, 1000):
-            stored.append(journal.add_event(event(number), ["console"]))
-        assert journal.has_buffered
-        assert [each.number for each in stored] == list(range(1, 1001))
-        with pytest.raises(UnwritableError, match=r"full.*; free some space"):
-            journal.flush_buffer()
-        fill(small_disk)
-        for expected in stored[:950]:
-            (taken,) = journal.pending("console", 1)
-            assert taken == expected
-            journal.mark_delivered(taken, "console")
-        assert journal.pending("console", 100) == stored[950:]
-        assert journal.pending_counts() == {"console": 50}
-        filler.unlink()
-        journal.flush_buffer()
-        assert not journal.has_buffered
-        stored.append(journal.add_event(event(1000), ["console"]))
-    with Journal(path) as journal:
-        assert journal.pending("console", 100) == stored[950:]
-        assert journal.counts() == JournalCounts(runs=0, events=1001, pending=51, rejected=0)
-    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-    assert rows(
-        path, "SELECT min(attempts), max(attempts) FROM deliveries WHERE number <= 950"
-    ) == [(1, 1)]
-
-
-@pytest.mark.fault(Fault.DISK)
-def test_room_is_reserved_for_events_and_taken_again(small_disk: Path) -> None:
-    path = small_disk / "journal.sqlite"
-    reserve = small_disk / "journal.sqlite-reserve"
-    with Journal(path) as journal:
-        assert reserve.stat().st_size == RESERVE_BYTES
-        filler = fill(small_disk)
-        run_id = None
-        for number in range(100):
-            if not reserve.exists():
-                break
-            run_id = journal.add_event(event(number), [])
-        assert run_id is not None
-        assert not reserve.exists()
-        assert not journal.has_buffered, "the reserve took the event"
-        filler.unlink()
-    Journal(path).close()
-    assert reserve.exists()
-
-
-def test_what_another_process_stored_meanwhile_is_no_hindrance(small_disk: Path) -> None:
-    path = small_disk / "journal.sqlite"
-    with Journal(path) as journal, Journal(path) as other:
-        first = journal.add_event(event(1), ["console"])
-        filler = fill(small_disk)
-        while not journal.has_buffered:
-            journal.add_event(event(2), [])
-        buffered = journal.add_event(event(3), ["console"])
-        filler.unlink()
-        for _ in range(5):
-            other.add_event(event(4), [])
-        journal.flush_buffer()
-        assert [each.sequence for each in journal.pending("console", 9)] == [1, 3]
-        assert first.number < buffered.number
-    assert rows(path, "SELECT count(*), count(DISTINCT number) FROM events")[0][0] > 7
-
-
 def test_scores_settings_and_audit_are_stored(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
@@ -412,54 +231,3 @@ def test_a_file_name_that_is_not_utf_8_is_stored(tmp_path: Path) -> None:
         stored = journal.add_event(replace(event(), source=source), ["console"])
         journal.mark_failed(stored, "console", f"no room for {source}")
         assert journal.pending("console", 1) == [stored]
-
-
-def test_an_old_journal_is_brought_to_the_newest_version(tmp_path: Path) -> None:
-    path = tmp_path / "journal.sqlite"
-    document = {
-        "event_id": "0f" * 16,
-        "sequence": 7,
-        "source": "line/frame7.png",
-        "captured_at": "2023-11-14T22:13:20.250000Z",
-        "raised_at": "2023-11-14T22:13:20.500000Z",
-        "frame_score": 3.5,
-        "threshold": 2.0,
-        "peak_px": [40, 24],
-        "detector_sha256": "ab" * 32,
-        "frame_picture": "/pictures/frame.png",
-        "overlay_picture": None,
-    }
-    connection = sqlite3.connect(path)
-    connection.executescript(MIGRATIONS[0])
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(
-        "INSERT INTO runs (run_id, started_at, camera, detector_sha256, threshold, alerts)"
-        " VALUES (1, '2023-11-14T22:00:00.000000Z', 'sim:1', ?, 2.0, 1)",
-        ("ab" * 32,),
-    )
-    connection.execute(
-        "INSERT INTO alerts VALUES (5, ?, 1, 7, ?, ?, ?, 3.5, 2.0, ?)",
-        (
-            document["event_id"],
-            document["source"],
-            document["captured_at"],
-            document["raised_at"],
-            json.dumps(document),
-        ),
-    )
-    connection.execute("INSERT INTO deliveries VALUES (5, 'console', 2, NULL, 'away')")
-    connection.commit()
-    connection.close()
-    with Journal(path) as journal:
-        (waiting,) = journal.pending("console", 10)
-        assert waiting.number == 5
-        assert (waiting.kind, waiting.level, waiting.sequence) == ("defect", "alarm", 7)
-        assert waiting.to_document().items() >= document.items()
-        jsonschema.validate(waiting.to_document(), event_schema())
-        journal.mark_delivered(waiting, "console")
-        assert journal.add_event(event(), []).number == 6
-    assert rows(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
-    assert rows(path, "PRAGMA foreign_key_check") == []
-    assert rows(path, "SELECT attempts, last_error FROM deliveries") == [(3, None)]
-    assert rows(path, "SELECT source, camera, frames_alarmed FROM runs") == [("sim:1", "", 1)]

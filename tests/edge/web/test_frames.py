@@ -11,12 +11,11 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from page_support import SHAPE, TOKEN, PageStation, page_station
+from page_client import RIGHT
+from page_support import SHAPE, PageStation, page_station
 from station_support import LEVELS
 
 from semedge.core.event import Event
-
-RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture

@@ -26,12 +26,6 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStation]:
         yield started
 
 
-@pytest.fixture
-def client(station: PageStation) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=station.address, timeout=5, trust_env=False) as opened:
-        yield opened
-
-
 def events(client: httpx.Client, **filters: Any) -> tuple[list[dict[str, Any]], bool]:
     answer = client.get("/api/history", params=filters)
     assert answer.status_code == 200, answer.text

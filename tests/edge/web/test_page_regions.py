@@ -11,13 +11,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from page_support import TOKEN, PageStation, images, page_station
+from page_client import RIGHT
+from page_support import PageStation, images, page_station
 
 from semedge.cameras import CameraSettings
 from semedge.core.shown import Shown
 
 OPERATOR = "the operator's word"
-RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 CLOCK = [4, 4, 90, 20]
 
 
@@ -25,12 +25,6 @@ CLOCK = [4, 4, 90, 20]
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStation]:
     with page_station(tmp_path_factory.mktemp("page"), operator=OPERATOR) as started:
         yield started
-
-
-@pytest.fixture
-def client(station: PageStation) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=station.address, timeout=5, trust_env=False) as opened:
-        yield opened
 
 
 def test_an_engineer_changes_what_is_left_out(client: httpx.Client, station: PageStation) -> None:

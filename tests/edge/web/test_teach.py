@@ -30,12 +30,6 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStation]:
         yield started
 
 
-@pytest.fixture
-def client(station: PageStation) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=station.address, timeout=5, trust_env=False) as opened:
-        yield opened
-
-
 @pytest.mark.fault(Fault.PAGE)
 @pytest.mark.parametrize(("headers", "status"), [({}, 401), (OPERATOR, 403)])
 def test_only_an_engineer_teaches(
