@@ -122,10 +122,13 @@ class Detector(Closing):
 
         Raises `SemedgeError` where the frame is smaller than a patch, or nothing of it is left.
         """
-        grid = PatchGrid(frame.shape, self.patch_px, self.stride_px)
-        if frame.left_out is None:
-            return 1.0
-        return float(self._inspected(frame.left_out, grid).mean())
+        try:
+            grid = PatchGrid(frame.shape, self.patch_px, self.stride_px)
+            if frame.left_out is None:
+                return 1.0
+            return float(self._inspected(frame.left_out, grid).mean())
+        except SemedgeError as error:
+            raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
 
     def score(self, image: Frame | GrayImage) -> ScoreMap:
         """Run the graphs on every patch, or on the whole frame, and make a score map.
