@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 GRID_POINTS = 4_001
 LARGEST_LOGIT = 30.0
+CACHED_WEIGHTS = 32
+"""Arrays of 32 kB that are kept: enough for those of the calibration, which every window needs."""
 
 
 def count_tail(
@@ -75,7 +77,7 @@ def _grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return logits, np.exp(-np.logaddexp(0.0, -logits))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=CACHED_WEIGHTS)
 def _beta_weights(first: float, second: float) -> NDArray[np.float64]:
     """Share of a Beta distribution at each point of the grid."""
     logits, _ = _grid()
