@@ -42,9 +42,10 @@ def check(
     """Judge samples of known quality, and qualify the cameras that judge them correctly.
 
     Each camera judges its samples by its active setup: the station file, the SEMEDGE_* variables
-    that a watch uses, and recipes and levels that were set at run time. The result is recorded in
-    the journal, as an event of the kind `check`. A watch with --require-check, running or not,
-    judges only with a setup that has passed. The exit status is 1 where a camera did not pass.
+    that a watch uses, and recipes and levels that were set at run time. Samples are cropped as its
+    frames are, and regions that are left out are not judged. The result is recorded in the journal,
+    as an event of the kind `check`. A watch with --require-check, running or not, judges only with
+    a setup that has passed. The exit status is 1 where a camera did not pass.
     """
     read = environment_settings().over(load_station(station))
     if read.journal.file is None:

@@ -11,19 +11,17 @@ from typing import Any
 import click
 
 from semedge.cameras import CameraSettings, open_camera
-from semedge.cameras.settings import AS_IT_IS
 from semedge.commands.collecting import collect
 from semedge.commands.lesson_report import lesson_document, report_lesson, write_sheet
 from semedge.core.console import print_json, shown_progress
 from semedge.core.errors import SemedgeError
 from semedge.core.mark import MarkName
-from semedge.core.view import ViewSettings
 from semedge.inference.manifest import Manifest
 from semedge.learning.frame_store import FrameStore, link_frames, stored_camera
 from semedge.learning.lesson import LessonRequest
 from semedge.learning.options import MAGNIFICATIONS
 from semedge.learning.screening import Screening, named
-from semedge.station.camera_setup import SourceChoice, view_of
+from semedge.station.camera_setup import SourceChoice, view_of, view_of_files
 from semedge.station.config.station import Station, load_station
 from semedge.station.marked_examples import Judged, Tally, tallies
 from semedge.station.recipe import SUFFIX, make_recipe, read_recipe
@@ -160,18 +158,10 @@ def _normal_frames(
             f"The normal frames that the camera {teacher.camera} learned from are not{where}; give "
             "normal frames with --images PATH."
         )
-    with open_camera(request.images, settings=_view_alone(teacher)) as opened:
+    with open_camera(request.images, settings=view_of_files(teacher.setup.camera)) as opened:
         store = FrameStore(folder, opened.source)
         collect(opened, store, screening, None, None, 0.0)
         return store
-
-
-def _view_alone(teacher: Teacher) -> CameraSettings:
-    """What is inspected of the camera's frames, without settings that files do not have."""
-    view = view_of(teacher.setup.camera)
-    return AS_IT_IS.model_copy(
-        update={name: getattr(view, name) for name in ViewSettings.model_fields}
-    )
 
 
 def _lesson_request(request: AgainRequest, teacher: Teacher, rate_hz: float) -> LessonRequest:
@@ -218,7 +208,7 @@ def _camera_settings(teacher: Teacher, of_recipe: CameraSettings | None) -> Came
     """Those of the recipe before, but with the regions that were drawn on the page."""
     camera = teacher.setup.camera
     if of_recipe is None:
-        return _view_alone(teacher)
+        return view_of_files(camera)
     if not isinstance(camera, SourceChoice) or camera.undrawn_px is None:
         return of_recipe
     return of_recipe.model_copy(update={"leave_out_px": camera.settings.leave_out_px})

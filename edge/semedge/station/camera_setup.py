@@ -104,6 +104,14 @@ def view_of(camera: CameraChoice) -> ViewSettings:
     return camera.settings if isinstance(camera, SourceChoice) else WHOLE
 
 
+def view_of_files(camera: CameraChoice) -> CameraSettings:
+    """The same for the camera's frames in files, which have no other settings."""
+    view = view_of(camera)
+    return AS_IT_IS.model_copy(
+        update={name: getattr(view, name) for name in ViewSettings.model_fields}
+    )
+
+
 def same_frames(one: CameraChoice, other: CameraChoice) -> bool:
     """Whether two cameras give the same frames, of which other parts may be left out."""
     if isinstance(one, SourceChoice):

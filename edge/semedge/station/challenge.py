@@ -10,7 +10,8 @@ from pydantic import Field
 from semedge.cameras import open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.section import Section
-from semedge.station.camera_setup import CameraSetup
+from semedge.decision.judged_score import judged_score
+from semedge.station.camera_setup import CameraSetup, view_of_files
 
 SHOWN = 5
 
@@ -85,11 +86,13 @@ def run_challenge(setup: CameraSetup, settings: ChallengeSettings) -> ChallengeR
 
 
 def _judge(setup: CameraSetup, samples: Path) -> list[tuple[str, bool]]:
-    """Each sample's source, and whether it alarms."""
-    with open_camera(str(samples)) as camera:
+    """Each sample's source, and whether it alarms where the camera's frames are inspected."""
+    smallest_um = setup.decision.smallest_um
+    with open_camera(str(samples), settings=view_of_files(setup.camera)) as camera:
         judged = []
         for frame in camera:
-            score = setup.detector.score(frame).frame_score
+            score_map = setup.detector.score(frame)
+            score = judged_score(frame, score_map, setup.levels, smallest_um)
             judged.append((frame.source, setup.levels.level_of(score) == "alarm"))
         if camera.skipped:
             raise SemedgeError(

@@ -76,6 +76,16 @@ def test_a_station_judges_once_it_has_passed(call: Call, station: Path, tmp_path
         assert "0 of 2 good samples alarmed, 2 of 2 bad" in event["message"]
 
 
+def test_samples_are_judged_where_frames_are_inspected(call: Call, station: Path) -> None:
+    text = station.read_text()
+    height, width = normal_frames()[0].shape
+    left_out = f"leave_out_px = [[0, 0, {width}, {height - 32}]]"
+    station.write_text(text.replace("[camera]", f"[camera]\n{left_out}"))
+    result = call("check", "--station", station, "--json")
+    assert result.status == 1, result.err
+    assert len(json.loads(result.out)["camera"]["missed"]) == 2, "the films lie in what is left out"
+
+
 def test_a_pass_is_valid_for_the_active_setup_alone(call: Call, station: Path) -> None:
     assert call("check", "--station", station).status == 0
     station.write_text(station.read_text() + "[decision]\nalarm = 9.0\n")
