@@ -136,11 +136,12 @@ def _refusal(n: int, rate: float, confidence: float, method: Method, unit: str) 
     best = best_provable_rate(n, confidence, method)
     how = "on average" if method == "conformal" else f"at {percent(confidence)} confidence"
     shown = f"{best * 100:.2g}" if best < 0.1 else f"{best * 100:.3g}"
+    found = "there is 1, which proves" if n == 1 else f"there are {n:,}, which prove"
     provable = _rounded_up(best)
     remedy = f", or request a false-alarm rate of {provable:g} or more" if provable < 1 else ""
     return (
         f"The calibration needs {needed:,} independent {unit} for {percent(rate)} {how}; "
-        f"there are {n:,}, which prove {shown} % at best; calibrate on more {unit}{remedy}."
+        f"{found} {shown} % at best; calibrate on more {unit}{remedy}."
     )
 
 

@@ -17,6 +17,7 @@ from semedge.commands.setting_options import FILE, GivenSettings, pass_given
 from semedge.core.colour import ColourWarning
 from semedge.core.console import print_json, progress
 from semedge.core.errors import SemedgeError
+from semedge.core.frame import Frame
 from semedge.core.images import list_frames, read_picture
 from semedge.core.tables import check_table, write_table
 from semedge.core.view import FrameView, ViewSettings
@@ -107,7 +108,8 @@ def score(
                 None if calibration is None else calibration.bits, loaded.bits
             ),
         )
-    _warn_of_first(files[0], settings, calibration)
+    view = FrameView(settings.view)
+    _warn_of_first(files[0], view, calibration)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:
@@ -117,7 +119,6 @@ def score(
                 f"{len(files) - len(missing):,} of {len(files):,} files are already scored."
             )
         if cluster is None:
-            view = FrameView(settings.view)
             results = score_locally(missing, bundle, settings.stride_px, view, workers)
         else:
             results = _on_cluster(missing, bundle, content, settings, cluster)
@@ -132,11 +133,11 @@ def score(
         store.remove()
 
 
-def _warn_of_first(name: str, settings: ScoreSettings, calibration: Calibration | None) -> None:
+def _warn_of_first(name: str, view: FrameView, calibration: Calibration | None) -> None:
     """Report that the first file is in colour, or of another size than the calibration's frames."""
     try:
         picture = read_picture(name)
-        shape = FrameView(settings.view).crop(picture.image, name).shape
+        shape = view.show(Frame(picture.image, source=name, shown=picture.shown)).shape
     except SemedgeError:
         # It is reported when it is scored.
         return

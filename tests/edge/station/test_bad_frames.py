@@ -111,7 +111,7 @@ def test_a_calibration_on_frames_of_one_gray_counts_them_once(
         *("--false-alarm-rate", 0.1),
     )
     assert result.status == 3
-    assert re.search(r"\b29 independent .*10 %.* 1;.*\b28 copies", result.err)
+    assert re.search(r"\b29 independent .*10 %.*there is 1, which proves.*\b28 copies", result.err)
 
 
 def test_floating_point_pixels_are_refused_with_their_file(
