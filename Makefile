@@ -13,7 +13,7 @@ JOBS ?= 2
 export SEMEDGE_TFLITE_PYTHON ?= $(CURDIR)/$(TFLITE)/bin/python
 APT_PACKAGES := $(shell grep -v '^\#' apt-packages.txt)
 
-.PHONY: demo station test reliability test-slow test-lowest bench bench-full bench-peers lint docs format pictures constraints sbom release-check apt clean
+.PHONY: demo station test reliability test-slow test-lowest bench bench-full bench-learned bench-peers lint docs format pictures constraints sbom release-check apt clean
 
 demo: $(EDGE)/ready
 	$(EDGE)/bin/semedge demo --pictures demo-pictures
@@ -47,9 +47,17 @@ bench: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/table.py benchmarks/short.json --command "make bench"
 
 bench-full: $(DEV)/ready
-	$(DEV)/bin/python -m pytest benchmarks -q --benchmark-json=benchmarks/last.json
+	$(DEV)/bin/python -m pytest benchmarks -q --ignore=benchmarks/test_bench_learned.py \
+	  --benchmark-json=benchmarks/last.json
 	$(DEV)/bin/python benchmarks/table.py benchmarks/last.json --command "make bench-full" \
 	  --readme benchmarks/README.md
+
+# The detector of `semedge learn`.
+bench-learned: $(DEV)/ready
+	$(DEV)/bin/python -m pytest benchmarks/test_bench_learned.py -q \
+	  --benchmark-json=benchmarks/learned.json
+	$(DEV)/bin/python benchmarks/table.py benchmarks/learned.json --command "make bench-learned" \
+	  --readme benchmarks/README.md --marker learned
 
 # The same graphs by other runtimes, which need packages of their own.
 bench-peers: $(PEERS)/ready

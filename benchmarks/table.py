@@ -52,7 +52,7 @@ def _render_origin(results: dict[str, Any], command: str) -> str:
     packages = ", ".join(f"{name} {found}" for name, found in machine["packages"].items())
     dot_products = ", ".join(machine["int8_dot_products"]) or "none"
     return (
-        f"Measured by `{command}`: seeded random weights, simulated frames; "
+        f"Measured by `{command}`: simulated frames; "
         f"{machine['cpu']}, {machine['cores']} cores, int8 dot-product instructions: "
         f"{dot_products}; Python {machine['python']}; {packages}; {results['datetime'][:10]}."
     )
