@@ -34,6 +34,9 @@ Times are those of this machine; they are longer while others use it. A test's f
 of its long variant. An event whose confirmation was lost when its receiver was killed is
 delivered twice, with the same key.
 
+With 200 viewers the goal of 5 % is met or missed by chance: in three further runs on the same
+machine and date the rate was 0.96, 0.92 and 0.93 of that with none.
+
 ## Long runs
 
 Measured by `pytest -m slow tests/edge/station/test_soak.py tests/edge/journal/test_long_run.py
@@ -43,7 +46,9 @@ others used (load 4 to 23), so that times are upper bounds; 2026-11-28.
 - A soak of 60 minutes (four cameras of which one dies every ten seconds, ten viewers, receivers
   that fail at random, a disk that is filled every ten seconds): 62,893 frames, 2,492 events, each
   delivered; threads 33 to 33, descriptors 32 to 32. Resident memory went from 167 MB after 20
-  minutes to 184 MB at the end, which is within the test's limit of a tenth but is not flat.
+  minutes to 184 MB at the end, because the drift test kept up to 33 MB of computed weights. It
+  keeps 1 MB since, and the row of 100,000 frames above is of that; the 60 minutes were not
+  repeated.
 - A journal of 50,000,000 scores (4.8 GB) is opened within 0.01 s. While scores are deleted and
   the journal is checked, 95 % of 200 alerts were stored within 61 ms and the longest took 100 ms;
   in a second run 43 ms and 101 ms. Without either, 95 % took 19 to 23 ms and the longest 147 ms.
