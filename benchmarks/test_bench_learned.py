@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_a_frame(
             label: stack.enter_context(Detector(bundle, workers=workers))
             for label, (bundle, workers) in bundles.items()
         }
-        cases = {label: _scoring(each, frame) for label, each in detectors.items()}
+        cases = {label: partial(each.score, frame) for label, each in detectors.items()}
         times_s = times_in_turn(benchmark, cases, reference="2 workers", count=rounds(100, 5))
     ratios = store(
         benchmark,
@@ -84,7 +85,7 @@ def test_by_area(benchmark: BenchmarkFixture, learned_bundle: Bundle) -> None:
             # Each has its own, since the network is prepared anew where the size changes.
             detector = stack.enter_context(Detector(learned_bundle, workers=2))
             image = SimulatedLine(1, shape).frame(0).image
-            cases[label] = _scoring(detector, Frame(image, 0, 0.0, "a simulated frame"))
+            cases[label] = partial(detector.score, Frame(image, 0, 0.0, "a simulated frame"))
         reference = labels[700, 1024]
         medians_s = time_in_turn(benchmark, cases, reference=reference, count=rounds(15))
     by_pixel_s = {shape: medians_s[label] / np.prod(shape) for shape, label in labels.items()}
@@ -110,7 +111,7 @@ def test_by_size_of_the_bank(
     cases = {}
     for count in ITEMS:
         other = replace(bank, items=places[random.choice(len(places), count)])
-        cases[f"{count:,} items"] = _judging(other, outputs)
+        cases[f"{count:,} items"] = partial(other.distances, outputs)
     ratios = store(
         benchmark,
         "The bank of `semedge learn` for a frame of 1024x700 px, one thread: its size",
@@ -119,14 +120,6 @@ def test_by_size_of_the_bank(
         notes=(f"The detector has {len(bank.items):,} items.",),
     )
     assert ratios["250 items"] < ratios["4,000 items"]
-
-
-def _scoring(detector: Detector, frame: Frame) -> Callable[[], object]:
-    return lambda: detector.score(frame)
-
-
-def _judging(bank: Bank, outputs: Outputs) -> Callable[[], object]:
-    return lambda: bank.distances(outputs)
 
 
 def _bank_and_outputs(bundle: Bundle, frame: Frame) -> tuple[Bank, Outputs]:

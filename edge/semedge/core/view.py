@@ -101,23 +101,29 @@ def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> G
     What was cut off is gone; the nearest rows and columns stand in for it. Raises `SemedgeError`
     where the other settings do not suit the whole frame.
     """
-    rows = (before.crop_top_px, before.crop_bottom_px)
-    columns = (before.crop_left_px, before.crop_right_px)
-    whole = np.pad(image, (rows, columns), mode="edge")
-    view = FrameView(after)
-    view.left_out(whole.shape, after.crops_px)
-    return view.cut(whole)
+    return _seen_again(image, before, after)[0]
 
 
 def frame_again(frame: Frame, before: ViewSettings, after: ViewSettings) -> Frame:
     """A frame that was shown by some settings, as others show it; see `seen_again`."""
-    top, bottom, left, right = before.crops_px
-    whole = (frame.shape[0] + top + bottom, frame.shape[1] + left + right)
-    return replace(
-        frame,
-        image=seen_again(frame.image, before, after),
-        left_out=FrameView(after).left_out(whole, after.crops_px),
-    )
+    image, left_out = _seen_again(frame.image, before, after)
+    return replace(frame, image=image, left_out=left_out)
+
+
+def mask_for(shape: tuple[int, ...], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """A mask of frames of its own shape, for a frame of this one; None where it is another."""
+    return mask if mask is not None and mask.shape == shape else None
+
+
+def _seen_again(
+    image: GrayImage, before: ViewSettings, after: ViewSettings
+) -> tuple[GrayImage, NDArray[np.bool_] | None]:
+    rows = (before.crop_top_px, before.crop_bottom_px)
+    columns = (before.crop_left_px, before.crop_right_px)
+    whole = np.pad(image, (rows, columns), mode="edge")
+    view = FrameView(after)
+    left_out = view.left_out(whole.shape, after.crops_px)
+    return view.cut(whole), left_out
 
 
 @dataclass

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+from semedge.core.view import mask_for
 from semedge.inference.bundle import frame_sha256
 from semedge.inference.manifest import Intensity
 
@@ -43,8 +44,8 @@ def facts_of(frame: GrayImage, left_out: NDArray[np.bool_] | None = None) -> Fra
     `left_out` is True where nothing is inspected of a frame of its shape.
     """
     measured = frame[::EVERY_PX, ::EVERY_PX]
-    if left_out is not None and left_out.shape == frame.shape:
-        measured = measured[~left_out[::EVERY_PX, ::EVERY_PX]]
+    if (mask := mask_for(frame.shape, left_out)) is not None:
+        measured = measured[~mask[::EVERY_PX, ::EVERY_PX]]
     grays = measured.ravel() / np.float64(np.iinfo(frame.dtype).max)
     return FrameFacts(checked_shape(frame), frame_sha256(frame), grays)
 

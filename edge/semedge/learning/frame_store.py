@@ -18,7 +18,7 @@ from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
 from semedge.core.frame import Frame, GrayImage
 from semedge.core.images import read_image, read_mask
-from semedge.core.view import FrameView, ViewSettings
+from semedge.core.view import FrameView, ViewSettings, mask_for
 
 SIDECAR = "frames.jsonl"
 LEFT_OUT = "left-out.png"
@@ -142,13 +142,12 @@ class FrameStore(Sequence[Frame]):
     def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
         entry = self.entries[index]
         image = read_image(self.folder / entry.file)
-        left_out = self.left_out
         return Frame(
             image,
             entry.sequence,
             entry.captured_at_s,
             entry.source,
-            left_out=left_out if left_out is None or left_out.shape == image.shape else None,
+            left_out=mask_for(image.shape, self.left_out),
             pixel_size_um=entry.pixel_size_um,
         )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
 from semedge.core.timing import Stopwatch
+from semedge.core.view import mask_for
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_maps import FeatureModel
 from semedge.inference.feature_scorer import log_maps
@@ -122,7 +123,7 @@ class Learner:
         models = self._fold_models[fold]
         found = log_maps(self.extractor, models, image, grid, Stopwatch(), self._pool)
         self._step()
-        if self._cells is not None and self._left_out_of(image) is not None:
+        if self._cells is not None and mask_for(image.shape, self._left_out) is not None:
             found = {name: self._cells.filled(cells) for name, cells in found.items()}
         return NormalMaps(grid, found)
 
@@ -130,16 +131,12 @@ class Learner:
         """True where frames of its shape are not judged; None where all are everywhere."""
         return None if self._cells is None else self._cells.hidden_pixels()
 
-    def _left_out_of(self, image: GrayImage) -> NDArray[np.bool_] | None:
-        left_out = self._left_out
-        return left_out if left_out is not None and left_out.shape == image.shape else None
-
     def _sample(self, at: int, frame: GrayImage, share: int) -> list[FrameSample]:
         """Features of a frame, and of a variation of it where there are enough frames.
 
         The frame itself seeds the random choices, so that they depend on no other frame.
         """
-        left_out = self._left_out_of(frame)
+        left_out = mask_for(frame.shape, self._left_out)
         inspected = frame if left_out is None else frame[~left_out]
         random = np.random.default_rng([self._seed, zlib.crc32(inspected.tobytes())])
         shown = [(frame, left_out)]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
+from semedge.core.view import mask_for
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -248,8 +249,8 @@ KINDS: dict[str, Callable[[_Canvas], Float]] = {
 
 def _mask_of(image: GrayImage, mask: Mask | None) -> Mask | None:
     """The mask, where it is of the image's shape and leaves something."""
-    fits = mask is not None and mask.shape == image.shape and not mask.all()
-    return mask if fits else None
+    fitting = mask_for(image.shape, mask)
+    return None if fitting is None or fitting.all() else fitting
 
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:

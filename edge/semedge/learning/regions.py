@@ -68,11 +68,7 @@ class InspectedCells:
 
     def hidden_pixels(self) -> Mask:
         """True where no inspected cell lies `(height, width)`."""
-        hidden = np.ones(self._grid.frame_shape, bool)
-        side_px = self._grid.patch_px
-        for row, column in np.argwhere(self.inspected):
-            top, left = self._grid.tops[row], self._grid.lefts[column]
-            hidden[top : top + side_px, left : left + side_px] = False
+        hidden: Mask = self._grid.to_pixels(self.inspected.reshape(-1).astype(np.float32)) <= 0
         return hidden
 
     def _find_sources(self) -> NDArray[np.intp]:
