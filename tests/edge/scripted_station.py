@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from journal_support import rows
 from scripted import Collector, ScriptedCamera
 
 from semedge.cameras import Camera
@@ -54,8 +54,4 @@ class Station:
         return self.folder / "journal.sqlite"
 
     def rows(self, query: str) -> list[tuple]:
-        connection = sqlite3.connect(self.journal_file)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
+        return rows(self.journal_file, query)

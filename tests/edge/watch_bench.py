@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bundles import normal_frames, with_film
+from journal_support import rows
 from scripted import Collector, Ready, ScriptedCamera
 
 from semedge.cameras import CameraStalledError
@@ -98,8 +98,4 @@ class WatchBench:
         )
 
     def rows(self, query: str) -> list[tuple]:
-        connection = sqlite3.connect(self.journal_file)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
+        return rows(self.journal_file, query)
