@@ -91,7 +91,7 @@ def test_the_heartbeat_pauses_with_a_fault_and_rises_again_after_it() -> None:
         paused = plant.read("Heartbeat")
         control.fault = None
         wait_for(lambda: plant.read("Heartbeat") > paused + 1)
-        assert state.snapshot().faults == {}
+        wait_for(lambda: state.snapshot().faults == {})
 
 
 def number(value: int) -> ua.Variant:

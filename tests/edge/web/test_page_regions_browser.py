@@ -33,6 +33,13 @@ def station(tmp_path: Path) -> Iterator[PageStation]:
         yield started
 
 
+def open_editor(page: Page) -> None:
+    """Open the dialog, with its picture and what is drawn on it."""
+    page.click("#edit-regions")
+    expect(page.locator("#regions-picture")).to_have_js_property("naturalWidth", 320)
+    expect(page.locator("#regions-drawing rect")).to_have_count(2)
+
+
 def drag(page: Page, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """From one place of the picture to another, both as shares of its sides."""
     box = page.locator("#regions-drawing").bounding_box()
@@ -54,11 +61,9 @@ def test_regions_are_drawn_removed_and_saved(
     browser: Browser, station: PageStation, size: str, scheme: str
 ) -> None:
     page = unlocked(opened(browser, station, size, scheme))
-    page.click("#edit-regions")
+    open_editor(page)
     rows = page.locator("#regions-list li")
     expect(rows).to_have_text(["60 × 40 px at x 10, y 200Remove"])
-    expect(page.locator("#regions-picture")).to_have_js_property("naturalWidth", 320)
-    expect(page.locator("#regions-drawing rect")).to_have_count(2)
     drag(page, (0.9, 0.1), (0.5, 0.3))
     expect(rows).to_have_count(2)
     expect(page.locator("#regions-count")).to_have_text("2 rectangles left out:")
@@ -85,7 +90,7 @@ def test_regions_are_drawn_removed_and_saved(
 
 def test_a_finger_draws_too(browser: Browser, station: PageStation) -> None:
     page = unlocked(opened(browser, station, "phone"))
-    page.click("#edit-regions")
+    open_editor(page)
     session = page.context.new_cdp_session(page)
     page.locator("#regions-drawing").scroll_into_view_if_needed()
     box = page.locator("#regions-drawing").bounding_box()
@@ -102,7 +107,7 @@ def test_a_finger_draws_too(browser: Browser, station: PageStation) -> None:
 
 def test_a_refusal_is_shown_where_regions_are_drawn(browser: Browser, station: PageStation) -> None:
     page = unlocked(opened(browser, station))
-    page.click("#edit-regions")
+    open_editor(page)
     drag(page, (0.0, 0.0), (1.1, 1.1))
     page.click("#regions-save")
     expect(page.locator("#regions-problem")).to_contain_text("leave out smaller regions")
