@@ -17,7 +17,7 @@ from semedge.cameras.live import (
     CaptureLostError,
     Shot,
 )
-from semedge.cameras.pixel_formats import gray_from
+from semedge.cameras.pixel_formats import gives_colours, gray_from
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
 
@@ -136,7 +136,8 @@ class AravisCapture(DeviceCapture):
         pixels = np.frombuffer(buffer.get_data(), np.uint8)
         if buffer.has_chunks():
             pixels = without_chunks(pixels, self._byte_order)
-        return Shot(gray_from(pixels, self._pixel_format, shape, padding_bytes), number, time_ns)
+        sent = (pixels, self._pixel_format, shape, padding_bytes)
+        return Shot(gray_from(*sent), number, time_ns, gives_colours(*sent))
 
 
 class AravisFeatures:

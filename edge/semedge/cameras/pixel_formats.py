@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.cameras.live import CameraSettingsError
+from semedge.core.colour import has_colours
 from semedge.core.frame import GrayImage
 from semedge.core.images import to_gray
 
@@ -33,6 +34,10 @@ MOSAICS = {
     "BayerGB": cv2.COLOR_BayerGR2GRAY,
     "BayerBG": cv2.COLOR_BayerRG2GRAY,
 }
+
+MOSAIC_BLOCK_PX = 8
+"""Rows and columns of one colour of a mosaic that are averaged before colours are compared: fine
+detail differs between neighbouring pixels as colours do."""
 
 
 def gray_from(
@@ -67,19 +72,58 @@ def gray_from(
         values = _rows(raw, height, 2 * width, row_padding_bytes).copy().view("<u2")
         return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16)
     if pixel_format in COLOURS:
-        channels = 4 if "a" in pixel_format else 3
-        rows = _rows(raw, height, channels * width, row_padding_bytes)
-        return _converted(rows.reshape(height, width, channels), COLOURS[pixel_format])
+        channels = _channels(raw, pixel_format, shape, row_padding_bytes)
+        return _converted(channels, COLOURS[pixel_format])
     if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
         return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes)
-    mosaic, bits = pixel_format[:7], pixel_format[7:]
-    if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
-        plain = gray_from(data, f"Mono{bits}", shape, row_padding_bytes)
-        return _converted(plain, MOSAICS[mosaic])
+    mosaic, mono = _mosaic(pixel_format)
+    if mosaic is not None:
+        return _converted(gray_from(data, mono, shape, row_padding_bytes), MOSAICS[mosaic])
     raise CameraSettingsError(
         f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
         "Mono10, Mono12 or Mono16."
     )
+
+
+def gives_colours(
+    data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
+) -> bool:
+    """Whether the pixels that `gray_from` makes gray have colours."""
+    raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    pixel_format = LEGACY_COLOURS.get(pixel_format, pixel_format)
+    if pixel_format in COLOURS:
+        return has_colours(_channels(raw, pixel_format, shape, row_padding_bytes))
+    mosaic, mono = _mosaic(pixel_format)
+    if mosaic is None:
+        return False
+    values = gray_from(raw, mono, shape, row_padding_bytes)
+    height, width = (side // 2 * 2 for side in shape)
+    # Red and blue lie on one diagonal and both greens on the other, of which one is enough.
+    green_first = mosaic[5] == "G"
+    places = ((0, 1), (1, 0), (0, 0)) if green_first else ((0, 0), (1, 1), (0, 1))
+    sides = (max(1, width // 2 // MOSAIC_BLOCK_PX), max(1, height // 2 // MOSAIC_BLOCK_PX))
+    planes = [
+        cv2.resize(values[row:height:2, column:width:2], sides, interpolation=cv2.INTER_AREA)
+        for row, column in places
+    ]
+    return has_colours(np.stack(planes, axis=-1), every_px=1)
+
+
+def _mosaic(pixel_format: str) -> tuple[str | None, str]:
+    """The mosaic of a format, None for one that semedge cannot read, and its values' format."""
+    mosaic, bits = pixel_format[:7], pixel_format[7:]
+    mono = f"Mono{bits}"
+    is_read = mosaic in MOSAICS and (bits == "8" or mono in UNUSED_BITS)
+    return mosaic if is_read else None, mono
+
+
+def _channels(
+    raw: NDArray, pixel_format: str, shape: tuple[int, int], padding_bytes: int
+) -> NDArray:
+    """Pixels in colour, `(height, width, channels)`."""
+    count = 4 if "a" in pixel_format else 3
+    height, width = shape
+    return _rows(raw, height, count * width, padding_bytes).reshape(height, width, count)
 
 
 def _converted(pixels: NDArray, conversion: int) -> GrayImage:

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
-EVERY_PX = 8
-"""Rows and columns from one compared pixel to the next."""
 LEAST_DIFFERENCE = 0.05
 """Share of the range by which the channels of a coloured pixel differ; JPEG makes gray differ by
 less."""
@@ -18,14 +16,15 @@ LEAST_SHARE = 0.01
 """Share of the pixels that are coloured in a picture that has colours."""
 
 
-def has_colours(picture: NDArray) -> bool:
+def has_colours(picture: NDArray, every_px: int = 8) -> bool:
     """Whether a picture `(height, width)` or `(height, width, channels)` is more than gray.
 
-    The first three channels are compared; a fourth is alpha.
+    The first three channels of each `every_px`-th pixel of each `every_px`-th row are compared; a
+    fourth is alpha.
     """
     if picture.ndim != 3 or picture.shape[2] < 3:
         return False
-    pixels = picture[::EVERY_PX, ::EVERY_PX, :3].astype(np.float32)
+    pixels = picture[::every_px, ::every_px, :3].astype(np.float32)
     difference = np.ptp(pixels, axis=-1) / np.iinfo(picture.dtype).max
     return bool((difference > LEAST_DIFFERENCE).mean() > LEAST_SHARE)
 

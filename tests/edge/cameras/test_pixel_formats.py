@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from semedge.cameras.pixel_formats import gray_from
+from semedge.cameras.pixel_formats import gives_colours, gray_from
 from semedge.core.errors import SemedgeError
 
 
@@ -91,6 +91,42 @@ def test_a_mosaic_of_red_alone_is_as_gray_as_red(mosaic: str, bits: str, kind: s
     image = gray_from(pixels, f"{mosaic}{bits}", (8, 8))
     full = np.iinfo(image.dtype).max
     np.testing.assert_allclose(image[2:6, 2:6] / full, 0.299, atol=0.005)
+
+
+FORMATS_OF_COLOUR = ("RGB8", "BGRa8", "BayerRG8", "BayerGR12", "BayerGB8", "BayerBG16")
+
+
+def sent_as(pixel_format: str, colours: NDArray[np.uint8]) -> NDArray:
+    """A picture `(height, width, 3)` in red, green and blue as a camera sends it."""
+    if pixel_format == "RGB8":
+        return colours
+    if pixel_format == "BGRa8":
+        return np.dstack([colours[..., ::-1], np.full(colours.shape[:2], 255, np.uint8)])
+    plain = colours[..., 1].copy()
+    (red,) = [
+        place
+        for mosaic, place in (("RG", (0, 0)), ("GR", (0, 1)), ("GB", (1, 0)), ("BG", (1, 1)))
+        if mosaic == pixel_format[5:7]
+    ]
+    for channel, (row, column) in ((0, red), (2, (1 - red[0], 1 - red[1]))):
+        plain[row::2, column::2] = colours[row::2, column::2, channel]
+    bits = int(pixel_format[7:])
+    return plain if bits == 8 else plain.astype("<u2") << (bits - 8)
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS_OF_COLOUR)
+def test_colours_are_noticed_where_there_are_some(pixel_format: str) -> None:
+    random = np.random.default_rng(4)
+    gray = np.repeat(random.integers(90, 166, (197, 261, 1), np.uint8), 3, axis=2)
+    assert not gives_colours(sent_as(pixel_format, gray), pixel_format, (197, 261))
+    tinted = gray // 2
+    tinted[20:90, 30:120, 0] += 100
+    assert gives_colours(sent_as(pixel_format, tinted), pixel_format, (197, 261))
+
+
+@pytest.mark.parametrize("pixel_format", ["Mono8", "Mono12Packed", "Mono16"])
+def test_gray_values_have_no_colours(pixel_format: str) -> None:
+    assert not gives_colours(np.zeros(400, np.uint8), pixel_format, (10, 10))
 
 
 @pytest.mark.parametrize("pixel_format", ["YUV422_8", "Mono1p", "Coord3D_ABC32f", "BayerRG", ""])
