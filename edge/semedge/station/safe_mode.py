@@ -87,20 +87,21 @@ class SafeMode:
         """
         self._show(error)
         logger.error(f"Safe mode: {error}", extra={"event": "safe-mode"})
-        try:
-            self._connections.open(self.state, _Refusal(self._journal, self._marked))
-            self._heartbeat.start()
-            self._delivery.start()
-            self._event.start(f"The station inspects nothing: {error}")
-            with self._signals:
+        # Before the page opens: whoever sees it may end the station.
+        with self._signals:
+            try:
+                self._connections.open(self.state, _Refusal(self._journal, self._marked))
+                self._heartbeat.start()
+                self._delivery.start()
+                self._event.start(f"The station inspects nothing: {error}")
                 try:
                     return self._try_again(load)
                 finally:
                     self._connections.stop()
                     self._delivery.close()
-        finally:
-            self._connections.close()
-            self._heartbeat.close()
+            finally:
+                self._connections.close()
+                self._heartbeat.close()
 
     def _try_again(self, load: Callable[[], T]) -> T | None:
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)

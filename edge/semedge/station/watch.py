@@ -193,35 +193,9 @@ class Watch:
         earlier events are in the journal.
         """
         started_s = time.monotonic()
-        for worker in self._workers:
-            worker.loop.begin()
-        if not self._journal.begin_watch():
-            self._end_interrupted_events()
-            self._check_for_damage()
-        self._check_disk()
-        self.control.restore()
-        self._refresh_qualification()
-        try:
-            self._connections.open(self.state, self.control, self._teaching)
-            self._heartbeat.start()
-            self._delivery.start()
-            with self._signals:
-                for thread in (*self._workers, *self._keepers):
-                    thread.start()
-                try:
-                    self._supervise()
-                finally:
-                    self._heartbeat.stopping()
-                    self._connections.stop()
-                    self._teaching.close()
-                    self._stop_workers()
-                    self._delivery.close()
-        finally:
-            self._connections.close()
-            self._heartbeat.close()
-            self.state.recent.close()
-        with contextlib.suppress(SemedgeError):
-            self._journal.end_watch()
+        # From the first entry in the journal on, a signal ends the watch and nothing halfway.
+        with self._signals:
+            self._watch()
         for worker in self._workers:
             worker.check()
         snapshot = self.state.snapshot()
@@ -235,6 +209,37 @@ class Watch:
         """Finish the current frames and end `run`; callable from any thread."""
         for worker in self._workers:
             worker.loop.stop()
+
+    def _watch(self) -> None:
+        """Open the connections, inspect until the end, and close what was opened."""
+        for worker in self._workers:
+            worker.loop.begin()
+        if not self._journal.begin_watch():
+            self._end_interrupted_events()
+            self._check_for_damage()
+        self._check_disk()
+        self.control.restore()
+        self._refresh_qualification()
+        try:
+            self._connections.open(self.state, self.control, self._teaching)
+            self._heartbeat.start()
+            self._delivery.start()
+            for thread in (*self._workers, *self._keepers):
+                thread.start()
+            try:
+                self._supervise()
+            finally:
+                self._heartbeat.stopping()
+                self._connections.stop()
+                self._teaching.close()
+                self._stop_workers()
+                self._delivery.close()
+        finally:
+            self._connections.close()
+            self._heartbeat.close()
+            self.state.recent.close()
+        with contextlib.suppress(SemedgeError):
+            self._journal.end_watch()
 
     def _end_interrupted_events(self) -> None:
         """End the events that a killed watch left without an end."""

@@ -12,8 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from commandcall import Call
 from faults import Fault
 from processes import free_port, wait_for
+
+from semedge.journal.journal import Journal
+from semedge.station.connections import Connections
 
 
 @contextmanager
@@ -85,6 +89,45 @@ def test_safe_mode_ends_on_a_signal(tmp_path: Path, calibration_file: Path) -> N
         wait_for(lambda: "absent.semedge" in reason(page), 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0, (tmp_path / "log").read_text()
+
+
+@pytest.mark.fault(Fault.BRICK)
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_signal_that_comes_while_the_page_opens_ends_the_station_cleanly(
+    tmp_path: Path,
+    tiny_file: Path,
+    calibration_file: Path,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    exists: bool,
+) -> None:
+    opens = Connections.open
+
+    def interrupted(connections: Connections, *arguments: Any) -> None:
+        opens(connections, *arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    def unhandled(number: int, _: object) -> None:
+        raise AssertionError(f"Signal {number} has its default effect.")
+
+    monkeypatch.setattr(Connections, "open", interrupted)
+    detector = tiny_file if exists else tmp_path / "absent.semedge"
+    station = tmp_path / "semedge.toml"
+    station.write_text(f"[web]\nport = {free_port()}\n")
+    journal_path = tmp_path / "journal.sqlite"
+    before = signal.signal(signal.SIGTERM, unhandled)
+    try:
+        result = call(
+            *("watch", "--camera", "sim:1?size=256x192&rate=20", "--workers", 1),
+            *("--detector", detector, "--calibration", calibration_file),
+            *("--station", station, "--journal", journal_path),
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.status == 0, result.err
+    with Journal(journal_path) as journal:
+        assert journal.begin_watch() or not exists, "the watch ended by itself"
+        assert journal.counts().pending == 0
 
 
 @pytest.mark.fault(Fault.BRICK)
