@@ -132,7 +132,5 @@ def test_onednn_is_on_whichever_module_comes_first() -> None:
     assert done.stdout.split() == ["1", "True"]
 
 
-def test_a_training_needs_the_name_of_a_detector(folder: Path) -> None:
-    with pytest.raises(SemedgeError, match="semedge learn"):
-        train("normal", folder / "run")
-    assert not (folder / "run").exists()
+def test_the_default_detector_is_fitted_where_none_is_named(folder: Path) -> None:
+    assert Run.open(train("normal", folder / "run")).record.detector == "texture-gaussian"

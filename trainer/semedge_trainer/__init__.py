@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Importing a folder gives the package an attribute of its name, once; `export` below replaces it.
 import semedge_trainer.export  # noqa: F401
+from semedge_trainer.commands.detector_names import BEST
 
 if TYPE_CHECKING:
     from semedge.inference.manifest import Quantization
@@ -33,7 +34,7 @@ def train(
     images: str | Path,
     run: str | Path,
     *,
-    detector: str | None = None,
+    detector: str = BEST,
     options: Mapping[str, object] | None = None,
     schedule: str = "fast",
     steps: int | None = None,
@@ -58,7 +59,7 @@ def train(
     run
         The run folder, which is created.
     detector
-        Name of the detector, one that `semedge detectors` lists; required unless `resume`.
+        Name of the detector, one that `semedge detectors` lists.
     options
         Variants of the detector by their names.
     schedule

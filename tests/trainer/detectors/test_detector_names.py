@@ -22,14 +22,12 @@ def test_a_wrong_name_is_refused_with_the_nearest() -> None:
         check_name("gan0maly")
 
 
-@pytest.mark.parametrize("arguments", [("--detector", "nothing"), ()])
-def test_no_tensorflow_is_imported_to_refuse_a_name(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_no_tensorflow_is_imported_to_refuse_a_name(tmp_path: Path) -> None:
+    arguments = ("--images", "x", "--out", "run", "--detector", "nothing")
     code = (
         "import atexit, sys; from semedge.cli import main; "
         "atexit.register(lambda: print('tensorflow' in sys.modules)); "
-        f"sys.argv = ['semedge', 'train', '--images', 'x', '--out', 'run', *{arguments!r}]; main()"
+        f"sys.argv = ['semedge', 'train', *{arguments!r}]; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -41,6 +39,6 @@ def test_no_tensorflow_is_imported_to_refuse_a_name(
     )
     assert done.returncode == 1
     assert done.stdout.strip() == "False"
-    assert "semedge learn" in done.stderr or "nothing" in done.stderr
+    assert "nothing" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

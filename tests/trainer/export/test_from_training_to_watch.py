@@ -9,6 +9,7 @@ import pytest
 from commandcall import Call, Result
 
 from semedge.inference.bundle import read_bundle
+from semedge_trainer.commands.detector_names import BEST
 from semedge_trainer.detectors import DETECTORS
 from semedge_trainer.detectors.base import SearchedDetector
 from semedge_trainer.training import train as training
@@ -38,14 +39,15 @@ def test_a_detector_goes_from_training_to_watch(
 ) -> None:
     monkeypatch.setattr(training, "SAMPLE_PATCHES", 1024)
     frames = "size=128x128&frames="
+    named = () if name == BEST else ("--detector", name)
     succeed(
         call,
-        *("train", "--detector", name, "--images", f"sim:5?{frames}2"),
-        *("--steps", STEPS, "--out", "run"),
+        *("train", *named, "--images", f"sim:5?{frames}2", "--steps", STEPS, "--out", "run"),
     )
     succeed(call, "export", "run", "--quantization", "int8", "--only-score", "--out", "d.semedge")
     bundle = read_bundle(tmp_path / "d.semedge")
     manifest = bundle.manifest
+    assert manifest.detector == name
     assert manifest.quantization == ("int8" if manifest.nodes else "float32")
     succeed(
         call,

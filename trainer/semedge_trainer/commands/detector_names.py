@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semedge.core.errors import SemedgeError, unknown_name
+from semedge.core.errors import unknown_name
 from semedge.core.plugins import Plugins
 
 OWN = (
@@ -11,19 +11,16 @@ OWN = (
     *("sencebgan-features", "skip-ganomaly", "texture-gaussian", "texture-student"),
 )
 """Names of the detectors that semedge contains."""
+BEST = "texture-gaussian"
+"""The detector that is trained where none is named: the best that keeps up with a line."""
 RECOMMENDATION = (
     "For a line, learn the material with `semedge learn`, which needs no training; these detectors "
-    "are for comparison and research."
+    f"are for comparison and research, and {BEST} is the best of them that keeps up with a line."
 )
 
 
-def check_name(name: str | None) -> str:
-    """The name; `SemedgeError` where none is given or no detector has it."""
-    if name is None:
-        raise SemedgeError(
-            "A training needs the name of a detector; choose one that `semedge detectors` lists. "
-            "For a line, learn the material with `semedge learn` instead, which needs no training."
-        )
+def check_name(name: str) -> str:
+    """The name; `SemedgeError` where no detector has it."""
     known = [*OWN, *Plugins("semedge.detectors", "detector", own=OWN).names()]
     if name not in known:
         raise unknown_name("There is no detector", name, "choose one of", known)

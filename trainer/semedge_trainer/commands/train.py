@@ -11,7 +11,7 @@ import click
 from semedge.commands.camera_options import frame_options, take_view
 from semedge.core.console import print_json
 from semedge.inference.scaling import Scaling
-from semedge_trainer.commands.detector_names import check_name
+from semedge_trainer.commands.detector_names import BEST, check_name
 from semedge_trainer.extra import need_package
 from semedge_trainer.training.begin import begin_training
 
@@ -29,7 +29,12 @@ def _settings(
 
 
 @click.command()
-@click.option("--detector", help="Name of the detector; `semedge detectors` lists them.")
+@click.option(
+    "--detector",
+    default=BEST,
+    show_default=True,
+    help="Name of the detector; `semedge detectors` lists them.",
+)
 @click.option("--images", metavar="SOURCE", help="Normal frames: a folder, a glob or a file.")
 @frame_options
 @click.option(
@@ -108,7 +113,7 @@ def _settings(
 @click.option("--resume", is_flag=True, help="Resume the training in RUN.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when done.")
 def train(
-    detector: str | None,
+    detector: str,
     images: str | None,
     out: Path,
     devices: str | None,
@@ -118,7 +123,9 @@ def train(
     as_json: bool,
     **wanted: Any,
 ) -> None:
-    """Train a detector on normal frames.
+    """Train a detector on normal frames, for comparison and research.
+
+    For a line, learn the material with `semedge learn` instead, which needs no training.
 
     RUN then holds checkpoints, losses (CSV and TensorBoard), pictures and, when done, the
     weights. A training that was stopped, at whatever moment, resumes with --resume.
