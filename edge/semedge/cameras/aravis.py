@@ -17,7 +17,7 @@ from semedge.cameras.live import (
     CaptureLostError,
     Shot,
 )
-from semedge.cameras.pixel_formats import gives_colours, gray_from
+from semedge.cameras.pixel_formats import decoded
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
 
@@ -136,8 +136,8 @@ class AravisCapture(DeviceCapture):
         pixels = np.frombuffer(buffer.get_data(), np.uint8)
         if buffer.has_chunks():
             pixels = without_chunks(pixels, self._byte_order)
-        sent = (pixels, self._pixel_format, shape, padding_bytes)
-        return Shot(gray_from(*sent), number, time_ns, gives_colours(*sent))
+        image, in_colour = decoded(pixels, self._pixel_format, shape, padding_bytes)
+        return Shot(image, number, time_ns, in_colour)
 
 
 class AravisFeatures:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
 from semedge.cameras.live import CameraSettingsError, Capture, CaptureLostError, Shot
-from semedge.cameras.pixel_formats import gives_colours, gray_from
+from semedge.cameras.pixel_formats import decoded
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
@@ -127,8 +127,9 @@ class GenicamCapture(DeviceCapture):
         if not buffer.is_complete() or not buffer.payload.components:
             return Shot(None, number, time_ns)
         part = buffer.payload.components[0]
-        sent = (part.data, part.data_format, (part.height, part.width), part.x_padding)
-        return Shot(gray_from(*sent), number, time_ns, gives_colours(*sent))
+        shape = (part.height, part.width)
+        image, in_colour = decoded(part.data, part.data_format, shape, part.x_padding)
+        return Shot(image, number, time_ns, in_colour)
 
     def _time_ns(self, buffer: Any) -> int | None:
         """The camera's time; None where the producer does not report it and the ticks' length."""

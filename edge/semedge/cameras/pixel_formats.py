@@ -40,10 +40,10 @@ MOSAIC_BLOCK_PX = 8
 detail differs between neighbouring pixels as colours do."""
 
 
-def gray_from(
+def decoded(
     data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
-) -> GrayImage:
-    """A camera's pixels as a gray image with its own memory, shape `(height, width)`.
+) -> tuple[GrayImage, bool]:
+    """A camera's pixels as a gray image with its own memory, and whether they have colours.
 
     Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white has one value.
 
@@ -54,7 +54,7 @@ def gray_from(
     pixel_format
         Its name, such as `Mono12Packed`.
     shape
-        Height and width in pixels.
+        Height and width in pixels, which the image has.
     row_padding_bytes
         Unused bytes after each row.
 
@@ -67,37 +67,30 @@ def gray_from(
     pixel_format = LEGACY_COLOURS.get(pixel_format, pixel_format)
     height, width = shape
     if pixel_format == "Mono8":
-        return _rows(raw, height, width, row_padding_bytes).copy()
+        return _rows(raw, height, width, row_padding_bytes).copy(), False
     if pixel_format in UNUSED_BITS:
         values = _rows(raw, height, 2 * width, row_padding_bytes).copy().view("<u2")
-        return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16)
+        return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16), False
     if pixel_format in COLOURS:
-        channels = _channels(raw, pixel_format, shape, row_padding_bytes)
-        return _converted(channels, COLOURS[pixel_format])
+        channels = 4 if "a" in pixel_format else 3
+        rows = _rows(raw, height, channels * width, row_padding_bytes)
+        picture = rows.reshape(height, width, channels)
+        return _converted(picture, COLOURS[pixel_format]), has_colours(picture)
     if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
-        return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes)
-    mosaic, mono = _mosaic(pixel_format)
-    if mosaic is not None:
-        return _converted(gray_from(data, mono, shape, row_padding_bytes), MOSAICS[mosaic])
+        return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes), False
+    mosaic, bits = pixel_format[:7], pixel_format[7:]
+    if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
+        plain, _ = decoded(data, f"Mono{bits}", shape, row_padding_bytes)
+        return _converted(plain, MOSAICS[mosaic]), _mosaic_has_colours(plain, mosaic)
     raise CameraSettingsError(
         f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
         "Mono10, Mono12 or Mono16."
     )
 
 
-def gives_colours(
-    data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
-) -> bool:
-    """Whether the pixels that `gray_from` makes gray have colours."""
-    raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-    pixel_format = LEGACY_COLOURS.get(pixel_format, pixel_format)
-    if pixel_format in COLOURS:
-        return has_colours(_channels(raw, pixel_format, shape, row_padding_bytes))
-    mosaic, mono = _mosaic(pixel_format)
-    if mosaic is None:
-        return False
-    values = gray_from(raw, mono, shape, row_padding_bytes)
-    height, width = (side // 2 * 2 for side in shape)
+def _mosaic_has_colours(values: NDArray, mosaic: str) -> bool:
+    """Whether the means of its colours' pixels differ anywhere in a mosaic `(height, width)`."""
+    height, width = (side // 2 * 2 for side in values.shape)
     # Red and blue lie on one diagonal and both greens on the other, of which one is enough.
     green_first = mosaic[5] == "G"
     places = ((0, 1), (1, 0), (0, 0)) if green_first else ((0, 0), (1, 1), (0, 1))
@@ -107,23 +100,6 @@ def gives_colours(
         for row, column in places
     ]
     return has_colours(np.stack(planes, axis=-1), every_px=1)
-
-
-def _mosaic(pixel_format: str) -> tuple[str | None, str]:
-    """The mosaic of a format, None for one that semedge cannot read, and its values' format."""
-    mosaic, bits = pixel_format[:7], pixel_format[7:]
-    mono = f"Mono{bits}"
-    is_read = mosaic in MOSAICS and (bits == "8" or mono in UNUSED_BITS)
-    return mosaic if is_read else None, mono
-
-
-def _channels(
-    raw: NDArray, pixel_format: str, shape: tuple[int, int], padding_bytes: int
-) -> NDArray:
-    """Pixels in colour, `(height, width, channels)`."""
-    count = 4 if "a" in pixel_format else 3
-    height, width = shape
-    return _rows(raw, height, count * width, padding_bytes).reshape(height, width, count)
 
 
 def _converted(pixels: NDArray, conversion: int) -> GrayImage:

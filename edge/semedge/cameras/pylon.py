@@ -10,7 +10,7 @@ import numpy as np
 from semedge.cameras.device import Device, DeviceCamera, DeviceCapture
 from semedge.cameras.genicam_features import apply_settings
 from semedge.cameras.live import POLL_S, Capture, CaptureLostError, Shot
-from semedge.cameras.pixel_formats import gives_colours, gray_from
+from semedge.cameras.pixel_formats import decoded
 from semedge.cameras.settings import CameraSettings
 from semedge.core.errors import SemedgeError
 from semedge.core.optional import import_extra
@@ -106,9 +106,10 @@ class PylonCapture(DeviceCapture):
         time_ns = result.TimeStamp * 10**9 // self._ticks_hz if result.TimeStamp else None
         if not result.GrabSucceeded():
             return Shot(None, number, time_ns)
+        shape = (result.Height, result.Width)
         pixels = np.frombuffer(result.GetBuffer(), np.uint8)
-        sent = (pixels, self._pixel_format, (result.Height, result.Width), result.PaddingX)
-        return Shot(gray_from(*sent), number, time_ns, gives_colours(*sent))
+        image, in_colour = decoded(pixels, self._pixel_format, shape, result.PaddingX)
+        return Shot(image, number, time_ns, in_colour)
 
 
 class PylonFeatures:

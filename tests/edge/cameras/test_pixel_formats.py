@@ -8,8 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from semedge.cameras.pixel_formats import gives_colours, gray_from
+from semedge.cameras.pixel_formats import decoded
 from semedge.core.errors import SemedgeError
+from semedge.core.frame import GrayImage
+
+
+def gray_from(
+    data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
+) -> GrayImage:
+    image, _ = decoded(data, pixel_format, shape, row_padding_bytes)
+    return image
+
+
+def gives_colours(data: NDArray, pixel_format: str, shape: tuple[int, int]) -> bool:
+    _, in_colour = decoded(data, pixel_format, shape)
+    return in_colour
 
 
 def test_mono8_rows_with_padding() -> None:
