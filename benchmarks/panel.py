@@ -10,14 +10,14 @@
 
 Each material is a folder with `normal`, `test_normal` and `anomalous/images`, and masks where there
 are any. Magnetic tiles are cross-validated over the tiles, since they have no `test_normal`; their
-figure is the mean of the classes. Nothing is chosen by these figures.
+figure is the mean of the classes. The peers see gray values. Nothing is chosen by these figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,8 @@ from panel_peers import Padim, PatchCore, Peer
 from sklearn.metrics import roc_auc_score
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
-from semedge.core.images import list_images, read_image, read_mask
+from semedge.core.frame import AnyImage, Frame
+from semedge.core.images import list_images, read_mask, read_picture, to_gray
 from semedge.inference.bundle import parse_bundle
 from semedge.inference.detector import Detector
 from semedge.learning.learn import learn
@@ -121,7 +121,7 @@ def splits_of(folder: Path) -> list[Split]:
 
 def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judged:
     """The detector of `semedge learn`."""
-    images = [read_image(path) for path in _some(split.fit, frames)]
+    images = [read_picture(path).picture for path in _some(split.fit, frames)]
     started_s = time.perf_counter()
     learned = learn(images, options)
     fit_s = time.perf_counter() - started_s
@@ -129,8 +129,8 @@ def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judg
     chosen = learned.manifest.training.options
     with Detector(parse_bundle(content, "the learned detector")) as detector:
 
-        def score(image: GrayImage) -> tuple[float, NDArray[np.float32]]:
-            found = detector.score(image)
+        def score(frame: Frame) -> tuple[float, NDArray[np.float32]]:
+            found = detector.score(frame)
             return found.frame_score, found.to_pixels()
 
         return _judged(
@@ -138,7 +138,8 @@ def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judg
             score,
             fit_s,
             len(content),
-            f"position {chosen['position']}, even light {chosen['even_light']}",
+            f"position {chosen['position']}, even light {chosen['even_light']}, "
+            f"colour {chosen['colour']}",
         )
 
 
@@ -146,11 +147,11 @@ def peer(split: Split, make: Callable[[], Peer]) -> Judged:
     """A peer; a frame's score is its map's highest."""
     method = make()
     started_s = time.perf_counter()
-    method.fit([read_image(path) for path in split.fit])
+    method.fit([read_picture(path).image for path in split.fit])
     fit_s = time.perf_counter() - started_s
 
-    def score(image: GrayImage) -> tuple[float, NDArray[np.float32]]:
-        pixels = method.pixel_scores(image)
+    def score(frame: Frame) -> tuple[float, NDArray[np.float32]]:
+        pixels = method.pixel_scores(frame.image)
         return float(pixels.max()), pixels
 
     return _judged(split, score, fit_s, method.size_bytes)
@@ -158,7 +159,7 @@ def peer(split: Split, make: Callable[[], Peer]) -> Judged:
 
 def _judged(
     split: Split,
-    score: Callable[[GrayImage], tuple[float, NDArray[np.float32]]],
+    score: Callable[[Frame], tuple[float, NDArray[np.float32]]],
     fit_s: float,
     size_bytes: int,
     chosen: str = "",
@@ -167,9 +168,9 @@ def _judged(
     samples: list[FrameSamples] = []
 
     def of(path: Path) -> float:
-        image = read_image(path)
+        frame = _frame(read_picture(path).picture)
         started_s = time.perf_counter()
-        frame_score, pixels = score(image)
+        frame_score, pixels = score(frame)
         times_ms.append(1000 * (time.perf_counter() - started_s))
         if path in split.masks:
             samples.append(_samples(pixels, read_mask(split.masks[path])))
@@ -220,6 +221,10 @@ def _masks(images: Path, masks: Path) -> dict[Path, Path]:
         return {}
     found = {path.stem: path for path in list_images(masks)}
     return {path: found[path.stem] for path in list_images(images) if path.stem in found}
+
+
+def _frame(picture: AnyImage) -> Frame:
+    return Frame(to_gray(picture), colours=picture if picture.ndim == 3 else None)
 
 
 def _some(paths: Sequence[Path], count: int | None) -> list[Path]:
@@ -303,7 +308,7 @@ def choices(materials: Sequence[str], data: Path) -> Iterator[str]:
         )
 
 
-CHANGES: dict[str, Callable[[GrayImage], GrayImage]] = {
+CHANGES: dict[str, Callable[[AnyImage], AnyImage]] = {
     "light +20 %": partial(lit, gain=1.2),
     "light -20 %": partial(lit, gain=0.8),
     "blur 1 px": partial(blurred, sigma_px=1.0),
@@ -322,16 +327,19 @@ def robustness(materials: Sequence[str], data: Path) -> Iterator[str]:
     rates: dict[str, list[float]] = {name: [] for name in CHANGES}
     for material in materials:
         split = splits_of(data / material)[0]
-        learned = learn([read_image(path) for path in split.fit])
-        images = [read_image(path) for path in split.normal]
+        learned = learn([read_picture(path).picture for path in split.fit])
+        pictures = [read_picture(path).picture for path in split.normal]
         with Detector(parse_bundle(learned.bundle_content, "the learned detector")) as detector:
-            unchanged = np.array([detector.score(image).frame_score for image in images])
-            level = np.quantile(unchanged, CALIBRATED)
+            level = np.quantile(_scores(detector, pictures), CALIBRATED)
             for name, change in CHANGES.items():
-                scores = np.array([detector.score(change(image)).frame_score for image in images])
+                scores = _scores(detector, (change(each) for each in pictures))
                 rates[name].append(float((scores > level).mean()))
         yield f"| {material} | {' | '.join(f'{rates[name][-1]:.0%}' for name in CHANGES)} |"
     yield f"| **mean** | {' | '.join(f'{mean(rates[name]):.0%}' for name in CHANGES)} |"
+
+
+def _scores(detector: Detector, pictures: Iterable[AnyImage]) -> Scores:
+    return np.array([detector.score(_frame(each)).frame_score for each in pictures])
 
 
 def main() -> None:

@@ -129,7 +129,9 @@ def _bank_and_outputs(bundle: Bundle, frame: Frame) -> tuple[Bank, Outputs]:
     assert isinstance(score, FeatureScore)
     (bank,) = (model_of(each, bundle.arrays()) for each in score.maps if each.name == "bank")
     assert isinstance(bank, Bank)
-    extractor = FeatureExtractor(FeatureNetwork(bundle.graph(FEATURES)), shown, gray=False)
+    extractor = FeatureExtractor(
+        FeatureNetwork(bundle.graph(FEATURES)), shown, gray=False, colour=False
+    )
     with ThreadPoolExecutor(1) as pool:
         (tile,) = extractor.tiles(extractor.prepare(frame.image, pool))
     return bank, tile.outputs

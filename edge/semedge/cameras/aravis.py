@@ -136,8 +136,8 @@ class AravisCapture(DeviceCapture):
         pixels = np.frombuffer(buffer.get_data(), np.uint8)
         if buffer.has_chunks():
             pixels = without_chunks(pixels, self._byte_order)
-        image, in_colour = decoded(pixels, self._pixel_format, shape, padding_bytes)
-        return Shot(image, number, time_ns, in_colour)
+        image, colours = decoded(pixels, self._pixel_format, shape, padding_bytes)
+        return Shot(image, number, time_ns, colours)
 
 
 class AravisFeatures:

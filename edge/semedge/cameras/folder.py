@@ -72,7 +72,7 @@ class FolderCamera(Camera):
                 name,
                 pixel_size_um=picture.pixel_size_um,
                 shown=picture.shown,
-                in_colour=picture.in_colour,
+                colours=picture.colours,
             )
 
     def _captured_at_s(self, name: str, stated_s: float | None) -> float:

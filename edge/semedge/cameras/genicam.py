@@ -128,8 +128,8 @@ class GenicamCapture(DeviceCapture):
             return Shot(None, number, time_ns)
         part = buffer.payload.components[0]
         shape = (part.height, part.width)
-        image, in_colour = decoded(part.data, part.data_format, shape, part.x_padding)
-        return Shot(image, number, time_ns, in_colour)
+        image, colours = decoded(part.data, part.data_format, shape, part.x_padding)
+        return Shot(image, number, time_ns, colours)
 
     def _time_ns(self, buffer: Any) -> int | None:
         """The camera's time; None where the producer does not report it and the ticks' length."""

@@ -154,7 +154,7 @@ class HotFolderCamera(Camera):
             name,
             pixel_size_um=picture.pixel_size_um,
             shown=picture.shown,
-            in_colour=picture.in_colour,
+            colours=picture.colours,
         )
 
     def _skip(self, error: SemedgeError) -> None:

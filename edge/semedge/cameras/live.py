@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from semedge.cameras.base import Camera, CameraStalledError
 from semedge.core.backoff import Backoff
-from semedge.core.colour import has_colours
+from semedge.core.colour import colours_of
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame, GrayImage
+from semedge.core.frame import ColourImage, Frame, GrayImage
 from semedge.core.images import to_gray
 
 FIRST_PAUSE_S = 0.5
@@ -62,19 +62,19 @@ class Shot:
         The camera's own number of the frame.
     device_time_ns
         The camera's own time of the frame, in nanoseconds of its clock.
-    in_colour
-        Whether the camera gave colours.
+    colours
+        Blue, green and red, `(height, width, 3)`; None where the camera gave none.
     """
 
     image: GrayImage | None
     device_frame: int | None = None
     device_time_ns: int | None = None
-    in_colour: bool = False
+    colours: ColourImage | None = None
 
     @classmethod
     def of(cls, picture: NDArray) -> Shot:
         """A decoded picture, gray or with channels in OpenCV's order."""
-        return cls(to_gray(picture), in_colour=has_colours(picture))
+        return cls(to_gray(picture), colours=colours_of(picture))
 
 
 class Capture(ABC):
@@ -271,7 +271,7 @@ class LiveCamera(Camera):
                     self.source,
                     shot.device_frame,
                     shot.device_time_ns,
-                    in_colour=shot.in_colour,
+                    colours=shot.colours,
                 )
                 self._fault = None
                 self._wanted = False

@@ -1,25 +1,28 @@
-"""Pixels as cameras send them, by the names of GenICam's convention (PFNC), as gray images."""
+"""Pixels as cameras send them, by the names of GenICam's convention (PFNC)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semedge.cameras.live import CameraSettingsError
-from semedge.core.colour import has_colours
-from semedge.core.frame import GrayImage
+from semedge.core.colour import colours_of, has_colours
+from semedge.core.frame import ColourImage, GrayImage
 from semedge.core.images import to_gray
 
 UNUSED_BITS = {"Mono16": 0, "Mono14": 2, "Mono12": 4, "Mono10": 6}
 """Upper bits of two bytes that a format leaves empty."""
 
 COLOURS = {
-    "RGB8": cv2.COLOR_RGB2GRAY,
-    "BGR8": cv2.COLOR_BGR2GRAY,
-    "RGBa8": cv2.COLOR_RGBA2GRAY,
-    "BGRa8": cv2.COLOR_BGRA2GRAY,
+    "RGB8": (2, 1, 0),
+    "BGR8": (0, 1, 2),
+    "RGBa8": (2, 1, 0),
+    "BGRa8": (0, 1, 2),
 }
+"""Where blue, green and red of a pixel are."""
 LEGACY_COLOURS = {
     "RGB8Packed": "RGB8",
     "BGR8Packed": "BGR8",
@@ -29,21 +32,21 @@ LEGACY_COLOURS = {
 
 # OpenCV names a mosaic by its second row's second and third pixel, GenICam by its first two.
 MOSAICS = {
-    "BayerRG": cv2.COLOR_BayerBG2GRAY,
-    "BayerGR": cv2.COLOR_BayerGB2GRAY,
-    "BayerGB": cv2.COLOR_BayerGR2GRAY,
-    "BayerBG": cv2.COLOR_BayerRG2GRAY,
+    "BayerRG": (cv2.COLOR_BayerBG2GRAY, cv2.COLOR_BayerBG2BGR),
+    "BayerGR": (cv2.COLOR_BayerGB2GRAY, cv2.COLOR_BayerGB2BGR),
+    "BayerGB": (cv2.COLOR_BayerGR2GRAY, cv2.COLOR_BayerGR2BGR),
+    "BayerBG": (cv2.COLOR_BayerRG2GRAY, cv2.COLOR_BayerRG2BGR),
 }
 
-MOSAIC_BLOCK_PX = 8
+MOSAIC_BLOCK_PX = 16
 """Rows and columns of one colour of a mosaic that are averaged before colours are compared: fine
 detail differs between neighbouring pixels as colours do."""
 
 
 def decoded(
     data: NDArray, pixel_format: str, shape: tuple[int, int], row_padding_bytes: int = 0
-) -> tuple[GrayImage, bool]:
-    """A camera's pixels as a gray image with its own memory, and whether they have colours.
+) -> tuple[GrayImage, ColourImage | None]:
+    """A camera's pixels as a gray image with its own memory, and their colours; None without any.
 
     Formats of 10, 12 and 14 bits are shifted to fill 16 bits, so that white has one value.
 
@@ -67,21 +70,25 @@ def decoded(
     pixel_format = LEGACY_COLOURS.get(pixel_format, pixel_format)
     height, width = shape
     if pixel_format == "Mono8":
-        return _rows(raw, height, width, row_padding_bytes).copy(), False
+        return _rows(raw, height, width, row_padding_bytes).copy(), None
     if pixel_format in UNUSED_BITS:
         values = _rows(raw, height, 2 * width, row_padding_bytes).copy().view("<u2")
-        return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16), False
+        return np.left_shift(values, UNUSED_BITS[pixel_format], dtype=np.uint16), None
     if pixel_format in COLOURS:
         channels = 4 if "a" in pixel_format else 3
         rows = _rows(raw, height, channels * width, row_padding_bytes)
-        picture = rows.reshape(height, width, channels)
-        return _converted(picture, COLOURS[pixel_format]), has_colours(picture)
+        picture = rows.reshape(height, width, channels)[..., COLOURS[pixel_format]]
+        return to_gray(picture), colours_of(picture)
     if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
-        return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes), False
+        return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes), None
     mosaic, bits = pixel_format[:7], pixel_format[7:]
     if mosaic in MOSAICS and (bits == "8" or f"Mono{bits}" in UNUSED_BITS):
         plain, _ = decoded(data, f"Mono{bits}", shape, row_padding_bytes)
-        return _converted(plain, MOSAICS[mosaic]), _mosaic_has_colours(plain, mosaic)
+        gray, colours = MOSAICS[mosaic]
+        if not _mosaic_has_colours(plain, mosaic):
+            return to_gray(cv2.cvtColor(plain, gray)), None
+        blue_green_red: Any = cv2.cvtColor(plain, colours)
+        return to_gray(blue_green_red), blue_green_red
     raise CameraSettingsError(
         f"The camera sends {pixel_format}, which semedge cannot read; set pixel_format to Mono8, "
         "Mono10, Mono12 or Mono16."
@@ -100,10 +107,6 @@ def _mosaic_has_colours(values: NDArray, mosaic: str) -> bool:
         for row, column in places
     ]
     return has_colours(np.stack(planes, axis=-1), every_px=1)
-
-
-def _converted(pixels: NDArray, conversion: int) -> GrayImage:
-    return to_gray(cv2.cvtColor(pixels, conversion))
 
 
 def _rows(raw: NDArray, height: int, row_bytes: int, padding_bytes: int) -> NDArray:

@@ -108,8 +108,8 @@ class PylonCapture(DeviceCapture):
             return Shot(None, number, time_ns)
         shape = (result.Height, result.Width)
         pixels = np.frombuffer(result.GetBuffer(), np.uint8)
-        image, in_colour = decoded(pixels, self._pixel_format, shape, result.PaddingX)
-        return Shot(image, number, time_ns, in_colour)
+        image, colours = decoded(pixels, self._pixel_format, shape, result.PaddingX)
+        return Shot(image, number, time_ns, colours)
 
 
 class PylonFeatures:

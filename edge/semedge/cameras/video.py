@@ -8,7 +8,7 @@ import time
 import cv2
 
 from semedge.cameras.base import Camera
-from semedge.core.colour import has_colours
+from semedge.core.colour import colours_of
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import silence_opencv, to_gray
@@ -58,7 +58,7 @@ class VideoCamera(Camera):
             sequence,
             time.time(),
             f"{self.source}#{sequence}",
-            in_colour=has_colours(image),
+            colours=colours_of(image),
         )
 
     def close(self) -> None:

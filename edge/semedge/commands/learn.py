@@ -73,8 +73,8 @@ CAMERA_FRAMES = 400
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Choose a variant by hand: position, even_light, bank, fine or gray, each auto, on or "
-    "off; repeatable.",
+    help="Choose a variant by hand: position, even_light, bank, fine, gray or colour, each auto, "
+    "on or off; repeatable.",
 )
 @click.option(
     "--fit-frames",

@@ -109,7 +109,7 @@ def score(
             ),
         )
     view = FrameView(settings.view)
-    _warn_of_first(files[0], view, calibration)
+    _warn_of_first(files[0], view, bundle, calibration)
     partial = out and out.with_name(f"{out.name}.partial")
     skipped: list[str] = []
     with ScoreStore(partial, settings) as store:
@@ -133,15 +133,19 @@ def score(
         store.remove()
 
 
-def _warn_of_first(name: str, view: FrameView, calibration: Calibration | None) -> None:
-    """Report that the first file is in colour, or of another size than the calibration's frames."""
+def _warn_of_first(
+    name: str, view: FrameView, bundle: Bundle, calibration: Calibration | None
+) -> None:
+    """Report that the first file has colours that are not judged, or lacks those that are, or that
+    it is of another size than the calibration's frames."""
     try:
         picture = read_picture(name)
         shape = view.show(Frame(picture.image, source=name, shown=picture.shown)).shape
     except SemedgeError:
         # It is reported when it is scored.
         return
-    ColourWarning().check(name, in_colour=picture.in_colour)
+    warning = ColourWarning(judged=bundle.manifest.judges_colours)
+    warning.check(name, in_colour=picture.colours is not None)
     if calibration is None:
         return
     calibrated = calibration.grid.frame_shape

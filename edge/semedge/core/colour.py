@@ -1,4 +1,4 @@
-"""Whether a picture has colours, which its gray values lose."""
+"""Whether a picture has colours, which its gray values lose, and the colours."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from semedge.core.frame import ColourImage
+
 logger = logging.getLogger(__name__)
 
-LEAST_DIFFERENCE = 0.05
-"""Share of the range by which the channels of a coloured pixel differ; JPEG makes gray differ by
-less."""
+LEAST_DIFFERENCE = 0.03
+"""Share of the range by which the channels of a coloured pixel differ; those of a gray picture that
+was compressed as a colour one differ by less."""
 LEAST_SHARE = 0.01
 """Share of the pixels that are coloured in a picture that has colours."""
 
@@ -29,19 +31,34 @@ def has_colours(picture: NDArray, every_px: int = 8) -> bool:
     return bool((difference > LEAST_DIFFERENCE).mean() > LEAST_SHARE)
 
 
-class ColourWarning:
-    """Warns once of frames in colour, of which gray values are judged."""
+def colours_of(picture: NDArray) -> ColourImage | None:
+    """The first three channels of a picture that is more than gray, None where it is gray."""
+    return np.ascontiguousarray(picture[..., :3]) if has_colours(picture) else None
 
-    def __init__(self) -> None:
+
+class ColourWarning:
+    """Warns once where frames have colours that are not judged, or lack those that are.
+
+    Parameters
+    ----------
+    judged
+        Whether the detector judges colours.
+    """
+
+    def __init__(self, *, judged: bool) -> None:
+        self._judged = judged
         self._warned = False
 
     def check(self, source: str, *, in_colour: bool) -> None:
-        """Warn where the first picture in colour comes from `source`."""
-        if not in_colour or self._warned:
+        """Look at a picture from `source`."""
+        if in_colour == self._judged or self._warned:
             return
         self._warned = True
-        logger.warning(
-            f"{source} is in colour, and semedge judges gray values: it does not find a defect "
-            "that differs in colour alone.",
-            extra={"event": "frame-colour"},
+        message = (
+            f"{source} has no colours, and the detector learned colours: what has none may look "
+            "like a defect; set the camera to colour, or learn from its gray frames."
+            if self._judged
+            else f"{source} is in colour, and the detector judges gray values: it does not find a "
+            "defect that differs in colour alone; learn the material from frames in colour."
         )
+        logger.warning(message, extra={"event": "frame-colour"})

@@ -12,6 +12,10 @@ from semedge.core.errors import SemedgeError
 from semedge.core.shown import Shown
 
 GrayImage = NDArray[np.uint8] | NDArray[np.uint16]
+ColourImage = NDArray[np.uint8] | NDArray[np.uint16]
+"""Blue, green and red, `(height, width, 3)`."""
+AnyImage = GrayImage | ColourImage
+"""Gray values `(height, width)`, or a colour image."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,17 @@ class Frame:
         Size of a pixel on the specimen in micrometres; None where it is not known.
     left_out
         True where nothing is inspected, shape of the image; None where everything is.
-    in_colour
-        Whether the camera or the file gave colours, which gray values lose.
+    colours
+        Blue, green and red of the same picture, `(height, width, 3)` of the image's type; None
+        where the camera or the file gave none.
     whole
-        The same picture before it was cropped; None where nothing was cut off.
+        The same picture before it was cropped, in colour where it has colours; None where nothing
+        was cut off.
 
     Raises
     ------
     SemedgeError
-        Where the image is not an array of that shape and type.
+        Where the image is not an array of that shape and type, or the colours do not fit it.
     """
 
     image: GrayImage
@@ -60,8 +66,8 @@ class Frame:
     left_out: NDArray[np.bool_] | None = None
     pixel_size_um: float | None = None
     shown: Shown | None = None
-    in_colour: bool = False
-    whole: GrayImage | None = None
+    colours: ColourImage | None = None
+    whole: AnyImage | None = None
 
     def __post_init__(self) -> None:
         image = self.image
@@ -76,12 +82,25 @@ class Frame:
                 "(height, width); turn colour to gray, and scale other values to the range of one "
                 f"of these types. Received: dtype {image.dtype}, shape {image.shape}"
             )
+        colours = self.colours
+        if colours is not None and (
+            colours.shape != (*image.shape, 3) or colours.dtype != image.dtype
+        ):
+            raise SemedgeError(
+                "A frame's colours must have the shape (height, width, 3) and the dtype of its "
+                f"image, {image.dtype} {image.shape}. Received: {colours.dtype} {colours.shape}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         height, width = self.image.shape
         return height, width
+
+    @property
+    def picture(self) -> AnyImage:
+        """Its colours where it has them, otherwise its gray values."""
+        return self.image if self.colours is None else self.colours
 
     @property
     def full_scale(self) -> int:

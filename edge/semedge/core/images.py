@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.capture_time import stated_time_s
-from semedge.core.colour import has_colours
+from semedge.core.colour import colours_of
 from semedge.core.decoded import Decoded
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage, ColourImage, GrayImage
 from semedge.core.jpeg import UPRIGHT, JpegError, decode_jpeg, is_jpeg
 from semedge.core.pixel_size import pixel_size_beside
 from semedge.core.shown import Shown, note_in
@@ -73,15 +73,20 @@ def silence_opencv() -> None:
 class Picture:
     """A gray image of a file, `(height, width)`.
 
-    Its pixels' size, when it was taken, and what was cut off it, where the file says it; and
-    whether the file has colours, which gray values lose.
+    Its pixels' size, when it was taken, and what was cut off it, where the file says it; and its
+    colours, `(height, width, 3)` in OpenCV's order, where it has any.
     """
 
     image: GrayImage
     pixel_size_um: float | None = None
     captured_at_s: float | None = None
     shown: Shown | None = None
-    in_colour: bool = False
+    colours: ColourImage | None = None
+
+    @property
+    def picture(self) -> AnyImage:
+        """Its colours where it has them, otherwise its gray values."""
+        return self.image if self.colours is None else self.colours
 
 
 def read_image(path: Path | str) -> GrayImage:
@@ -136,7 +141,7 @@ def decode_picture(content: bytes, name: str, number: int = 1) -> Picture:
         decoded.pixel_size_um,
         decoded.captured_at_s,
         note_in(content),
-        has_colours(image),
+        colours_of(image),
     )
 
 
@@ -156,6 +161,14 @@ def to_gray(image: NDArray) -> GrayImage:
         image = cv2.cvtColor(image, conversions[channels])
     gray: GrayImage = np.ascontiguousarray(image[..., 0] if image.ndim == 3 else image)
     return gray
+
+
+def to_colour(image: AnyImage) -> ColourImage:
+    """Blue, green and red of a picture, which are alike where it is gray."""
+    if image.ndim == 3:
+        return image
+    picture: ColourImage = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+    return picture
 
 
 def read_mask(path: Path | str) -> NDArray[np.bool_]:

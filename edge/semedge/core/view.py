@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import read_mask
+from semedge.core.frame import AnyImage, Frame, GrayImage
+from semedge.core.images import read_mask, to_gray
 from semedge.core.information_bar import find_information_bar
 from semedge.core.section import Section
 from semedge.core.shown import Shown
@@ -95,34 +95,37 @@ def rectangles_label(rectangles: Sequence[Rectangle]) -> str:
     return ", ".join(named) or "nothing"
 
 
-def seen_again(image: GrayImage, before: ViewSettings, after: ViewSettings) -> GrayImage:
-    """A frame that was cropped by some settings, as others crop it.
+def seen_again(picture: AnyImage, before: ViewSettings, after: ViewSettings) -> AnyImage:
+    """A frame that was cropped by some settings, gray or in colour, as others crop it.
 
     What was cut off is gone; the nearest rows and columns stand in for it. Raises `SemedgeError`
     where the other settings do not suit the whole frame.
     """
-    return _seen_again(image, before, after)[0]
+    return _seen_again(picture, before, after)[0]
 
 
 def frame_again(frame: Frame, before: ViewSettings, after: ViewSettings) -> Frame:
     """A frame that was shown by some settings, as others show it; see `seen_again`."""
-    image, left_out = _seen_again(frame.image, before, after)
-    return replace(frame, image=image, left_out=left_out)
+    picture, left_out = _seen_again(frame.picture, before, after)
+    colours = None if frame.colours is None else picture
+    return replace(frame, image=to_gray(picture), colours=colours, left_out=left_out)
 
 
 def mask_for(shape: tuple[int, ...], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-    """A mask of frames of its own shape, for a frame of this one; None where it is another."""
-    return mask if mask is not None and mask.shape == shape else None
+    """A mask of frames of its own height and width, for a picture of this shape; None where it has
+    others."""
+    return mask if mask is not None and mask.shape == shape[:2] else None
 
 
 def _seen_again(
-    image: GrayImage, before: ViewSettings, after: ViewSettings
-) -> tuple[GrayImage, NDArray[np.bool_] | None]:
+    picture: AnyImage, before: ViewSettings, after: ViewSettings
+) -> tuple[AnyImage, NDArray[np.bool_] | None]:
     rows = (before.crop_top_px, before.crop_bottom_px)
     columns = (before.crop_left_px, before.crop_right_px)
-    whole = np.pad(image, (rows, columns), mode="edge")
+    channels = ((0, 0),) * (picture.ndim - 2)
+    whole = np.pad(picture, (rows, columns, *channels), mode="edge")
     view = FrameView(after)
-    left_out = view.left_out(whole.shape, after.crops_px)
+    left_out = view.left_out((whole.shape[0], whole.shape[1]), after.crops_px)
     return view.cut(whole), left_out
 
 
@@ -151,11 +154,16 @@ class FrameView:
         Raises `SemedgeError` where nothing would be left, or a value has too many bits.
         """
         crops, before = self.settings.crops_px, frame.shown
-        uncropped = None
+        uncropped: AnyImage | None = None
         if before is None:
             filled = self._filled(frame.image, frame.source)
+            colours = frame.colours
+            if colours is not None:
+                colours = self._scaled(colours, frame.source)
             image, whole = self._cropped(filled, frame.source), frame.image.shape
-            uncropped = None if image.shape == filled.shape else filled
+            if image.shape != filled.shape:
+                uncropped = filled if colours is None else colours
+            colours = None if colours is None else self.cut(colours)
         else:
             # Its values fill their type already.
             top, bottom, left, right = before.cropped_px
@@ -167,10 +175,12 @@ class FrameView:
             )
             further = (crops[0] - top, crops[1] - bottom, crops[2] - left, crops[3] - right)
             image, whole = _cut(frame.image, further), before.whole_px
+            colours = None if frame.colours is None else _cut(frame.colours, further)
         whole_px = (int(whole[0]), int(whole[1]))
         return replace(
             frame,
             image=image,
+            colours=colours,
             left_out=self.left_out(whole_px, crops),
             pixel_size_um=self.settings.pixel_size_um or frame.pixel_size_um,
             shown=Shown(whole_px, crops),
@@ -223,11 +233,13 @@ class FrameView:
     def _filled(self, image: GrayImage, source: str) -> GrayImage:
         """The image with its white at the white of its type."""
         self._warn_of_bits(image, source)
+        return self._scaled(image, source)
+
+    def _scaled(self, picture: NDArray, source: str) -> NDArray:
         try:
-            filled: GrayImage = fill_container(image, self.settings.bits)
+            return fill_container(picture, self.settings.bits)
         except ContainerError as error:
             raise SemedgeError(f"{source} {error}; give another number with --bits.") from error
-        return filled
 
     def _cropped(self, filled: GrayImage, source: str) -> GrayImage:
         cropped: GrayImage = self.cut(filled)
@@ -273,7 +285,7 @@ class FrameView:
 def _cut(picture: NDArray, crops_px: Crops) -> NDArray:
     """The rest of a picture; `SemedgeError` where there is none."""
     top, bottom, left, right = crops_px
-    height, width = picture.shape
+    height, width = picture.shape[:2]
     if top + bottom >= height or left + right >= width:
         sides = zip(("top", "bottom", "left", "right"), crops_px, strict=True)
         given = ", ".join(f"crop_{side}_px = {value}" for side, value in sides if value)

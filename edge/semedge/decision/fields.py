@@ -67,6 +67,7 @@ def split_frame(frame: Frame, size_px: tuple[int, int], patch_px: int) -> Iterat
             yield replace(
                 frame,
                 image=frame.image[field],
+                colours=None if frame.colours is None else frame.colours[field],
                 left_out=None if frame.left_out is None else frame.left_out[field],
                 source=f"{frame.source} (field at {left},{top})",
             )

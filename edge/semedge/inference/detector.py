@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from semedge.core.closing import Closing
 from semedge.core.errors import SemedgeError, unknown_name
-from semedge.core.frame import Frame, GrayImage
+from semedge.core.frame import AnyImage, Frame, GrayImage
+from semedge.core.images import to_gray
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
 from semedge.inference.feature_scorer import FeatureScorer
 from semedge.inference.frame_scorer import FrameScorer
@@ -117,6 +118,11 @@ class Detector(Closing):
         frame_input = self.bundle.manifest.input
         return frame_input.reach_px if isinstance(frame_input, FrameGeometry) else 0
 
+    @property
+    def judges_colours(self) -> bool:
+        """Whether it was learned from frames in colour and judges their colours."""
+        return self.bundle.manifest.judges_colours
+
     def share_inspected(self, frame: Frame) -> float:
         """Share of the frame's patches that have a score of their own; scores nothing.
 
@@ -152,7 +158,8 @@ class Detector(Closing):
         try:
             grid = self._grid_for(frame.shape)
             inspected = None if frame.left_out is None else self._inspected(frame.left_out, grid)
-            scores, stage_ms = self._scorer.score_image(frame.image, grid)
+            picture = frame.picture if self.judges_colours else frame.image
+            scores, stage_ms = self._scorer.score_image(picture, grid)
         except SemedgeError as error:
             raise SemedgeError(f"{frame.source} cannot be scored: {error}") from error
         self._check_finite(scores, frame.source)
@@ -167,7 +174,7 @@ class Detector(Closing):
         return {name: ScoreMap(grid, values, stage_ms, judged) for name, values in scores.items()}
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Tensor]:
         """Scores `(len(chosen),)` of the chosen patches of any grid, by name.
 
@@ -175,14 +182,15 @@ class Detector(Closing):
 
         Parameters
         ----------
-        image
-            Gray values of the whole frame.
+        picture
+            The whole frame, gray or in colour.
         grid
             Patches of the frame or of its upper left part.
         chosen
             Indices of patches.
         """
-        scores = self._scorer.score_chosen(image, grid, chosen)
+        judged = picture if self.judges_colours else to_gray(picture)
+        scores = self._scorer.score_chosen(judged, grid, chosen)
         self._check_finite(scores, "a frame")
         return scores
 
@@ -254,11 +262,11 @@ class _Scorer(Protocol):
     batch: int
 
     def score_image(
-        self, image: GrayImage, grid: PatchGrid
+        self, picture: AnyImage, grid: PatchGrid, /
     ) -> tuple[dict[str, Tensor], dict[str, float]]: ...
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp], /
     ) -> dict[str, Tensor]: ...
 
     def close(self) -> None: ...

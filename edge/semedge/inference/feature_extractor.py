@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
+from semedge.core.images import to_gray
+from semedge.inference.colour_statistics import COLOUR, colour_statistics
 from semedge.inference.feature_network import STRIDE_PX, FeatureNetwork
 from semedge.inference.frame_tiles import (
     Prepared,
@@ -22,7 +24,7 @@ from semedge.inference.frame_tiles import (
     tile_values,
     used_places,
 )
-from semedge.inference.gray_statistics import GRAY, STATISTICS, gray_statistics
+from semedge.inference.gray_statistics import GRAY, gray_statistics
 from semedge.inference.network_input import FeatureInput
 from semedge.inference.tiling import Tiling, choose_tile
 
@@ -37,13 +39,12 @@ class PreparedFrame:
     ----------
     shown
         What the network sees: the frame magnified, and continued on every side.
-    gray
-        Statistics of the gray values of each place `(rows, columns, 6)`; None where none are
-        judged.
+    statistics
+        Statistics of each place `(rows, columns, n)` that are judged: of gray values, of colours.
     """
 
     shown: Prepared
-    gray: Array | None
+    statistics: Mapping[str, Array]
 
     @property
     def places(self) -> tuple[int, int]:
@@ -59,7 +60,7 @@ class TileFeatures:
     Attributes
     ----------
     outputs
-        The network's outputs and the gray statistics by name, for all places of the tile.
+        The network's outputs and the statistics by name, for all places of the tile.
     inner
         Rows and columns of the tile's places that are used; others are another tile's.
     target
@@ -80,25 +81,33 @@ class FeatureExtractor:
         The network.
     frame_input
         How a frame becomes tiles.
-    gray
-        Whether gray statistics are wanted.
+    gray, colour
+        Whether statistics of gray values and of colours are wanted.
     """
 
-    def __init__(self, network: FeatureNetwork, frame_input: FeatureInput, *, gray: bool) -> None:
+    def __init__(
+        self, network: FeatureNetwork, frame_input: FeatureInput, *, gray: bool, colour: bool
+    ) -> None:
         self.input = frame_input
-        self._gray = gray
+        self._wanted = {GRAY: gray, COLOUR: colour}
         self._network = network
 
-    def prepare(self, image: GrayImage, pool: Executor) -> PreparedFrame:
-        """The frame as tiles are cut from it; its gray statistics come from the pool's threads."""
-        gray = pool.submit(self._gray_statistics, image) if self._gray else None
+    def prepare(self, picture: AnyImage, pool: Executor) -> PreparedFrame:
+        """The frame as tiles are cut from it; its statistics come from the pool's threads."""
+        image = to_gray(picture)
+        sources = {GRAY: (gray_statistics, image), COLOUR: (colour_statistics, picture)}
+        begun = {
+            name: pool.submit(self._statistics, *sources[name])
+            for name, wanted in self._wanted.items()
+            if wanted
+        }
         shown = prepare_frame(image, self.input)
-        return PreparedFrame(shown, None if gray is None else gray.result())
+        return PreparedFrame(shown, {name: each.result() for name, each in begun.items()})
 
-    def _gray_statistics(self, image: GrayImage) -> Array:
+    def _statistics(self, measure: Callable[[Any, int], Array], picture: AnyImage) -> Array:
         margin_px = self.input.margin_px
-        whole: Any = continued(magnified(image, self.input.magnification), (margin_px,) * 4)
-        return gray_statistics(whole, STRIDE_PX)
+        whole = continued(magnified(picture, self.input.magnification), (margin_px,) * 4)
+        return measure(whole, STRIDE_PX)
 
     def inside(self, prepared: PreparedFrame) -> tuple[slice, slice]:
         """Rows and columns of the places that lie inside the frame, not in its margin."""
@@ -120,18 +129,21 @@ class FeatureExtractor:
             top, left = (used_places(span, STRIDE_PX) for span in spans)
             inner, target = (first, second), (top, left)
             outputs = self._network.run(tile)
-            if prepared.gray is not None:
-                outputs[GRAY] = _of_tile(prepared.gray, outputs["f6"].shape[:2], inner, target)
+            for name, statistics in prepared.statistics.items():
+                outputs[name] = _of_tile(statistics, outputs["f6"].shape[:2], inner, target)
             yield TileFeatures(outputs, inner, target)
 
 
 def _of_tile(
-    gray: Array, shape: tuple[int, ...], inner: tuple[slice, slice], target: tuple[slice, slice]
+    statistics: Array,
+    shape: tuple[int, ...],
+    inner: tuple[slice, slice],
+    target: tuple[slice, slice],
 ) -> Array:
-    """Gray statistics of a tile's places; 0 at those that another tile is used for."""
-    statistics = np.zeros((*shape, STATISTICS), np.float32)
-    statistics[inner] = gray[target]
-    return statistics
+    """Statistics of a tile's places; 0 at those that another tile is used for."""
+    of_tile = np.zeros((*shape, statistics.shape[-1]), np.float32)
+    of_tile[inner] = statistics[target]
+    return of_tile
 
 
 @cache

@@ -40,8 +40,9 @@ class FeatureMap(Record):
     model
         A Gaussian of one output of the network, or a bank of normal features.
     output
-        The output that a Gaussian judges; for a bank `gray`, whose features are statistics of gray
-        values, or none, whose features are those of several outputs.
+        The output that a Gaussian judges; for a bank `gray` or `colour`, whose features are
+        statistics of gray values or of colours, or none, whose features are those of several
+        outputs.
     weight
         Share in its group.
     scale
@@ -125,6 +126,10 @@ class FeatureScore(Record):
     def maps(self) -> tuple[FeatureMap, ...]:
         """The maps of all groups."""
         return tuple(each for group in self.groups for each in group.maps)
+
+    def judges(self, output: Name) -> bool:
+        """Whether one of the maps is of this output."""
+        return any(each.output == output for each in self.maps)
 
     @property
     def weights(self) -> dict[str, float]:

@@ -83,7 +83,7 @@ class Bank:
     Attributes
     ----------
     output
-        What is judged: `gray` for the gray statistics, None for the network's features.
+        What is judged: `gray` or `colour` for statistics, None for the network's features.
     projection
         Shape `(d, k)`: from a place's features to the components that are compared.
     offset

@@ -9,9 +9,10 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.core.timing import Stopwatch
 from semedge.inference.bundle import Bundle
+from semedge.inference.colour_statistics import COLOUR
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_manifest import FEATURES, FeatureMap, FeatureScore
 from semedge.inference.feature_maps import Bank, FeatureModel, Gaussian
@@ -60,16 +61,17 @@ class FeatureScorer:
         self._extractor = FeatureExtractor(
             FeatureNetwork(bundle.graph(FEATURES), threads=worker_count(workers)),
             self.input,
-            gray=any(each.output == GRAY for each in self._score.maps),
+            gray=self._score.judges(GRAY),
+            colour=self._score.judges(COLOUR),
         )
         self._pool = ThreadPoolExecutor(worker_count(workers), thread_name_prefix="maps")
 
     def score_image(
-        self, image: GrayImage, grid: PatchGrid
+        self, picture: AnyImage, grid: PatchGrid
     ) -> tuple[dict[str, Array], dict[str, float]]:
         """Scores of the grid's cells by name, each `(len(grid),)`, and milliseconds by stage."""
         watch = Stopwatch()
-        logarithms = log_maps(self._extractor, self._models, image, grid, watch, self._pool)
+        logarithms = log_maps(self._extractor, self._models, picture, grid, watch, self._pool)
         scores: dict[str, Array] = {}
         for name in self._wanted:
             if name == self._score.name:
@@ -82,10 +84,10 @@ class FeatureScorer:
         return scores, watch.stage_ms
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Array]:
         """Scores of the chosen patches, see `semedge.inference.frame_tiles.chosen_scores`."""
-        return chosen_scores(self.score_image, self.input.patch_px, image, grid, chosen)
+        return chosen_scores(self.score_image, self.input.patch_px, picture, grid, chosen)
 
     def close(self) -> None:
         """End the threads."""
@@ -117,7 +119,7 @@ def arrays_of(models: Mapping[str, FeatureModel]) -> dict[str, Array]:
 def log_maps(
     extractor: FeatureExtractor,
     models: Mapping[str, FeatureModel],
-    image: GrayImage,
+    picture: AnyImage,
     grid: PatchGrid,
     watch: Stopwatch,
     pool: Executor,
@@ -126,7 +128,7 @@ def log_maps(
 
     The models judge each tile in the pool's threads, since NumPy's products let others run.
     """
-    prepared = extractor.prepare(image, pool)
+    prepared = extractor.prepare(picture, pool)
     watch.lap("scale")
     maps = {name: np.empty(prepared.places, np.float32) for name in models}
     for tile in extractor.tiles(prepared):

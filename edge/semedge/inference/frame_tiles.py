@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage, GrayImage
 from semedge.inference.grid import PatchGrid
 from semedge.inference.network_input import FrameGeometry
 from semedge.inference.scaling import scale_locally, scale_patches
@@ -36,7 +36,7 @@ def magnified(image: Prepared, magnification: float) -> Prepared:
     """The image with its sides times the magnification."""
     if magnification == 1:
         return image
-    height, width = (max(1, round(side * magnification)) for side in image.shape)
+    height, width = (max(1, round(side * magnification)) for side in image.shape[:2])
     how = cv2.INTER_AREA if magnification < 1 else cv2.INTER_LINEAR
     larger: Any = cv2.resize(image, (width, height), interpolation=how)
     return np.asarray(larger)
@@ -115,9 +115,9 @@ def grouped(features: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
 
 
 def chosen_scores(
-    score_image: Callable[[GrayImage, PatchGrid], tuple[dict[str, Tensor], dict[str, float]]],
+    score_image: Callable[[Any, PatchGrid], tuple[dict[str, Tensor], dict[str, float]]],
     cell_px: int,
-    image: GrayImage,
+    picture: AnyImage,
     grid: PatchGrid,
     chosen: NDArray[np.intp],
 ) -> dict[str, Tensor]:
@@ -125,9 +125,9 @@ def chosen_scores(
 
     The score of a patch is the highest of the cells of `cell_px` that lie in it.
     """
-    height, width = image.shape
+    height, width = picture.shape[:2]
     cells = PatchGrid((height, width), cell_px, min(cell_px, grid.stride_px))
-    by_cell, _ = score_image(image, cells)
+    by_cell, _ = score_image(picture, cells)
     if grid == cells:
         return {name: values[chosen] for name, values in by_cell.items()}
     scores = {}

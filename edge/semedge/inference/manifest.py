@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from semedge.inference.colour_statistics import COLOUR
 from semedge.inference.feature_manifest import FEATURES, Choice, FeatureScore
 from semedge.inference.network_input import FeatureInput, FrameGeometry, FrameInput, PatchInput
 from semedge.inference.record import Name, Record
@@ -168,6 +169,11 @@ class Manifest(Record):
     training: Training
     parity: dict[str, Parity]
     choice: Choice | None = None
+
+    @property
+    def judges_colours(self) -> bool:
+        """Whether it was learned from frames in colour and judges their colours."""
+        return isinstance(self.score, FeatureScore) and self.score.judges(COLOUR)
 
     @property
     def all_scores(self) -> dict[str, dict[str, float]]:

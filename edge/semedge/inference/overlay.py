@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage, GrayImage
 from semedge.inference.score_map import ScoreMap
 
 ColourImage = NDArray[np.uint8]
@@ -20,7 +20,7 @@ PEAK_BGR = (255, 255, 255)
 SHADOW_BGR = (0, 0, 0)
 
 
-def view_8_bit(image: GrayImage) -> NDArray[np.uint8]:
+def view_8_bit(image: AnyImage) -> NDArray[np.uint8]:
     """The image with 8 bits, for a screen.
 
     8-bit frames stay as they are. 16-bit frames are stretched between their 0.1 % and 99.9 %

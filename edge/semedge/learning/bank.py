@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.inference.feature_maps import BANK_OUTPUTS, Bank
-from semedge.inference.gray_statistics import GRAY
 from semedge.learning.gaussian import RIDGE, gaussian_of
 
 Array = NDArray[np.float32]
@@ -18,7 +17,7 @@ ITEMS = 1000
 LEAST_VARIANCE = 1e-12
 LEAST_DEVIATION = 1e-4
 LIKE_DEVIATIONS = 0.5
-"""Gray statistics that differ by less, in standard deviations, are alike."""
+"""Statistics that differ by less, in standard deviations, are alike."""
 
 
 def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -> Bank:
@@ -53,8 +52,8 @@ def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -
     return Bank(None, projection, offset, spread_items(projected, items))
 
 
-def fit_gray_bank(statistics: Array, items: int = ITEMS) -> Bank:
-    """The bank of gray statistics `(n, 6)`, in components of unit variance.
+def fit_statistics_bank(output: str, statistics: Array, items: int = ITEMS) -> Bank:
+    """The bank of statistics `(n, d)` of gray values or of colours, in components of unit variance.
 
     Each statistic is standardized first, so that its own scale does not decide how much it counts.
     Of places that are alike, one is enough.
@@ -66,7 +65,7 @@ def fit_gray_bank(statistics: Array, items: int = ITEMS) -> Bank:
     places = statistics @ projection - offset
     steps = np.round(places / LIKE_DEVIATIONS).astype(np.int32)
     _, first = np.unique(steps, axis=0, return_index=True)
-    return Bank(GRAY, projection, offset, spread_items(places[np.sort(first)], items))
+    return Bank(output, projection, offset, spread_items(places[np.sort(first)], items))
 
 
 def spread_items(places: Array, count: int) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.inference.score_map import ScoreMap
 
 LEAST_PATCHES = 10
@@ -26,13 +26,13 @@ class FalseAlarm:
     name
         Its name in messages.
     load
-        Reads its gray values.
+        Reads its gray values or colours.
     stood_out
         Where it alarmed, `(rows, columns)` on a coarse grid of the frame.
     """
 
     name: str
-    load: Callable[[], GrayImage]
+    load: Callable[[], AnyImage]
     stood_out: NDArray[np.bool_]
 
 
@@ -45,7 +45,7 @@ def places_above(score_map: ScoreMap, level: float) -> NDArray[np.bool_]:
     return covered[::EVERY_PX, ::EVERY_PX].copy()
 
 
-class WithFalseAlarms(Sequence[GrayImage]):
+class WithFalseAlarms(Sequence[AnyImage]):
     """Normal frames with false alarms evenly among them; each is read when it is needed.
 
     False alarms lie among the normal frames, so that both halves of the frames, by which the
@@ -66,7 +66,7 @@ class WithFalseAlarms(Sequence[GrayImage]):
         The false alarms, by position in this sequence.
     """
 
-    def __init__(self, normal: Sequence[GrayImage], alarms: Sequence[FalseAlarm]) -> None:
+    def __init__(self, normal: Sequence[AnyImage], alarms: Sequence[FalseAlarm]) -> None:
         self._normal = normal
         total = len(normal) + len(alarms)
         places = [int((at + 0.5) * total / len(alarms)) for at in range(len(alarms))]
@@ -77,7 +77,7 @@ class WithFalseAlarms(Sequence[GrayImage]):
     def __len__(self) -> int:
         return len(self.normal_at) + len(self.alarms_at)
 
-    def __getitem__(self, index: int) -> GrayImage:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
         if not 0 <= index < len(self):
             raise IndexError(index)
         if index in self.alarms_at:

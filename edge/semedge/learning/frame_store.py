@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.frame import Frame, GrayImage
-from semedge.core.images import read_image, read_mask
+from semedge.core.frame import AnyImage, Frame
+from semedge.core.images import read_mask, read_picture
 from semedge.core.view import FrameView, ViewSettings, mask_for
 
 SIDECAR = "frames.jsonl"
@@ -92,12 +92,12 @@ class FrameStore(Sequence[Frame]):
 
     def add(self, frame: Frame, *, still_to_come: int = 0) -> None:
         """Write a frame; `SemedgeError` where the disk has no space for it and those to come."""
-        self._check_space(frame.image.nbytes * (1 + still_to_come))
+        self._check_space(frame.picture.nbytes * (1 + still_to_come))
         name = f"{self._following:06d}.png"
         encoded, content = cv2.imencode(
-            ".png", frame.image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION]
+            ".png", frame.picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION]
         )
-        assert encoded  # every gray frame can be written as PNG
+        assert encoded  # every frame can be written as PNG
         entry = StoredFrame(
             name, frame.source, frame.captured_at_s, frame.sequence, frame.pixel_size_um
         )
@@ -141,14 +141,15 @@ class FrameStore(Sequence[Frame]):
 
     def __getitem__(self, index: int) -> Frame:  # type: ignore[override]  # no slices
         entry = self.entries[index]
-        image = read_image(self.folder / entry.file)
+        picture = read_picture(self.folder / entry.file)
         return Frame(
-            image,
+            picture.image,
             entry.sequence,
             entry.captured_at_s,
             entry.source,
-            left_out=mask_for(image.shape, self.left_out),
+            left_out=mask_for(picture.image.shape, self.left_out),
             pixel_size_um=entry.pixel_size_um,
+            colours=picture.colours,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -237,8 +238,8 @@ def link_frames(source: Path, folder: Path) -> None:
         ) from error
 
 
-class StoredImages(Sequence[GrayImage]):
-    """Gray values of some frames of a store, which are read when they are needed."""
+class StoredImages(Sequence[AnyImage]):
+    """Pictures of some frames of a store, which are read when they are needed."""
 
     def __init__(self, store: FrameStore, indices: Sequence[int]) -> None:
         self._store = store
@@ -247,5 +248,5 @@ class StoredImages(Sequence[GrayImage]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> GrayImage:  # type: ignore[override]  # no slices
-        return self._store[self._indices[index]].image
+    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
+        return self._store[self._indices[index]].picture

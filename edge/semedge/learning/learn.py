@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
+from semedge.core.images import to_colour, to_gray
 from semedge.core.version import __version__
 from semedge.inference.bundle import array_content, bundle_content, members_of
 from semedge.inference.feature_extractor import FeatureExtractor
@@ -58,6 +59,8 @@ POSITION_MARGIN = 0.012
 """By so much more AUROC the detector without positions must find planted defects."""
 LIGHT_MARGIN = 0.05
 """The same for uneven light."""
+LEAST_IN_COLOUR = 0.9
+"""Share of the frames that have colours where colours are judged."""
 
 Step = Callable[[str], None]
 
@@ -92,7 +95,7 @@ class Learned:
 
 
 def learn(
-    frames: Sequence[GrayImage],
+    frames: Sequence[AnyImage],
     options: LearnOptions = AUTOMATIC,
     *,
     false_alarms: Sequence[FalseAlarm] = (),
@@ -105,9 +108,10 @@ def learn(
     Parameters
     ----------
     frames
-        Gray values of normal frames, uint8 or uint16, in the order in which they were captured. At
-        most 300 with 48 million pixels are used, evenly chosen. They may be read when they are
-        asked for.
+        Gray values `(height, width)` of normal frames, or blue, green and red
+        `(height, width, 3)`, uint8 or uint16, in the order in which they were captured. At most
+        300 with 48 million pixels are used, evenly chosen. They may be read when they are asked
+        for.
     options
         What is chosen by hand.
     false_alarms
@@ -140,10 +144,11 @@ def learn(
     with ThreadPoolExecutor(threads, thread_name_prefix="maps") as pool:
         fit = _Fit(used, options, threads, pool, step, len(alarms), left_out)
         even_light, light_reason, light_candidates = fit.choose_light()
-        learner = fit.learner(used, even_light, used.alarms_at)
+        learner = fit.learner(fit.frames, even_light, used.alarms_at)
         plan, plan_reason, candidates = fit.choose_plan(learner)
         choice = Choice(
-            reason=f"{light_reason}; {plan_reason}.", candidates=(*candidates, *light_candidates)
+            reason=f"{light_reason}; {plan_reason}; {fit.colour_reason}.",
+            candidates=(*candidates, *light_candidates),
         )
         manifest, contents = fit.bundle(learner, plan, even_light, choice)
     outlying = tuple(chosen[used.normal_at[index]] for index in learner.outlying)
@@ -166,7 +171,7 @@ class _Fit:
 
     def __init__(
         self,
-        frames: Sequence[GrayImage],
+        frames: Sequence[AnyImage],
         options: LearnOptions,
         threads: int,
         pool: Executor,
@@ -174,7 +179,6 @@ class _Fit:
         alarms: int,
         left_out: NDArray[np.bool_] | None,
     ) -> None:
-        self.frames = frames
         self.options = options
         self.content = features_content()
         # One for all learners, since it takes more memory than the rest of them.
@@ -190,20 +194,33 @@ class _Fit:
                 "Each frame shows one gray; learn from frames that show the material."
             )
         enough = len(frames) >= BANK_FROM_FRAMES
+        in_colour = sum(each.in_colour for each in self.facts)
+        colour = _chosen(options.colour, enough and in_colour >= LEAST_IN_COLOUR * len(frames))
+        self.frames = _Converted(frames, to_colour if colour else to_gray)
+        self.colour_reason = (
+            f"colours are {'' if colour else 'not '}judged ({in_colour} of {len(frames)} frames "
+            "have any)"
+        )
         self.parts = Parts(
             bank=_chosen(options.bank, enough),
             fine=_chosen(options.fine, enough),
             gray=_chosen(options.gray, enough),
+            colour=colour,
         )
 
     def learner(
         self,
-        frames: Sequence[GrayImage],
+        frames: Sequence[AnyImage],
         even_light: bool,
         alarms_at: Mapping[int, FalseAlarm] = NO_ALARMS,
     ) -> Learner:
         """Models of these frames."""
-        extractor = FeatureExtractor(self._network, self.input(even_light), gray=self.parts.gray)
+        extractor = FeatureExtractor(
+            self._network,
+            self.input(even_light),
+            gray=self.parts.gray,
+            colour=self.parts.colour,
+        )
         plan = self.parts.plan(position=False)
         return Learner(
             frames,
@@ -334,6 +351,7 @@ class _Fit:
                 "bank": _on(self.parts.bank),
                 "fine": _on(self.parts.fine),
                 "gray": _on(self.parts.gray),
+                "colour": _on(self.parts.colour),
                 **self._alarms,
             },
             frame_sha256=tuple(sorted({each.sha256 for each in self.facts})),
@@ -359,15 +377,29 @@ def _evenly(count: int, most: int) -> list[int]:
     return [int(at) for at in np.linspace(0, count - 1, min(count, most))]
 
 
-class _Subset(Sequence[GrayImage]):
+class _Subset(Sequence[AnyImage]):
     """Some frames of a sequence, read when they are asked for."""
 
-    def __init__(self, frames: Sequence[GrayImage], indices: Sequence[int]) -> None:
+    def __init__(self, frames: Sequence[AnyImage], indices: Sequence[int]) -> None:
         self._frames = frames
         self._indices = indices
 
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> GrayImage:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
         return self._frames[self._indices[index]]
+
+
+class _Converted(Sequence[AnyImage]):
+    """The frames of a sequence, each converted when it is read."""
+
+    def __init__(self, frames: Sequence[AnyImage], convert: Callable[[AnyImage], AnyImage]) -> None:
+        self._frames = frames
+        self._convert = convert
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
+        return self._convert(self._frames[index])

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.core.timing import Stopwatch
 from semedge.core.view import mask_for
 from semedge.inference.feature_extractor import FeatureExtractor
@@ -45,7 +45,7 @@ class Learner:
     Parameters
     ----------
     frames
-        Normal frames.
+        Normal frames, all gray or all in colour.
     extractor
         Shows them to the network.
     plan
@@ -65,7 +65,7 @@ class Learner:
 
     def __init__(
         self,
-        frames: Sequence[GrayImage],
+        frames: Sequence[AnyImage],
         extractor: FeatureExtractor,
         plan: Plan,
         pool: Executor,
@@ -114,16 +114,16 @@ class Learner:
         maps = [self.maps[index] for index in self.kept]
         return position_agreement(maps, [int(self.folds[index]) for index in self.kept], plan)
 
-    def maps_of(self, image: GrayImage, fold: int) -> NormalMaps:
+    def maps_of(self, picture: AnyImage, fold: int) -> NormalMaps:
         """Maps of a frame by the models that were fitted without a fold."""
-        height, width = image.shape[:2]
+        height, width = picture.shape[:2]
         grid = PatchGrid(
             (height, width), self.extractor.input.cell_px, self.extractor.input.cell_px
         )
         models = self._fold_models[fold]
-        found = log_maps(self.extractor, models, image, grid, Stopwatch(), self._pool)
+        found = log_maps(self.extractor, models, picture, grid, Stopwatch(), self._pool)
         self._step()
-        if self._cells is not None and mask_for(image.shape, self._left_out) is not None:
+        if self._cells is not None and mask_for(picture.shape, self._left_out) is not None:
             found = {name: self._cells.filled(cells) for name, cells in found.items()}
         return NormalMaps(grid, found)
 
@@ -131,7 +131,7 @@ class Learner:
         """True where frames of its shape are not judged; None where all are everywhere."""
         return None if self._cells is None else self._cells.hidden_pixels()
 
-    def _sample(self, at: int, frame: GrayImage, share: int) -> list[FrameSample]:
+    def _sample(self, at: int, frame: AnyImage, share: int) -> list[FrameSample]:
         """Features of a frame, and of a variation of it where there are enough frames.
 
         The frame itself seeds the random choices, so that they depend on no other frame.
@@ -154,7 +154,7 @@ class Learner:
         ]
         self._step()
         if not samples[0]:
-            raise nothing_left(frame.shape, self.extractor.input)
+            raise nothing_left(frame.shape[:2], self.extractor.input)
         # Of a varied frame, whose regions have moved, nothing may be left.
         return [sample for sample in samples if sample]
 

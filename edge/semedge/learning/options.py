@@ -11,7 +11,7 @@ from semedge.core.errors import SemedgeError, unknown_name
 Speed = Literal["fast", "balanced", "fine"]
 Switch = Literal["auto", "on", "off"]
 
-SWITCHES = ("position", "even_light", "bank", "fine", "gray")
+SWITCHES = ("position", "even_light", "bank", "fine", "gray", "colour")
 
 MAGNIFICATIONS: dict[Speed, float] = {"fast": 0.75, "balanced": 1.0, "fine": 1.25}
 """How much each frame is magnified before the network sees it; the cost grows with the square."""
@@ -38,6 +38,10 @@ class LearnOptions:
     gray
         Whether brightness, contrast and sharpness are judged too, for films and smears; it needs
         at least ten frames.
+    colour
+        Whether colours are judged too, for stains that are as bright as the material; where not
+        chosen by hand, they are judged where at least ten frames are given and nearly all of them
+        have colours.
     seed
         Seed of every random choice.
     """
@@ -48,6 +52,7 @@ class LearnOptions:
     bank: Switch = "auto"
     fine: Switch = "auto"
     gray: Switch = "auto"
+    colour: Switch = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

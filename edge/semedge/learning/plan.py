@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from semedge.inference.colour_statistics import COLOUR
 from semedge.inference.gray_statistics import GRAY
 
 BANK_FROM_FRAMES = 10
@@ -26,8 +27,8 @@ class PlannedMap:
     model
         A Gaussian or a bank.
     output
-        What the model judges: an output of the network, `gray` for the gray statistics, or None
-        for a bank of several outputs.
+        What the model judges: an output of the network, `gray` or `colour` for statistics, or
+        None for a bank of several outputs.
     weight
         Share in its group.
     """
@@ -96,6 +97,8 @@ FINE = PlannedGroup((PlannedMap("fine", "gaussian", "e4", 1.0),), importance=0.7
 """For defects that are finer than the other depths resolve, such as cracks."""
 TONES = PlannedGroup((PlannedMap("gray", "bank", GRAY, 1.0),), importance=0.5)
 """For places that are too bright, too dark, too even or too sharp, such as films in voids."""
+HUES = PlannedGroup((PlannedMap("colour", "bank", COLOUR, 1.0),), importance=0.5)
+"""For places of another colour, such as stains that are as bright as the material."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,14 @@ class Parts:
         The network's earliest output.
     gray
         The gray statistics.
+    colour
+        The statistics of colours.
     """
 
     bank: bool
     fine: bool
     gray: bool
+    colour: bool
 
     def plan(self, *, position: bool) -> Plan:
         """The plan with these parts."""
@@ -123,4 +129,6 @@ class Parts:
             groups.append(FINE)
         if self.gray:
             groups.append(TONES)
+        if self.colour:
+            groups.append(HUES)
         return Plan(tuple(groups), position)

@@ -8,6 +8,7 @@ variant suits a material, not how many real defects it will find.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage, GrayImage
+from semedge.core.images import to_gray
 from semedge.core.view import mask_for
 
 Float = NDArray[np.float32]
@@ -102,18 +104,20 @@ class _Canvas:
 
 
 def plant(
-    image: GrayImage,
-    other: GrayImage,
+    picture: AnyImage,
+    other: AnyImage,
     kind: str,
     random: np.random.Generator,
     hidden: Mask | None = None,
-) -> GrayImage:
+) -> AnyImage:
     """The frame with one defect of a kind of `KINDS`, of the same type.
+
+    A colour image gets the same defect in each of its channels.
 
     Parameters
     ----------
-    image, other
-        Two normal frames, gray `(height, width)`.
+    picture, other
+        Two normal frames, both gray or both in colour.
     kind
         The kind of defect.
     random
@@ -122,15 +126,28 @@ def plant(
         True where frames of its shape are not judged: the defect begins elsewhere, and nothing is
         copied from there.
     """
-    largest = np.iinfo(image.dtype).max
-    values = image.astype(np.float32)
-    unjudged, unshown = (_mask_of(each, hidden) for each in (image, other))
+    largest = np.iinfo(picture.dtype).max
+    values = to_gray(picture).astype(np.float32)
+    unjudged, unshown = (_mask_of(each, hidden) for each in (picture, other))
     judged = values if unjudged is None else values[~unjudged]
     contrast = max(float(judged.std()), LEAST_CONTRAST * largest)
     activity = _activity(values, unjudged)
-    canvas = _Canvas(values, other.astype(np.float32), contrast, random, activity, unshown)
-    planted: Any = np.clip(np.round(KINDS[kind](canvas)), 0, largest).astype(image.dtype)
-    return np.asarray(planted)
+
+    def planted(channel: GrayImage, of_other: GrayImage, draws: np.random.Generator) -> GrayImage:
+        values, others = channel.astype(np.float32), of_other.astype(np.float32)
+        canvas = _Canvas(values, others, contrast, draws, activity, unshown)
+        result: Any = np.clip(np.round(KINDS[kind](canvas)), 0, largest).astype(picture.dtype)
+        return np.asarray(result)
+
+    if picture.ndim == 2:
+        return planted(picture, other, random)
+    before = copy.deepcopy(random)
+    channels = [
+        planted(picture[..., at], other[..., at], random if at == 0 else copy.deepcopy(before))
+        for at in range(picture.shape[2])
+    ]
+    together: Any = np.stack(channels, axis=-1)
+    return np.asarray(together)
 
 
 def _pasted(canvas: _Canvas) -> Float:
@@ -247,9 +264,9 @@ KINDS: dict[str, Callable[[_Canvas], Float]] = {
 """Kinds of defects, by their names."""
 
 
-def _mask_of(image: GrayImage, mask: Mask | None) -> Mask | None:
+def _mask_of(picture: AnyImage, mask: Mask | None) -> Mask | None:
     """The mask, where it is of the image's shape and leaves something."""
-    fitting = mask_for(image.shape, mask)
+    fitting = mask_for(picture.shape, mask)
     return None if fitting is None or fitting.all() else fitting
 
 

@@ -8,12 +8,13 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
+from semedge.inference.colour_statistics import COLOUR
 from semedge.inference.feature_extractor import FeatureExtractor
 from semedge.inference.feature_maps import FeatureModel, bank_features, features_of
 from semedge.inference.feature_network import OUTPUTS
 from semedge.inference.gray_statistics import GRAY
-from semedge.learning.bank import fit_bank, fit_gray_bank
+from semedge.learning.bank import fit_bank, fit_statistics_bank
 from semedge.learning.gaussian import fit_gaussian
 from semedge.learning.plan import Plan
 from semedge.learning.regions import cells_seeing
@@ -24,6 +25,9 @@ BANK = "bank"
 FIT_PLACES = 20_000
 """Places that a model is fitted to, at most."""
 
+STATISTICS = frozenset((GRAY, COLOUR))
+"""What is judged that does not come from the network."""
+
 STOOD_OUT_PLACES = 50
 """Places of a false alarm that are fitted to because they alarmed, at most."""
 
@@ -33,7 +37,7 @@ FrameSample = Mapping[str, Array]
 
 def sample_frame(
     extractor: FeatureExtractor,
-    image: GrayImage,
+    picture: AnyImage,
     plan: Plan,
     places: int,
     random: np.random.Generator,
@@ -41,16 +45,16 @@ def sample_frame(
     stood_out: NDArray[np.bool_] | None = None,
     left_out: NDArray[np.bool_] | None = None,
 ) -> FrameSample:
-    """Features at up to `places` random places inside the frame, and gray statistics at all places.
+    """Features at up to `places` random places inside the frame, and statistics at all places.
 
-    Gray statistics are few numbers for each place, and their bank must know the rare ones too, such
-    as those of the largest void.
+    Statistics are few numbers for each place, and their bank must know the rare ones too, such as
+    those of the largest void.
 
     Up to `STOOD_OUT_PLACES` of the cells that stood out, `(rows, columns)` on any grid of the
-    frame, are added. No place is taken that sees a pixel of `left_out`, of the image's shape; where
+    frame, are added. No place is taken that sees a pixel of `left_out`, of the frame's shape; where
     none remains, the sample is empty.
     """
-    prepared = extractor.prepare(image, pool)
+    prepared = extractor.prepare(picture, pool)
     rows, columns = extractor.inside(prepared)
     shape = prepared.places
     inside = np.zeros(shape, bool)
@@ -73,12 +77,12 @@ def sample_frame(
     names = {each.output or BANK for each in plan.maps}
     for tile in extractor.tiles(prepared):
         there = wanted[tile.target]
-        if GRAY in names:
-            statistics = tile.outputs[GRAY][tile.inner][inside[tile.target]]
-            gathered.setdefault(GRAY, []).append(statistics)
+        for name in names & STATISTICS:
+            statistics = tile.outputs[name][tile.inner][inside[tile.target]]
+            gathered.setdefault(name, []).append(statistics)
         if not there.any():
             continue
-        for name in names - {GRAY}:
+        for name in names - STATISTICS:
             values = (
                 bank_features(tile.outputs) if name == BANK else features_of(name, tile.outputs)
             )
@@ -104,8 +108,8 @@ def fit_models(samples: Sequence[FrameSample], plan: Plan) -> dict[str, FeatureM
         features = np.concatenate([sample[name] for sample in samples])
         if each.output is None:
             models[each.name] = fit_bank(features, OUTPUTS)
-        elif each.output == GRAY:
-            models[each.name] = fit_gray_bank(features)
+        elif each.output in STATISTICS:
+            models[each.name] = fit_statistics_bank(each.output, features)
         else:
             models[each.name] = fit_gaussian(each.output, features)
     return models

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.colour import ColourWarning
 from semedge.core.frame import Frame
 from semedge.decision.appearance import FrameAppearance, measure_frame, subsampled
 
@@ -54,7 +53,6 @@ class Screening:
         self.left_out: list[LeftOut] = []
         self._taken: list[tuple[str, tuple[int, int], FrameAppearance]] = []
         self._previous: NDArray[np.float32] | None = None
-        self._colour = ColourWarning()
 
     def takes(self, frame: Frame) -> bool:
         """Look at the next frame; False where it is left out."""
@@ -65,7 +63,6 @@ class Screening:
             reason = "repeats the frame before it"
         self._previous = grays
         if reason is None:
-            self._colour.check(frame.source, in_colour=frame.in_colour)
             self._taken.append((frame.source, frame.shape, appearance))
             return True
         self.left_out.append(LeftOut(frame.source, reason))

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from semedge.core.event import Level
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.core.mark import frame_id_of
 from semedge.core.view import WHOLE, ViewSettings, seen_again
 from semedge.state.snapshot import ActiveSetup, Inspected
@@ -66,7 +66,7 @@ class RecentFrame:
     setup: ActiveSetup | None
     event_id: str | None
     pixel_size_um: float | None
-    _content: GrayImage | bytes = field(repr=False)
+    _content: AnyImage | bytes = field(repr=False)
 
     @property
     def bytes_held(self) -> int:
@@ -86,11 +86,11 @@ class RecentFrame:
         content = self._content
         return content if isinstance(content, bytes) else _encoded(content)
 
-    def inspected_image(self) -> GrayImage:
-        """The part of the frame that was inspected."""
+    def inspected_picture(self) -> AnyImage:
+        """The part of the frame that was inspected, gray or in colour."""
         content = self._content
         if isinstance(content, bytes):
-            whole: GrayImage = cv2.imdecode(  # type: ignore[assignment]  # gray, as it was encoded
+            whole: AnyImage = cv2.imdecode(  # type: ignore[assignment]  # as it was encoded
                 np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED
             )
         else:
@@ -130,7 +130,7 @@ class RecentFrames:
     def add(self, camera: str, last: Inspected, setup: ActiveSetup | None) -> None:
         """Add a frame that was judged; the oldest ones make room for it."""
         frame = last.frame
-        content = frame.image if frame.whole is None else frame.whole
+        content = frame.picture if frame.whole is None else frame.whole
         added = RecentFrame(
             frame_id_of(camera, frame),
             camera,
@@ -225,6 +225,6 @@ def _of(frames: Iterable[RecentFrame], camera: str | None) -> list[RecentFrame]:
     return [each for each in frames if camera in (None, each.camera)]
 
 
-def _encoded(image: GrayImage) -> bytes:
+def _encoded(image: AnyImage) -> bytes:
     _, content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
     return content.tobytes()

@@ -64,7 +64,7 @@ class EventPictures:
         folder = self.folder / f"{captured:%Y-%m-%d}"
         stem = f"{captured:%H%M%S}-{frame.sequence}-{event_id[:12]}"
         return PicturePaths(
-            self._write(folder / f"{stem}-frame.png", frame.image, frame.shown),
+            self._write(folder / f"{stem}-frame.png", frame.picture, frame.shown),
             self._write(
                 folder / f"{stem}-overlay.png",
                 draw_overlay(frame.image, score_map, level, frame.left_out),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_image
+from semedge.core.images import read_picture
 from semedge.core.mark import MarkName
 from semedge.core.view import ViewSettings, frame_again
 from semedge.decision.defect import Levels
@@ -42,12 +42,14 @@ class MarkedExample:
         before = ViewSettings(
             crop_top_px=top, crop_bottom_px=bottom, crop_left_px=left, crop_right_px=right
         )
+        picture = read_picture(self.picture)
         frame = Frame(
-            read_image(self.picture),
+            picture.image,
             self.kept.sequence,
             self.kept.captured_at_s,
             self.kept.frame_id,
             pixel_size_um=self.view.pixel_size_um or self.kept.pixel_size_um,
+            colours=picture.colours,
         )
         return frame_again(frame, before, self.view)
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.core.mark import NAMELESS
 from semedge.core.timing import utc_seconds
 from semedge.decision.calibration_request import CalibrationRequest
@@ -255,12 +255,12 @@ def _false_alarms(
         except SemedgeError as error:
             left_out.append(LeftOut(name, str(error)))
             continue
-        alarms.append(FalseAlarm(name, partial(_image_of, each), places))
+        alarms.append(FalseAlarm(name, partial(_picture_of, each), places))
     return alarms, left_out
 
 
-def _image_of(example: MarkedExample) -> GrayImage:
-    return example.frame().image
+def _picture_of(example: MarkedExample) -> AnyImage:
+    return example.frame().picture
 
 
 def _fitted_before(digests: Sequence[str], trained_on: Sequence[str]) -> int | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from semedge.cameras import CameraSettings
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.images import read_image
+from semedge.core.images import read_picture
 from semedge.core.timing import utc_text
 from semedge.decision.defect import DecisionSettings
 from semedge.inference.overlay import view_8_bit
@@ -163,12 +163,12 @@ class StationTeaching:
             return self._save(facts, who) if request.action == "save" else self._discard(facts, who)
 
     def image(self, number: int) -> NDArray[np.uint8] | None:
-        """A collected frame with 8 bits, by its number; None where there is none."""
+        """A collected frame with 8 bits, gray or in colour, by its number; None for none."""
         with self._lock:
             if number not in self._numbers:
                 return None
         try:
-            return view_8_bit(read_image(self._files.frames / file_of(number)))
+            return view_8_bit(read_picture(self._files.frames / file_of(number)).picture)
         except SemedgeError:
             return None
 

@@ -14,8 +14,8 @@ from fastapi import FastAPI, HTTPException, Path
 from fastapi.responses import Response
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
-from semedge.core.images import read_image
+from semedge.core.frame import AnyImage
+from semedge.core.images import read_picture
 from semedge.core.mark import FRAME_ID, MARKS, Mark
 from semedge.core.timing import utc_text
 from semedge.inference.overlay import view_8_bit
@@ -81,10 +81,14 @@ class FramesView:
         with self._drawing:
             recent = self._recent.find(identifier)
             if recent is not None:
-                return _jpeg(recent.inspected_image(), LONGEST_SIDE_PX[size])
+                return _jpeg(recent.inspected_picture(), LONGEST_SIDE_PX[size])
             kept = self._marked.picture(identifier)
             try:
-                return None if kept is None else _jpeg(read_image(kept), LONGEST_SIDE_PX[size])
+                return (
+                    None
+                    if kept is None
+                    else _jpeg(read_picture(kept).picture, LONGEST_SIDE_PX[size])
+                )
             except SemedgeError:
                 return None
 
@@ -159,8 +163,8 @@ def _marked(frame: MarkedFrame) -> dict[str, Any]:
     }
 
 
-def _jpeg(image: GrayImage, longest_side_px: int) -> bytes:
-    height, width = image.shape
+def _jpeg(image: AnyImage, longest_side_px: int) -> bytes:
+    height, width = image.shape[:2]
     scale = longest_side_px / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from semedge.core.images import to_colour
 from semedge.core.timing import utc_text
 from semedge.inference.overlay import ColourImage, draw_overlay, view_8_bit
 from semedge.state.document import finite
@@ -110,8 +111,7 @@ def _facts(last: Inspected) -> str:
 
 def _picture(last: Inspected, alarm_level: float, view: View, size: Size) -> ColourImage:
     if view == "plain":
-        gray = view_8_bit(last.frame.image)
-        plain: ColourImage = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR).astype(np.uint8)
+        plain: ColourImage = to_colour(view_8_bit(last.frame.picture)).astype(np.uint8)
         return plain if size == "full" else fitted(plain, LONGEST_SIDE_PX)
     both = draw_overlay(last.frame.image, last.score_map, alarm_level, last.frame.left_out)
     width = last.frame.shape[1]

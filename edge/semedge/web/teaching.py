@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import cv2
+import numpy as np
 from fastapi import FastAPI, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from semedge.core.errors import SemedgeError
-from semedge.inference.overlay import ColourImage
+from semedge.core.images import to_colour
 from semedge.state.teaching import Teaching
 from semedge.web.access import Access
 from semedge.web.history import READING
@@ -56,7 +56,7 @@ def add_teaching(app: FastAPI, teaching: Teaching | None, access: Access) -> Non
         image = None if teaching is None else teaching.image(number)
         if image is None:
             raise HTTPException(404, "There is no such frame in this lesson.")
-        picture: ColourImage = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+        picture = to_colour(image).astype(np.uint8)
         shown = fitted(picture, THUMBNAIL_PX) if size == "small" else picture
         return Response(encode_jpeg(shown), media_type="image/jpeg")
 

@@ -141,7 +141,8 @@ def test_colour_becomes_gray(fake: FakeCamera, pixel_format: str, kind: str) -> 
         frame = next(camera)
     assert frame.shape == SHAPE
     assert frame.image.dtype == kind
-    assert frame.in_colour
+    assert frame.colours is not None
+    assert frame.colours.shape == (*SHAPE, 3)
 
 
 def test_software_starts_a_frame_when_the_reader_asks(fake: FakeCamera) -> None:

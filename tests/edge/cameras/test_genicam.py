@@ -57,7 +57,7 @@ def test_colour_becomes_gray() -> None:
     assert frame.shape == (400, 400)
     assert frame.image.dtype == "uint8"
     assert frame.image.max() > frame.image.min()
-    assert not frame.in_colour, "the simulated picture is gray"
+    assert frame.colours is None, "the simulated picture is gray"
 
 
 @pytest.mark.parametrize("pixel_format", ["Mono8", "RGBa8"])

@@ -102,7 +102,7 @@ def test_every_dialect_is_read(host: str, kind: str, capfd: pytest.CaptureFixtur
         for _ in range(1 if kind == "snapshot" else 6):
             frame = next(camera)
             assert any(np.array_equal(frame.image, truth) for truth in truths)
-            assert not frame.in_colour
+            assert frame.colours is None
         if kind == "hole":
             assert camera.lost > 0
     assert capfd.readouterr() == ("", "")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semedge.cameras.pixel_formats import decoded
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import GrayImage
+from semedge.core.images import to_gray
 
 
 def gray_from(
@@ -21,8 +22,11 @@ def gray_from(
 
 
 def gives_colours(data: NDArray, pixel_format: str, shape: tuple[int, int]) -> bool:
-    _, in_colour = decoded(data, pixel_format, shape)
-    return in_colour
+    image, colours = decoded(data, pixel_format, shape)
+    if colours is not None:
+        assert colours.dtype == image.dtype
+        np.testing.assert_array_equal(to_gray(colours), image)
+    return colours is not None
 
 
 def test_mono8_rows_with_padding() -> None:
@@ -135,6 +139,15 @@ def test_colours_are_noticed_where_there_are_some(pixel_format: str) -> None:
     tinted = gray // 2
     tinted[20:90, 30:120, 0] += 100
     assert gives_colours(sent_as(pixel_format, tinted), pixel_format, (197, 261))
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS_OF_COLOUR)
+def test_colours_come_as_blue_green_and_red(pixel_format: str) -> None:
+    even = np.full((40, 60, 3), (200, 90, 30), np.uint8)
+    image, colours = decoded(sent_as(pixel_format, even), pixel_format, (40, 60))
+    assert colours is not None
+    shares = colours[4:-4, 4:-4] / np.iinfo(image.dtype).max
+    np.testing.assert_allclose(shares.mean(axis=(0, 1)) * 255, (30, 90, 200), atol=1)
 
 
 @pytest.mark.parametrize("pixel_format", ["Mono8", "Mono12Packed", "Mono16"])

@@ -212,7 +212,7 @@ def test_score_reports_files_in_colour(
     cv2.imwrite(str(tmp_path / "red.png"), picture)
     warned = call("score", tmp_path / "red.png", "--detector", tiny_file)
     assert warned.status == 0, warned.err
-    assert "red.png is in colour, and semedge judges gray values" in warned.err
+    assert "red.png is in colour, and the detector judges gray values" in warned.err
 
 
 def test_score_without_a_calibration_for_people(call: Call, images: Path, tiny_file: Path) -> None:

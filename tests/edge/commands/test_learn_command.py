@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from commandcall import Call
-from learned import simulated, with_blot
+from learned import in_colour, simulated, with_blot, with_stain
 
-from semedge.core.images import read_mask
+from semedge.core.images import read_mask, to_gray
 from semedge.learning.frame_store import LEFT_OUT
 from semedge.station.recipe import read_recipe
 
@@ -83,6 +83,28 @@ def test_images_are_learned_from_and_not_copied_for_good(call: Call, tmp_path: P
     assert "Left out 1 frames" in result.err
     assert "020.png is dark" in result.err
     assert not (tmp_path / "fibre.frames").exists()
+
+
+def test_a_stain_alarms_where_the_material_was_learned_in_colour(
+    call: Call, tmp_path: Path
+) -> None:
+    normal, new = tmp_path / "normal", tmp_path / "new"
+    for folder in (normal, new):
+        folder.mkdir()
+    for number, image in enumerate(simulated(50)):
+        cv2.imwrite(str(normal / f"{number:02}.png"), in_colour(image))
+    learned = call("learn", "--images", normal, *WEAK, *QUICK)
+    assert learned.status == 0, learned.err
+    picture = in_colour(simulated(1, 900)[0])
+    stained = with_stain(picture, 40)
+    cv2.imwrite(str(new / "stained.png"), stained)
+    watched = call("watch", "--recipe", "fibre.recipe", "--camera", new, "--pictures", "pictures")
+    assert "ALARM" in watched.err
+    (kept,) = (tmp_path / "pictures").rglob("*-frame.png")
+    np.testing.assert_array_equal(cv2.imread(str(kept)), stained)
+    cv2.imwrite(str(new / "stained.png"), to_gray(picture))
+    watched = call("watch", "--recipe", "fibre.recipe", "--camera", new)
+    assert "stained.png has no colours, and the detector learned colours" in watched.err
 
 
 def test_groups_stay_together(call: Call, tmp_path: Path) -> None:

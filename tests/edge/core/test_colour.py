@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semedge.core.colour import ColourWarning, has_colours
-from semedge.core.images import read_picture
+from semedge.core.images import read_picture, to_gray
 
 GRAY = np.random.default_rng(3).integers(0, 256, (64, 96), np.uint8)
 
@@ -27,7 +27,11 @@ def red_square(image: NDArray) -> NDArray:
 def test_files_in_colour_are_known(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"picture{suffix}"
     cv2.imwrite(str(path), red_square(GRAY))
-    assert read_picture(path).in_colour
+    picture = read_picture(path)
+    assert picture.colours is not None
+    assert picture.colours.shape == (*picture.image.shape, 3)
+    assert (picture.colours[10:38, 18:46, 2] > picture.colours[10:38, 18:46, 0] + 100).mean() > 0.9
+    np.testing.assert_array_equal(to_gray(picture.colours), picture.image)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp", ".webp"])
@@ -36,7 +40,7 @@ def test_gray_files_are_not(tmp_path: Path, suffix: str, channels: int) -> None:
     smooth = cv2.GaussianBlur(GRAY, (0, 0), 3)
     path = tmp_path / f"picture{suffix}"
     cv2.imwrite(str(path), np.dstack([smooth] * channels) if channels == 3 else smooth)
-    assert not read_picture(path).in_colour
+    assert read_picture(path).colours is None
 
 
 def test_16_bits_and_alpha() -> None:
@@ -46,10 +50,19 @@ def test_16_bits_and_alpha() -> None:
     assert not has_colours(alpha)
 
 
-def test_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    warning = ColourWarning()
+def test_what_is_not_judged_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    warning = ColourWarning(judged=False)
     with caplog.at_level(logging.WARNING):
         warning.check("gray", in_colour=False)
         warning.check("first", in_colour=True)
         warning.check("second", in_colour=True)
     assert [record.message.split(" is in colour")[0] for record in caplog.records] == ["first"]
+
+
+def test_what_is_missing_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    warning = ColourWarning(judged=True)
+    with caplog.at_level(logging.WARNING):
+        warning.check("coloured", in_colour=True)
+        warning.check("first", in_colour=False)
+        warning.check("second", in_colour=False)
+    assert [record.message.split(" has no colours")[0] for record in caplog.records] == ["first"]

@@ -36,3 +36,19 @@ def test_a_frame_of_an_array_alone(dtype: type, full_scale: int) -> None:
 def test_what_cannot_be_a_frame(image: Any, received: str) -> None:
     with pytest.raises(SemedgeError, match=received):
         Frame(image)
+
+
+def test_the_picture_is_in_colour_where_there_are_colours() -> None:
+    image = np.zeros((3, 5), np.uint8)
+    colours = np.zeros((3, 5, 3), np.uint8)
+    assert Frame(image).picture is image
+    assert Frame(image, colours=colours).picture is colours
+
+
+@pytest.mark.parametrize(
+    "colours",
+    [np.zeros((3, 5), np.uint8), np.zeros((3, 4, 3), np.uint8), np.zeros((3, 5, 3), np.uint16)],
+)
+def test_colours_must_fit_the_image(colours: Any) -> None:
+    with pytest.raises(SemedgeError, match=r"dtype of its image, uint8 \(3, 5\). Received"):
+        Frame(np.zeros((3, 5), np.uint8), colours=colours)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from semedge.cameras import CameraSettings, open_camera
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
-from semedge.core.view import FrameView, ViewSettings
+from semedge.core.images import to_gray
+from semedge.core.view import FrameView, ViewSettings, frame_again
 from semedge.decision.appearance import measure_frame
 from semedge.decision.fields import split_frame
 from semedge.decision.health import CameraHealth, HealthSettings
@@ -55,6 +56,26 @@ def test_every_side_is_cropped_and_the_regions_with_it(tmp_path: Path) -> None:
     expected = mask > 0
     expected[5:7, 10:18] = True
     np.testing.assert_array_equal(shown.left_out, expected[3:36, 5:54])
+
+
+def test_colours_are_cropped_and_filled_like_the_image() -> None:
+    colours = np.arange(40 * 60 * 3, dtype=np.uint16).reshape(40, 60, 3) % 4096
+    frame = Frame(to_gray(colours), colours=colours)
+    settings = ViewSettings(bits=12, crop_top_px=3, crop_right_px=6)
+    shown = FrameView(settings).show(frame)
+    assert shown.colours is not None
+    np.testing.assert_array_equal(shown.colours, colours[3:, :54] << 4)
+    np.testing.assert_array_equal(shown.whole, colours << 4)
+    further = FrameView(ViewSettings(crop_top_px=5, crop_right_px=6)).show(shown)
+    np.testing.assert_array_equal(further.colours, colours[5:, :54] << 4)
+    again = frame_again(shown, settings, ViewSettings(crop_left_px=2))
+    assert again.colours is not None
+    assert again.colours.shape == (40, 58, 3)
+    np.testing.assert_array_equal(again.colours[3:, :52], shown.colours[:, 2:])
+    np.testing.assert_array_equal(to_gray(again.colours), again.image)
+    for field in split_frame(shown, (20, 10), 8):
+        assert field.colours is not None
+        assert field.colours.shape == (10, 20, 3)
 
 
 def test_a_mask_of_another_size_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_maps_have_one_value_a_cell(bundle: Bundle) -> None:
     assert isinstance(bundle.manifest.input, FeatureInput)
     assert isinstance(bundle.manifest.score, FeatureScore)
     network = FeatureNetwork(bundle.graph("features"))
-    extractor = FeatureExtractor(network, bundle.manifest.input, gray=True)
+    extractor = FeatureExtractor(network, bundle.manifest.input, gray=True, colour=False)
     arrays = bundle.arrays()
     models = {each.name: model_of(each, arrays) for each in bundle.manifest.score.maps}
     grid = PatchGrid(SHAPE, 8, 8)

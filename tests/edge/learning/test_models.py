@@ -10,7 +10,8 @@ from learned import simulated
 
 from semedge.core.errors import SemedgeError
 from semedge.inference.feature_network import OUTPUTS
-from semedge.learning.bank import fit_bank, fit_gray_bank, spread_items
+from semedge.inference.gray_statistics import GRAY
+from semedge.learning.bank import fit_bank, fit_statistics_bank, spread_items
 from semedge.learning.choose import auroc
 from semedge.learning.gaussian import gaussian_of, shrinkage_of
 from semedge.learning.learner import folds_of
@@ -92,7 +93,7 @@ class TestGrayBank:
         random = np.random.default_rng(0)
         scales = np.array([0.01, 1, 1, 0.01, 1, 1])
         statistics = (random.normal(size=(2000, 6)) * scales).astype(np.float32)
-        bank = fit_gray_bank(statistics, items=100)
+        bank = fit_statistics_bank(GRAY, statistics, items=100)
         components = bank.project({"gray": statistics[:, None]}).reshape(-1, 6)
         np.testing.assert_allclose(components.std(axis=0), 1, rtol=0.2)
         normal = bank.distances({"gray": statistics[:, None]})
@@ -103,7 +104,7 @@ class TestGrayBank:
         random = np.random.default_rng(1)
         statistics = random.normal(0.5, 0.1, (50_000, 6)).astype(np.float32)
         statistics[7] = 0.0
-        bank = fit_gray_bank(statistics, items=50)
+        bank = fit_statistics_bank(GRAY, statistics, items=50)
         assert bank.distances({"gray": statistics[None, :8]})[0, 7] == pytest.approx(0, abs=1e-3)
 
 

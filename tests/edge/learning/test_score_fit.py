@@ -10,7 +10,7 @@ from semedge.learning.plan import Parts
 from semedge.learning.score_fit import NormalMaps, fit_score
 
 GRID = PatchGrid((320, 400), 8, 8)
-GAUSSIANS = Parts(bank=False, fine=False, gray=False)
+GAUSSIANS = Parts(bank=False, fine=False, gray=False, colour=False)
 
 
 def normal_maps(count: int) -> list[NormalMaps]:

@@ -97,7 +97,7 @@ def test_a_frame_stays_whole_and_of_its_full_depth(dtype: type) -> None:
         whole = cv2.imdecode(np.frombuffer(frame.png(), np.uint8), cv2.IMREAD_UNCHANGED)
         assert whole.dtype == dtype
         np.testing.assert_array_equal(whole, image)
-        np.testing.assert_array_equal(frame.inspected_image(), image[8:, 4:])
+        np.testing.assert_array_equal(frame.inspected_picture(), image[8:, 4:])
         # The same once more from its PNG.
         wait_until(lambda: frame.bytes_held < image.nbytes)
     ring.close()

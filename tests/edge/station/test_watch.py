@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from events import EVENT
 from faults import Fault
@@ -61,14 +62,15 @@ def test_frames_in_colour_are_named_once(
 ) -> None:
     class ColourCamera(ScriptedCamera):
         def read(self) -> Frame:
-            return replace(super().read(), in_colour=True)
+            frame = super().read()
+            return replace(frame, colours=np.dstack([frame.image] * 3))
 
     with caplog.at_level(logging.WARNING):
         bench.watch(ScriptedCamera(NORMAL, NORMAL))
         bench.watch(ColourCamera(NORMAL, NORMAL))
     said = [record.message for record in caplog.records if "is in colour" in record.message]
     assert len(said) == 1
-    assert said[0].startswith("script #0 is in colour, and semedge judges gray values")
+    assert said[0].startswith("script #0 is in colour, and the detector judges gray values")
 
 
 def test_a_camera_without_a_frame_gives_a_summary(bench: WatchBench) -> None:

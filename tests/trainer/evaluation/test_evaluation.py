@@ -274,8 +274,8 @@ def test_the_share_of_anomalous_patches_is_that_of_the_thesis(real_data_dir: Pat
     protocol = ThesisProtocol()
     labels = []
     for files in match_masks(folder / "images", folder / "masks"):
-        image, mask = files.read(32)
-        labels.append(protocol.labels(protocol.grid(image.shape, 32), mask))
+        frame, mask = files.read(32)
+        labels.append(protocol.labels(protocol.grid(frame.shape, 32), mask))
     assert {len(frame) for frame in labels} == {2583}
     assert np.concatenate(labels).mean() == pytest.approx(0.0626, abs=0.01)
 

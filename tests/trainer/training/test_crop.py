@@ -59,8 +59,8 @@ def test_a_mask_fits_with_the_bar_or_without(
         cv2.imwrite(str(tmp_path / "masks" / path.name), mask.astype(np.uint8))
     frames = match_masks(barred, tmp_path / "masks", FrameView(ViewSettings(crop_bottom_px=BAR_PX)))
     for frame, normal in zip(frames, normal_frames(), strict=True):
-        image, cropped = frame.read(32)
-        np.testing.assert_array_equal(image, normal)
+        shown, cropped = frame.read(32)
+        np.testing.assert_array_equal(shown.image, normal)
         np.testing.assert_array_equal(cropped, truth)
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from semedge.core.console import progress
 from semedge.core.errors import SemedgeError, unknown_name
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
+from semedge.core.images import to_gray
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
@@ -55,10 +56,10 @@ class SearchingScorer(RunScorer):
         self._searches: dict[tuple[str, int], LatentSearch] = {}
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, NDArray[np.float32]]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        scaled = scale_patches(grid.cut(grid.crop(image))[chosen], self._scaling)
+        scaled = scale_patches(grid.cut(grid.crop(to_gray(picture)))[chosen], self._scaling)
         return {name: self._score(name, scaled) for name in self.score_names}
 
     def paint(self, patches: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

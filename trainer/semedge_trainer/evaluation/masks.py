@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import RefusedError, SemedgeError
-from semedge.core.frame import GrayImage
-from semedge.core.images import list_frames, read_image, read_mask, split_page
+from semedge.core.frame import Frame
+from semedge.core.images import list_frames, read_image, read_mask, read_picture, split_page
 from semedge.core.view import FrameView
 from semedge.inference.bundle import frame_sha256
 
@@ -40,18 +40,19 @@ class MaskedFrame:
         """Whether there is a mask; without one the frame counts among whole frames only."""
         return self.mask_path is not None
 
-    def read(self, patch_px: int) -> tuple[GrayImage, NDArray[np.bool_]]:
-        """Gray image and mask, both `(height, width)`.
+    def read(self, patch_px: int) -> tuple[Frame, NDArray[np.bool_]]:
+        """The frame, and its mask `(height, width)`.
 
         Raises `SemedgeError` where the sizes differ or the frame is smaller than a patch.
         """
-        whole = read_image(self.image_path)
-        image = self.view.crop(whole, str(self.image_path))
-        mask = np.zeros(image.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
-        if mask.shape == whole.shape:
+        picture = read_picture(self.image_path)
+        source = str(self.image_path)
+        frame = self.view.show(Frame(picture.image, source=source, colours=picture.colours))
+        mask = np.zeros(frame.shape, bool) if self.mask_path is None else read_mask(self.mask_path)
+        if mask.shape == picture.image.shape:
             mask = self.view.cut(mask)
-        height, width = image.shape
-        if mask.shape != image.shape:
+        height, width = frame.shape
+        if mask.shape != frame.shape:
             raise SemedgeError(
                 f"The mask {self.mask_path} has {mask.shape[1]}x{mask.shape[0]} px and its frame "
                 f"{self.image_path} {width}x{height} px; give a mask of the frame's size."
@@ -61,7 +62,7 @@ class MaskedFrame:
                 f"The frame {self.image_path} of {width}x{height} px is smaller than a patch of "
                 f"{patch_px}x{patch_px} px; use larger frames, or a detector with smaller patches."
             )
-        return image, mask
+        return frame, mask
 
 
 def match_masks(

@@ -11,7 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
+from semedge.core.images import to_gray
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge.inference.scores import tensors_needed, weighted_score
@@ -52,10 +53,10 @@ class NetworkScorer(RunScorer):
         self._functions = {name: _compiled(networks[name]) for name in self._plan.graphs}
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Array]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        patches = scale_patches(grid.cut(grid.crop(image))[chosen], self._scaling)
+        patches = scale_patches(grid.cut(grid.crop(to_gray(picture)))[chosen], self._scaling)
         found = [self._score(patches[at : at + BATCH]) for at in range(0, len(patches), BATCH)]
         return {self._plan.default: np.concatenate(found)}
 

@@ -125,18 +125,17 @@ def score_frames(
     """
     scored: dict[str, list[ScoredFrame]] = {protocol.name: [] for protocol in protocols}
     for number, files in enumerate(frames):
-        image, mask = files.read(scorer.patch_px)
-        height, width = image.shape
+        frame, mask = files.read(scorer.patch_px)
         for protocol in protocols:
-            grid = protocol.grid((height, width), protocol.patch_px(scorer))
+            grid = protocol.grid(frame.shape, protocol.patch_px(scorer))
             labels = protocol.labels(grid, mask)
             chosen = np.arange(len(grid))
             if subset is not None:
                 chosen = subset.choose(number, len(grid))
                 labels = labels[chosen]
-            scores = scorer.score_chosen(image, grid, chosen)
+            scores = scorer.score_chosen(frame.picture, grid, chosen)
             if baselines is not None:
-                scores |= baselines.scores(grid.cut(grid.crop(image))[chosen])
+                scores |= baselines.scores(grid.cut(grid.crop(frame.image))[chosen])
             parts = () if subset else tuple(parts_of(grid, mask, fields_px))
             regions = protocol.regions(labels)
             scored[protocol.name].append(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.core.frame import GrayImage
+from semedge.core.frame import AnyImage
 from semedge.inference.bundle import Bundle
 from semedge.inference.grid import PatchGrid
 
@@ -52,6 +52,6 @@ class AnyScorer(Protocol):
         """Whether the networks take a frame as a whole, not cut into patches."""
 
     def score_chosen(
-        self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
+        self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Scores]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""

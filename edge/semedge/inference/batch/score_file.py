@@ -111,7 +111,14 @@ class FileScorer(Closing):
         try:
             stamp = file_stamp(path)
             picture = read_picture(path)
-            frame = Frame(picture.image, 0, stamp[1] / 1e9, path, shown=picture.shown)
+            frame = Frame(
+                picture.image,
+                0,
+                stamp[1] / 1e9,
+                path,
+                shown=picture.shown,
+                colours=picture.colours,
+            )
             score_map = self.detector.score(self._view.show(frame))
         except SemedgeError as error:
             return SkippedFile(path, str(error))

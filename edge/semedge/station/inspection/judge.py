@@ -42,7 +42,7 @@ class FrameJudge:
         self._defects = DefectReporter(outputs.recorder, outputs.pictures, camera)
         self._drift = DriftReporter(outputs.recorder, outputs.state, camera, setup)
         self._frame_sizes = _FrameSizes()
-        self._colour = ColourWarning()
+        self._colour = ColourWarning(judged=setup.detector.judges_colours)
         self._counters = Counters()
 
     @property
@@ -69,7 +69,7 @@ class FrameJudge:
         """
         began_s = time.perf_counter()
         self._frame_sizes.check(frame, self._setup.calibration)
-        self._colour.check(frame.source, in_colour=frame.in_colour)
+        self._colour.check(frame.source, in_colour=frame.colours is not None)
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
         at_s = time.monotonic()
@@ -108,6 +108,7 @@ class FrameJudge:
             self._tracker = DefectTracker(setup.levels, setup.decision)
         self._setup = setup
         self._active_setup = setup.active_setup
+        self._colour = ColourWarning(judged=setup.detector.judges_colours)
         self._drift.restart(setup)
 
     def end_defect(self, reason: str, run: WatchRun) -> None:

@@ -87,10 +87,10 @@ def draw_panels(
 
 def _view(frame: ScoredFrame, score: str, threshold: float) -> FrameView:
     scores = frame.patch_scores[score]
-    image, mask = frame.files.read(frame.grid.patch_px)
+    whole, mask = frame.files.read(frame.grid.patch_px)
     return FrameView(
         frame.files.image_path.name,
         float(scores.max()),
         frame.anomalous_px / mask.size if frame.files.masked else None,
-        draw_panels(image, mask, frame.grid.to_pixels(scores), threshold),
+        draw_panels(whole.image, mask, frame.grid.to_pixels(scores), threshold),
     )

@@ -38,9 +38,11 @@ class _Place:
     @property
     def patch(self) -> NDArray:
         """Its pixels, `(1, patch_px, patch_px, 1)`."""
-        image, _ = self.frame.files.read(self.frame.grid.patch_px)
+        whole, _ = self.frame.files.read(self.frame.grid.patch_px)
         height, width = self.frame.grid.frame_shape
-        return self.frame.grid.cut(image[:height, :width])[self.frame.chosen[self.index]][None]
+        return self.frame.grid.cut(whole.image[:height, :width])[self.frame.chosen[self.index]][
+            None
+        ]
 
 
 def bundle_painter(bundle: Bundle) -> Painter | None:

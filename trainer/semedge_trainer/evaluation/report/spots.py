@@ -83,12 +83,12 @@ def normal_patches(result: Result, frame: ScoredFrame) -> NDArray[np.bool_]:
 
 def view(spot: Spot) -> tuple[str, ColourImage]:
     """What the picture shows, and the place in its surroundings with the contour of the mask."""
-    image, mask = spot.files.read(1)
+    frame, mask = spot.files.read(1)
     rows, columns = (
         _window(start, length, side)
-        for start, length, side in zip(spot.box[:2], spot.box[2:], image.shape, strict=True)
+        for start, length, side in zip(spot.box[:2], spot.box[2:], frame.shape, strict=True)
     )
-    part = in_colour(image)[rows, columns]
+    part = in_colour(frame.image)[rows, columns]
     scale = VIEW_PX / max(part.shape[:2])
     picture = resized(part, scale)
     marked = cv2.resize(
