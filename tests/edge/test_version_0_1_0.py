@@ -13,6 +13,7 @@ from commandcall import Call
 from semedge.core.frame import Frame
 from semedge.decision.calibration_file import load_calibration
 from semedge.inference.detector import Detector
+from semedge.journal.journal import Journal
 from semedge.station.config.station import load_station
 from semedge.station.recipe import read_recipe
 
@@ -72,11 +73,23 @@ def test_station_file_sets_what_it_set() -> None:
 def test_journal_has_the_same_history(station_dir: Path, call: Call) -> None:
     shown = call("history", "--journal", station_dir / "journal.sqlite", "--json")
     assert shown.status == 0, shown.err
-    unmarked = dict.fromkeys(("mark", "marked_at", "marked_by", "mark_note"))
+    unknown = dict.fromkeys(("raw_score", "mark", "marked_at", "marked_by", "mark_note"))
     assert json.loads(shown.out)["events"] == [
-        {**event, **unmarked}
-        for event in json.loads((FILES / "history.json").read_text())["events"]
+        {**event, **unknown} for event in json.loads((FILES / "history.json").read_text())["events"]
     ]
+
+
+def test_raw_scores_are_unknown_until_the_journal_is_used_again(
+    station_dir: Path, call: Call
+) -> None:
+    path = station_dir / "journal.sqlite"
+    for _ in range(2):
+        shown = call("history", "scores", "--journal", path, "--json")
+        assert shown.status == 0, shown.err
+        scores = json.loads(shown.out)["scores"]
+        assert len(scores) > 1
+        assert {row["raw_score"] for row in scores} == {None}
+        Journal(path).close()
 
 
 def test_station_goes_on_with_its_journal(station_dir: Path, call: Call) -> None:

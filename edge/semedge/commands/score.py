@@ -27,12 +27,13 @@ from semedge.inference.batch.results import ScoreStore
 from semedge.inference.batch.score_file import FileResult, ScoredFile, ScoreSettings, SkippedFile
 from semedge.inference.bundle import Bundle, demo_content, parse_bundle, read_content
 from semedge.inference.detector import Detector
+from semedge.inference.feature_manifest import Scale
 from semedge.journal.database import storable
 from semedge_calibration import Calibration
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ("path", "frame_score", "peak_x_px", "peak_y_px")
+COLUMNS = ("path", "frame_score", "raw_score", "peak_x_px", "peak_y_px")
 STORED_AT_ONCE = 32
 """Most results that an interruption loses."""
 
@@ -81,7 +82,8 @@ def score(
 
     The score of a frame is the largest of its patches or, with a detector that `semedge learn`
     fitted, the mean of its highest cells; x and y are the centre of the highest one. A file that
-    cannot be decoded or scored is reported and left out.
+    cannot be decoded or scored is reported and left out. The raw score is the score before the
+    detector scaled it.
 
     With --out, results are stored in FILE.partial until all are complete: the same command
     resumes an interrupted run.
@@ -102,6 +104,7 @@ def score(
         calibration = (
             None if calibration_path is None else load_calibration(calibration_path, loaded)
         )
+        scale = loaded.score_scale
         settings = ScoreSettings.of(
             loaded,
             given.over(ViewSettings()).with_bits(
@@ -129,7 +132,7 @@ def score(
                 f"None of the {len(files)} files could be scored; give 8- or 16-bit gray images "
                 "that are no smaller than a patch."
             )
-        _report(store, files, calibration, settings, skipped, out, as_json)
+        _report(store, files, scale, calibration, settings, skipped, out, as_json)
         store.remove()
 
 
@@ -203,6 +206,7 @@ def _store(store: ScoreStore, results: Iterable[FileResult], skipped: list[str])
 def _report(
     store: ScoreStore,
     files: list[str],
+    scale: Scale,
     calibration: Calibration | None,
     settings: ScoreSettings,
     skipped: list[str],
@@ -211,20 +215,21 @@ def _report(
 ) -> None:
     if out is not None:
         columns = COLUMNS if calibration is None else (*COLUMNS, "above_threshold")
-        write_table(out, columns, _rows(store, files, calibration))
+        write_table(out, columns, _rows(store, files, scale, calibration))
     if as_json:
         print_json(
             {
                 "detector_sha256": settings.detector_sha256,
                 "threshold": None if calibration is None else calibration.threshold,
-                "files": list(_rows(store, files, calibration)),
+                "files": list(_rows(store, files, scale, calibration)),
                 "skipped": skipped,
             }
         )
     elif out is None:
-        for row in _rows(store, files, calibration):
+        for row in _rows(store, files, scale, calibration):
             logger.info(_line(row))
-    above = sum(row.get("above_threshold", False) for row in _rows(store, files, calibration))
+    rows = _rows(store, files, scale, calibration)
+    above = sum(row.get("above_threshold", False) for row in rows)
     text = f"{len(files) - len(skipped):,} scored, {len(skipped):,} skipped"
     if calibration is not None:
         text += f", {above:,} above the threshold of {calibration.threshold:.5g}"
@@ -232,12 +237,17 @@ def _report(
 
 
 def _rows(
-    store: ScoreStore, files: list[str], calibration: Calibration | None
+    store: ScoreStore, files: list[str], scale: Scale, calibration: Calibration | None
 ) -> Iterator[dict[str, Any]]:
     """The table, in the files' order; `above_threshold` only where there is a calibration."""
     for scored in store.rows(files):
-        row = {name: getattr(scored, name) for name in COLUMNS}
-        row["path"] = storable(scored.path)
+        row: dict[str, Any] = {
+            "path": storable(scored.path),
+            "frame_score": scored.frame_score,
+            "raw_score": scale.invert(scored.frame_score),
+            "peak_x_px": scored.peak_x_px,
+            "peak_y_px": scored.peak_y_px,
+        }
         if calibration is not None:
             row["above_threshold"] = calibration.exceeds(scored.frame_score)
         yield row

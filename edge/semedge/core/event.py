@@ -97,7 +97,10 @@ class Event:
         The frame that the message is about: its place in the stream, its origin, and its capture
         time since the Unix epoch.
     frame_score, threshold
-        Largest score of the frame, and the level that it was compared with.
+        Score of the frame, and the level that it was compared with.
+    raw_score
+        The frame's score before the detector scaled it, see `Detector.raw_score`; None in events
+        of older versions.
     peak_px
         Centre `(x, y)` of the patch with the largest score.
     frames
@@ -128,6 +131,7 @@ class Event:
     source: str | None = None
     captured_at_s: float | None = None
     frame_score: float | None = None
+    raw_score: float | None = None
     threshold: float | None = None
     peak_px: tuple[int, int] | None = None
     frames: int = 0

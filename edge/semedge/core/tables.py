@@ -21,7 +21,12 @@ INTEGERS = frozenset(
         *("peak_x_px", "peak_y_px"),
     }
 )
-FLOATS = frozenset({"score", "frame_score", "threshold", "duration_s"})
+FLOATS = frozenset(
+    {
+        *("score", "frame_score", "raw_score", "score_origin", "score_unit", "threshold"),
+        "duration_s",
+    }
+)
 BOOLEANS = frozenset({"above_threshold"})
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet computes."""

@@ -14,6 +14,7 @@ from semedge.core.errors import SemedgeError, unknown_name
 from semedge.core.frame import AnyImage, Frame, GrayImage
 from semedge.core.images import to_gray
 from semedge.inference.bundle import Bundle, read_bundle, read_demo_bundle
+from semedge.inference.feature_manifest import FeatureScore, Scale
 from semedge.inference.feature_scorer import FeatureScorer
 from semedge.inference.frame_scorer import FrameScorer
 from semedge.inference.grid import PatchGrid
@@ -122,6 +123,25 @@ class Detector(Closing):
     def judges_colours(self) -> bool:
         """Whether it was learned from frames in colour and judges their colours."""
         return self.bundle.manifest.judges_colours
+
+    @property
+    def score_scale(self) -> Scale:
+        """How the raw score becomes the score that frames are judged by.
+
+        Only a detector that `semedge learn` fitted scales its score; the score of any other is
+        the raw score.
+        """
+        score = self.bundle.manifest.score
+        if isinstance(score, FeatureScore) and self.score_name == score.name:
+            return score.scale
+        return Scale(origin=0, unit=1)
+
+    def raw_score(self, score: float) -> float:
+        """The score before it was scaled: `origin + unit * score` of `score_scale`, without a unit.
+
+        It rises with the score. Only raw scores of one detector can be compared.
+        """
+        return self.score_scale.invert(score)
 
     def share_inspected(self, frame: Frame) -> float:
         """Share of the frame's patches that have a score of their own; scores nothing.

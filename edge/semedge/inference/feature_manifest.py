@@ -29,6 +29,10 @@ class Scale(Record):
         scaled: NDArray[np.float32] = (values - np.float32(self.origin)) / np.float32(self.unit)
         return scaled
 
+    def invert(self, value: float) -> float:
+        """The value that becomes this one in this scale."""
+        return self.origin + self.unit * value
+
 
 class FeatureMap(Record):
     """A model of normal features, which gives each place a distance.

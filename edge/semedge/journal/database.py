@@ -18,11 +18,11 @@ from semedge.core.errors import SemedgeError
 from semedge.core.timing import utc_text
 from semedge.journal.schema import (
     APPLICATION_ID,
-    EMPTY_ADDITIONS,
     MIGRATIONS,
     READABLE_FROM,
     migrate,
     schema_version,
+    stand_in_for_additions,
 )
 
 BUSY_TIMEOUT_S = 2.0
@@ -158,8 +158,7 @@ class Database(Closing):
                 f"The journal {self.path} has version {version}, and this semedge reads versions "
                 f"from {READABLE_FROM} on; start `semedge watch` with it once, which updates it."
             )
-        if version < len(MIGRATIONS):
-            connection.execute(EMPTY_ADDITIONS)
+        stand_in_for_additions(connection)
 
     def _roll_back(self) -> None:
         try:

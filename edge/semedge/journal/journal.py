@@ -85,12 +85,18 @@ class Journal(Database):
         *,
         calibration_sha256: str | None = None,
         recipe_sha256: str | None = None,
+        score_origin: float | None = None,
+        score_unit: float | None = None,
     ) -> WatchRun:
-        """Begin a run of the camera with this name, which has its own counters."""
+        """Begin a run of the camera with this name, which has its own counters.
+
+        `score_origin + score_unit * score` is the raw score of each of its frames.
+        """
         with self.transaction() as connection:
             run_id = connection.execute(
                 "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold,"
-                " calibration_sha256, recipe_sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " calibration_sha256, recipe_sha256, score_origin, score_unit)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     utc_text(time.time()),
                     camera,
@@ -99,6 +105,8 @@ class Journal(Database):
                     threshold,
                     calibration_sha256,
                     recipe_sha256,
+                    score_origin,
+                    score_unit,
                 ),
             ).lastrowid
         assert run_id is not None

@@ -26,25 +26,28 @@ COLUMNS: dict[Subject, tuple[str, ...]] = {
     "events": (
         *("number", "raised_at", "station", "camera", "kind", "phase", "code", "level", "message"),
         *("event_id", "started_at", "duration_s", "sequence", "source", "captured_at"),
-        *("frame_score", "threshold", "frames", "frame_picture", "overlay_picture"),
+        *("frame_score", "raw_score", "threshold", "frames", "frame_picture", "overlay_picture"),
         *("detector_sha256", "calibration_sha256", "recipe_sha256"),
         *ADDED_BY_PEOPLE,
     ),
     "marks": ("at", "who", "camera", "mark", "event_id", "frame", "note"),
-    "scores": ("captured_at", "camera", "sequence", "score", "level", "frames", "run_id"),
+    "scores": (
+        *("captured_at", "camera", "sequence", "score", "raw_score", "level", "frames", "run_id"),
+    ),
     "audit": ("at", "who", "camera", "action", "before", "after"),
     "deliveries": ("number", "sink", "attempts", "delivered_at", "rejected_at", "last_error"),
     "runs": (
         *("run_id", "started_at", "ended_at", "camera", "source", "threshold", "frames_seen"),
         *("frames_inspected", "frames_skipped", "frames_lost", "frames_warned", "frames_alarmed"),
         *("alerts", "detector_sha256", "calibration_sha256", "recipe_sha256"),
+        *("score_origin", "score_unit"),
     ),
 }
 """Columns of each subject, in the order of a table."""
 
 FROM_THE_DOCUMENT = {
     *("station", "message", "started_at", "duration_s", "sequence", "source", "captured_at"),
-    *("frame_score", "threshold", "frames", "frame_picture", "overlay_picture"),
+    *("frame_score", "raw_score", "threshold", "frames", "frame_picture", "overlay_picture"),
     *("detector_sha256", "calibration_sha256", "recipe_sha256"),
 }
 
@@ -63,7 +66,11 @@ TABLES: dict[Subject, str] = {
         f" LEFT JOIN {MARKED_EVENTS} AS marked USING (event_id))"
     ),
     "marks": "marks",
-    "scores": "(SELECT scores.*, runs.camera FROM scores JOIN runs USING (run_id))",
+    "scores": (
+        # Computed from the run's constants: a journal has millions of scores, and few runs.
+        "(SELECT scores.*, runs.camera, score_origin + score_unit * score AS raw_score"
+        " FROM scores JOIN runs USING (run_id))"
+    ),
     "audit": "audit",
     "deliveries": (
         "(SELECT deliveries.*, events.raised_at, events.camera, events.kind, events.level"

@@ -99,8 +99,10 @@ class JournalReader(Database):
         with self.reading() as connection:
             if query.subject == "events":
                 found = connection.execute(*event_documents_query(query))
-                for document, *added in _in_batches(found):
-                    yield json.loads(document) | dict(zip(ADDED_BY_PEOPLE, added, strict=True))
+                for text, *added in _in_batches(found):
+                    document = json.loads(text)
+                    document.setdefault("raw_score", None)  # unknown in older versions' events
+                    yield document | dict(zip(ADDED_BY_PEOPLE, added, strict=True))
                 return
             for row in self.rows(query):
                 if query.subject == "audit":

@@ -138,25 +138,42 @@ MIGRATIONS = (
     CREATE INDEX marks_by_event ON marks (event_id, mark_id);
     CREATE INDEX marks_by_frame ON marks (frame, mark_id)
     """,
+    """
+    ALTER TABLE runs ADD COLUMN score_origin REAL;
+    ALTER TABLE runs ADD COLUMN score_unit REAL
+    """,
 )
 """Script `n` takes a journal from version `n` to `n + 1`; a script, once released, stays as is."""
 
 READABLE_FROM = 2
 """The oldest version that is read as it is; what was added since is empty there."""
 
-EMPTY_ADDITIONS = """
+EMPTY_ADDITIONS = {
+    3: """
     CREATE TEMP TABLE marks (
         mark_id INTEGER, at TEXT, who TEXT, camera TEXT, mark TEXT, event_id TEXT, frame TEXT,
         note TEXT
     )
-"""
-"""Stands in, for one connection, for the tables that a journal of `READABLE_FROM` lacks."""
+    """,
+    4: """
+    CREATE TEMP VIEW runs AS SELECT *, NULL AS score_origin, NULL AS score_unit FROM main.runs
+    """,
+}
+"""By the version that added them: stand in, for one connection, for what an older journal lacks."""
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
     """Number of the migrations that the journal has had."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def stand_in_for_additions(connection: sqlite3.Connection) -> None:
+    """Let a journal of `READABLE_FROM` or later be read as one of the newest version."""
+    version = schema_version(connection)
+    for number, statement in EMPTY_ADDITIONS.items():
+        if number > version:
+            connection.execute(statement)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -90,6 +90,7 @@ def test_parquet_holds_the_same(
     assert types == {
         "path": "string",
         "frame_score": "double",
+        "raw_score": "double",
         "peak_x_px": "int64",
         "peak_y_px": "int64",
         "above_threshold": "bool",

@@ -103,6 +103,17 @@ def test_each_map_is_a_score_of_its_own(bundle: Bundle) -> None:
     assert set(maps) == set(names)
 
 
+def test_the_raw_score_undoes_the_scale_of_the_score_alone(bundle: Bundle) -> None:
+    assert isinstance(bundle.manifest.score, FeatureScore)
+    scale = bundle.manifest.score.scale
+    with Detector(bundle) as detector:
+        raw = np.float32(detector.raw_score(100.0))
+    assert scale.apply(raw) == pytest.approx(100.0)
+    assert (scale.origin, scale.unit) != (0, 1)
+    with Detector(bundle, score_names=("bank",)) as detector:
+        assert detector.raw_score(100.0) == 100.0
+
+
 def test_light_and_contrast_hardly_change_the_score(bundle: Bundle) -> None:
     image = simulated(1, 65)[0]
     darker = np.round(image * 0.8).astype(np.uint8)

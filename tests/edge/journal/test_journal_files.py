@@ -15,6 +15,8 @@ from journal_support import event, rows
 from semedge.core.errors import SemedgeError
 from semedge.core.event import event_schema
 from semedge.journal.journal import Journal
+from semedge.journal.query import Query
+from semedge.journal.reader import JournalReader
 from semedge.journal.schema import APPLICATION_ID, MIGRATIONS
 
 
@@ -62,7 +64,7 @@ def overwritten(path: Path) -> None:
     [
         (foreign, "another program; choose another file"),
         (marked_by_another_program, "another program; choose another file"),
-        (newer, r"version 99\b.* to 3; update semedge"),
+        (newer, r"version 99\b.* to 4; update semedge"),
         (lambda path: path.write_bytes(b"no database at all" * 500), "not a database"),
         (truncated, r"\(.*(malformed|truncated).*\); move it away"),
         (overwritten, "move it away"),
@@ -143,3 +145,32 @@ def test_an_old_journal_is_brought_to_the_newest_version(tmp_path: Path) -> None
     assert rows(path, "PRAGMA foreign_key_check") == []
     assert rows(path, "SELECT attempts, last_error FROM deliveries") == [(3, None)]
     assert rows(path, "SELECT source, camera, frames_alarmed FROM runs") == [("sim:1", "", 1)]
+
+
+def test_a_journal_that_has_marks_but_no_scales_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    connection = sqlite3.connect(path)
+    for script in MIGRATIONS[:3]:
+        connection.executescript(script)
+    connection.execute("PRAGMA user_version = 3")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    at = "2023-11-14T22:00:00.000000Z"
+    connection.execute(
+        "INSERT INTO runs (started_at, camera, source, detector_sha256, threshold)"
+        " VALUES (?, 'left', 'sim:1', ?, 2.0)",
+        (at, "ab" * 32),
+    )
+    connection.execute("INSERT INTO scores VALUES (1, ?, 7, 1, 3.5, 'alarm')", (at,))
+    connection.execute(
+        "INSERT INTO marks VALUES (1, ?, 'page', 'left', 'real', NULL, 'a', '')", (at,)
+    )
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with JournalReader(path) as history:
+        (score,) = history.rows(Query("scores", camera="left"))
+        assert (score["score"], score["raw_score"]) == (3.5, None)
+        assert [mark["frame"] for mark in history.rows(Query("marks"))] == ["a"]
+        (run,) = history.rows(Query("runs"))
+        assert (run["threshold"], run["score_unit"]) == (2.0, None)
+    assert path.read_bytes() == before

@@ -31,7 +31,7 @@ START_S = 1_700_000_000.0
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "semedge-journal.sqlite"
     with Journal(path) as journal:
-        left = journal.start_run("left", "sim:1", "ab" * 32, 2.0)
+        left = journal.start_run("left", "sim:1", "ab" * 32, 2.0, score_origin=0.25, score_unit=2.0)
         right = journal.start_run("right", "sim:2", "ab" * 32, 2.0)
         journal.add_scores(
             [
@@ -87,6 +87,9 @@ def test_rows_have_their_columns(path: Path) -> None:
         assert (first["acknowledged_by"], first["frame_score"]) == ("page", 3.5)
         scores = list(history.rows(Query("scores", camera="left")))
         assert [row["score"] for row in scores] == [0.0, 0.1, 0.2, 0.3]
+        assert [row["raw_score"] for row in scores] == [0.25 + 2 * row["score"] for row in scores]
+        (right,) = history.rows(Query("scores", camera="right"))
+        assert right["raw_score"] is None
         assert [row["level"] for row in history.rows(Query("scores", level="warn"))] == ["warn"]
         (audit,) = history.documents(Query("audit"))
         assert audit["after"] == {"alarm": 3.0}

@@ -137,6 +137,7 @@ class DefectReporter:
             source=frame.source,
             captured_at_s=frame.captured_at_s,
             frame_score=score_map.frame_score,
+            raw_score=setup.detector.raw_score(score_map.frame_score),
             peak_px=score_map.peak_px,
             regions=tuple(
                 region.sized(frame.pixel_size_um)

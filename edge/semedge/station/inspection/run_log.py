@@ -31,7 +31,7 @@ class RunLog:
 
     def begin(self, setup: CameraSetup) -> None:
         """Begin a run by this setup; where the journal cannot be written, the last one goes on."""
-        active = setup.active_setup
+        active, scale = setup.active_setup, setup.detector.score_scale
         self._run = self._journal.start_run(
             self._camera,
             setup.camera.shown,
@@ -39,6 +39,8 @@ class RunLog:
             active.levels.alarm,
             calibration_sha256=active.calibration_sha256,
             recipe_sha256=active.recipe_sha256,
+            score_origin=scale.origin,
+            score_unit=scale.unit,
         )
 
     def count(self, counters: Counters, *, ended: bool = False) -> None:
