@@ -51,9 +51,10 @@ def test_labels_are_flipped_early_at_random_or_for_ever(
 
 @pytest.mark.parametrize("name", ["flipping_probability", "flipping_share"])
 @pytest.mark.parametrize("value", ["-0.1", "1.1"])
-def test_shares_lie_between_0_and_1(name: str, value: str) -> None:
+@pytest.mark.parametrize("detector", ["bigan", "skip-ganomaly", "sencebgan"])
+def test_shares_lie_between_0_and_1(name: str, value: str, detector: str) -> None:
     with pytest.raises(SemedgeError, match=rf"{name}.*{value}"):
-        make_detector("bigan", {name: value}, "fast")
+        make_detector(detector, {name: value}, "fast")
 
 
 def trained_weights(settings: dict[str, str]) -> dict[str, list[NDArray[np.float32]]]:

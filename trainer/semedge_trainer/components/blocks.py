@@ -3,10 +3,17 @@
 Batch normalization is named after the layer that it follows, `NAME_bn` after `NAME`; the export
 folds it into that layer, which therefore has no bias of its own. Kernels start Xavier-normal, as in
 the author's code.
+
+The tables' patches have 32 px. Thesis 4.1 tried 28 px too, which halves to 14 and to 7 px and no
+further, and says that this forced fewer transposed convolutions, without their layers. Here the
+maps that the tables have at 8x8, 16x16 and 32x32 px are then at 7x7, 14x14 and 28x28 px, a dense
+layer gives the first of them, and what comes before it is left out. Convolutions are those of the
+tables: with padding, 7 px become 4 px as 8 px do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from keras import Input, Model, layers
@@ -20,6 +27,8 @@ Padding = Literal["same", "valid"]
 
 LATENT = 256
 PATCH_PX = 32
+PATCH_SIDES_PX = (32, 28)
+"""Sides of patches in 4.1, the one of the tables first."""
 LEAKY_SLOPE = 0.2
 BATCH_NORM_MOMENTUM = 0.8
 INITIALIZER = "glorot_normal"
@@ -83,6 +92,46 @@ def deconvolve(name: str, values: LayerOutput, filters: int, kernel_px: int) -> 
     return activate(name, values, batch_norm=True)
 
 
+def feature_maps(
+    latent: LayerOutput, filters: Mapping[int, int], kernel_px: int, patch_px: int
+) -> LayerOutput:
+    """What a generator makes of latents before it paints a patch.
+
+    Parameters
+    ----------
+    latent
+        Shape `(n, units)`.
+    filters
+        Filters of each map, by its side in pixels where patches have 32 px, ascending; each is a
+        transposed convolution of the one before. The first is a dense layer of the latent, and
+        one of 1x1 px the latent itself.
+    kernel_px
+        Side of the kernels.
+    patch_px
+        Side of the patches. Maps have their share of it; those that have no whole side are left
+        out.
+
+    Returns
+    -------
+    LayerOutput
+        The last map, `(n, side, side, filters)`.
+    """
+    maps = [
+        (side_px * patch_px // PATCH_PX, count)
+        for side_px, count in filters.items()
+        if side_px * patch_px % PATCH_PX == 0
+    ]
+    (first_px, count), *others = maps
+    values = latent
+    if first_px > 1:
+        values = dense("dense", values, first_px * first_px * count, bias=False)
+        values = activate("dense", values, batch_norm=True)
+    values = layers.Reshape((first_px, first_px, count), name="reshape")(values)
+    for index, (_, count) in enumerate(others, start=1 + len(filters) - len(maps)):
+        values = deconvolve(f"deconv{index}", values, count, kernel_px)
+    return values
+
+
 def paint(name: str, values: LayerOutput, kernel_px: int, stride: int) -> LayerOutput:
     """The last layer of a generator: transposed convolution to one channel, tanh."""
     values = layers.Conv2DTranspose(
@@ -118,13 +167,14 @@ def encoder(
     *,
     width: float = 1.0,
     padding: Padding = "same",
+    patch_px: int = PATCH_PX,
 ) -> Network:
     """Encoders of tables A4, A6 and A7, and with kernels of 4x4 px of table A2.
 
-    Patches `(n, 32, 32, 1)` to latents `(n, latent)`, 256 values in the tables; `width` is what
-    the filters of its convolutions are multiplied by.
+    Patches `(n, patch_px, patch_px, 1)` to latents `(n, latent)`, 256 values in the tables;
+    `width` is what the filters of its convolutions are multiplied by.
     """
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = encoder_convolutions(patches, kernel_px, width=width, padding=padding)
     return Model(patches, dense("latent", values, latent), name=name)
 
@@ -134,8 +184,8 @@ def encoder_convolutions(
 ) -> LayerOutput:
     """The convolutions of an encoder: patches `(n, 32, 32, 1)` to features `(n, 4096 width)`.
 
-    Without padding, kernels of 5 px give `(n, 256 width)`, which see the first 29 px of either
-    side, wherever in a frame the patch lies.
+    Patches of 28 px give as many. Without padding, kernels of 5 px give `(n, 256 width)`, which
+    see the first 29 px of either side, wherever in a frame the patch lies.
     """
     values = patches
     for index, filters in enumerate((64, 128, 256), start=1):
@@ -151,29 +201,29 @@ def encoder_convolutions(
 
 
 def generator_ebgan(
-    name: str = "generator", latent: int = LATENT, *, width: float = 1.0
+    name: str = "generator",
+    latent: int = LATENT,
+    *,
+    width: float = 1.0,
+    patch_px: int = PATCH_PX,
 ) -> Network:
     """G of tables A6 and A7: latents `(n, latent)` to patches `(n, 32, 32, 1)` in [-1, 1].
 
     The tables' first layer, 4x4x256, cannot reach 32x32 in four doublings; it is 2x2x256 here, as
-    in the author's code.
+    in the author's code. For patches of 28 px it is 7x7x64.
     """
     first = Input((latent,), name="latent")
-    start = narrowed(256, width)
-    values = dense("dense", first, 2 * 2 * start, bias=False)
-    values = activate("dense", values, batch_norm=True)
-    values = layers.Reshape((2, 2, start), name="reshape")(values)
-    for index, filters in enumerate((128, 64, 32), start=1):
-        values = deconvolve(f"deconv{index}", values, narrowed(filters, width), 5)
+    filters = {2: 256, 4: 128, 8: 64, 16: 32}
+    values = feature_maps(first, _narrowed_maps(filters, width), 5, patch_px)
     return Model(first, paint("deconv4", values, 5, 2), name=name)
 
 
-def embedding(name: str = "embedding", *, width: float = 1.0) -> Network:
+def embedding(name: str = "embedding", *, width: float = 1.0, patch_px: int = PATCH_PX) -> Network:
     """h, the encoder half of D of tables A6 and A7: patches to embeddings `(n, 256)`.
 
     Spectral normalization is on this half only, as in the author's code.
     """
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = patches
     for index, filters in enumerate((32, 64, 128), start=1):
         values = convolve(
@@ -183,40 +233,44 @@ def embedding(name: str = "embedding", *, width: float = 1.0) -> Network:
     return Model(patches, dense("embedding", values, LATENT, spectral=True), name=name)
 
 
-def decoder(name: str = "decoder", *, width: float = 1.0) -> Network:
+def decoder(name: str = "decoder", *, width: float = 1.0, patch_px: int = PATCH_PX) -> Network:
     """The decoder half of D of tables A6 and A7: embeddings `(n, 256)` to patches.
 
-    The embedding is taken as 1x1x256 and doubled five times, as in the author's code.
+    The embedding is taken as 1x1x256 and doubled five times, as in the author's code. For patches
+    of 28 px a dense layer gives 7x7x64.
     """
     latent = Input((LATENT,), name="embedding")
-    values = layers.Reshape((1, 1, LATENT), name="reshape")(latent)
-    for index, filters in enumerate((256, 128, 64, 32), start=1):
-        values = deconvolve(f"deconv{index}", values, narrowed(filters, width), 5)
+    filters = {2: 256, 4: 128, 8: 64, 16: 32}
+    maps = {1: LATENT, **_narrowed_maps(filters, width)}
+    values = feature_maps(latent, maps, 5, patch_px)
     return Model(latent, paint("deconv5", values, 5, 2), name=name)
 
 
-def generator_anogan(name: str = "generator", last_kernel_px: int = 5) -> Network:
+def generator_anogan(
+    name: str = "generator", last_kernel_px: int = 5, *, patch_px: int = PATCH_PX
+) -> Network:
     """G of tables A1 and A2: latents `(n, 256)` to patches `(n, 32, 32, 1)` in [-1, 1].
 
-    G of table A3 is the same with a last kernel of 4 px.
+    G of table A3 is the same with a last kernel of 4 px. The first layer is 4x4x512; for patches
+    of 28 px it is 7x7x512.
     """
     latent = Input((LATENT,), name="latent")
-    values = dense("dense", latent, 4 * 4 * 512, bias=False)
-    values = activate("dense", values, batch_norm=True)
-    values = layers.Reshape((4, 4, 512), name="reshape")(values)
-    for index, filters in enumerate((512, 256, 128), start=1):
-        values = deconvolve(f"deconv{index}", values, filters, 4)
+    values = feature_maps(latent, {4: 512, 8: 512, 16: 256, 32: 128}, 4, patch_px)
     return Model(latent, paint("deconv4", values, last_kernel_px, 1), name=name)
 
 
 def features_anogan(
-    name: str = "features", kernel_px: int = 4, *, batch_norm: bool = True
+    name: str = "features",
+    kernel_px: int = 4,
+    *,
+    batch_norm: bool = True,
+    patch_px: int = PATCH_PX,
 ) -> Network:
     """The convolutions of D of tables A1 and A4, and with kernels of 5x5 px of table A5.
 
     Patches to features `(n, 4096)`, f in eq. 2.33.
     """
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = patches
     for index, filters in enumerate((64, 128, 256), start=1):
         values = convolve(f"conv{index}", values, filters, kernel_px, batch_norm=batch_norm)
@@ -232,17 +286,25 @@ def logit(units: int, name: str = "logit", *, spectral: bool = False) -> Network
     return Model(features, dense("logit", features, 1, spectral=spectral), name=name)
 
 
-def features_pair_images(name: str = "features_xx", dropout: float = 0.5) -> Network:
+def features_pair_images(
+    name: str = "features_xx", dropout: float = 0.5, *, patch_px: int = PATCH_PX
+) -> Network:
     """D_xx of tables A3 and A7 without its last layer: pairs `(n, 32, 32, 2)` to `(n, 8192)`.
 
-    Dropout is 0.5 in A7, as in the author's code, where the table says 0.2.
+    Pairs of 28 px give `(n, 6272)`, 7x7x128. Dropout is 0.5 in A7, as in the author's code, where
+    the table says 0.2.
     """
-    pairs = Input((PATCH_PX, PATCH_PX, 2), name="pairs")
+    pairs = Input((patch_px, patch_px, 2), name="pairs")
     values = pairs
     for index, filters in enumerate((64, 128), start=1):
         values = convolve(f"conv{index}", values, filters, 4, batch_norm=False, spectral=True)
         values = layers.Dropout(dropout, name=f"dropout{index}")(values)
     return Model(pairs, layers.Flatten(name="flatten")(values), name=name)
+
+
+def logit_pair_images(features: Network) -> Network:
+    """The last layer of D_xx, for what `features_pair_images` gave."""
+    return logit(features.output_shape[-1], "logit_xx", spectral=True)
 
 
 def features_pair_latents(name: str = "features_zz", *, spectral: bool = False) -> Network:
@@ -252,6 +314,10 @@ def features_pair_latents(name: str = "features_zz", *, spectral: bool = False) 
     """
     pairs = Input((2 * LATENT,), name="pairs")
     return Model(pairs, dense_stack(pairs, (64, 32), dropout=0.2, spectral=spectral), name=name)
+
+
+def _narrowed_maps(filters: Mapping[int, int], width: float) -> dict[int, int]:
+    return {side_px: narrowed(count, width) for side_px, count in filters.items()}
 
 
 def dense_stack(

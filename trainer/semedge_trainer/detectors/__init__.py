@@ -6,6 +6,7 @@ by an entry point of the group `semedge.detectors`; docs/how-to/new-detector.md 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from semedge.core.errors import SemedgeError, unknown_name
@@ -106,5 +107,21 @@ def make_detector(
     chosen = detector_class(name)
     if schedule not in chosen.schedules:
         raise unknown_name(f"{name} has no schedule", schedule, "it has", chosen.schedules)
+    _check_options(chosen, settings)
     options = parse_options(chosen.options_class, settings)
     return chosen(options, chosen.schedules[schedule].shortened(steps))
+
+
+def _check_options(chosen: type[TrainableDetector], settings: Mapping[str, str]) -> None:
+    """Refuse the first option that only other detectors of semedge have; name them."""
+    for name, value in settings.items():
+        having = [other.name for other in DETECTORS.values() if name in _option_names(other)]
+        if having and name not in _option_names(chosen):
+            raise SemedgeError(
+                f"{chosen.name} has no option {name}. Received: {name}={value}; leave it out, or "
+                f"choose a detector that has it: {', '.join(having)}."
+            )
+
+
+def _option_names(detector: type[TrainableDetector]) -> set[str]:
+    return {field.name for field in dataclasses.fields(detector.options_class)}

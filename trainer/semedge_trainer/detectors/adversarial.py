@@ -7,6 +7,7 @@ patch and a latent, and on pairs of patches or of latents.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -19,11 +20,17 @@ from semedge_trainer.components.stabilization import (
     labels,
 )
 from semedge_trainer.detectors.base import Networks, StepContext
+from semedge_trainer.detectors.options import PatchOptions
 
 Item = tuple[tf.Tensor, ...]
 """What a discriminator judges: a patch, or a pair of which each part is a tensor `(n, ...)`."""
 
 IMAGE_RANK = 4
+
+
+@dataclass(frozen=True)
+class AdversarialOptions(PatchOptions, Stabilization):
+    """Options of a GAN on patches: their side, and the stabilizations of 4.2.1."""
 
 
 class Discriminator:

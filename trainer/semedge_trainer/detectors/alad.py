@@ -26,9 +26,9 @@ from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.spectral import SpectralConv2D, iterate_spectral_vectors
-from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import (
     JOINT_NETWORKS,
+    AdversarialOptions,
     joint_discriminator,
     minimax_loss,
     opposed,
@@ -65,24 +65,26 @@ class Alad(TrainedDetector, Reconstructing, Sampling, FineTunable):
 
     name = "alad"
     thesis_section = "2.3.3, A.3"
-    options_class = Stabilization
+    options_class = AdversarialOptions
     schedules: ClassVar = {
         "appendix": Schedule({"gan": APPENDIX_STEPS}, RATES),
         "fast": Schedule({"gan": 1200}, RATES).faster(FAST_FACTOR),
     }
-    options: Stabilization
+    options: AdversarialOptions
 
     def build(self) -> dict[str, Network]:
         """G, E, and the networks of D_xz, D_xx and D_zz."""
+        side_px = self.patch_px
+        features_xx = blocks.features_pair_images(dropout=DROPOUT, patch_px=side_px)
         return {
-            "generator": blocks.generator_anogan(last_kernel_px=KERNEL_PX),
-            "encoder": encoder(),
-            "features_x": features_image(),
+            "generator": blocks.generator_anogan(last_kernel_px=KERNEL_PX, patch_px=side_px),
+            "encoder": encoder(side_px),
+            "features_x": features_image(side_px),
             "features_z": features_latent(),
             "features_xz": features_joint(),
             "logit_xz": blocks.logit(JOINT_FEATURES, "logit_xz", spectral=True),
-            "features_xx": blocks.features_pair_images(dropout=DROPOUT),
-            "logit_xx": blocks.logit(8 * 8 * 128, "logit_xx", spectral=True),
+            "features_xx": features_xx,
+            "logit_xx": blocks.logit_pair_images(features_xx),
             "features_zz": blocks.features_pair_latents(spectral=True),
             "logit_zz": blocks.logit(32, "logit_zz", spectral=True),
         }
@@ -163,9 +165,9 @@ OWN_LOSSES = ("generator", "encoder", "cycle_xx", "cycle_zz")
 """What E and G go down."""
 
 
-def encoder() -> Network:
-    """E of table A3: patches `(n, 32, 32, 1)` to latents `(n, 256)`."""
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+def encoder(patch_px: int = PATCH_PX) -> Network:
+    """E of table A3: patches `(n, 32, 32, 1)` or of 28 px to latents `(n, 256)`."""
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = patches
     for index, filters in enumerate((32, 64, 128, 256), start=1):
         values = blocks.convolve(
@@ -183,9 +185,9 @@ def encoder() -> Network:
     return Model(patches, layers.Flatten(dtype="float32", name="flatten")(values), name="encoder")
 
 
-def features_image() -> Network:
+def features_image(patch_px: int = PATCH_PX) -> Network:
     """The branch of D_xz for x: patches to features `(n, 8192)`."""
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = patches
     for index, filters in enumerate((128, 256, 512), start=1):
         values = blocks.convolve(

@@ -16,7 +16,7 @@ from keras import Input, Model
 
 from semedge.inference.manifest import Node
 from semedge_trainer.components import blocks
-from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network
+from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.detectors.base import Networks, node
 from semedge_trainer.detectors.bigan import IMAGE_FEATURES, KERNEL_PX, Bigan, schedules_with
@@ -32,7 +32,7 @@ class Ali(Bigan):
 
     def build_encoder(self) -> dict[str, Network]:
         """The convolutions of E and its heads; the edge needs no log sigma."""
-        patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+        patches = Input((self.patch_px, self.patch_px, 1), name="patches")
         features = blocks.encoder_convolutions(patches, KERNEL_PX)
         return {
             "encoder_features": Model(patches, features, name="encoder_features"),

@@ -24,7 +24,7 @@ from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.losses import SMALLEST_SQUARE
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.stabilization import Stabilization
-from semedge_trainer.detectors.adversarial import Discriminator
+from semedge_trainer.detectors.adversarial import AdversarialOptions, Discriminator
 from semedge_trainer.detectors.base import (
     APPENDIX_STEPS,
     LatentSearch,
@@ -50,8 +50,8 @@ InversionLoss = Callable[[Networks, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Options(Stabilization):
-    """The residual of the search, and the stabilizations of 4.2.1."""
+class Options(AdversarialOptions):
+    """The residual of the search, and what every GAN has."""
 
     residual: str = field(default="l1", metadata={"choices": ("l1", "l2")})
 
@@ -76,8 +76,8 @@ class Anogan(SearchedDetector, TrainedDetector, Sampling):
     def build(self) -> dict[str, Network]:
         """G, and D as its convolutions f and its last layer."""
         return {
-            "generator": blocks.generator_anogan(),
-            "features": blocks.features_anogan(),
+            "generator": blocks.generator_anogan(patch_px=self.patch_px),
+            "features": blocks.features_anogan(patch_px=self.patch_px),
             "logit": blocks.logit(4 * 4 * 256),
         }
 
@@ -175,7 +175,7 @@ class Inversion:
         self._step = tf.function(self._descend, autograph=False)
 
     def score(self, x: tf.Tensor, steps: int = INVERSION_STEPS, seed: int = 0) -> tf.Tensor:
-        """Scores of the patches `(batch, 32, 32, 1)` after `steps` steps, shape `(batch,)`."""
+        """Scores of the patches `(batch, side, side, 1)` after `steps` steps, shape `(batch,)`."""
         self._search(x, steps, seed)
         return self._loss(self._networks, x, self._z)
 

@@ -39,6 +39,7 @@ from semedge_trainer.detectors.base import (
     TrainedDetector,
     node,
 )
+from semedge_trainer.detectors.options import PatchOptions
 
 LATENTS = {"undercomplete": 64, "regularized": 1024, "denoising": 256, "variational": 256}
 SPARSITY_WEIGHT = 0.01
@@ -48,8 +49,8 @@ FAST_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
-class Options:
-    """The kind of autoencoder."""
+class Options(PatchOptions):
+    """The kind of autoencoder, and the side of the patches."""
 
     kind: str = field(default="undercomplete", metadata={"choices": tuple(LATENTS)})
 
@@ -68,13 +69,15 @@ class Autoencoder(TrainedDetector, Reconstructing, FineTunable):
 
     def build(self) -> dict[str, Network]:
         """Phi and psi."""
-        latent = LATENTS[self.options.kind]
+        latent, side_px = LATENTS[self.options.kind], self.patch_px
         networks = {
-            "encoder": blocks.encoder("encoder", latent=latent),
-            "decoder": blocks.generator_ebgan("decoder", latent=latent),
+            "encoder": blocks.encoder("encoder", latent=latent, patch_px=side_px),
+            "decoder": blocks.generator_ebgan("decoder", latent=latent, patch_px=side_px),
         }
         if self.options.kind == "variational":
-            networks["log_deviation"] = blocks.encoder("log_deviation", latent=latent)
+            networks["log_deviation"] = blocks.encoder(
+                "log_deviation", latent=latent, patch_px=side_px
+            )
         return networks
 
     def stages(self) -> tuple[Stage, ...]:

@@ -20,6 +20,7 @@ from semedge.inference.scores import tensors_needed
 from semedge_trainer.components.blocks import PATCH_PX, Network
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
+from semedge_trainer.detectors.options import PatchOptions
 
 Networks = Mapping[str, Network]
 Losses = dict[str, tf.Tensor]
@@ -223,11 +224,14 @@ class TrainableDetector(ABC):
     thesis_section: ClassVar[str]
     options_class: ClassVar[type]
     schedules: ClassVar[Mapping[str, Schedule]]
-    patch_px: ClassVar[int] = PATCH_PX
+    patch_px: int = PATCH_PX
+    """Side of the patches; what `PatchOptions` say, where the options have them."""
 
     def __init__(self, options: Any, schedule: Schedule) -> None:
         self.options = options
         self.schedule = schedule
+        if isinstance(options, PatchOptions):
+            self.patch_px = options.patch_px
 
     @abstractmethod
     def build(self) -> dict[str, Network]:

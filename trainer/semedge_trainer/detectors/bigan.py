@@ -25,9 +25,9 @@ from semedge.inference.manifest import Node
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import LATENT, Network
 from semedge_trainer.components.randomness import Randomness
-from semedge_trainer.components.stabilization import Stabilization
 from semedge_trainer.detectors.adversarial import (
     JOINT_NETWORKS,
+    AdversarialOptions,
     joint_discriminator,
     joint_features,
     minimax_loss,
@@ -71,17 +71,17 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
 
     name = "bigan"
     thesis_section = "2.3.2, A.2"
-    options_class = Stabilization
+    options_class = AdversarialOptions
     encoder_networks: ClassVar[tuple[str, ...]] = ("encoder",)
     schedules: ClassVar = schedules_with(encoder_networks)
-    options: Stabilization
+    options: AdversarialOptions
 
     def build(self) -> dict[str, Network]:
         """G, E, and D as its two branches, the layer that joins them, and its logit."""
         return {
-            "generator": blocks.generator_anogan(),
+            "generator": blocks.generator_anogan(patch_px=self.patch_px),
             **self.build_encoder(),
-            "features_x": blocks.features_anogan("features_x"),
+            "features_x": blocks.features_anogan("features_x", patch_px=self.patch_px),
             "features_z": features_latent(),
             "features_xz": features_joint(),
             "logit_xz": blocks.logit(JOINT_FEATURES, "logit_xz"),
@@ -89,7 +89,7 @@ class Bigan(TrainedDetector, Reconstructing, Sampling, FineTunable):
 
     def build_encoder(self) -> dict[str, Network]:
         """E, deterministic."""
-        return {"encoder": blocks.encoder("encoder", KERNEL_PX)}
+        return {"encoder": blocks.encoder("encoder", KERNEL_PX, patch_px=self.patch_px)}
 
     def encode(self, networks: Networks, x: tf.Tensor, random: Randomness) -> tf.Tensor:
         """z ~ p(z | x) in training mode, here E(x)."""

@@ -54,7 +54,7 @@ class Ebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
 
     def build(self) -> dict[str, Network]:
         """G, and the halves h and Dec of D."""
-        return energy_networks(self.options.width)
+        return energy_networks(self.options)
 
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN."""

@@ -67,7 +67,7 @@ class Encebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, and E."""
         options = self.options
-        return energy_networks(options.width) | {"encoder": options.encoder("encoder")}
+        return energy_networks(options) | {"encoder": options.encoder("encoder")}
 
     def stages(self) -> tuple[Stage, ...]:
         """EBGAN, encoder."""

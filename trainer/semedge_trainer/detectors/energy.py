@@ -2,7 +2,7 @@
 
 G, and D(x) = Dec(h(x)) as its halves h and Dec. Energy e(x) = mean ||D(x) - x||. Norms are per
 patch and not squared; losses are means over the batch. The margin, the three updates of G and the
-weights of the terms are the author's code's.
+weights of the terms are the author's code's, for patches of 32 px, and the same for those of 28 px.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import tensorflow as tf
 from semedge.core.errors import SemedgeError
 from semedge.inference.manifest import Node
 from semedge_trainer.components import blocks
-from semedge_trainer.components.blocks import LATENT, Network, Padding
+from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network, Padding
 from semedge_trainer.components.losses import mean_norm
 from semedge_trainer.components.randomness import Randomness
 from semedge_trainer.components.spectral import iterate_spectral_vectors
 from semedge_trainer.components.stabilization import pulling_away
 from semedge_trainer.detectors.base import Losses, Networks, Stage, StepContext, node
+from semedge_trainer.detectors.options import PatchOptions
 
 MARGIN = 20.0
 GENERATOR_UPDATES = 3
@@ -34,10 +35,12 @@ FAST_FACTOR = 10.0
 """Factor of the learning rates on the `fast` schedules of the family."""
 LEAST_WIDTH = 0.125
 MOST_WIDTH = 2.0
+LEAST_UNPADDED_PX = 29
+"""What the three convolutions of an encoder without padding see."""
 
 
 @dataclass(frozen=True)
-class EnergyOptions:
+class EnergyOptions(PatchOptions):
     """Variants of the whole family.
 
     Attributes
@@ -85,17 +88,28 @@ class EncodedOptions(EnergyOptions):
     encoder_padding: Padding = field(default="same", metadata={"choices": ("same", "valid")})
     encoder_energy: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder_padding == "valid" and self.patch_px < LEAST_UNPADDED_PX:
+            raise SemedgeError(
+                f"encoder_padding=valid needs patches of {LEAST_UNPADDED_PX} px or more. Received: "
+                f"patch_px={self.patch_px}; choose encoder_padding=same or patch_px={PATCH_PX}."
+            )
+
     def encoder(self, name: str) -> Network:
-        """An encoder of this width and padding."""
-        return blocks.encoder(name, width=self.width, padding=self.encoder_padding)
+        """An encoder for these patches, of this width and padding."""
+        return blocks.encoder(
+            name, width=self.width, padding=self.encoder_padding, patch_px=self.patch_px
+        )
 
 
-def energy_networks(width: float) -> dict[str, Network]:
+def energy_networks(options: EnergyOptions) -> dict[str, Network]:
     """G, and the halves h and Dec of D."""
+    width, patch_px = options.width, options.patch_px
     return {
-        "generator": blocks.generator_ebgan(width=width),
-        "embedding": blocks.embedding(width=width),
-        "decoder": blocks.decoder(width=width),
+        "generator": blocks.generator_ebgan(width=width, patch_px=patch_px),
+        "embedding": blocks.embedding(width=width, patch_px=patch_px),
+        "decoder": blocks.decoder(width=width, patch_px=patch_px),
     }
 
 

@@ -44,6 +44,7 @@ from semedge_trainer.detectors.base import (
     TrainedDetector,
     node,
 )
+from semedge_trainer.detectors.options import PatchOptions
 
 CRITIC_UPDATES = 5
 PENALTY_WEIGHT = 10.0
@@ -53,8 +54,8 @@ FAST_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the encoder is trained on."""
+class Options(PatchOptions):
+    """What the encoder is trained on, and the side of the patches."""
 
     variant: str = field(default="izi_f", metadata={"choices": ("izi", "ziz", "izi_f")})
 
@@ -75,10 +76,10 @@ class Fanogan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def build(self) -> dict[str, Network]:
         """G, D as its convolutions f and its last layer, and E."""
         return {
-            "generator": blocks.generator_anogan(),
-            "features": blocks.features_anogan(batch_norm=False),
+            "generator": blocks.generator_anogan(patch_px=self.patch_px),
+            "features": blocks.features_anogan(batch_norm=False, patch_px=self.patch_px),
             "critic": blocks.logit(4 * 4 * 256, "critic"),
-            "encoder": blocks.encoder("encoder", kernel_px=4),
+            "encoder": blocks.encoder("encoder", kernel_px=4, patch_px=self.patch_px),
         }
 
     def stages(self) -> tuple[Stage, ...]:

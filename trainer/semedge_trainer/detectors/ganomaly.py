@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import tensorflow as tf
-from keras import Input, Model, layers
+from keras import Input, Model
 
 from semedge_trainer.components import blocks
-from semedge_trainer.components.blocks import LATENT, Network
+from semedge_trainer.components.blocks import LATENT, PATCH_PX, Network
 from semedge_trainer.components.losses import mean_l1, mean_norm
 from semedge_trainer.components.randomness import Randomness
-from semedge_trainer.components.stabilization import Stabilization
-from semedge_trainer.detectors.adversarial import Discriminator
+from semedge_trainer.detectors.adversarial import AdversarialOptions, Discriminator
 from semedge_trainer.detectors.anogan import FAST_FACTOR
 from semedge_trainer.detectors.base import (
     APPENDIX_STEPS,
@@ -56,8 +55,8 @@ RATES = dict.fromkeys(GENERATOR, 5e-5) | dict.fromkeys(DISCRIMINATOR, 1e-6)
 
 
 @dataclass(frozen=True)
-class Options(Stabilization):
-    """The adversarial loss, the stabilizations of 4.2.1, and the noise of 5.5.
+class Options(AdversarialOptions):
+    """The adversarial loss, the noise of 5.5, and what every GAN has.
 
     Attributes
     ----------
@@ -85,10 +84,10 @@ class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def build(self) -> dict[str, Network]:
         """G_E, G_D, E, and D as its convolutions f and its last layer."""
         return {
-            "encoder": blocks.encoder("encoder"),
-            "generator": decoder(),
-            "second_encoder": blocks.encoder("second_encoder"),
-            "features": blocks.features_anogan(),
+            "encoder": blocks.encoder("encoder", patch_px=self.patch_px),
+            "generator": decoder(patch_px=self.patch_px),
+            "second_encoder": blocks.encoder("second_encoder", patch_px=self.patch_px),
+            "features": blocks.features_anogan(patch_px=self.patch_px),
             "logit": blocks.logit(4 * 4 * 256),
         }
 
@@ -148,15 +147,15 @@ class Ganomaly(TrainedDetector, Reconstructing, Sampling, FineTunable):
         networks["features"](x, training=True)
 
 
-def decoder(name: str = "generator") -> Network:
+def decoder(name: str = "generator", *, patch_px: int = PATCH_PX) -> Network:
     """G_D of table A4: latents `(n, 256)` to patches `(n, 32, 32, 1)` in [-1, 1].
 
-    The latent is taken as 1x1x256 and doubled five times, as in the author's code.
+    The latent is taken as 1x1x256 and doubled five times, as in the author's code. For patches of
+    28 px a dense layer gives 7x7x64.
     """
     latent = Input((LATENT,), name="latent")
-    values = layers.Reshape((1, 1, LATENT), name="reshape")(latent)
-    for index, filters in enumerate((256, 128, 64, 32, 16), start=1):
-        values = blocks.deconvolve(f"deconv{index}", values, filters, 4)
+    maps = {1: LATENT, 2: 256, 4: 128, 8: 64, 16: 32, 32: 16}
+    values = blocks.feature_maps(latent, maps, 4, patch_px)
     return Model(latent, blocks.paint("deconv6", values, 4, 1), name=name)
 
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from semedge.core.errors import SemedgeError, unknown_name
+from semedge_trainer.components.blocks import PATCH_PX, PATCH_SIDES_PX
+
+
+@dataclass(frozen=True)
+class PatchOptions:
+    """Options of a detector whose networks exist for patches of both sides of 4.1.
+
+    Attributes
+    ----------
+    patch_px
+        Side of the patches: 32, as in appendix A, or 28, with which the thesis saw GANs collapse.
+    """
+
+    patch_px: int = field(default=PATCH_PX, metadata={"choices": PATCH_SIDES_PX})
 
 
 def parse_options(options_class: type, settings: Mapping[str, str]) -> Any:
@@ -21,7 +36,7 @@ def parse_options(options_class: type, settings: Mapping[str, str]) -> Any:
     return options_class(**values)
 
 
-def _parse_option(name: str, text: str, default: Any, choices: tuple[str, ...] | None) -> Any:
+def _parse_option(name: str, text: str, default: Any, choices: tuple[Any, ...] | None) -> Any:
     if isinstance(default, bool):
         if text.lower() in ("true", "yes", "on", "1"):
             return True
@@ -29,9 +44,10 @@ def _parse_option(name: str, text: str, default: Any, choices: tuple[str, ...] |
             return False
         raise SemedgeError(f"Option {name} must be true or false. Received: {text!r}")
     if choices is not None:
-        if text in choices:
-            return text
-        raise SemedgeError(f"Option {name} must be one of {', '.join(choices)}. Received: {text!r}")
+        known = {str(choice): choice for choice in choices}
+        if text in known:
+            return known[text]
+        raise SemedgeError(f"Option {name} must be one of {', '.join(known)}. Received: {text!r}")
     try:
         return type(default)(text)
     except ValueError as error:

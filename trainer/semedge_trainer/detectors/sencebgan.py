@@ -102,7 +102,8 @@ class Options(EncodedOptions, Stabilization):
     denoiser: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        EncodedOptions.__post_init__(self)
+        Stabilization.__post_init__(self)
         if self.denoiser and self.zz:
             raise SemedgeError(
                 "zz=true judges latents that the reconstruction encoder finds, and denoiser=true "
@@ -126,14 +127,14 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
     def build(self) -> dict[str, Network]:
         """G, the halves h and Dec of D, E_G, E_R or N, and the pair discriminators that are on."""
         options = self.options
-        networks = energy_networks(options.width) | {"encoder": options.encoder("encoder")}
+        networks = energy_networks(options) | {"encoder": options.encoder("encoder")}
         if options.denoiser:
-            networks["denoiser"] = denoiser()
+            networks["denoiser"] = denoiser(self.patch_px)
         else:
             networks["reconstruction_encoder"] = options.encoder("reconstruction_encoder")
         if options.xx:
-            networks["features_xx"] = blocks.features_pair_images()
-            networks["logit_xx"] = blocks.logit(8 * 8 * 128, "logit_xx", spectral=True)
+            networks["features_xx"] = blocks.features_pair_images(patch_px=self.patch_px)
+            networks["logit_xx"] = blocks.logit_pair_images(networks["features_xx"])
         if options.zz:
             networks["features_zz"] = blocks.features_pair_latents()
             networks["logit_zz"] = blocks.logit(32, "logit_zz")
@@ -278,13 +279,13 @@ class Sencebgan(TrainedDetector, Reconstructing, Sampling, FineTunable):
         networks["reconstruction_encoder"](y, training=True)
 
 
-def denoiser(name: str = "denoiser") -> Network:
+def denoiser(patch_px: int = PATCH_PX) -> Network:
     """N of the author's code: patches `(n, 32, 32, 1)` to patches, as what is added to them.
 
     A chain of 20 convolutions 3x3 of 63 channels with ReLU; a convolution of one channel looks at
     the input and at each of them, and the sum of the 21 is added to the input.
     """
-    patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
+    patches = Input((patch_px, patch_px, 1), name="patches")
     values = patches
     corrections = [_same_size("side0", patches, 1)]
     for index in range(1, DENOISER_LAYERS + 1):
@@ -293,7 +294,9 @@ def denoiser(name: str = "denoiser") -> Network:
         corrections.append(_same_size(f"side{index}", values, 1))
     correction = layers.Add(name="correction")(corrections)
     return Model(
-        patches, layers.Add(name="denoised", dtype="float32")([patches, correction]), name=name
+        patches,
+        layers.Add(name="denoised", dtype="float32")([patches, correction]),
+        name="denoiser",
     )
 
 

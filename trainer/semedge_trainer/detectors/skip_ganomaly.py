@@ -138,6 +138,8 @@ def generator(name: str = "generator") -> Network:
     Each layer of the encoder but the innermost is joined to that of the decoder with its size. The
     table gives the last layer no activation; it is tanh, as in the author's code. The innermost
     layer has 512 channels, as its row says, not the 256 that the table calls the latent dimension.
+    Patches of 28 px halve to 7, 4, 2 and 1 px, and no doubling leads from 4 back to 7: there is no
+    such generator.
     """
     patches = Input((PATCH_PX, PATCH_PX, 1), name="patches")
     values = patches

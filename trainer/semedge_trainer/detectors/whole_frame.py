@@ -25,7 +25,7 @@ class FrameDetector(TrainableDetector):
     """
 
     schedules: ClassVar[Mapping[str, Schedule]] = {"fast": Schedule({"fit": 1}, {}, 1)}
-    patch_px: ClassVar[int] = 32
+    patch_px: int = 32
     """Smallest side of a training frame."""
 
     @abstractmethod

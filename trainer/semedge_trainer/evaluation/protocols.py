@@ -52,7 +52,10 @@ class EvaluationProtocol(Protocol):
 class ThesisProtocol:
     """Samples are the patches of the thesis's author's code: stride 16, the borders left out.
 
-    The thesis itself says only that patches are 32x32 px.
+    The thesis itself says only that patches are 32x32 px. Those of a detector with `patch_px=28`
+    are cut and labelled by the same rule. They are other samples: the frame is cut down to other
+    whole patches, and 20 mask pixels are a larger share of one. Figures of detectors whose patches
+    differ compare by the pixel protocol.
     """
 
     name: str = "thesis"
