@@ -22,6 +22,7 @@ from semedge.core.images import list_frames, read_picture
 from semedge.core.tables import check_table, write_table
 from semedge.core.view import FrameView, ViewSettings
 from semedge.decision.calibration_file import load_calibration
+from semedge.decision.frame_sizes import FrameSizeWarning
 from semedge.inference.batch.local import score_locally
 from semedge.inference.batch.results import ScoreStore
 from semedge.inference.batch.score_file import FileResult, ScoredFile, ScoreSettings, SkippedFile
@@ -149,16 +150,8 @@ def _warn_of_first(
         return
     warning = ColourWarning(judged=bundle.manifest.judges_colours)
     warning.check(name, in_colour=picture.colours is not None)
-    if calibration is None:
-        return
-    calibrated = calibration.grid.frame_shape
-    if shape != calibrated:
-        (height, width), (made_height, made_width) = shape, calibrated
-        logger.warning(
-            f"{name} has {width}x{height} px, and the calibration's guarantee counts areas of "
-            f"{made_width}x{made_height} px; its rate of false alarms differs accordingly.",
-            extra={"event": "frame-size"},
-        )
+    if calibration is not None:
+        FrameSizeWarning().check(name, shape, calibration)
 
 
 def _read_bundle(path: Path | None) -> tuple[bytes, Bundle]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 
 from semedge.core.colour import ColourWarning
 from semedge.core.frame import Frame
 from semedge.decision.defect import DefectTracker
+from semedge.decision.frame_sizes import FrameSizeWarning
 from semedge.decision.judged_score import judged_score
 from semedge.journal.records import Counters, WatchRun
 from semedge.state.snapshot import ActiveSetup, Inspected
@@ -16,9 +16,6 @@ from semedge.station.camera_setup import CameraSetup, view_of
 from semedge.station.inspection.defect_events import DefectReporter
 from semedge.station.inspection.drift_events import DriftReporter
 from semedge.station.inspection.outputs import LoopOutputs
-from semedge_calibration import Calibration
-
-logger = logging.getLogger(__name__)
 
 
 class FrameJudge:
@@ -41,7 +38,7 @@ class FrameJudge:
         self._tracker = DefectTracker(setup.levels, setup.decision)
         self._defects = DefectReporter(outputs.recorder, outputs.pictures, camera)
         self._drift = DriftReporter(outputs.recorder, outputs.state, camera, setup)
-        self._frame_sizes = _FrameSizes()
+        self._size = FrameSizeWarning()
         self._colour = ColourWarning(judged=setup.detector.judges_colours)
         self._counters = Counters()
 
@@ -68,7 +65,7 @@ class FrameJudge:
         `arrived_s` is when the frame arrived, by `time.perf_counter`.
         """
         began_s = time.perf_counter()
-        self._frame_sizes.check(frame, self._setup.calibration)
+        self._size.check(frame.source, frame.shape, self._setup.calibration)
         self._colour.check(frame.source, in_colour=frame.colours is not None)
         score_map = self._setup.detector.score(frame)
         scored_s = time.perf_counter()
@@ -116,24 +113,3 @@ class FrameJudge:
         defect = self._tracker.end()
         if defect is not None and self._defects.is_ongoing:
             self._defects.end(defect, self._setup, run, reason)
-
-
-class _FrameSizes:
-    """Warns, once for each size, that the guarantee is for frames of another size."""
-
-    def __init__(self) -> None:
-        self._warned: set[tuple[int, int]] = set()
-
-    def check(self, frame: Frame, calibration: Calibration) -> None:
-        calibrated = calibration.grid.frame_shape
-        if frame.shape == calibrated or frame.shape in self._warned:
-            return
-        self._warned.add(frame.shape)
-        (height, width), (made_height, made_width) = frame.shape, calibrated
-        logger.warning(
-            f"frames have {width}x{height} px, and the calibration's guarantee counts areas "
-            f"of {made_width}x{made_height} px; a frame is "
-            f"{height * width / (made_height * made_width):.3g} of them, and its rate of false "
-            "alarms differs accordingly.",
-            extra={"event": "frame-size"},
-        )
