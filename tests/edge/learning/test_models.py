@@ -167,10 +167,13 @@ class TestVariation:
         assert np.std(grays) > 0.01
 
     def test_nothing_varies_without_limits(self) -> None:
-        none = Limits(0.0, 1.0, 0.0, 100, 0.0, 0.0)
+        none = Limits(
+            light=0, tint=0, gamma=1, blur_px=0, jpeg_quality=100, turn_degrees=0, shift_px=0
+        )
         image = simulated(1)[0].astype(np.uint16) * 257
-        same = Variation(np.random.default_rng(0), none).of(image)
-        np.testing.assert_allclose(same, image, atol=300)
+        for picture in (image, np.dstack([image] * 3)):
+            same = Variation(np.random.default_rng(0), none).of(picture)
+            np.testing.assert_allclose(same, picture, atol=300)
 
     def test_16_bits_stay_16_bits(self) -> None:
         image = simulated(1)[0].astype(np.uint16) * 200
