@@ -7,6 +7,7 @@
     python benchmarks/panel.py ../shared/data --speeds       # fast, balanced and fine
     python benchmarks/panel.py ../shared/data --robustness   # false alarms under changes
     python benchmarks/panel.py ../shared/data --few-frames   # 1, 5, 20 and 60 frames
+    python benchmarks/panel.py ../shared/data --bad-frame    # one defective frame among 60 normal
 
 Each material is a folder with `normal`, `test_normal` and `anomalous/images`, and masks where there
 are any. Magnetic tiles are cross-validated over the tiles, since they have no `test_normal`; their
@@ -35,7 +36,7 @@ from semedge.core.frame import AnyImage, Frame
 from semedge.core.images import list_images, read_mask, read_picture, to_gray
 from semedge.inference.bundle import parse_bundle
 from semedge.inference.detector import Detector
-from semedge.learning.learn import learn
+from semedge.learning.learn import Learned, learn
 from semedge.learning.options import LearnOptions, Speed
 from semedge.learning.variation import blurred, compressed, lit, moved
 from semedge_trainer.evaluation.aupro import region_overlap
@@ -338,6 +339,45 @@ def robustness(materials: Sequence[str], data: Path) -> Iterator[str]:
     yield f"| **mean** | {' | '.join(f'{mean(rates[name]):.0%}' for name in CHANGES)} |"
 
 
+BAD_AMONG = 60
+"""Frames that are fitted to, one of which is defective."""
+
+
+def bad_frame(materials: Sequence[str], data: Path) -> Iterator[str]:
+    """How much a defective frame among the normal ones changes the scores of others."""
+    yield "| material | fitted to | named | median change | 95 % of scores | image AUROC |"
+    yield "|---|---:|---|---:|---:|---|"
+    medians: list[float] = []
+    for material in materials:
+        split = splits_of(data / material)[0]
+        pictures = [read_picture(path).picture for path in _some(split.fit, BAD_AMONG)]
+        defective = [path for paths in split.anomalous.values() for path in paths]
+        bad = read_picture(defective.pop()).picture
+        middle = len(pictures) // 2
+        with_bad = [*pictures[:middle], bad, *pictures[middle + 1 :]]
+        learned = learn(pictures)
+        # By the same options, so that the frame changes nothing but what is learned.
+        options = LearnOptions().settled(learned.manifest.training.options)
+        again = learn(with_bad, options)
+        tested = [read_picture(path).picture for path in (*split.normal, *defective)]
+        before, after = (_learned_scores(each, tested) for each in (learned, again))
+        change = np.abs(after / before - 1)
+        medians.append(float(np.median(change)))
+        normal = len(split.normal)
+        aurocs = [_auroc(each[:normal], each[normal:]) for each in (before, after)]
+        named = "yes" if middle in again.outlying else "no"
+        yield (
+            f"| {material} | {len(pictures)} | {named} | {medians[-1]:.1%} | "
+            f"{np.quantile(change, 0.95):.0%} | {aurocs[0]:.3f} to {aurocs[1]:.3f} |"
+        )
+    yield f"| **mean** | | | {mean(medians):.1%} | | |"
+
+
+def _learned_scores(learned: Learned, pictures: Sequence[AnyImage]) -> Scores:
+    with Detector(parse_bundle(learned.bundle_content, "the learned detector")) as detector:
+        return _scores(detector, pictures)
+
+
 def _scores(detector: Detector, pictures: Iterable[AnyImage]) -> Scores:
     return np.array([detector.score(_frame(each)).frame_score for each in pictures])
 
@@ -352,10 +392,13 @@ def main() -> None:
     kind.add_argument("--speeds", action="store_true")
     kind.add_argument("--robustness", action="store_true")
     kind.add_argument("--few-frames", action="store_true")
+    kind.add_argument("--bad-frame", action="store_true")
     given = parser.parse_args()
     materials = given.material or MATERIALS
     if given.robustness:
         lines = robustness(materials, given.data)
+    elif given.bad_frame:
+        lines = bad_frame(materials, given.data)
     elif given.choices:
         lines = choices(materials, given.data)
     else:

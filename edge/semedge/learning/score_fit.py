@@ -34,7 +34,7 @@ TAIL = 0.999
 """Quantile of normal cells that the highest values of maps are compared by."""
 LEAST_UNIT = 1e-6
 HIGHEST_SCORE = 100.0
-"""The score that one normal cell in a thousand exceeds."""
+"""The score that one cell in a thousand of a typical normal frame exceeds."""
 POSITION_SHRINKAGE = 0.3
 """Share of the variance of all cells in the variance of each one."""
 POSITION_SMOOTHING_CELLS = 1.0
@@ -124,7 +124,7 @@ def _fit(frames: Sequence[NormalMaps], plan: Plan) -> FittedScore:
         least_cells=LEAST_CELLS,
     )
     raw = FittedScore(score, arrays, frame_shape)
-    scale = _tail_scale([raw.scores(frame) for frame in frames], HIGHEST_SCORE)
+    scale = _score_scale([raw.scores(frame) for frame in frames])
     return FittedScore(score.model_copy(update={"scale": scale}), arrays, frame_shape)
 
 
@@ -219,6 +219,18 @@ def _tail_scale(values: Sequence[Array], importance: float = 1.0) -> Scale:
     """Median of all cells, and how far above it the highest thousandth begins."""
     median, highest = np.quantile(_all_cells(values), (0.5, TAIL))
     return Scale(origin=float(median), unit=max(float(highest - median) / importance, LEAST_UNIT))
+
+
+def _score_scale(scores: Sequence[Array]) -> Scale:
+    """Median of all cells, and how far above it the highest thousandth of a typical frame begins.
+
+    The mean of the middle half of the frames, which a few others hardly change.
+    """
+    median = float(np.median(_all_cells(scores)))
+    highest = np.sort([np.quantile(each, TAIL) for each in scores])
+    outer = len(highest) // 4
+    typical = float(highest[outer : len(highest) - outer].mean())
+    return Scale(origin=median, unit=max((typical - median) / HIGHEST_SCORE, LEAST_UNIT))
 
 
 def _all_cells(values: Sequence[Array]) -> NDArray[np.float64]:
