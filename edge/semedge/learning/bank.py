@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semedge.inference.feature_maps import BANK_OUTPUTS, Bank
+from semedge.inference.feature_maps import BANK_OUTPUTS, Bank, nearest_squares
 from semedge.learning.gaussian import RIDGE, gaussian_of
 
 Array = NDArray[np.float32]
@@ -16,8 +17,14 @@ COMPONENTS = 64
 ITEMS = 1000
 LEAST_VARIANCE = 1e-12
 LEAST_DEVIATION = 1e-4
-LIKE_DEVIATIONS = 0.5
-"""Statistics that differ by less, in standard deviations, are alike."""
+LEAST_SQUARE = 1e-12
+FIRST_SHARE = 0.25
+"""Share of a statistics bank's items that are drawn before any distance is known."""
+ROUNDS = 6
+"""The other items are drawn in so many rounds."""
+DISTANCE_POWER = 8.0
+"""Places are drawn in proportion to this power of their distance from the items so far. The higher
+it is, the better rare places are covered, and the more a single frame changes."""
 
 
 def fit_bank(features: Array, channels: Mapping[str, int], items: int = ITEMS) -> Bank:
@@ -56,16 +63,13 @@ def fit_statistics_bank(output: str, statistics: Array, items: int = ITEMS) -> B
     """The bank of statistics `(n, d)` of gray values or of colours, in components of unit variance.
 
     Each statistic is standardized first, so that its own scale does not decide how much it counts.
-    Of places that are alike, one is enough.
     """
     scales = np.maximum(statistics.std(axis=0), np.float32(LEAST_DEVIATION))
     mean, whitening = gaussian_of(statistics / scales, RIDGE, kept=1)
     projection = whitening / scales[:, None]
     offset = mean @ whitening
     places = statistics @ projection - offset
-    steps = np.round(places / LIKE_DEVIATIONS).astype(np.int32)
-    _, first = np.unique(steps, axis=0, return_index=True)
-    return Bank(output, projection, offset, spread_items(places[np.sort(first)], items))
+    return Bank(output, projection, offset, drawn_items(places, statistics, items))
 
 
 def spread_items(places: Array, count: int) -> Array:
@@ -83,3 +87,38 @@ def spread_items(places: Array, count: int) -> Array:
         np.minimum(distances, squares - 2 * (places @ last) + last @ last, out=distances)
         chosen.append(int(distances.argmax()))
     return places[chosen]
+
+
+def drawn_items(places: Array, described_by: Array, count: int) -> Array:
+    """At most `count` of the places `(n, k)`, far apart, so that one frame changes few of them.
+
+    Each place has a random number of its own, made from what describes it `(n, d)`. The first items
+    are the places with the highest numbers; the others are drawn in rounds, those far from the
+    items so far much likelier than those near them. Where one frame is replaced, its items are, and
+    those near them, and hardly any other. Always taking the farthest place would make each item
+    depend on all before it, and one other place would change most of them.
+
+    Bahmani et al., "Scalable k-means++" (2012), with a higher power of the distance; drawn without
+    replacement as by Efraimidis and Spirakis, "Weighted random sampling with a reservoir" (2006).
+    """
+    numbers, distinct = np.unique(_numbers_of(described_by), return_index=True)
+    places = places[distinct]
+    if len(places) <= count:
+        return places
+    waits = np.log(-np.log(numbers))
+    first = max(1, round(FIRST_SHARE * count))
+    chosen = np.argsort(waits, kind="stable")[:first]
+    squares = nearest_squares(places, places[chosen])
+    for drawn in np.array_split(np.arange(first, count), ROUNDS):
+        weighted = waits - DISTANCE_POWER / 2 * np.log(np.maximum(squares, LEAST_SQUARE))
+        weighted[chosen] = np.inf
+        new = np.argsort(weighted, kind="stable")[: len(drawn)]
+        chosen = np.concatenate([chosen, new])
+        np.minimum(squares, nearest_squares(places, places[new]), out=squares)
+    return places[chosen]
+
+
+def _numbers_of(rows: Array) -> NDArray[np.float64]:
+    """A number between 0 and 1 for each row `(n, d)`, the same for equal rows."""
+    digests = [zlib.crc32(row) for row in np.ascontiguousarray(rows)]
+    return (np.array(digests, np.float64) + 0.5) / 2.0**32

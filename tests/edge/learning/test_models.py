@@ -11,7 +11,7 @@ from learned import simulated
 from semedge.core.errors import SemedgeError
 from semedge.inference.feature_network import OUTPUTS
 from semedge.inference.gray_statistics import GRAY
-from semedge.learning.bank import fit_bank, fit_statistics_bank, spread_items
+from semedge.learning.bank import drawn_items, fit_bank, fit_statistics_bank, spread_items
 from semedge.learning.choose import auroc
 from semedge.learning.gaussian import gaussian_of, shrinkage_of
 from semedge.learning.learner import folds_of
@@ -106,6 +106,41 @@ class TestGrayBank:
         statistics[7] = 0.0
         bank = fit_statistics_bank(GRAY, statistics, items=50)
         assert bank.distances({"gray": statistics[None, :8]})[0, 7] == pytest.approx(0, abs=1e-3)
+
+    def test_rare_places_are_drawn(self) -> None:
+        random = np.random.default_rng(0)
+        clusters = np.repeat(np.eye(5, dtype=np.float32) * 100, [996, 1, 1, 1, 1], axis=0)
+        places = clusters + random.normal(size=clusters.shape).astype(np.float32)
+        items = drawn_items(places, places, 20)
+        assert set(items.argmax(axis=1)) == {0, 1, 2, 3, 4}
+
+    def test_there_are_no_more_items_than_places_that_differ(self) -> None:
+        places = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+        assert len(drawn_items(places, places, 1000)) == 7
+        assert len(drawn_items(np.repeat(places, 9, axis=0), np.repeat(places, 9, axis=0), 40)) == 7
+
+    def test_the_order_of_the_frames_does_not_count(self) -> None:
+        places = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
+        np.testing.assert_array_equal(
+            drawn_items(places, places, 50), drawn_items(places[::-1], places[::-1], 50)
+        )
+
+    @pytest.mark.parametrize(("shift", "median", "changed"), [(0.0, 0.02, 0.2), (4.0, 0.12, 0.35)])
+    def test_one_frame_among_sixty_changes_few_distances(
+        self, shift: float, median: float, changed: float
+    ) -> None:
+        random = np.random.default_rng(2)
+        mixing = random.normal(size=(6, 6))
+        frames = (random.standard_t(5, size=(61, 200, 6)) @ mixing).astype(np.float32)
+        frames[60] += np.float32(shift)
+        probes = (random.standard_t(5, size=(2000, 1, 6)) @ mixing).astype(np.float32)
+        before, after = (
+            fit_statistics_bank(GRAY, np.concatenate(chosen), items=300).distances({GRAY: probes})
+            for chosen in (frames[:60], frames[1:])
+        )
+        changes = np.abs(np.log(after / before))
+        assert np.median(changes) < median
+        assert np.mean(changes > 0.2) < changed
 
 
 class TestPlanting:
