@@ -11,7 +11,9 @@
 
 Each material is a folder with `normal`, `test_normal` and `anomalous/images`, and masks where there
 are any. Magnetic tiles are cross-validated over the tiles, since they have no `test_normal`; their
-figure is the mean of the classes. The peers see gray values. Nothing is chosen by these figures.
+figure is the mean of the classes. The peers see gray values, and NumPy's products take a thread for
+each core; for semedge they take one, as in its commands, since its own threads share the work.
+Nothing is chosen by these figures.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from magnetic_tiles import folds_of, tiles_of
 from numpy.typing import NDArray
 from panel_peers import Padim, PatchCore, Peer
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import AnyImage, Frame
@@ -120,6 +123,7 @@ def splits_of(folder: Path) -> list[Split]:
     ]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judged:
     """The detector of `semedge learn`."""
     images = [read_picture(path).picture for path in _some(split.fit, frames)]
