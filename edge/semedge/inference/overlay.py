@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
-from semedge.core.frame import AnyImage, GrayImage
+from semedge.core.frame import AnyImage
+from semedge.core.images import to_colour, to_gray
 from semedge.inference.score_map import ScoreMap
 
 ColourImage = NDArray[np.uint8]
@@ -57,25 +58,27 @@ def tinted(picture: ColourImage, warmth: NDArray[np.float32]) -> ColourImage:
 
 
 def draw_overlay(
-    image: GrayImage,
+    image: AnyImage,
     score_map: ScoreMap,
     threshold: float,
     left_out: NDArray[np.bool_] | None = None,
 ) -> ColourImage:
     """The frame on the left and its heat map on the right, uint8 BGR `(height, 2 * width, 3)`.
 
+    A frame in colour is shown in colour, and its heat map over its gray values.
     The tint grows with the score, so that normal material stays unchanged. In both halves
     a contour runs around the pixels that a patch above the threshold covers; a cross on the heat
     map marks the patch with the largest score. What is left out is darkened, under stripes.
     """
-    gray: ColourImage = np.repeat(view_8_bit(image)[..., None], 3, axis=2)
+    shown: ColourImage = to_colour(view_8_bit(image)).astype(np.uint8)
     if left_out is not None:
-        _darken(gray, left_out)
+        _darken(shown, left_out)
+    gray: ColourImage = to_colour(to_gray(shown)).astype(np.uint8)
     heated = tinted(gray, heat(score_map.to_pixels(), threshold))
-    for half in (gray, heated):
+    for half in (shown, heated):
         _draw_contour(half, score_map, threshold)
     _draw_peak(heated, score_map)
-    overlay: ColourImage = np.concatenate([gray, heated], axis=1)
+    overlay: ColourImage = np.concatenate([shown, heated], axis=1)
     return overlay
 
 
@@ -88,13 +91,13 @@ def _darken(picture: ColourImage, left_out: NDArray[np.bool_]) -> None:
 
 
 def encode_png(image: NDArray[Any]) -> bytes:
-    """Content of a PNG file: gray of 8 or 16 bits, or 8-bit BGR."""
+    """Content of a PNG file: gray or BGR, of 8 or 16 bits."""
     try:
         _, content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     except cv2.error as error:
         raise SemedgeError(
             f"A picture of shape {image.shape} and type {image.dtype} could not be made a PNG; "
-            "give 8- or 16-bit gray or 8-bit colour values."
+            "give 8- or 16-bit values, gray or in colour."
         ) from error
     return content.tobytes()
 

@@ -67,7 +67,7 @@ class EventPictures:
             self._write(folder / f"{stem}-frame.png", frame.picture, frame.shown),
             self._write(
                 folder / f"{stem}-overlay.png",
-                draw_overlay(frame.image, score_map, level, frame.left_out),
+                draw_overlay(frame.picture, score_map, level, frame.left_out),
             ),
         )
 

@@ -113,7 +113,7 @@ def _picture(last: Inspected, alarm_level: float, view: View, size: Size) -> Col
     if view == "plain":
         plain: ColourImage = to_colour(view_8_bit(last.frame.picture)).astype(np.uint8)
         return plain if size == "full" else fitted(plain, LONGEST_SIDE_PX)
-    both = draw_overlay(last.frame.image, last.score_map, alarm_level, last.frame.left_out)
+    both = draw_overlay(last.frame.picture, last.score_map, alarm_level, last.frame.left_out)
     width = last.frame.shape[1]
     half: ColourImage = both[:, width:] if view == "heat" else both[:, :width]
     return half if size == "full" else fitted(half, LONGEST_SIDE_PX)

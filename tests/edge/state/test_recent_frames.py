@@ -13,6 +13,7 @@ from scripted import wait_until
 from station_support import GRID, LEVELS, active_setup_of
 
 from semedge.core.frame import Frame, GrayImage
+from semedge.core.images import to_gray
 from semedge.core.view import FrameView, ViewSettings
 from semedge.inference.score_map import ScoreMap
 from semedge.state import recent_frames
@@ -100,6 +101,22 @@ def test_a_frame_stays_whole_and_of_its_full_depth(dtype: type) -> None:
         np.testing.assert_array_equal(frame.inspected_picture(), image[8:, 4:])
         # The same once more from its PNG.
         wait_until(lambda: frame.bytes_held < image.nbytes)
+    ring.close()
+
+
+def test_colours_are_kept_before_and_after_the_crop() -> None:
+    colours = np.dstack([ramp(0), ramp(0) // 2, ramp(0) // 4])
+    view = ViewSettings(crop_top_px=8)
+    frame = FrameView(view).show(Frame(to_gray(colours), 1, colours=colours))
+    ring = RecentFrames()
+    ring.add("left", replace(inspected(1, frame.image, view), frame=frame), SETUP)
+    (kept,) = ring.newest_first()
+    for _ in range(2):
+        whole = cv2.imdecode(np.frombuffer(kept.png(), np.uint8), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(whole, colours)
+        np.testing.assert_array_equal(kept.inspected_picture(), colours[8:])
+        # The same once more from its PNG.
+        wait_until(lambda: kept.bytes_held < colours.nbytes)
     ring.close()
 
 

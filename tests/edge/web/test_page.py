@@ -18,6 +18,7 @@ from page_support import TOKEN, PageStation, page_station
 from sinks_support import EVENT
 
 from semedge.core.frame import Frame
+from semedge.core.images import to_gray
 from semedge.inference.grid import PatchGrid
 from semedge.inference.score_map import ScoreMap
 from semedge.journal.records import Counters
@@ -103,6 +104,25 @@ def test_a_large_frame_is_shown_whole_on_request(tmp_path: Path) -> None:
             content = httpx.get(f"{station.address}live/top/frame.jpg?size={size}").content
             widths.append(cv2.imdecode(np.frombuffer(content, np.uint8), 0).shape[1])
     assert widths == [1280, 1600]
+
+
+@pytest.mark.parametrize("view", ["plain", "frame"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_frame_in_colour_is_shown_in_colour(tmp_path: Path, dtype: type, view: str) -> None:
+    with page_station(tmp_path) as station:
+        colours = np.full((96, 128, 3), 0.4 * np.iinfo(dtype).max, dtype)
+        colours[:48, :, 2] *= 2
+        grid = PatchGrid((96, 128), 16, 16)
+        frame = Frame(to_gray(colours), 1, colours=colours)
+        last = Inspected(
+            frame, ScoreMap(grid, np.zeros(len(grid), np.float32), {}), None, {"total": 1.0}
+        )
+        station.state.inspected("top", last, Counters(1, 1))
+        content = httpx.get(f"{station.address}live/top/{view}.jpg?size=full").content
+        shown = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).astype(int)
+    assert shown.shape == (96, 128, 3)
+    assert (shown[8:40, 8:120, 2] > shown[8:40, 8:120, 0] + 60).all(), "red above"
+    assert np.abs(np.ptp(shown[56:88, 8:120], axis=-1)).max() < 12, "gray below"
 
 
 def test_the_stream_begins_with_the_history_and_goes_on(
