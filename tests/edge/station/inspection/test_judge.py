@@ -19,9 +19,9 @@ def test_frames_of_another_size_are_inspected_and_logged_once(
     bench.watch(ScriptedCamera(NORMAL, wide, with_film(wide), NORMAL, wide), [collector])
     assert [alert.sequence for alert in collector.alerts] == [2]
     logged = capsys.readouterr().err
-    assert logged.count("Warning: frames have 512x192 px") == 1
+    assert logged.count("has 512x192 px, and the calibration") == 1
     assert "256x192 px; a frame is 2 of them" in logged
-    assert "Warning: frames have 256x192 px" not in logged
+    assert "has 256x192 px, and the calibration" not in logged
 
 
 def test_a_frame_smaller_than_a_patch_ends_the_watch(bench: WatchBench) -> None:
