@@ -17,12 +17,12 @@ UNUSED_BITS = {"Mono16": 0, "Mono14": 2, "Mono12": 4, "Mono10": 6}
 """Upper bits of two bytes that a format leaves empty."""
 
 COLOURS = {
-    "RGB8": (2, 1, 0),
-    "BGR8": (0, 1, 2),
-    "RGBa8": (2, 1, 0),
-    "BGRa8": (0, 1, 2),
+    "RGB8": cv2.COLOR_RGB2BGR,
+    "BGR8": None,
+    "RGBa8": cv2.COLOR_RGBA2BGR,
+    "BGRa8": cv2.COLOR_BGRA2BGR,
 }
-"""Where blue, green and red of a pixel are."""
+"""OpenCV's conversions to its own order; None where it is that already."""
 LEGACY_COLOURS = {
     "RGB8Packed": "RGB8",
     "BGR8Packed": "BGR8",
@@ -77,7 +77,9 @@ def decoded(
     if pixel_format in COLOURS:
         channels = 4 if "a" in pixel_format else 3
         rows = _rows(raw, height, channels * width, row_padding_bytes)
-        picture = rows.reshape(height, width, channels)[..., COLOURS[pixel_format]]
+        pixels, conversion = rows.reshape(height, width, channels), COLOURS[pixel_format]
+        # A copy, since the camera fills its buffer again.
+        picture = pixels.copy() if conversion is None else cv2.cvtColor(pixels, conversion)
         return to_gray(picture), colours_of(picture)
     if pixel_format in ("Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed"):
         return _unpacked_rows(raw, pixel_format, shape, row_padding_bytes), None
