@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semedge.core.frame import AnyImage
 from semedge.core.images import to_colour
-from semedge.inference.feature_maps import blurred
+from semedge.inference.place_statistics import place_statistics
 
 Array = NDArray[np.float32]
 
@@ -22,8 +22,6 @@ COLOUR = "colour"
 """Name of the statistics among the network's outputs."""
 STATISTICS = 8
 """Mean and variation of both differences of each place, and of the 3x3 places around it."""
-BAND_PLACES = 8
-"""Rows of places that are computed at once, so that all values stay in the cache."""
 LEAST_LIGHT = 0.1
 """Share of the range that is added to the brightness, since dark pixels have hardly a colour."""
 LEAST_VARIANCE = 1e-5
@@ -36,33 +34,16 @@ def colour_statistics(picture: AnyImage, stride_px: int) -> Array:
 
     With Y the gray value of a pixel, of each place, and then of the 3x3 places around it: the means
     of R - Y and B - Y, each divided by that of Y and a tenth of the range; and the logarithms of
-    their standard deviations, divided likewise. A gray picture has none of either. Below and on the
-    right, places that are cut off are continued by reflection.
+    their standard deviations, divided likewise. A gray picture has none of either.
     """
-    colours = to_colour(picture)
-    below, right = (-side % stride_px for side in colours.shape[:2])
-    whole: Any = cv2.copyMakeBorder(colours, 0, below, 0, right, cv2.BORDER_REFLECT_101)
-    band_px = BAND_PLACES * stride_px
-    bands = [
-        _of_band(whole[top : top + band_px], stride_px) for top in range(0, len(whole), band_px)
-    ]
-    means = np.concatenate(bands)
-    return np.concatenate([_described(means), _described(blurred(means))], axis=-1)
+    return place_statistics(to_colour(picture), stride_px, _measured, _described)
 
 
-def _of_band(pixels: Any, stride_px: int) -> Array:
-    """Means by place of Y, R - Y, B - Y, and the squares of both differences."""
-    values = pixels.astype(np.float32)
-    values *= np.float32(1 / np.iinfo(pixels.dtype).max)
+def _measured(values: Array) -> tuple[Array, ...]:
+    """Y, R - Y, B - Y, and the squares of both differences."""
     light: Any = cv2.cvtColor(values, cv2.COLOR_BGR2GRAY)
     red, blue = values[..., 2] - light, values[..., 0] - light
-    height, width = light.shape
-    size = (width // stride_px, height // stride_px)
-    means: Any = [
-        cv2.resize(each, size, interpolation=cv2.INTER_AREA)
-        for each in (light, red, blue, red * red, blue * blue)
-    ]
-    return np.stack(means, axis=-1)
+    return light, red, blue, red * red, blue * blue
 
 
 def _described(means: Array) -> Array:

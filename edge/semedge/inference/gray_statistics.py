@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semedge.core.frame import GrayImage
-from semedge.inference.feature_maps import blurred
+from semedge.inference.place_statistics import place_statistics
 
 Array = NDArray[np.float32]
 
@@ -21,8 +21,6 @@ GRAY = "gray"
 """Name of the statistics among the network's outputs."""
 STATISTICS = 6
 """Mean, contrast and sharpness of each place, and of the 3x3 places around it."""
-BAND_PLACES = 8
-"""Rows of places that are computed at once, so that all values stay in the cache."""
 HALO_PX = 2
 """How far the blur and the Laplacian reach."""
 LEAST_VARIANCE = 1e-5
@@ -35,34 +33,16 @@ def gray_statistics(image: GrayImage, stride_px: int) -> Array:
     """Statistics `(rows, columns, 6)` of places of `stride_px` in gray values.
 
     Of each place, and then of the 3x3 places around it: the mean as a share of the range; the
-    logarithm of the standard deviation; and the logarithm of the Laplacian's effective value. Below
-    and on the right, places that are cut off are continued by reflection.
+    logarithm of the standard deviation; and the logarithm of the Laplacian's effective value.
     """
-    below, right = (-side % stride_px for side in image.shape)
-    sides = (HALO_PX, HALO_PX + below, HALO_PX, HALO_PX + right)
-    whole: Any = cv2.copyMakeBorder(image, *sides, cv2.BORDER_REFLECT_101)
-    band_px = BAND_PLACES * stride_px
-    bands = [
-        _of_band(whole[top : top + band_px + 2 * HALO_PX], stride_px)
-        for top in range(0, image.shape[0], band_px)
-    ]
-    means = np.concatenate(bands)
-    return np.concatenate([_described(means), _described(blurred(means))], axis=-1)
+    return place_statistics(image, stride_px, _measured, _described, HALO_PX)
 
 
-def _of_band(gray: Any, stride_px: int) -> Array:
-    """Means by place of values, their squares and their Laplacian's, of a band with its halo."""
-    values = gray.astype(np.float32)
-    values *= np.float32(1 / np.iinfo(gray.dtype).max)
+def _measured(values: Array) -> tuple[Array, ...]:
+    """Gray values, their squares and their Laplacian's, of a band without its halo."""
     laplacian: Any = cv2.Laplacian(cv2.GaussianBlur(values, (3, 3), 0), cv2.CV_32F)
     inner = (slice(HALO_PX, -HALO_PX), slice(HALO_PX, -HALO_PX))
-    height, width = gray[inner].shape
-    size = (width // stride_px, height // stride_px)
-    means: Any = [
-        cv2.resize(each, size, interpolation=cv2.INTER_AREA)
-        for each in (values[inner], np.square(values[inner]), np.square(laplacian[inner]))
-    ]
-    return np.stack(means, axis=-1)
+    return values[inner], np.square(values[inner]), np.square(laplacian[inner])
 
 
 def _described(means: Array) -> Array:
