@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.frame import AnyImage, Frame
+from semedge.core.frame import Frame
 from semedge.core.images import read_mask, read_picture
 from semedge.core.view import FrameView, ViewSettings, mask_for
 
@@ -236,17 +236,3 @@ def link_frames(source: Path, folder: Path) -> None:
             f"The frames in {source} could not be copied to {folder} ({error.strerror}); free some "
             "space, or correct the permissions."
         ) from error
-
-
-class StoredImages(Sequence[AnyImage]):
-    """Pictures of some frames of a store, which are read when they are needed."""
-
-    def __init__(self, store: FrameStore, indices: Sequence[int]) -> None:
-        self._store = store
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
-        return self._store[self._indices[index]].picture

@@ -33,6 +33,7 @@ from semedge.learning.learner import NO_ALARMS, Learner
 from semedge.learning.options import AUTOMATIC, MAGNIFICATIONS, LearnOptions, Switch
 from semedge.learning.plan import BANK_FROM_FRAMES, POSITION_FROM_FRAMES, Parts, Plan
 from semedge.learning.score_fit import similar_sizes
+from semedge.learning.sequences import Converted, Subset, evenly
 
 DETECTOR = "pretrained-features"
 FEATURES_SHA256 = "2991898a75707395b14b8f0691f47b35d00a65a7a8fd865444f2599c80de615f"
@@ -136,9 +137,9 @@ def learn(
     height, width = checked_shape(frames[0])
     most = max(1, min(MOST_FIT_FRAMES, MOST_FIT_PIXELS // (height * width)))
     most_alarms = min(len(frames), max(1, most // 2))
-    alarms = [false_alarms[at] for at in _evenly(len(false_alarms), most_alarms)]
-    chosen = _evenly(len(frames), max(1, most - len(alarms)))
-    normal = frames if len(chosen) == len(frames) else _Subset(frames, chosen)
+    alarms = [false_alarms[at] for at in evenly(len(false_alarms), most_alarms)]
+    chosen = evenly(len(frames), max(1, most - len(alarms)))
+    normal = frames if len(chosen) == len(frames) else Subset(frames, chosen)
     used = WithFalseAlarms(normal, alarms)
     threads = worker_count(workers)
     with ThreadPoolExecutor(threads, thread_name_prefix="maps") as pool:
@@ -196,7 +197,7 @@ class _Fit:
         enough = len(frames) >= BANK_FROM_FRAMES
         in_colour = sum(each.in_colour for each in self.facts)
         colour = _chosen(options.colour, enough and in_colour >= LEAST_IN_COLOUR * len(frames))
-        self.frames = _Converted(frames, to_colour if colour else to_gray)
+        self.frames = Converted(frames, to_colour if colour else to_gray)
         self.colour_reason = (
             f"colours are {'' if colour else 'not '}judged ({in_colour} of {len(frames)} frames "
             "have any)"
@@ -268,7 +269,7 @@ class _Fit:
 
     def _judge_light(self, frames: int, planted: int) -> tuple[Candidate, Candidate]:
         """How well defects planted into some frames are found with evened light, and without."""
-        used = _Subset(self.frames, _evenly(len(self.frames), frames))
+        used = Subset(self.frames, evenly(len(self.frames), frames))
         plan = self.parts.plan(position=False)
 
         def judged(even: bool) -> Candidate:
@@ -368,38 +369,3 @@ def _chosen(given: Switch, automatic: bool) -> bool:
 
 def _on(switched: bool) -> str:
     return "on" if switched else "off"
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    """At most `most` of `count` indices, evenly chosen."""
-    if not count or not most:
-        return []
-    return [int(at) for at in np.linspace(0, count - 1, min(count, most))]
-
-
-class _Subset(Sequence[AnyImage]):
-    """Some frames of a sequence, read when they are asked for."""
-
-    def __init__(self, frames: Sequence[AnyImage], indices: Sequence[int]) -> None:
-        self._frames = frames
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
-        return self._frames[self._indices[index]]
-
-
-class _Converted(Sequence[AnyImage]):
-    """The frames of a sequence, each converted when it is read."""
-
-    def __init__(self, frames: Sequence[AnyImage], convert: Callable[[AnyImage], AnyImage]) -> None:
-        self._frames = frames
-        self._convert = convert
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __getitem__(self, index: int) -> AnyImage:  # type: ignore[override]  # no slices
-        return self._convert(self._frames[index])

@@ -15,10 +15,11 @@ from semedge.decision.normal_scores import NormalScores
 from semedge.inference.bundle import Bundle, parse_bundle
 from semedge.inference.detector import Detector
 from semedge.learning.false_alarms import FalseAlarm
-from semedge.learning.frame_store import FrameStore, StoredImages
+from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import CELL_PX, Learned, Step, learn
 from semedge.learning.options import AUTOMATIC, LearnOptions
 from semedge.learning.screening import LeftOut, Screening
+from semedge.learning.sequences import Converted, Subset
 from semedge.learning.split import Split, split_frames
 from semedge_calibration import Calibration, best_provable_rate, frames_needed, percent
 
@@ -151,7 +152,7 @@ def learn_lesson(
     if guarantee.fields is not None and options.position == "auto":
         options = dataclasses.replace(options, position="off")
     learned = learn(
-        StoredImages(store, fit),
+        Converted(Subset(store, fit), lambda frame: frame.picture),
         options,
         false_alarms=request.false_alarms,
         left_out=store.left_out,

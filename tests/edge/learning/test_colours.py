@@ -13,7 +13,7 @@ from learned import bundle_of, in_colour, simulated, with_blot, with_stain
 from semedge.core.frame import AnyImage, Frame
 from semedge.core.images import to_gray
 from semedge.inference.detector import Detector
-from semedge.learning.frame_store import FrameStore, StoredImages
+from semedge.learning.frame_store import FrameStore
 from semedge.learning.learn import Learned, learn
 from semedge.learning.options import LearnOptions
 from semedge.learning.planting import KINDS, plant
@@ -94,9 +94,9 @@ def test_stored_frames_keep_their_colours(tmp_path: Path) -> None:
     pictures = [in_colour(simulated(1)[0]), simulated(1)[0]]
     for picture in pictures:
         store.add(frame_of(picture))
-    found = StoredImages(FrameStore(tmp_path / "frames", "a camera"), [0, 1])
+    found = FrameStore(tmp_path / "frames", "a camera")
     for each, picture in zip(found, pictures, strict=True):
-        np.testing.assert_array_equal(each, picture)
+        np.testing.assert_array_equal(each.picture, picture)
 
 
 @pytest.mark.parametrize("kind", KINDS)
