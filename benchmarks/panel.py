@@ -28,15 +28,15 @@ from statistics import mean, median
 
 import cv2
 import numpy as np
-from magnetic_tiles import folds_of, tiles_of
 from numpy.typing import NDArray
+from panel_materials import MATERIALS, Split, frame_of, some, splits_of
 from panel_peers import Padim, PatchCore, Peer
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from semedge.core.errors import SemedgeError
 from semedge.core.frame import AnyImage, Frame
-from semedge.core.images import list_images, read_mask, read_picture, to_gray
+from semedge.core.images import read_mask, read_picture
 from semedge.inference.bundle import parse_bundle
 from semedge.inference.detector import Detector
 from semedge.learning.learn import Learned, learn
@@ -45,24 +45,11 @@ from semedge.learning.variation import blurred, compressed, lit, moved
 from semedge_trainer.evaluation.aupro import region_overlap
 from semedge_trainer.evaluation.samples import FrameSamples, frame_samples
 
-MATERIALS = ("magnetic_tile", "solar_cell", "pill", "pcb", "commutator", "cookie")
-FOLDS = 2
-"""Of the four folds of magnetic tiles, so many are measured."""
 CALIBRATED = 0.95
 """Quantile of the normal test frames above which a frame is found."""
 DRAWS = 1000
 
 Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Frames of a material: to fit, and to test."""
-
-    fit: tuple[Path, ...]
-    normal: tuple[Path, ...]
-    anomalous: dict[str, tuple[Path, ...]]
-    masks: dict[Path, Path]
 
 
 @dataclass(frozen=True)
@@ -92,41 +79,10 @@ class Judged:
 Method = Callable[[Split], Judged]
 
 
-def splits_of(folder: Path) -> list[Split]:
-    """The splits of a material."""
-    if (folder / "test_normal").is_dir():
-        masks = _masks(folder / "anomalous" / "images", folder / "anomalous" / "masks")
-        return [
-            Split(
-                tuple(list_images(folder / "normal")),
-                tuple(list_images(folder / "test_normal")),
-                {"all": tuple(list_images(folder / "anomalous" / "images"))},
-                masks,
-            )
-        ]
-    folds = folds_of(tiles_of(list_images(folder / "normal" / "images")), 4)
-    classes = sorted(each for each in (folder / "anomalous").iterdir() if each.is_dir())
-    anomalous = {each.name: tuple(list_images(each / "images")) for each in classes}
-    masks = {
-        image: mask
-        for each in classes
-        for image, mask in _masks(each / "images", each / "masks").items()
-    }
-    return [
-        Split(
-            tuple(path for other in folds if other is not fold for path in other),
-            tuple(fold),
-            anomalous,
-            masks,
-        )
-        for fold in folds[:FOLDS]
-    ]
-
-
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def ours(split: Split, options: LearnOptions, frames: int | None = None) -> Judged:
     """The detector of `semedge learn`."""
-    images = [read_picture(path).picture for path in _some(split.fit, frames)]
+    images = [read_picture(path).picture for path in some(split.fit, frames)]
     started_s = time.perf_counter()
     learned = learn(images, options)
     fit_s = time.perf_counter() - started_s
@@ -173,7 +129,7 @@ def _judged(
     samples: list[FrameSamples] = []
 
     def of(path: Path) -> float:
-        frame = _frame(read_picture(path).picture)
+        frame = frame_of(read_picture(path).picture)
         started_s = time.perf_counter()
         frame_score, pixels = score(frame)
         times_ms.append(1000 * (time.perf_counter() - started_s))
@@ -219,23 +175,6 @@ def interval(judged: Sequence[Judged]) -> tuple[float, float]:
 def _auroc(normal: Scores, anomalous: Scores) -> float:
     labels = [0] * len(normal) + [1] * len(anomalous)
     return float(roc_auc_score(labels, np.concatenate([normal, anomalous])))
-
-
-def _masks(images: Path, masks: Path) -> dict[Path, Path]:
-    if not masks.is_dir():
-        return {}
-    found = {path.stem: path for path in list_images(masks)}
-    return {path: found[path.stem] for path in list_images(images) if path.stem in found}
-
-
-def _frame(picture: AnyImage) -> Frame:
-    return Frame(to_gray(picture), colours=picture if picture.ndim == 3 else None)
-
-
-def _some(paths: Sequence[Path], count: int | None) -> list[Path]:
-    if count is None or count >= len(paths):
-        return list(paths)
-    return [paths[int(at)] for at in np.linspace(0, len(paths) - 1, count)]
 
 
 def table(materials: Sequence[str], data: Path, methods: dict[str, Method]) -> Iterator[str]:
@@ -354,7 +293,7 @@ def bad_frame(materials: Sequence[str], data: Path) -> Iterator[str]:
     medians: list[float] = []
     for material in materials:
         split = splits_of(data / material)[0]
-        pictures = [read_picture(path).picture for path in _some(split.fit, BAD_AMONG)]
+        pictures = [read_picture(path).picture for path in some(split.fit, BAD_AMONG)]
         defective = [path for paths in split.anomalous.values() for path in paths]
         bad = read_picture(defective.pop()).picture
         middle = len(pictures) // 2
@@ -383,7 +322,7 @@ def _learned_scores(learned: Learned, pictures: Sequence[AnyImage]) -> Scores:
 
 
 def _scores(detector: Detector, pictures: Iterable[AnyImage]) -> Scores:
-    return np.array([detector.score(_frame(each)).frame_score for each in pictures])
+    return np.array([detector.score(frame_of(each)).frame_score for each in pictures])
 
 
 def main() -> None:
