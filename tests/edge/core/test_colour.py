@@ -50,19 +50,15 @@ def test_16_bits_and_alpha() -> None:
     assert not has_colours(alpha)
 
 
-def test_what_is_not_judged_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    warning = ColourWarning(judged=False)
+@pytest.mark.parametrize(
+    ("judged", "sentence"), [(False, " is in colour"), (True, " has no colours")]
+)
+def test_what_differs_from_what_is_judged_is_said_once(
+    judged: bool, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warning = ColourWarning(judged=judged)
     with caplog.at_level(logging.WARNING):
-        warning.check("gray", in_colour=False)
-        warning.check("first", in_colour=True)
-        warning.check("second", in_colour=True)
-    assert [record.message.split(" is in colour")[0] for record in caplog.records] == ["first"]
-
-
-def test_what_is_missing_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    warning = ColourWarning(judged=True)
-    with caplog.at_level(logging.WARNING):
-        warning.check("coloured", in_colour=True)
-        warning.check("first", in_colour=False)
-        warning.check("second", in_colour=False)
-    assert [record.message.split(" has no colours")[0] for record in caplog.records] == ["first"]
+        warning.check("suitable", in_colour=judged)
+        warning.check("first", in_colour=not judged)
+        warning.check("second", in_colour=not judged)
+    assert [record.message.split(sentence)[0] for record in caplog.records] == ["first"]
