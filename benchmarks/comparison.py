@@ -106,7 +106,7 @@ def measure_row(entry: dict[str, Any], options: argparse.Namespace) -> Row:
         )
     else:
         started_s = time.monotonic()
-        printed = semedge("evaluate", "--run", run, *frames)
+        printed = semedge("evaluate", "--run", run, *frames, "--mixed-precision")
         row["search_s"] = time.monotonic() - started_s
     row["protocols"] = {
         name: [_measures(score) for score in protocol["scores"]]

@@ -192,10 +192,13 @@ def test_markdown_has_mean_and_spread_over_seeds_and_the_thesis_beside() -> None
 
 
 def test_notes_state_the_sample_and_the_search() -> None:
-    cell = some_cell(detector="anogan", patches=1000, search_steps=50, quantization=None)
+    cell = some_cell(
+        detector="anogan", patches=1000, search_steps=50, quantization=None, mixed_precision=True
+    )
     result = a_result(auroc=0.5, auroc_interval=(0.4, 0.6), patches=1000)
     text = as_markdown(["anogan"], {cell: result})
     assert "| Normal | 0.500 (0.400-0.600) |" in text
+    assert "steps, mixed precision; seeds 0" in text
     assert (
         "anogan: score inversion on 1,000 patches, a seeded sample, as many of each frame; "
         "50 steps of the search for each latent, in TensorFlow." in text

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from bundles import FRAME_SHAPE, STRIDE_PX, normal_frames, tiny_calibration
@@ -215,12 +216,13 @@ def test_a_sample_of_patches_is_seeded(evaluate: Evaluate) -> None:
 def test_a_run_that_the_edge_cannot_have_is_measured(
     evaluate: Evaluate, anogan_run: Path, tmp_path: Path
 ) -> None:
-    settings = ("--patches", 12, "--search-steps", 2, "--all-scores", "--json")
+    settings = ("--patches", 12, "--search-steps", 2, "--mixed-precision", "--all-scores", "--json")
     called = evaluate("--run", anogan_run, *settings, "--report", tmp_path, detector=False)
     assert called.status == 0, called.err
     document = json.loads(called.out)
     assert document["detector"]["name"] == "anogan"
     assert document["settings"]["search_steps"] == 2
+    assert document["settings"]["search_precision"] == "mixed"
     rows = document["protocols"]["thesis"]["scores"]
     assert [row["score"] for row in rows] == ["inversion", "inversion_cross_entropy"]
     assert all(row["items"]["items"] == 12 for row in rows)
@@ -247,6 +249,21 @@ def test_a_search_is_seeded_and_batched(anogan_run: Path, monkeypatch: pytest.Mo
     np.testing.assert_array_equal(
         first[:4], scorer.score_chosen(image, grid, np.arange(4))["inversion"]
     )
+
+
+def test_a_search_in_mixed_precision_finds_nearly_the_same(anogan_run: Path) -> None:
+    run = Run.open(anogan_run)
+    exact, mixed = (
+        searching.SearchingScorer(
+            run, 2, 3, ("inversion", "inversion_cross_entropy"), mixed_precision=mixed_precision
+        ).score_chosen(normal_frames()[0], PatchGrid(FRAME_SHAPE, 32, 32), np.arange(6))
+        for mixed_precision in (False, True)
+    )
+    for name, scores in exact.items():
+        assert mixed[name].dtype == np.float32
+        assert np.any(mixed[name] != scores)
+        np.testing.assert_allclose(mixed[name], scores, rtol=0.02)
+    assert keras.mixed_precision.global_policy().name == "float32"
 
 
 def test_a_run_of_an_exportable_detector_is_sent_to_the_export(

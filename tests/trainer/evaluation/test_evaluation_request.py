@@ -100,6 +100,7 @@ def test_wrong_requests(
         {"run": Path("run"), "detector": Path("d.semedge")},
         {"run": Path("run"), "calibration": Path("c.json")},
         {"run": Path("run"), "protocol": "pixel"},
+        {"mixed_precision": True},
         {"run": Path("run"), "normal_images": Path("normal")},
         {"scores": ("im1",), "all_scores": True},
         {"protocol": "thesis", "stride_px": 16},

@@ -187,7 +187,8 @@ def _scorer(run: Run, job: CellJob) -> AbstractContextManager[AnyScorer]:
     if settings.search_steps is not None:
         from semedge_trainer.evaluation.latent_search import SearchingScorer
 
-        return nullcontext(SearchingScorer(run, settings.search_steps, SAMPLE_SEED))
+        steps, mixed = settings.search_steps, settings.mixed_precision
+        return nullcontext(SearchingScorer(run, steps, SAMPLE_SEED, mixed_precision=mixed))
     if settings.quantization is None:
         from semedge_trainer.evaluation.network_scorer import NetworkScorer
 

@@ -98,6 +98,7 @@ def notes(results: Results) -> list[str]:
         return ["No cell is finished."]
     some = cells[0]
     schedule = f"schedule {some.schedule}" + (f", {some.steps} steps" if some.steps else "")
+    schedule += ", mixed precision" if some.mixed_precision else ""
     seeds = ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells}))
     lines = [
         f"Trained by {schedule}; seeds {seeds}; measured on patches at stride 16 of "

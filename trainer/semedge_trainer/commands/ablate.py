@@ -93,7 +93,9 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
     "of discriminator and generator permanently, which only renames them.",
 )
 @click.option(
-    "--mixed-precision", is_flag=True, help="Train in mixed precision, as `semedge train` does."
+    "--mixed-precision",
+    is_flag=True,
+    help="Train and search in mixed precision, as `semedge train` does.",
 )
 @click.option(
     "--quantization",

@@ -116,6 +116,12 @@ logger = logging.getLogger(__name__)
     help="Steps of the search for each patch's latent, with --run.",
 )
 @click.option(
+    "--mixed-precision",
+    is_flag=True,
+    help="Search in bfloat16, or float16 on GPUs without it, with --run; on the processors that "
+    "multiply in it, faster.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,

@@ -124,7 +124,8 @@ class Anogan(SearchedDetector, TrainedDetector, Sampling):
 def features_term(networks: Networks, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """sum|f(x) - f(y)| of each patch, shape `(n,)` (eq. 2.33)."""
     features = networks["features"]
-    return tf.reduce_sum(tf.abs(features(x, training=False) - features(y, training=False)), axis=1)
+    found, painted = (tf.cast(features(each, training=False), tf.float32) for each in (x, y))
+    return tf.reduce_sum(tf.abs(found - painted), axis=1)
 
 
 def cross_entropy_term(

@@ -62,6 +62,7 @@ def evaluate(
         "patches_a_frame": subset and subset.patches_a_frame,
         "sample_seed": subset and subset.seed,
         "search_steps": None if request.run is None else request.search_steps,
+        "search_precision": None if request.run is None else _precision(request),
         "fields_px": request.fields_px,
     }
     paint = getattr(scorer, "paint", None)
@@ -76,10 +77,15 @@ def _open_scorer(request: EvaluationRequest) -> AbstractContextManager[AnyScorer
 
         run = Run.open(request.run)
         names = run.detector().score_names if request.all_scores else names
-        return nullcontext(SearchingScorer(run, request.search_steps, request.seed, names))
+        steps, mixed = request.search_steps, request.mixed_precision
+        return nullcontext(SearchingScorer(run, steps, request.seed, names, mixed_precision=mixed))
     bundle = read_demo_bundle() if request.detector is None else read_bundle(request.detector)
     names = tuple(bundle.manifest.all_scores) if request.all_scores else names
     return Detector(bundle, workers=request.workers, score_names=names)
+
+
+def _precision(request: EvaluationRequest) -> str:
+    return "mixed" if request.mixed_precision else "float32"
 
 
 def _calibration(request: EvaluationRequest, scorer: AnyScorer) -> Calibration | None:

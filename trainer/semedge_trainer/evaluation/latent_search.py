@@ -15,6 +15,7 @@ from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
 from semedge_trainer.evaluation.run_scorer import RunScorer
+from semedge_trainer.training.devices import choose_strategy, mixed_policy
 from semedge_trainer.training.run import Run
 
 BATCH = 50
@@ -34,10 +35,21 @@ class SearchingScorer(RunScorer):
         Seed of the latents that the search starts at.
     score_names
         Searched scores of the detector; each takes its own search. The default one where empty.
+    mixed_precision
+        Whether networks compute in mixed precision; latents and losses are float32 all the same.
     """
 
-    def __init__(self, run: Run, steps: int, seed: int, score_names: Sequence[str] = ()) -> None:
-        detector, networks = run.load()
+    def __init__(
+        self,
+        run: Run,
+        steps: int,
+        seed: int,
+        score_names: Sequence[str] = (),
+        *,
+        mixed_precision: bool = False,
+    ) -> None:
+        policy = mixed_policy(choose_strategy(None)) if mixed_precision else "float32"
+        detector, networks = run.load(policy)
         if not isinstance(detector, SearchedDetector):
             raise SemedgeError(
                 f"{detector.name} runs on the edge; export {run.folder} with `semedge export` and "

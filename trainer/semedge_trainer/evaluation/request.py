@@ -56,6 +56,8 @@ class EvaluationRequest:
         Measure a seeded choice of about this number of patches.
     search_steps
         Steps of the search for each patch's latent, of a run.
+    mixed_precision
+        Whether that search computes in mixed precision.
     seed
         Seed of the choice and of the search.
     workers
@@ -77,6 +79,7 @@ class EvaluationRequest:
     stride_px: int | None = None
     patches: int | None = None
     search_steps: int = SEARCH_STEPS
+    mixed_precision: bool = False
     seed: int = 0
     workers: int | None = None
 
@@ -92,6 +95,7 @@ class EvaluationRequest:
             (by_run and self.detector is not None, "Give --detector or --run, not both."),
             (self.all_scores and self.scores, "Give --score or --all-scores, not both."),
             (by_run and self.calibration is not None, "--run measures without a calibration."),
+            (self.mixed_precision and not by_run, "--mixed-precision needs --run."),
             (by_thesis and self.stride_px is not None, "--stride needs the pixel protocol."),
             (
                 some_patches and (whole_frames or not by_thesis),

@@ -39,6 +39,7 @@ from semedge.inference.scaling import Scaling
 from semedge_trainer.components.blocks import Network
 from semedge_trainer.detectors import make_detector
 from semedge_trainer.detectors.base import Schedule, TrainableDetector
+from semedge_trainer.training.devices import Policy
 
 SAMPLE_PATCHES = 16384
 FITTED = "fitted.npz"
@@ -197,16 +198,19 @@ class Run:
         with np.load(path, allow_pickle=False) as saved:
             return dict(saved)
 
-    def load(self) -> tuple[TrainableDetector, dict[str, Network]]:
-        """The detector and its trained networks."""
+    def load(self, policy: Policy = "float32") -> tuple[TrainableDetector, dict[str, Network]]:
+        """The detector and its trained networks, which compute by this policy."""
         if not self.finished:
             raise SemedgeError(
                 f"The training in {self.folder} is not finished; continue it with "
                 f"`semedge train --resume --out {self.folder}`."
             )
-        keras.mixed_precision.set_global_policy("float32")
         detector = self.detector()
-        networks = detector.build()
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            networks = detector.build()
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
         for name, network in networks.items():
             with np.load(self.folder / "weights" / f"{name}.npz", allow_pickle=False) as saved:
                 network.set_weights([saved[variable.path] for variable in network.weights])

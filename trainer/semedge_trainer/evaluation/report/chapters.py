@@ -31,6 +31,7 @@ FACTS = {
     "patches_a_frame": "patches measured of each frame",
     "sample_seed": "seed of their choice",
     "search_steps": "steps of the search for a latent",
+    "search_precision": "precision of that search",
     "command": "command",
 }
 """Names of the facts in the summary, in its order."""
