@@ -10,6 +10,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from bundles import FRAME_SHAPE, STRIDE_PX, normal_frames, tiny_calibration
 from evaluated import MASK, Evaluate, Folders
 from sklearn.decomposition import PCA
@@ -25,6 +26,7 @@ from semedge.inference.scaling import scale_patches
 from semedge_trainer.evaluation import latent_search as searching
 from semedge_trainer.evaluation.baselines import BASELINE_NAMES, Baselines
 from semedge_trainer.evaluation.masks import match_masks
+from semedge_trainer.evaluation.network_scorer import NetworkScorer
 from semedge_trainer.evaluation.protocols import PixelProtocol, ThesisProtocol
 from semedge_trainer.evaluation.scored_frames import parts_of, score_frames
 from semedge_trainer.training.run import Run
@@ -264,6 +266,21 @@ def test_a_search_in_mixed_precision_finds_nearly_the_same(anogan_run: Path) -> 
         assert np.any(mixed[name] != scores)
         np.testing.assert_allclose(mixed[name], scores, rtol=0.02)
     assert keras.mixed_precision.global_policy().name == "float32"
+
+
+def test_networks_that_are_traced_once_each_are_no_warning(
+    short_run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grid = PatchGrid(FRAME_SHAPE, 32, 32)
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        for _ in range(4):
+            scorer = NetworkScorer(Run.open(short_run), "im1")
+            scores = scorer.score_chosen(normal_frames()[0], grid, np.arange(6))["im1"]
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert scores.shape == (6,)
+    assert "retracing" not in caplog.text
 
 
 def test_a_run_of_an_exportable_detector_is_sent_to_the_export(

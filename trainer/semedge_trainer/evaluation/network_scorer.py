@@ -6,6 +6,8 @@ compares is the trainings.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -74,4 +76,8 @@ class NetworkScorer(RunScorer):
 
 
 def _compiled(network: Network) -> tf.types.experimental.PolymorphicFunction:
-    return tf.function(lambda values: network(values, training=False), autograph=False)
+    """The network as a graph.
+
+    TensorFlow warns of many tracings of the same code; a partial is other code for each network.
+    """
+    return tf.function(partial(network, training=False), autograph=False)
