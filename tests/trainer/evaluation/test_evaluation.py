@@ -234,6 +234,14 @@ def test_a_run_that_the_edge_cannot_have_is_measured(
     assert 'id="reconstructions"' in page
 
 
+def test_a_run_is_not_advised_to_take_a_calibration(evaluate: Evaluate, anogan_run: Path) -> None:
+    settings = ("--patches", 12, "--search-steps", 1)
+    called = evaluate("--run", anogan_run, *settings, detector=False)
+    assert called.status == 0, called.err
+    assert called.out.startswith("Thesis protocol: ")
+    assert "--calibration" not in called.out
+
+
 def test_a_search_gives_its_default_score_and_knows_no_other_detectors(anogan_run: Path) -> None:
     anogan = Run.open(anogan_run)
     assert searching.SearchingScorer(anogan, steps=0, seed=0).score_names == ("inversion",)

@@ -165,7 +165,8 @@ def evaluate(as_json: bool, report: Path | None, **requested: Any) -> None:
         print_json(evaluation.document())
         return
     console = table_console()
-    console.print(next(iter(evaluation.results.values())).verdict, soft_wrap=True)
+    if request.run is None:
+        console.print(next(iter(evaluation.results.values())).verdict, soft_wrap=True)
     for result in evaluation.results.values():
         console.print(result.headline, soft_wrap=True)
         console.print(rich_table(result))
