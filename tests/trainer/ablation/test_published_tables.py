@@ -1,4 +1,4 @@
-"""The tables of the manual are those of the published cells, one machine's or several's."""
+"""The tables of the manual are those of the published cells."""
 
 from __future__ import annotations
 
