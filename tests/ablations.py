@@ -38,7 +38,7 @@ def make_frames(folder: Path) -> AblationRequest:
                 cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
     return AblationRequest(
         detectors=["anogan"],
-        seeds=[0],
+        seeds={"anogan": [0]},
         schedule="fast",
         steps=1,
         quantization="int8",

@@ -15,7 +15,9 @@ from semedge_trainer.ablation.ablate import Execution, ablate
 from semedge_trainer.ablation.cluster import pack_frames
 from semedge_trainer.ablation.plan import (
     SUBSETS,
+    SWITCHES,
     AblationRequest,
+    CellResult,
     CellSettings,
     cell_path,
     chosen_frames,
@@ -75,6 +77,18 @@ def test_cells_depend_on_the_frames_and_not_on_where_they_lie(
     assert planned(moved)[0].test != before[0].test
 
 
+def test_each_detector_has_its_own_seeds(request_: AblationRequest) -> None:
+    several = AblationRequest(
+        **{
+            **vars(request_),
+            "detectors": ["bigan", "anogan"],
+            "seeds": {"anogan": [2], "bigan": [0, 1]},
+        }
+    )
+    found = [(cell.detector, cell.seed) for cell in planned(several)]
+    assert found == [("bigan", 0), ("bigan", 1)] * 8 + [("anogan", 2)] * 8
+
+
 def test_test_frames_are_spread() -> None:
     frames = [MaskedFrame(Path(f"{number}.png"), None) for number in range(10)]
     assert [frame.image_path.stem for frame in chosen_frames(frames, 4)] == ["0", "2", "5", "7"]
@@ -127,7 +141,7 @@ def test_two_ablations_in_one_folder_are_refused(request_: AblationRequest, tmp_
 def test_a_detector_without_the_switches_is_refused(
     request_: AblationRequest, tmp_path: Path
 ) -> None:
-    request = AblationRequest(**{**vars(request_), "detectors": ["ebgan"]})
+    request = AblationRequest(**{**vars(request_), "detectors": ["ebgan"], "seeds": {"ebgan": [0]}})
     with pytest.raises(
         SemedgeError, match=r"ebgan has no option instance_noise\. Received: instance_noise=true"
     ):
@@ -185,10 +199,49 @@ def test_markdown_has_mean_and_spread_over_seeds_and_the_thesis_beside() -> None
         "| LF | undefined | undefined | undefined | undefined | undefined | 0.634 |",
     ]
     assert lines[8] == "| IN + SL | - | - | - | - | - | 0.536 |"
-    assert "600 steps; seeds 0, 1; measured on patches at stride 16 of 20 frames" in lines[-5]
+    assert "600 steps; measured on patches at stride 16 of 20 frames" in lines[-5]
     assert "each with probability 0.2, in the first fifth of the training" in lines[-4]
     assert "oracle" in lines[-3]
-    assert lines[-1].endswith("mean and standard deviation over seeds.")
+    assert lines[-2].startswith("- bigan: seeds 0, 1; score inversion on 8 patches")
+    assert lines[-1].startswith("- A row of several seeds has their mean and standard deviation.")
+
+
+def full_table(detector: str, *seeds: int) -> dict[CellSettings, CellResult]:
+    """Every row, at 0.5 plus what its switches add (0.03, -0.01, 0.1) and 0.02 for each seed."""
+    added = dict(zip(SWITCHES, (0.03, -0.01, 0.1), strict=True))
+    return {
+        some_cell(detector=detector, subset=subset, seed=seed): a_result(
+            auroc=0.5 + sum(added[switch] for switch in chosen) + 0.02 * seed,
+            auroc_interval=(0.4, 0.6),
+        )
+        for subset, chosen in SUBSETS.items()
+        for seed in seeds
+    }
+
+
+def test_notes_say_what_each_switch_does_and_what_chance_does() -> None:
+    text = as_markdown(["bigan"], full_table("bigan", 0, 1))
+    assert (
+        "- bigan: effects IN +0.030 ± 0.016, SL -0.010 ± 0.016, LF +0.100 ± 0.016; interactions of "
+        "the switches 0.000 (root mean square); standard deviation between seeds 0.014." in text
+    )
+    assert text.endswith("half its 95 % confidence interval, by the spread between seeds.\n")
+    once = as_markdown(["alad"], full_table("alad", 3))
+    assert "- alad: seed 3; score" in once
+    assert "- alad: effects IN +0.030, SL -0.010, LF +0.100; interactions" in once
+    assert once.endswith("less that of the four without.\n")
+    assert "several seeds" not in once
+
+
+def test_notes_of_tables_with_one_seed_and_with_several_state_both() -> None:
+    results = full_table("bigan", 0, 1) | full_table("alad", 0)
+    text = as_markdown(["bigan", "alad"], results)
+    assert "- bigan: seeds 0, 1; " in text
+    assert "- alad: seed 0; " in text
+    assert "| Normal | 0.510 ± 0.014 |" in text
+    assert "| Normal | 0.500 (0.400-0.600) |" in text
+    assert "A row of several seeds has" in text
+    assert "A row of one seed has the 95 % bootstrap interval" in text
 
 
 def test_notes_state_the_sample_and_the_search() -> None:
@@ -198,9 +251,9 @@ def test_notes_state_the_sample_and_the_search() -> None:
     result = a_result(auroc=0.5, auroc_interval=(0.4, 0.6), patches=1000)
     text = as_markdown(["anogan"], {cell: result})
     assert "| Normal | 0.500 (0.400-0.600) |" in text
-    assert "steps, mixed precision; seeds 0" in text
+    assert "steps, mixed precision; measured" in text
     assert (
-        "anogan: score inversion on 1,000 patches, a seeded sample, as many of each frame; "
+        "anogan: seed 0; score inversion on 1,000 patches, a seeded sample, as many of each frame; "
         "50 steps of the search for each latent, in TensorFlow." in text
     )
 

@@ -7,7 +7,7 @@ a cell that has its file is not computed again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -141,10 +141,10 @@ class CellJob(Record):
 
 @dataclass(frozen=True)
 class AblationRequest:
-    """What a person asks for with `semedge ablate`."""
+    """What a person asks for with `semedge ablate`; `seeds` has an entry for each detector."""
 
     detectors: Sequence[str]
-    seeds: Sequence[int]
+    seeds: Mapping[str, Sequence[int]]
     schedule: str
     steps: int | None
     quantization: Quantization | None
@@ -195,7 +195,8 @@ def plan_cells(
             label_flipping=request.label_flipping,
             mixed_precision=request.mixed_precision,
         )
-        for detector, subset, seed in product(request.detectors, SUBSETS, request.seeds)
+        for detector in request.detectors
+        for subset, seed in product(SUBSETS, request.seeds[detector])
     ]
 
 

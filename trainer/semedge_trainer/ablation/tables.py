@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from semedge_trainer.ablation.effects import Effects, effects
 from semedge_trainer.ablation.plan import SUBSETS, TABLES, CellResult, CellSettings
 
 METRICS = ("auroc", "precision", "recall", "f1", "calibrated_f1")
@@ -99,37 +100,70 @@ def notes(results: Results) -> list[str]:
     some = cells[0]
     schedule = f"schedule {some.schedule}" + (f", {some.steps} steps" if some.steps else "")
     schedule += ", mixed precision" if some.mixed_precision else ""
-    seeds = ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells}))
     lines = [
-        f"Trained by {schedule}; seeds {seeds}; measured on patches at stride 16 of "
-        f"{some.test_frames} frames with semedge {some.semedge}.",
+        f"Trained by {schedule}; measured on patches at stride 16 of {some.test_frames} frames "
+        f"with semedge {some.semedge}.",
         f"LF flips labels: {FLIPPING[some.label_flipping]}.",
         "Precision, recall and F1 are at the oracle's threshold, the one of the best F1, which "
         "takes the masks to find; the calibrated F1 is at the threshold that 1 % of the patches "
         "of the training frames lie above.",
     ]
-    for detector in dict.fromkeys(cell.detector for cell in cells):
-        of_it = [(cell, results[cell]) for cell in cells if cell.detector == detector]
-        settings = of_it[0][0]
-        measured = next((result for _, result in of_it if result.score), None)
-        if measured is None:
-            continue
-        what = f"{detector}: score {measured.score} on {measured.patches:,} patches"
-        if settings.patches is not None:
-            what += ", a seeded sample, as many of each frame"
-        if settings.search_steps is not None:
-            what += f"; {settings.search_steps} steps of the search for each latent, in TensorFlow"
-        else:
-            exported = settings.quantization
-            what += f"; exported in {exported}" if exported else "; by the trained networks"
+    detectors = list(dict.fromkeys(cell.detector for cell in cells))
+    lines += [line for detector in detectors for line in _notes_on(detector, results)]
+    rows = [row for detector in detectors for row in table_rows(detector, results)]
+    if any(len(row.cells) > 1 for row in rows):
+        lines.append("A row of several seeds has their mean and standard deviation.")
+    if any(row.interval for row in rows):
+        lines.append(
+            "A row of one seed has the 95 % bootstrap interval over frames beside its AUROC."
+        )
+    found = [each for detector in detectors if (each := _effects(detector, results))]
+    if found:
+        what = (
+            "An effect is the mean AUROC of the four rows with a switch less that of the four "
+            "without"
+        )
+        if any(each.half_width is not None for each in found):
+            what += "; after ± half its 95 % confidence interval, by the spread between seeds"
         lines.append(f"{what}.")
-    several = len({cell.seed for cell in cells}) > 1
-    lines.append(
-        "Given are mean and standard deviation over seeds."
-        if several
-        else "In brackets the 95 % bootstrap interval of the AUROC over frames."
-    )
     return lines
+
+
+def _notes_on(detector: str, results: Results) -> list[str]:
+    """What one detector's table rests on, and what its switches do."""
+    of_it = [(cell, result) for cell, result in results.items() if cell.detector == detector]
+    settings = of_it[0][0]
+    measured = next((result for _, result in of_it if result.score), None)
+    if measured is None:
+        return []
+    seeds = sorted({cell.seed for cell, _ in of_it})
+    what = f"{detector}: {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}"
+    what += f"; score {measured.score} on {measured.patches:,} patches"
+    if settings.patches is not None:
+        what += ", a seeded sample, as many of each frame"
+    if settings.search_steps is not None:
+        what += f"; {settings.search_steps} steps of the search for each latent, in TensorFlow"
+    else:
+        exported = settings.quantization
+        what += f"; exported in {exported}" if exported else "; by the trained networks"
+    found = _effects(detector, results)
+    return [f"{what}.", *([f"{detector}: {_said(found)}"] if found else [])]
+
+
+def _effects(detector: str, results: Results) -> Effects | None:
+    return effects({row.subset: row.values("auroc") for row in table_rows(detector, results)})
+
+
+def _said(found: Effects) -> str:
+    interval = "" if found.half_width is None else f" ± {found.half_width:.3f}"
+    parts = [f"{name} {value:+.3f}{interval}" for name, value in found.of_switch.items()]
+    text = (
+        f"effects {', '.join(parts)}; interactions of the switches {found.interactions_rms:.3f} "
+        "(root mean square)"
+    )
+    if found.between_seeds is not None:
+        text += f"; standard deviation between seeds {found.between_seeds:.3f}"
+    return f"{text}."
 
 
 def as_markdown(detectors: Sequence[str], results: Results) -> str:

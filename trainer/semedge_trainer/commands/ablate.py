@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,14 +24,36 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[s
     return list(dict.fromkeys(name.strip() for name in value.split(",")))
 
 
-def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
-    try:
-        seeds = [int(text) for text in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"must read such as 0,1. Received: {value!r}") from None
-    if min(seeds) < 0:
-        raise click.BadParameter(f"must not be negative. Received: {value!r}")
-    return list(dict.fromkeys(seeds))
+def _seeds(
+    ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str | None, list[int]]:
+    """The seeds of each detector that is named, and under None those of the others."""
+    chosen: dict[str | None, list[int]] = {None: [0]}
+    for value in values:
+        name, equals, listed = value.rpartition("=")
+        try:
+            seeds = [int(text) for text in listed.split(",")]
+        except ValueError:
+            raise click.BadParameter(
+                f"must read such as 0,1 or bigan=0,1. Received: {value!r}"
+            ) from None
+        if min(seeds) < 0:
+            raise click.BadParameter(f"must not be negative. Received: {value!r}")
+        chosen[name.strip() if equals else None] = list(dict.fromkeys(seeds))
+    return chosen
+
+
+def _seeds_of_each(
+    chosen: Mapping[str | None, list[int]], detectors: Sequence[str]
+) -> dict[str, list[int]]:
+    for name in chosen:
+        if name is not None and name not in detectors:
+            raise click.BadParameter(
+                f"names a detector that is not among --detectors ({', '.join(detectors)}). "
+                f"Received: {name!r}",
+                param_hint="'--seeds'",
+            )
+    return {name: chosen.get(name, chosen[None]) for name in detectors}
 
 
 @click.command()
@@ -73,10 +96,10 @@ def _seeds(ctx: click.Context, parameter: click.Parameter, value: str) -> list[i
 @click.option(
     "--seeds",
     callback=_seeds,
-    default="0",
-    show_default=True,
-    metavar="LIST",
-    help="Seeds that each cell is trained with, such as 0,1.",
+    multiple=True,
+    metavar="[DETECTOR=]LIST",
+    help="Seeds that each cell is trained with, such as 0,1, or those of one detector, such as "
+    "bigan=0,1,2; may be given several times; default: 0.",
 )
 @click.option(
     "--schedule", default="fast", show_default=True, help="Schedule, as for `semedge train`."
@@ -162,6 +185,8 @@ def ablate(
     timeout_s: float,
     keep_runs: bool,
     as_json: bool,
+    detectors: list[str],
+    seeds: dict[str | None, list[int]],
     **requested: Any,
 ) -> None:
     """Compute the thesis's tables 51-55.
@@ -170,12 +195,13 @@ def ablate(
     label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,
     CSV and LaTeX. An ablation that was stopped resumes when the same command is run again.
     """
+    seeds_of_each = _seeds_of_each(seeds, detectors)
     need_tensorflow(gpus=False)
     from semedge_trainer.ablation.ablate import Execution
     from semedge_trainer.ablation.ablate import ablate as run_ablation
     from semedge_trainer.ablation.tables import as_markdown
 
-    request = AblationRequest(**requested)
+    request = AblationRequest(detectors=detectors, seeds=seeds_of_each, **requested)
     execution = Execution(out, jobs, threads, cluster, timeout_s, keep_runs)
     try:
         ablation = run_ablation(request, execution)
