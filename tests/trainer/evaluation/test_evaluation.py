@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,14 +15,12 @@ from evaluated import MASK, Evaluate, Folders
 from sklearn.decomposition import PCA
 
 from semedge.cameras.simulation import SimulatedLine
-from semedge.core.errors import SemedgeError
 from semedge.core.frame import Frame
 from semedge.core.images import read_image
 from semedge.inference.bundle import read_bundle
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
-from semedge_trainer.evaluation import latent_search as searching
 from semedge_trainer.evaluation.baselines import BASELINE_NAMES, Baselines
 from semedge_trainer.evaluation.masks import match_masks
 from semedge_trainer.evaluation.network_scorer import NetworkScorer
@@ -240,40 +237,6 @@ def test_a_run_is_not_advised_to_take_a_calibration(evaluate: Evaluate, anogan_r
     assert called.status == 0, called.err
     assert called.out.startswith("Thesis protocol: ")
     assert "--calibration" not in called.out
-
-
-def test_a_search_gives_its_default_score_and_knows_no_other_detectors(anogan_run: Path) -> None:
-    anogan = Run.open(anogan_run)
-    assert searching.SearchingScorer(anogan, steps=0, seed=0).score_names == ("inversion",)
-    with pytest.raises(SemedgeError, match=r"anogan.*'inverson'.*inversion, "):
-        searching.SearchingScorer(anogan, steps=0, seed=0, score_names=("inverson",))
-
-
-def test_a_search_is_seeded_and_batched(anogan_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "BATCH", 4)
-    image, grid = normal_frames()[0], PatchGrid(FRAME_SHAPE, 32, 32)
-    scorer = searching.SearchingScorer(Run.open(anogan_run), steps=2, seed=3)
-    first, again = (scorer.score_chosen(image, grid, np.arange(6))["inversion"] for _ in range(2))
-    assert first.shape == (6,)
-    np.testing.assert_array_equal(first, again)
-    np.testing.assert_array_equal(
-        first[:4], scorer.score_chosen(image, grid, np.arange(4))["inversion"]
-    )
-
-
-def test_a_search_in_mixed_precision_finds_nearly_the_same(anogan_run: Path) -> None:
-    run = Run.open(anogan_run)
-    exact, mixed = (
-        searching.SearchingScorer(
-            run, 2, 3, ("inversion", "inversion_cross_entropy"), mixed_precision=mixed_precision
-        ).score_chosen(normal_frames()[0], PatchGrid(FRAME_SHAPE, 32, 32), np.arange(6))
-        for mixed_precision in (False, True)
-    )
-    for name, scores in exact.items():
-        assert mixed[name].dtype == np.float32
-        assert np.any(mixed[name] != scores)
-        np.testing.assert_allclose(mixed[name], scores, rtol=0.02)
-    assert keras.mixed_precision.global_policy().name == "float32"
 
 
 def test_networks_that_are_traced_once_each_are_no_warning(

@@ -97,8 +97,8 @@ class CellResult(Record):
     diverged
         Why the training has no result, or None where it has; the figures are then None.
     train_s, evaluate_s
-        Time spent, the export among the evaluation; a training that went on after an interruption
-        counts from there.
+        Time spent, the export among the evaluation; what went on after an interruption counts from
+        there.
     """
 
     score: str | None = None

@@ -1,4 +1,7 @@
-"""Scores by a run's networks in TensorFlow, of detectors that the edge cannot run."""
+"""Scores by a run's networks in TensorFlow, of detectors that the edge cannot run.
+
+What a search found is kept in the run folder, batch by batch: an interrupted one goes on.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from semedge.inference.grid import PatchGrid
 from semedge.inference.scaling import scale_patches
 from semedge_trainer.detectors.base import LatentSearch, SearchedDetector
 from semedge_trainer.evaluation.run_scorer import RunScorer
+from semedge_trainer.evaluation.search_results import SearchResults
 from semedge_trainer.training.devices import choose_strategy, mixed_policy
 from semedge_trainer.training.run import Run
 
@@ -66,6 +70,7 @@ class SearchingScorer(RunScorer):
         self._seed = seed
         self._detector, self._networks = detector, networks
         self._searches: dict[tuple[str, int], LatentSearch] = {}
+        self._results = SearchResults(run, steps=steps, policy=policy)
 
     def score_chosen(
         self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
@@ -82,12 +87,19 @@ class SearchingScorer(RunScorer):
 
     def _score(self, name: str, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = min(BATCH, len(scaled))
-        if (name, batch) not in self._searches:
-            self._searches[name, batch] = self._detector.search(self._networks, batch, name)
-        found = []
+        scores = []
         for at in progress(range(0, len(scaled), batch), "Searching"):
             part = scaled[at : at + batch]
             padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-            scores = self._searches[name, batch](padded, self._steps, self._seed + at)
-            found.append(np.asarray(scores)[: len(part)])
-        return np.concatenate(found)
+            found = self._results.find(name, padded, self._seed + at)
+            if found is None:
+                found = self._search(name, padded, self._seed + at)
+                self._results.keep(name, padded, self._seed + at, found)
+            scores.append(found[: len(part)])
+        return np.concatenate(scores)
+
+    def _search(self, name: str, patches: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+        key = name, len(patches)
+        if key not in self._searches:
+            self._searches[key] = self._detector.search(self._networks, len(patches), name)
+        return np.asarray(self._searches[key](patches, self._steps, seed), np.float32)

@@ -11,6 +11,7 @@
     pictures/           samples and reconstructions
     weights/            averaged weights of every network, and what was fitted; there only when the
                         training is done
+    searches/           scores of batches whose latents were searched, for a detector that does so
 """
 
 from __future__ import annotations
