@@ -233,6 +233,14 @@ def test_notes_say_what_each_switch_does_and_what_chance_does() -> None:
     assert "several seeds" not in once
 
 
+def test_an_effect_that_rounds_to_zero_has_no_sign_of_its_own() -> None:
+    results = {
+        settings: result.model_copy(update={"auroc": 0.5 - 1e-5 * (settings.subset == "IN")})
+        for settings, result in full_table("bigan", 0).items()
+    }
+    assert "effects IN +0.000, SL +0.000, LF +0.000;" in as_markdown(["bigan"], results)
+
+
 def test_notes_of_tables_with_one_seed_and_with_several_state_both() -> None:
     results = full_table("bigan", 0, 1) | full_table("alad", 0)
     text = as_markdown(["bigan", "alad"], results)

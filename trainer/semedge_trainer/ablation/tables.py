@@ -156,7 +156,9 @@ def _effects(detector: str, results: Results) -> Effects | None:
 
 def _said(found: Effects) -> str:
     interval = "" if found.half_width is None else f" ± {found.half_width:.3f}"
-    parts = [f"{name} {value:+.3f}{interval}" for name, value in found.of_switch.items()]
+    # Adding zero takes the sign from what rounds to -0.
+    rounded = {name: round(value, 3) + 0.0 for name, value in found.of_switch.items()}
+    parts = [f"{name} {value:+.3f}{interval}" for name, value in rounded.items()]
     text = (
         f"effects {', '.join(parts)}; interactions of the switches {found.interactions_rms:.3f} "
         "(root mean square)"
