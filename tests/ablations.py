@@ -37,7 +37,6 @@ def make_frames(folder: Path) -> AblationRequest:
                 mask = frame.mask.astype(np.uint8) * 255
                 cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
     return AblationRequest(
-        detectors=["anogan"],
         seeds={"anogan": [0]},
         schedule="fast",
         steps=1,

@@ -91,7 +91,7 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
         logger.info(f"{len(results)} of {len(cells)} cells are there, {len(missing)} to compute.")
         failures: dict[str, str] = {}
         done = len(results)
-        _write_tables(request.detectors, cells, results, folder)
+        _write_tables(list(request.seeds), cells, results, folder)
         with closing(_compute(missing, request, execution, frames)) as ends:
             for end in ends:
                 done += 1
@@ -101,7 +101,7 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
                     logger.info(f"{name} failed: {end.reason}")
                     continue
                 results[end.settings] = _keep(end.settings, end.content, execution)
-                _write_tables(request.detectors, cells, results, folder)
+                _write_tables(list(request.seeds), cells, results, folder)
                 logger.info(f"{name}: {_summary(results[end.settings])}")
     ordered = {settings: results[settings] for settings in cells if settings in results}
     return Ablation(ordered, failures, len(cells))
@@ -110,7 +110,7 @@ def ablate(request: AblationRequest, execution: Execution) -> Ablation:
 def _check_detectors(request: AblationRequest) -> list[str]:
     """Names of the detectors whose scores are searched for."""
     searched = []
-    for name in request.detectors:
+    for name in request.seeds:
         settings = stabilizations(frozenset(SWITCHES), request.label_flipping)
         detector = make_detector(name, settings, request.schedule, request.steps)
         if isinstance(detector, SearchedDetector):

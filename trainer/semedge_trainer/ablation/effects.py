@@ -12,7 +12,9 @@ from scipy.stats import t as student
 
 from semedge_trainer.ablation.plan import SUBSETS, SWITCHES
 
-SHORT_NAMES = dict(zip(SWITCHES, ("IN", "SL", "LF"), strict=True))
+SHORT_NAMES = {
+    switch: next(row for row in SUBSETS if SUBSETS[row] == {switch}) for switch in SWITCHES
+}
 """The switches as the rows name them."""
 CONFIDENCE = 0.95
 

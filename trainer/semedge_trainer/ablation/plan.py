@@ -141,9 +141,8 @@ class CellJob(Record):
 
 @dataclass(frozen=True)
 class AblationRequest:
-    """What a person asks for with `semedge ablate`; `seeds` has an entry for each detector."""
+    """What a person asks for with `semedge ablate`: the seeds of each detector, and the rest."""
 
-    detectors: Sequence[str]
     seeds: Mapping[str, Sequence[int]]
     schedule: str
     steps: int | None
@@ -195,8 +194,8 @@ def plan_cells(
             label_flipping=request.label_flipping,
             mixed_precision=request.mixed_precision,
         )
-        for detector in request.detectors
-        for subset, seed in product(SUBSETS, request.seeds[detector])
+        for detector, seeds in request.seeds.items()
+        for subset, seed in product(SUBSETS, seeds)
     ]
 
 

@@ -108,16 +108,21 @@ def notes(results: Results) -> list[str]:
         "takes the masks to find; the calibrated F1 is at the threshold that 1 % of the patches "
         "of the training frames lie above.",
     ]
-    detectors = list(dict.fromkeys(cell.detector for cell in cells))
-    lines += [line for detector in detectors for line in _notes_on(detector, results)]
-    rows = [row for detector in detectors for row in table_rows(detector, results)]
+    rows, found = [], []
+    for detector in dict.fromkeys(cell.detector for cell in cells):
+        of_it = table_rows(detector, results)
+        rows += of_it
+        lines += _what_was_measured(detector, results)
+        each = effects({row.subset: row.values("auroc") for row in of_it})
+        if each:
+            found.append(each)
+            lines.append(f"{detector}: {_said(each)}")
     if any(len(row.cells) > 1 for row in rows):
         lines.append("A row of several seeds has their mean and standard deviation.")
     if any(row.interval for row in rows):
         lines.append(
             "A row of one seed has the 95 % bootstrap interval over frames beside its AUROC."
         )
-    found = [each for detector in detectors if (each := _effects(detector, results))]
     if found:
         what = (
             "An effect is the mean AUROC of the four rows with a switch less that of the four "
@@ -129,8 +134,8 @@ def notes(results: Results) -> list[str]:
     return lines
 
 
-def _notes_on(detector: str, results: Results) -> list[str]:
-    """What one detector's table rests on, and what its switches do."""
+def _what_was_measured(detector: str, results: Results) -> list[str]:
+    """What one detector's table rests on, in a sentence; none where every training diverged."""
     of_it = [(cell, result) for cell, result in results.items() if cell.detector == detector]
     settings = of_it[0][0]
     measured = next((result for _, result in of_it if result.score), None)
@@ -146,12 +151,7 @@ def _notes_on(detector: str, results: Results) -> list[str]:
     else:
         exported = settings.quantization
         what += f"; exported in {exported}" if exported else "; by the trained networks"
-    found = _effects(detector, results)
-    return [f"{what}.", *([f"{detector}: {_said(found)}"] if found else [])]
-
-
-def _effects(detector: str, results: Results) -> Effects | None:
-    return effects({row.subset: row.values("auroc") for row in table_rows(detector, results)})
+    return [f"{what}."]
 
 
 def _said(found: Effects) -> str:

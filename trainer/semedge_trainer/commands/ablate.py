@@ -195,13 +195,12 @@ def ablate(
     label flipping (LF), measures it on patches at stride 16, and writes the tables as Markdown,
     CSV and LaTeX. An ablation that was stopped resumes when the same command is run again.
     """
-    seeds_of_each = _seeds_of_each(seeds, detectors)
+    request = AblationRequest(seeds=_seeds_of_each(seeds, detectors), **requested)
     need_tensorflow(gpus=False)
     from semedge_trainer.ablation.ablate import Execution
     from semedge_trainer.ablation.ablate import ablate as run_ablation
     from semedge_trainer.ablation.tables import as_markdown
 
-    request = AblationRequest(detectors=detectors, seeds=seeds_of_each, **requested)
     execution = Execution(out, jobs, threads, cluster, timeout_s, keep_runs)
     try:
         ablation = run_ablation(request, execution)
@@ -221,7 +220,7 @@ def ablate(
             }
         )
     else:
-        click.echo(as_markdown(request.detectors, ablation.results), nl=False)
+        click.echo(as_markdown(detectors, ablation.results), nl=False)
     if ablation.failures:
         raise SemedgeError(
             f"{len(ablation.failures)} of {ablation.cells} cells failed "

@@ -7,7 +7,6 @@ depend on.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 from pathlib import Path
@@ -17,8 +16,7 @@ from numpy.typing import NDArray
 
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.version import __version__
-from semedge_trainer.training.run import Run
+from semedge_trainer.training.run import Run, npy_content, package_versions
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +37,7 @@ class SearchResults:
         self._folder = run.folder / "searches"
         self._settings = {
             **settings,
-            "semedge": __version__,
-            "packages": run.record.packages,
+            "packages": package_versions(),
             "weights": [_digest(path) for path in sorted((run.folder / "weights").iterdir())],
         }
         self._taken_up = self._unwritable = False
@@ -65,10 +62,9 @@ class SearchResults:
         """Write the scores of a batch, `(n,)`."""
         if self._unwritable:
             return
-        content = io.BytesIO()
-        np.save(content, scores.astype(np.float32), allow_pickle=False)
+        path = self._path(score_name, patches, seed)
         try:
-            write_atomically(self._path(score_name, patches, seed), content.getvalue())
+            write_atomically(path, npy_content(scores.astype(np.float32)))
         except SemedgeError as error:
             self._unwritable = True
             logger.warning(f"{error} A search that is interrupted will begin anew.")

@@ -124,7 +124,7 @@ class Run:
                 "folder with --out."
             )
         if isinstance(sample, np.ndarray):
-            write_atomically(folder / "patches.npy", _npy(sample))
+            write_atomically(folder / "patches.npy", npy_content(sample))
         else:
             write_atomically(folder / "frames.npz", _npz(sample))
         write_atomically(folder / "run.json", record.model_dump_json(indent=1).encode())
@@ -235,7 +235,8 @@ def _npz(arrays: Sequence[NDArray]) -> bytes:
     return buffer.getvalue()
 
 
-def _npy(array: NDArray) -> bytes:
+def npy_content(array: NDArray) -> bytes:
+    """An array as the content of a `.npy` file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
