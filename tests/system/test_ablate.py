@@ -68,8 +68,9 @@ def test_what_is_finished_stays_and_the_rest_is_computed(tmp_path: Path) -> None
     (cell,) = [each for each in document["cells"] if each["settings"]["subset"] == "IN + SL"]
     assert cell["result"]["score"] == "inversion"
     assert cell["result"]["patches"] == 8
-    assert 0 < cell["result"]["anomalous"] < 8
+    assert cell["result"]["anomalous"] == 3
     assert 0 <= cell["result"]["auroc"] <= 1
+    assert 0 <= cell["result"]["calibrated_f1"] <= cell["result"]["f1"] <= 1
     assert list((tmp_path / "out" / "runs").iterdir()) == [], "runs of finished cells are removed"
     table = (tmp_path / "out" / "ablation.md").read_text()
     assert f"| IN + SL | {cell['result']['auroc']:.3f}" in table

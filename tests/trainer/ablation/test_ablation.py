@@ -248,15 +248,20 @@ def test_notes_of_tables_with_one_seed_and_with_several_state_both() -> None:
 
 def test_notes_state_the_sample_and_the_search() -> None:
     cell = some_cell(
-        detector="anogan", patches=1000, search_steps=50, quantization=None, mixed_precision=True
+        detector="anogan", patches=1500, search_steps=50, quantization=None, mixed_precision=True
     )
-    result = a_result(auroc=0.5, auroc_interval=(0.4, 0.6), patches=1000)
+    result = a_result(auroc=0.5, auroc_interval=(0.4, 0.6), patches=1500, anomalous=500)
     text = as_markdown(["anogan"], {cell: result})
     assert "| Normal | 0.500 (0.400-0.600) |" in text
     assert "steps, mixed precision; measured" in text
     assert (
-        "anogan: seed 0; score inversion on 1,000 patches, a seeded sample, as many of each frame; "
+        "anogan: seed 0; score inversion on 1,500 patches, a seeded sample with 500 anomalous "
+        "ones, of which precision and F1 count the normal ones as often as the frames have them; "
         "50 steps of the search for each latent, in TensorFlow." in text
+    )
+    scored = {some_cell(patches=1000): a_result(auroc=0.5, patches=1000)}
+    assert "on 1,000 patches, a seeded sample, as many of each frame; exported in int8." in (
+        as_markdown(["bigan"], scored)
     )
 
 

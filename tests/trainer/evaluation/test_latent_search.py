@@ -50,6 +50,18 @@ def test_a_search_is_seeded_and_batched(searchable: Run, monkeypatch: pytest.Mon
         np.testing.assert_array_equal(first[:count], searched(scorer, count))
 
 
+def test_patches_of_several_frames_are_searched_in_full_batches(
+    searchable: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "BATCH", 4)
+    scorer = searching.SearchingScorer(searchable, steps=2, seed=3)
+    grid = PatchGrid(FRAME_SHAPE, 32, 32)
+    patches = grid.cut(normal_frames()[0])[:6]
+    found = scorer.score_patches([patches[:1], patches[1:3], patches[3:]])["inversion"]
+    np.testing.assert_array_equal(found, searched(scorer, 6))
+    assert len(list((searchable.folder / "searches").iterdir())) == 2
+
+
 def test_an_interrupted_search_goes_on(searchable: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
     score = Inversion.score

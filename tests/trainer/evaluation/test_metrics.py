@@ -99,6 +99,21 @@ def test_binned_resamples_give_the_auroc_of_all_frames_alike() -> None:
     assert measured.oracle_f1_interval == pytest.approx((best, best), abs=1e-3)
 
 
+@pytest.mark.parametrize("repeats", [1, 2, 7])
+def test_a_weight_of_normal_samples_is_to_have_them_as_often(repeats: int) -> None:
+    frames = scored_frames(seed=5, frames=4)
+    repeated = [FrameSamples(frame.anomalous, np.repeat(frame.normal, repeats)) for frame in frames]
+    weighted = measure(frames, threshold=1.0, normal_weight=float(repeats))
+    expected = measure(repeated, threshold=1.0)
+    assert weighted.oracle == expected.oracle
+    assert weighted.calibrated == expected.calibrated
+    for name in ("auroc", "average_precision"):
+        assert getattr(weighted, name) == pytest.approx(getattr(expected, name))
+        interval, other = (getattr(each, f"{name}_interval") for each in (weighted, expected))
+        assert interval == pytest.approx(other, abs=6e-3)
+    assert weighted.oracle_f1_interval == pytest.approx(expected.oracle_f1_interval, abs=6e-3)
+
+
 def test_a_single_frame_has_no_interval() -> None:
     assert measure(scored_frames(seed=3, frames=1)).auroc_interval is None
 

@@ -10,35 +10,21 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from semedge.core.errors import SemedgeError
 from semedge.core.files import write_atomically
-from semedge.core.frame import GrayImage
 from semedge.core.view import FrameView, ViewSettings
-from semedge.inference.detector import Detector
+from semedge_trainer.ablation.measure import measure_run
 from semedge_trainer.ablation.plan import Cell, CellJob, CellResult, chosen_frames
 from semedge_trainer.evaluation.masks import match_masks
-from semedge_trainer.evaluation.protocols import ThesisProtocol
-from semedge_trainer.evaluation.results import evaluate_frames
-from semedge_trainer.evaluation.scored_frames import PatchSubset
-from semedge_trainer.evaluation.scorer import AnyScorer, Scores
 from semedge_trainer.extra import need_tensorflow
 
 if TYPE_CHECKING:
     from semedge_trainer.training.frames import TrainingFrames
     from semedge_trainer.training.run import Run
-
-SAMPLE_SEED = 0
-"""Seed of the sample of patches and of the search: the same for every cell."""
-FALSE_ALARM_SHARE = 0.01
-"""Share of the patches of normal frames above the calibrated threshold."""
 
 
 def cell_command(job_path: Path, result_path: Path) -> list[str]:
@@ -133,21 +119,15 @@ def compute_cell(job: CellJob) -> Cell:
 
 
 def _figures(run: Run, job: CellJob, normal: TrainingFrames) -> dict[str, object]:
-    """Figures of the default score; every cell is measured on the same patches."""
     settings = job.settings
     view = FrameView(ViewSettings(crop_bottom_px=settings.crop_bottom_px))
     masked = match_masks(Path(job.test_images), Path(job.masks), view)
     frames = chosen_frames(masked, settings.test_frames)
-    subset = PatchSubset.about(settings.patches, len(frames), SAMPLE_SEED)
-    thresholds: dict[str, float] = {}
-    with _scorer(run, job) as scorer:
-        if settings.search_steps is None:
-            thresholds = normal_thresholds(scorer, normal.images, subset)
-        results = evaluate_frames(scorer, frames, [ThesisProtocol()], thresholds, subset=subset)
-    row = results["thesis"].rows[0]
-    metrics, oracle, calibrated = row.samples, row.samples.oracle, row.samples.calibrated
+    measured = measure_run(run, settings, frames, normal.images, job.threads)
+    metrics = measured.metrics
+    oracle, calibrated = metrics.oracle, metrics.calibrated
     return {
-        "score": row.score,
+        "score": measured.score,
         "patches": metrics.count,
         "anomalous": metrics.anomalous,
         "auroc": metrics.auroc,
@@ -159,47 +139,6 @@ def _figures(run: Run, job: CellJob, normal: TrainingFrames) -> dict[str, object
         "f1": oracle and oracle.f1,
         "calibrated_f1": calibrated and calibrated.f1,
     }
-
-
-def normal_thresholds(
-    scorer: AnyScorer, images: Sequence[GrayImage], subset: PatchSubset | None
-) -> dict[str, float]:
-    """The threshold of each score that 1 % of the normal frames' patches lie above.
-
-    Those frames are the ones that were trained on: the thesis has no others.
-    """
-    scores: dict[str, list[Scores]] = {name: [] for name in scorer.score_names}
-    protocol = ThesisProtocol()
-    for number, image in enumerate(images):
-        height, width = image.shape
-        grid = protocol.grid((height, width), protocol.patch_px(scorer))
-        chosen = np.arange(len(grid)) if subset is None else subset.choose(number, len(grid))
-        for name, values in scorer.score_chosen(image, grid, chosen).items():
-            scores[name].append(values)
-    return {
-        name: float(np.quantile(np.concatenate(values), 1 - FALSE_ALARM_SHARE, method="higher"))
-        for name, values in scores.items()
-    }
-
-
-def _scorer(run: Run, job: CellJob) -> AbstractContextManager[AnyScorer]:
-    settings = job.settings
-    if settings.search_steps is not None:
-        from semedge_trainer.evaluation.latent_search import SearchingScorer
-
-        steps, mixed = settings.search_steps, settings.mixed_precision
-        return nullcontext(SearchingScorer(run, steps, SAMPLE_SEED, mixed_precision=mixed))
-    if settings.quantization is None:
-        from semedge_trainer.evaluation.network_scorer import NetworkScorer
-
-        return nullcontext(NetworkScorer(run))
-    from semedge_trainer.export.export import export_run
-    from semedge_trainer.export.exporter import ExportRequest
-
-    path = run.folder / "detector.semedge"
-    request = ExportRequest(settings.quantization, only_score=True)
-    export_run(run, path, request)
-    return Detector.load(path, workers=job.threads)
 
 
 def main(job_path: str, result_path: str) -> int:

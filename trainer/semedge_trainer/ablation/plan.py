@@ -28,6 +28,8 @@ TABLES = {"anogan": 51, "bigan": 52, "alad": 53, "ganomaly": 54, "skip-ganomaly"
 SWITCHES = ("instance_noise", "soft_labels", "label_flipping")
 FLIPPINGS = ("early", "random", "swap")
 """What the rows with LF can mean; see `semedge_trainer.components.stabilization`."""
+ANOGAN_PATCHES = 300
+"""Patches that AnoGAN is measured on by default; a third of them is anomalous."""
 SUBSETS: dict[str, frozenset[str]] = {
     "Normal": frozenset(),
     "IN": frozenset({"instance_noise"}),
@@ -46,7 +48,8 @@ class CellSettings(Record):
 
     `normal` and `test` are digests of the frames; `patches` and `search_steps` are None where every
     patch is scored and no latent is searched, `quantization` where the trained networks are
-    measured as they are, without an export.
+    measured as they are, without an export. Where latents are searched, a third of the patches is
+    anomalous.
     """
 
     detector: str
@@ -92,8 +95,7 @@ class CellResult(Record):
     threshold, precision, recall, f1
         At the threshold of the best F1, which takes the masks to find.
     calibrated_f1
-        F1 at the threshold that 1 % of the training frames' patches lie above; None where a latent
-        is searched for.
+        F1 at the threshold that 1 % of the training frames' patches lie above.
     diverged
         Why the training has no result, or None where it has; the figures are then None.
     train_s, evaluate_s

@@ -144,11 +144,15 @@ def _what_was_measured(detector: str, results: Results) -> list[str]:
     seeds = sorted({cell.seed for cell, _ in of_it})
     what = f"{detector}: {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}"
     what += f"; score {measured.score} on {measured.patches:,} patches"
-    if settings.patches is not None:
-        what += ", a seeded sample, as many of each frame"
     if settings.search_steps is not None:
-        what += f"; {settings.search_steps} steps of the search for each latent, in TensorFlow"
+        what += (
+            f", a seeded sample with {measured.anomalous:,} anomalous ones, of which precision and "
+            "F1 count the normal ones as often as the frames have them; "
+            f"{settings.search_steps} steps of the search for each latent, in TensorFlow"
+        )
     else:
+        if settings.patches is not None:
+            what += ", a seeded sample, as many of each frame"
         exported = settings.quantization
         what += f"; exported in {exported}" if exported else "; by the trained networks"
     return [f"{what}."]

@@ -13,8 +13,7 @@ from semedge.commands.camera_options import crop_option
 from semedge.core.console import print_json
 from semedge.core.errors import SemedgeError
 from semedge.inference.manifest import Quantization
-from semedge_trainer.ablation.plan import FLIPPINGS, TABLES, AblationRequest
-from semedge_trainer.evaluation.request import SEARCHED_PATCHES
+from semedge_trainer.ablation.plan import ANOGAN_PATCHES, FLIPPINGS, TABLES, AblationRequest
 from semedge_trainer.extra import need_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -140,10 +139,11 @@ def _seeds_of_each(
 @click.option(
     "--anogan-patches",
     type=click.IntRange(1),
-    default=SEARCHED_PATCHES,
+    default=ANOGAN_PATCHES,
     show_default=True,
     metavar="N",
-    help="The same for AnoGAN, which needs a search for every patch.",
+    help="Measure AnoGAN, which needs a search for every patch, on a seeded sample of N patches, a "
+    "third of them anomalous.",
 )
 @click.option(
     "--anogan-steps",

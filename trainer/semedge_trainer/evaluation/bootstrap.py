@@ -34,7 +34,11 @@ class Intervals:
 
 
 def bootstrap(
-    frames: Sequence[FrameSamples], anomalous: Sorted, normal: Sorted, seed: int
+    frames: Sequence[FrameSamples],
+    anomalous: Sorted,
+    normal: Sorted,
+    seed: int,
+    normal_weight: float = 1.0,
 ) -> Intervals:
     """Intervals over resamples of the frames; none for fewer than two.
 
@@ -46,10 +50,12 @@ def bootstrap(
         Scores of all frames, ascending.
     seed
         Seed of the resamples.
+    normal_weight
+        What a normal sample counts where an anomalous one counts one.
     """
     if len(frames) < 2 or not len(anomalous) or not len(normal):
         return Intervals()
-    return Histograms.of(frames, anomalous, normal).intervals(seed)
+    return Histograms.of(frames, anomalous, normal, normal_weight).intervals(seed)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Histograms:
     Attributes
     ----------
     anomalous, normal
-        Number of samples, shape `(frames, bins)`.
+        Number of samples, shape `(frames, bins)`, the normal ones weighted.
     shares
         Sum of the region shares, of the same shape; None where samples have no regions.
     """
@@ -69,7 +75,13 @@ class Histograms:
     shares: Counts | None
 
     @classmethod
-    def of(cls, frames: Sequence[FrameSamples], anomalous: Sorted, normal: Sorted) -> Histograms:
+    def of(
+        cls,
+        frames: Sequence[FrameSamples],
+        anomalous: Sorted,
+        normal: Sorted,
+        normal_weight: float = 1.0,
+    ) -> Histograms:
         """Bin the samples of the frames; the last two are the scores of all frames, ascending."""
         edges = score_levels(anomalous, normal)
         shares = None
@@ -77,7 +89,7 @@ class Histograms:
             shares = np.stack([_share_sums(frame, edges) for frame in frames])
         return cls(
             np.stack([_histogram(frame.anomalous, edges) for frame in frames]),
-            np.stack([_histogram(frame.normal, edges) for frame in frames]),
+            normal_weight * np.stack([_histogram(frame.normal, edges) for frame in frames]),
             shares,
         )
 

@@ -67,7 +67,10 @@ class Metrics:
 
 
 def measure(
-    frames: Sequence[FrameSamples], threshold: float | None = None, seed: int = 0
+    frames: Sequence[FrameSamples],
+    threshold: float | None = None,
+    seed: int = 0,
+    normal_weight: float = 1.0,
 ) -> Metrics:
     """Every metric over the samples of all frames together.
 
@@ -79,10 +82,13 @@ def measure(
         The calibrated threshold, if there is one.
     seed
         Seed of the bootstrap.
+    normal_weight
+        What a normal sample counts where an anomalous one counts one, for a choice of samples that
+        has too few normal ones. Only precision, average precision and F1 depend on it.
     """
     anomalous, normal = pooled(frames)
-    average_precision, oracle = _precision_recall(anomalous, normal)
-    intervals = bootstrap(frames, anomalous, normal, seed)
+    average_precision, oracle = _precision_recall(anomalous, normal, normal_weight)
+    intervals = bootstrap(frames, anomalous, normal, seed, normal_weight)
     return Metrics(
         count=len(anomalous) + len(normal),
         anomalous=len(anomalous),
@@ -94,20 +100,25 @@ def measure(
         aupro_interval=intervals.aupro,
         oracle=oracle,
         oracle_f1_interval=intervals.best_f1,
-        calibrated=None if threshold is None else operating_point(anomalous, normal, threshold),
+        calibrated=None
+        if threshold is None
+        else operating_point(anomalous, normal, threshold, normal_weight),
     )
 
 
-def operating_point(anomalous: Sorted, normal: Sorted, threshold: float) -> OperatingPoint:
+def operating_point(
+    anomalous: Sorted, normal: Sorted, threshold: float, normal_weight: float = 1.0
+) -> OperatingPoint:
     """Precision, recall, F1 and share of false alarms at a threshold."""
     hits = len(anomalous) - int(np.searchsorted(anomalous, threshold, "right"))
     alarms = len(normal) - int(np.searchsorted(normal, threshold, "right"))
+    weighted = normal_weight * alarms
     defined = len(anomalous) > 0
     return OperatingPoint(
         threshold=threshold,
-        precision=hits / (hits + alarms) if defined and hits + alarms else None,
+        precision=hits / (hits + weighted) if defined and hits + alarms else None,
         recall=hits / len(anomalous) if defined else None,
-        f1=2 * hits / (hits + alarms + len(anomalous)) if defined else None,
+        f1=2 * hits / (hits + weighted + len(anomalous)) if defined else None,
         false_alarm_share=alarms / len(normal) if len(normal) else None,
     )
 
@@ -122,7 +133,7 @@ def auroc(anomalous: Sorted, normal: Sorted) -> float | None:
 
 
 def _precision_recall(
-    anomalous: Sorted, normal: Sorted
+    anomalous: Sorted, normal: Sorted, normal_weight: float
 ) -> tuple[float | None, OperatingPoint | None]:
     """Average precision and the point of the best F1.
 
@@ -133,9 +144,9 @@ def _precision_recall(
         return None, None
     levels = np.unique(anomalous)
     hits = len(anomalous) - np.searchsorted(anomalous, levels, "left")
-    alarms = len(normal) - np.searchsorted(normal, levels, "left")
+    weighted = normal_weight * (len(normal) - np.searchsorted(normal, levels, "left"))
     steps = hits - np.append(hits[1:], 0)
-    average_precision = float((steps * (hits / (hits + alarms))).sum() / len(anomalous))
-    best = int(np.argmax(2 * hits / (hits + alarms + len(anomalous))))
+    average_precision = float((steps * (hits / (hits + weighted))).sum() / len(anomalous))
+    best = int(np.argmax(2 * hits / (hits + weighted + len(anomalous))))
     just_below = np.nextafter(levels[best], np.float32(-np.inf))
-    return average_precision, operating_point(anomalous, normal, float(just_below))
+    return average_precision, operating_point(anomalous, normal, float(just_below), normal_weight)
