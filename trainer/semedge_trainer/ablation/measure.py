@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semedge.core.frame import GrayImage
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
-from semedge_trainer.ablation.plan import CellSettings
+from semedge_trainer.ablation.plan import CellSettings, evenly_spread
 from semedge_trainer.evaluation.label_sample import LabelSample
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.metrics import Metrics
@@ -93,10 +93,11 @@ def _measure_search(
     if count is None:
         raise ValueError("a search measures a sample of patches")
     of_normal = max(1, round(count * NORMAL_FRAMES_SHARE))
-    subset = PatchSubset.about(of_normal, len(normal), SAMPLE_SEED)
+    some = evenly_spread(normal, min(of_normal, len(normal)))
+    subset = PatchSubset.about(of_normal, len(some), SAMPLE_SEED)
     cut = [
         grid.cut(grid.crop(image))[chosen]
-        for image, grid, chosen in _chosen(normal, patch_px, subset)
+        for image, grid, chosen in _chosen(some, patch_px, subset)
     ]
     sample = LabelSample.draw(frames, patch_px, count, SAMPLE_SEED)
     (score,) = scorer.score_names
