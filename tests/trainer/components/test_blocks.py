@@ -1,4 +1,4 @@
-"""Networks against appendix A, spectral norms against an SVD, deploy models against networks."""
+"""Networks against appendix A, spectral norms against singular values, deploy models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from semedge_trainer.components import blocks
 from semedge_trainer.components.blocks import Network
@@ -243,6 +244,13 @@ def test_every_layer_of_alads_encoder_and_discriminators_is_spectrally_normalize
         assert with_kernels == spectral_layers(network), name
 
 
+def norm_of(matrix: NDArray[np.float32]) -> float:
+    """The largest singular value, by the smaller Gram matrix: an SVD takes far longer."""
+    wide = matrix.astype(np.float64)
+    gram = wide @ wide.T if len(wide) < wide.shape[1] else wide.T @ wide
+    return float(np.sqrt(np.linalg.eigvalsh(gram)[-1]))
+
+
 @pytest.mark.parametrize("name", ["embedding", "features_xx", "encoder_alad"])
 def test_spectral_norm_is_the_largest_singular_value(name: str) -> None:
     network = BUILDERS[name]()
@@ -250,10 +258,9 @@ def test_spectral_norm_is_the_largest_singular_value(name: str) -> None:
         iterate_spectral_vectors(network)
     assert spectral_layers(network)
     for layer in spectral_layers(network):
-        largest = np.linalg.svd(layer.matrix().numpy(), compute_uv=False)[0]
-        assert float(layer.sigma()) == pytest.approx(largest, rel=0.02)
+        assert float(layer.sigma()) == pytest.approx(norm_of(layer.matrix().numpy()), rel=0.02)
         divided = layer.divided_kernel().numpy().reshape(-1, layer.matrix().shape[1])
-        assert np.linalg.svd(divided, compute_uv=False)[0] == pytest.approx(1, rel=0.02)
+        assert norm_of(divided) == pytest.approx(1, rel=0.02)
 
 
 def test_scoring_does_not_move_the_spectral_vector() -> None:
