@@ -99,6 +99,13 @@ class PatchGrid:
         cut: GrayImage = patches.reshape(len(self), self.patch_px, self.patch_px, 1)
         return cut
 
+    def cut_chosen(
+        self, image: GrayImage, chosen: NDArray[np.intp] | NDArray[np.bool_]
+    ) -> GrayImage:
+        """The chosen patches of an image whose upper left part the grid covers, `(n, …)`."""
+        cut: GrayImage = self.cut(self.crop(image))[chosen]
+        return cut
+
     def touches(self, mask: NDArray[np.bool_], reach_px: int = 0) -> NDArray[np.bool_]:
         """Whether each patch, or what lies within `reach_px` of it, has a pixel of the mask.
 

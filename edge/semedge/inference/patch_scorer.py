@@ -83,7 +83,7 @@ class PatchScorer(Closing):
         self, image: GrayImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Tensor]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        scores, _ = self.run(grid.cut(grid.crop(image))[chosen])
+        scores, _ = self.run(grid.cut_chosen(image, chosen))
         return scores
 
     def run(

@@ -63,7 +63,7 @@ class LabelSample:
             if mine.any():
                 frame, _ = files.read(patch_px)
                 grid = protocol.grid(frame.shape, patch_px)
-                patches.append(grid.cut(grid.crop(frame.image))[mine])
+                patches.append(grid.cut_chosen(frame.image, mine))
                 anomalous.append(of_frame[mine])
         return cls(tuple(patches), tuple(anomalous), normal_weight)
 

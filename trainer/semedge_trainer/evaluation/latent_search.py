@@ -76,7 +76,7 @@ class SearchingScorer(RunScorer):
         self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, NDArray[np.float32]]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        return self.score_patches([grid.cut(grid.crop(to_gray(picture)))[chosen]])
+        return self.score_patches([grid.cut_chosen(to_gray(picture), chosen)])
 
     def score_patches(self, parts: Sequence[NDArray]) -> dict[str, NDArray[np.float32]]:
         """Scores `(n,)` of patches as cut from frames, all of them together.

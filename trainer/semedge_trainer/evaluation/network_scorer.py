@@ -58,7 +58,7 @@ class NetworkScorer(RunScorer):
         self, picture: AnyImage, grid: PatchGrid, chosen: NDArray[np.intp]
     ) -> dict[str, Array]:
         """Scores of the chosen patches of a grid that covers the frame's upper left part."""
-        patches = scale_patches(grid.cut(grid.crop(to_gray(picture)))[chosen], self._scaling)
+        patches = scale_patches(grid.cut_chosen(to_gray(picture), chosen), self._scaling)
         found = [self._score(patches[at : at + BATCH]) for at in range(0, len(patches), BATCH)]
         return {self._plan.default: np.concatenate(found)}
 

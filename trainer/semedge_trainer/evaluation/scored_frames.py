@@ -135,7 +135,7 @@ def score_frames(
                 labels = labels[chosen]
             scores = scorer.score_chosen(frame.picture, grid, chosen)
             if baselines is not None:
-                scores |= baselines.scores(grid.cut(grid.crop(frame.image))[chosen])
+                scores |= baselines.scores(grid.cut_chosen(frame.image, chosen))
             parts = () if subset else tuple(parts_of(grid, mask, fields_px))
             regions = protocol.regions(labels)
             scored[protocol.name].append(
