@@ -38,7 +38,7 @@ def bootstrap(
     anomalous: Sorted,
     normal: Sorted,
     seed: int,
-    normal_weight: float = 1.0,
+    normal_weight: float,
 ) -> Intervals:
     """Intervals over resamples of the frames; none for fewer than two.
 
@@ -80,9 +80,9 @@ class Histograms:
         frames: Sequence[FrameSamples],
         anomalous: Sorted,
         normal: Sorted,
-        normal_weight: float = 1.0,
+        normal_weight: float,
     ) -> Histograms:
-        """Bin the samples of the frames; the last two are the scores of all frames, ascending."""
+        """Bin the samples of the frames; `anomalous` and `normal` are all scores, ascending."""
         edges = score_levels(anomalous, normal)
         shares = None
         if all(frame.region_shares is not None for frame in frames):

@@ -107,7 +107,7 @@ def measure(
 
 
 def operating_point(
-    anomalous: Sorted, normal: Sorted, threshold: float, normal_weight: float = 1.0
+    anomalous: Sorted, normal: Sorted, threshold: float, normal_weight: float
 ) -> OperatingPoint:
     """Precision, recall, F1 and share of false alarms at a threshold."""
     hits = len(anomalous) - int(np.searchsorted(anomalous, threshold, "right"))
