@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from semedge.core.frame import GrayImage
 from semedge.inference.detector import Detector
 from semedge.inference.grid import PatchGrid
-from semedge_trainer.ablation.plan import CellSettings, evenly_spread
+from semedge.learning.sequences import Subset, evenly
+from semedge_trainer.ablation.plan import CellSettings
 from semedge_trainer.evaluation.label_sample import LabelSample
 from semedge_trainer.evaluation.masks import MaskedFrame
 from semedge_trainer.evaluation.metrics import Metrics
@@ -67,15 +68,16 @@ def measure_run(
         return _measure_search(run, settings, settings.search_steps, frames, normal)
     subset = PatchSubset.about(settings.patches, len(frames), SAMPLE_SEED)
     with _scorer(run, settings, threads) as scorer:
-        parts: dict[str, list[Scores]] = {name: [] for name in scorer.score_names}
+        (score,) = scorer.score_names
         patch_px = ThesisProtocol().patch_px(scorer)
-        for image, grid, chosen in _chosen(normal, patch_px, subset):
-            for name, values in scorer.score_chosen(image, grid, chosen).items():
-                parts[name].append(values)
-        thresholds = {name: _threshold(np.concatenate(values)) for name, values in parts.items()}
+        of_normal = [
+            scorer.score_chosen(image, grid, chosen)[score]
+            for image, grid, chosen in _chosen(normal, patch_px, subset)
+        ]
+        thresholds = {score: _threshold(np.concatenate(of_normal))}
         results = evaluate_frames(scorer, frames, [ThesisProtocol()], thresholds, subset=subset)
-    row = results["thesis"].rows[0]
-    return Measured(row.score, row.samples)
+    (row,) = results["thesis"].rows
+    return Measured(score, row.samples)
 
 
 def _measure_search(
@@ -93,11 +95,10 @@ def _measure_search(
     if count is None:
         raise ValueError("a search measures a sample of patches")
     of_normal = max(1, round(count * NORMAL_FRAMES_SHARE))
-    some = evenly_spread(normal, min(of_normal, len(normal)))
+    some = Subset(normal, evenly(len(normal), of_normal))
     subset = PatchSubset.about(of_normal, len(some), SAMPLE_SEED)
     cut = [
-        grid.cut(grid.crop(image))[chosen]
-        for image, grid, chosen in _chosen(some, patch_px, subset)
+        grid.cut_chosen(image, chosen) for image, grid, chosen in _chosen(some, patch_px, subset)
     ]
     sample = LabelSample.draw(frames, patch_px, count, SAMPLE_SEED)
     (score,) = scorer.score_names

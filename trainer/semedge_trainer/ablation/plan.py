@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -21,8 +21,6 @@ from semedge.core.version import __version__
 from semedge.inference.manifest import Quantization
 from semedge.inference.record import Record
 from semedge_trainer.evaluation.masks import MaskedFrame
-
-Item = TypeVar("Item")
 
 TABLES = {"anogan": 51, "bigan": 52, "alad": 53, "ganomaly": 54, "skip-ganomaly": 55}
 """The thesis's table of each detector."""
@@ -212,11 +210,6 @@ def chosen_frames(frames: Sequence[MaskedFrame], count: int | None) -> list[Mask
             f"There are {len(frames)} frames to test on, fewer than the {count} asked for; choose "
             "a smaller --test-frames."
         )
-    return evenly_spread(frames, count)
-
-
-def evenly_spread(frames: Sequence[Item], count: int) -> list[Item]:
-    """`count` of the frames, the first among them; there must be as many."""
     return [frames[index * len(frames) // count] for index in range(count)]
 
 
