@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# As the commands do, before NumPy is imported: OpenBLAS's threads spin while they wait, and take
+# the cores of the tests beside.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
