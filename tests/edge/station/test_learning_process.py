@@ -108,5 +108,5 @@ def test_an_inspection_that_uses_every_core_keeps_four_fifths_of_its_pace(tmp_pa
             return meanwhile_hz / min(before_hz, pace_hz())
 
         pace_hz()
-        # A machine that lends its cores elsewhere for some seconds fails one of three at most.
-        assert any(kept_share(tmp_path / str(number)) >= 0.8 for number in range(3))
+        # A machine that lends its cores elsewhere for some seconds fails some of these, not all.
+        assert any(kept_share(tmp_path / str(number)) >= 0.8 for number in range(5))
