@@ -1,19 +1,51 @@
-"""The table of the manual is that of the published rows of the comparison."""
+"""The tables of the manual are those of the published rows of the comparison."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from statistics import mean, stdev
 
+import pytest
 from documented import ROOT
 
-PAGE = ROOT / "docs" / "research" / "thesis-claims.md"
+RESEARCH = ROOT / "docs" / "research"
+PAGES = {"comparison": "thesis-claims.md", "appendix": "appendix-rates.md"}
+FIRST, SECOND, BOTH = "thesis", "second-seed", "both-seeds"
 
 
-def test_the_page_has_the_table_of_the_rows() -> None:
-    command = [sys.executable, "benchmarks/comparison.py", "table", "benchmarks/comparison"]
+def lines_between(text: str, marker: str) -> list[list[str]]:
+    """The cells of the tables between two markers, without their headings."""
+    inside = text.partition(f"<!-- {marker}: begin -->")[2].partition(f"<!-- {marker}: end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in inside.splitlines() if line.startswith("| ")]
+    return [row for row in rows if row[0] != "detector"]
+
+
+@pytest.mark.parametrize("folder", PAGES)
+def test_the_page_has_the_table_of_the_rows(folder: str) -> None:
+    command = [sys.executable, "benchmarks/comparison.py", "table", f"benchmarks/{folder}"]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=True
     )
-    assert "| ebgan |" in done.stdout
-    assert " ".join(done.stdout.split()) in " ".join(PAGE.read_text(encoding="utf-8").split())
+    page = (RESEARCH / PAGES[folder]).read_text(encoding="utf-8")
+    assert "| encebgan |" in done.stdout or "| ebgan |" in done.stdout
+    assert " ".join(done.stdout.split()) in " ".join(page.split())
+
+
+def test_what_two_seeds_differ_by_is_what_their_tables_say() -> None:
+    page = (RESEARCH / PAGES["appendix"]).read_text(encoding="utf-8")
+    found = []
+    for marker in (FIRST, SECOND):
+        rows = lines_between(page, marker)
+        found.append(
+            {(row[0], row[1].strip("`")): float(row[2].split()[0]) for row in rows if len(row) > 6}
+            | {(row[0], "error"): float(row[5]) for row in rows if len(row) == 6 and row[5] != "–"}
+        )
+    both = lines_between(page, BOTH)
+    for detector, measured, *cells in both:
+        name = measured.strip("`") if measured.startswith("`") else "error"
+        values = [seed[detector, name] for seed in found]
+        assert [float(cell) for cell in cells[:2]] == values
+        digits = 2 if name == "error" else 3
+        assert cells[2] == f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+    assert {row[0] for row in both} == {detector for detector, _ in found[1]}
