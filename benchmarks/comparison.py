@@ -269,9 +269,11 @@ def print_cells(options: argparse.Namespace) -> None:
 
 
 def add_errors(options: argparse.Namespace) -> None:
-    """Measure how far the reconstructions of normal patches are from them, by each run."""
+    """Measure how far the reconstructions of normal patches are from them, where a row lacks it."""
     for path in sorted(options.rows.glob("*.json")):
         row = json.loads(path.read_text())
+        if "reconstruction_error" in row:
+            continue
         row["reconstruction_error"] = _reconstruction_error(options.rows / "runs" / path.stem)
         write_atomically(path, (json.dumps(row, indent=1) + "\n").encode())
 

@@ -32,6 +32,14 @@ def test_the_page_has_the_table_of_the_rows(folder: str) -> None:
     assert " ".join(done.stdout.split()) in " ".join(page.split())
 
 
+@pytest.mark.parametrize("folder", PAGES)
+def test_their_errors_need_no_run(folder: str) -> None:
+    rows = {path: path.read_bytes() for path in (ROOT / "benchmarks" / folder).glob("*.json")}
+    command = [sys.executable, "benchmarks/comparison.py", "errors", f"benchmarks/{folder}"]
+    subprocess.run(command, cwd=ROOT, timeout=120, check=True)
+    assert rows == {path: path.read_bytes() for path in rows}
+
+
 def test_what_two_seeds_differ_by_is_what_their_tables_say() -> None:
     page = (RESEARCH / PAGES["appendix"]).read_text(encoding="utf-8")
     found = []
