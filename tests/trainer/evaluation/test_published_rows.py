@@ -21,14 +21,14 @@ def lines_between(text: str, marker: str) -> list[list[str]]:
     return [row for row in rows if row[0] != "detector"]
 
 
-@pytest.mark.parametrize("folder", PAGES)
-def test_the_page_has_the_table_of_the_rows(folder: str) -> None:
+@pytest.mark.parametrize(("folder", "detector"), [("comparison", "ebgan"), ("appendix", "bigan")])
+def test_the_page_has_the_table_of_the_rows(folder: str, detector: str) -> None:
     command = [sys.executable, "benchmarks/comparison.py", "table", f"benchmarks/{folder}"]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=True
     )
     page = (RESEARCH / PAGES[folder]).read_text(encoding="utf-8")
-    assert "| encebgan |" in done.stdout or "| ebgan |" in done.stdout
+    assert f"| {detector} |" in done.stdout
     assert " ".join(done.stdout.split()) in " ".join(page.split())
 
 
